@@ -1,0 +1,56 @@
+"""What can go wrong, as one family: each error says what is wrong and what to do next."""
+
+from __future__ import annotations
+
+
+class TrialforgeError(Exception):
+    """Root of all errors that a user can mend.
+
+    Args:
+        message: what was wrong, with the file, record or parameter and its value.
+        hint: the next step, usually a command; shown on its own line by the command line.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  next: {self.hint}" if self.hint else message
+
+
+class ParameterError(TrialforgeError):
+    """A value in params.yaml, or of an option, that can't be used."""
+
+
+class ArtifactError(TrialforgeError):
+    """A file that the pipeline made, or should have made, is absent or not what it claims to be."""
+
+
+class IngestError(TrialforgeError):
+    """A source of trials can't be read at all; one bad record is refused and counted instead."""
+
+
+class RetrievalError(TrialforgeError):
+    """The search index or its server can't do what was asked."""
+
+
+class GenerationError(TrialforgeError):
+    """The language model, its server or its answers can't be used."""
+
+
+class MetricError(TrialforgeError):
+    """A measure can't be computed from what it was given."""
+
+
+class GateError(MetricError):
+    """A measure lies outside the bounds that params.yaml sets for it."""
+
+
+class LearningError(TrialforgeError):
+    """A classifier can't be trained, loaded or scored on what it was given."""
+
+
+class ExportError(TrialforgeError):
+    """A set of records can't be exported as asked."""

@@ -1,0 +1,105 @@
+"""Files that are whole or absent: every write goes to a temporary name and is renamed.
+
+What DVC hashes must be equal on every machine, so JSON has sorted keys and Parquet has no
+time, host or path in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from trialforge.errors import ArtifactError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends without error it takes its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text with Unix line ends, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON with sorted keys, whole or not at all; NaN and infinity are refused."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", path)
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet (zstd), whole or not at all."""
+    with atomic_path(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+
+
+def write_csv(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table as CSV, for plots that git tracks."""
+    with atomic_path(path) as temporary:
+        frame.write_csv(temporary)
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Return a table that a stage wrote.
+
+    Raises:
+        ArtifactError: the file is absent, unreadable or lacks a column.
+    """
+    hint = f"run: dvc repro {path}"
+    if not path.is_file():
+        raise ArtifactError(f"no file {path}", hint=hint)
+    try:
+        return pl.read_parquet(path, columns=columns)
+    except (PolarsError, OSError) as error:
+        raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file that a stage wrote.
+
+    Raises:
+        ArtifactError: the file is absent or is no JSON.
+    """
+    hint = f"run: dvc repro {path}"
+    if not path.is_file():
+        raise ArtifactError(f"no file {path}", hint=hint)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path} is not valid JSON: {error}", hint=hint) from error
+
+
+def hash_text(text: str) -> str:
+    """Return the SHA-256 of text as 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of key order."""
+    return hash_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
