@@ -1,0 +1,38 @@
+"""What tests share: the real data and the real servers, each skipped by name where it is absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real registry data that lies beside a developer's checkout."""
+    folder = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; name its parent by TRIALFORGE_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> str:
+    """The address of a real Elasticsearch."""
+    return _address("ELASTICSEARCH_URL")
+
+
+@pytest.fixture(scope="session")
+def ollama_host() -> str:
+    """The address of a real Ollama."""
+    return _address("OLLAMA_HOST")
+
+
+def _address(variable: str) -> str:
+    address = os.environ.get(variable)
+    if not address:
+        pytest.skip(f"{variable} is not set: no real server to test against")
+    return address
