@@ -1,0 +1,159 @@
+"""What a person types: `trialforge COMMAND`.
+
+House rules, for every command: the body imports what it needs (so that `--help` is quick), takes
+`as_json: JsonOption`, calls a function of a package, and prints by `emit`. Errors are raised as
+TrialforgeError; `main` prints them as one line and a hint. Exit codes: 0 done, 1 an error that its
+hint mends (or a check that failed), 2 wrong usage, 70 a fault of trialforge itself, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from trialforge.errors import TrialforgeError
+
+EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
+DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
+
+GUIDE = """
+Make synthetic clinical trials with local models, and measure what they are worth.
+
+  1  trialforge doctor           see what this machine has and lacks
+  2  dvc repro                   run the whole pipeline on the simulated corpus
+  3  open report/index.html      read the answer and browse the records
+
+Then, for real trials:
+
+  4  trialforge fetch            download trials from the registry
+  5  trialforge profile real     write the parameters for them
+  6  dvc repro                   run what these changed, and nothing else
+
+Each command explains itself by --help and prints JSON by --json.
+"""
+
+app = typer.Typer(
+    name="trialforge",
+    help=GUIDE.replace("\n\n  ", "\n\n\b\n  "),  # \b keeps the lines of a paragraph as they are
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print_line(f"trialforge {version('trialforge')}")
+        except PackageNotFoundError:
+            print_line("trialforge (not installed: run from its source)")
+        raise typer.Exit
+
+
+@app.callback()
+def set_options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Read the options that stand before the command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+def print_line(text: str = "") -> None:
+    """Print a line of the answer."""
+    sys.stdout.write(f"{text}\n")
+
+
+def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
+    """Print `value` as JSON, or else `text`."""
+    if as_json:
+        print_line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    else:
+        print_line(text() if callable(text) else text)
+
+
+def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
+    """Return rows as text in aligned columns; the last column is as wide as it likes."""
+    table = [[str(cell) for cell in row] for row in [headings, *rows] if row]
+    if not table:
+        return ""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
+
+
+# --- commands: one section a package, in the order of the pipeline ---------------------------------
+
+
+# --- the way in -------------------------------------------------------------------------------------
+
+
+def _print_error(message: str, hint: str | None, *, as_json: bool) -> None:
+    if as_json:
+        problem: Mapping[str, str | None] = {"error": message, "hint": hint}
+        sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
+        return
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    if hint:
+        sys.stderr.write(f"  next: {hint}\n")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing is raised, whatever goes wrong."""
+    as_json = "--json" in arguments
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="trialforge", standalone_mode=False)
+    except TrialforgeError as error:
+        _debug_traceback()
+        _print_error(error.args[0], error.hint, as_json=as_json)
+        return EXIT_ERROR
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "trialforge"
+        _print_error(error.format_message(), f"{path} --help", as_json=as_json)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        _debug_traceback()
+        _print_error(
+            f"{type(error).__name__}: {error}",
+            "a fault of trialforge: run it again as `trialforge --debug ...` and report the traceback",
+            as_json=as_json,
+        )
+        return EXIT_FAULT
+    if code == EXIT_INTERRUPTED:
+        _print_error("interrupted", "run the same command again: finished work is kept", as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _debug_traceback() -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The house rules of the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from trialforge import cli
+from trialforge.errors import ParameterError
+
+
+@pytest.fixture
+def failing_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app with one command for each thing that can go wrong."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.callback()(cli.set_options)
+
+    @app.command()
+    def mendable(as_json: cli.JsonOption = False) -> None:  # noqa: ARG001 - `run` reads it
+        raise ParameterError("`plan.records` must be\nat most 5, got 9", hint="run: dvc repro plan")
+
+    @app.command()
+    def fault() -> None:
+        raise ZeroDivisionError("division by zero")
+
+    @app.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def checked() -> None:
+        raise typer.Exit(1)
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setenv(cli.DEBUG_VARIABLE, "")
+
+
+@pytest.mark.usefixtures("failing_app")
+class TestExitCodes:
+    def test_mendable_error_is_one_line_and_a_hint(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["mendable"]) == 1
+        assert capsys.readouterr().err.splitlines() == [
+            "error: `plan.records` must be at most 5, got 9",
+            "  next: run: dvc repro plan",
+        ]
+
+    def test_mendable_error_as_json(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["mendable", "--json"]) == 1
+        assert json.loads(capsys.readouterr().err)["hint"] == "run: dvc repro plan"
+
+    def test_fault_has_no_traceback(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["fault"]) == 70
+        assert "Traceback" not in capsys.readouterr().err
+
+    def test_fault_with_debug_has_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["--debug", "fault"]) == 70
+        assert "Traceback" in capsys.readouterr().err
+
+    def test_interrupt(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["interrupted"]) == 130
+        assert "interrupted" in capsys.readouterr().err
+
+    def test_failed_check(self) -> None:
+        assert cli.run(["checked"]) == 1
+
+    @pytest.mark.parametrize("arguments", [["nonsense"], ["fault", "--nonsense"]])
+    def test_wrong_usage_names_the_help(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.run(arguments) == 2
+        assert "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_reads_as_a_guide(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(arguments) == 0
+    assert "  2  dvc repro " in capsys.readouterr().out
+
+
+def test_help_loads_no_heavy_library() -> None:
+    heavy = "{'torch', 'transformers', 'elasticsearch', 'polars', 'altair', 'sklearn'} & set(sys.modules)"
+    code = f"import sys; from trialforge import cli; cli.run(['--help']); sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_align_makes_columns() -> None:
+    assert cli.align([["a", 1], ["long", 22]], ["name", "n"]) == "name  n\na     1\nlong  22"
