@@ -1,0 +1,96 @@
+"""What every language model backend offers: the Protocol and the values that pass through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+
+from trialforge.params import Section
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+class Sampling(Section):
+    """How the next token is drawn, and how many may be drawn."""
+
+    temperature: float = Field(default=0.8, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0, le=1)
+    repeat_penalty: float = Field(default=1.0, ge=0.5, le=2)
+    max_tokens: int = Field(default=512, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: `schema` forces the answer's JSON (None leaves it free); `attempt` counts from 0."""
+
+    messages: tuple[Message, ...]
+    schema: dict[str, Any] | None
+    sampling: Sampling
+    seed: int
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer. A finish reason of `length` means that it was cut: a failed attempt, never to be mended.
+
+    `cached_tokens` of the `prompt_tokens` came from the engine's prefix cache; `from_cache` says that the
+    whole answer came from the call cache and cost nothing now.
+    """
+
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    model_digest: str
+    finish_reason: FinishReason
+    from_cache: bool = False
+
+
+class TextGenerator(Protocol):
+    """A language model that answers chats, many at a time."""
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the engine; part of every call's key."""
+
+    @property
+    def model(self) -> str:
+        """The model's name as a person says it."""
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 that identifies the weights; part of every call's key."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that one prompt and its answer may fill together."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the number of tokens of the chat as the model sees it, template included."""
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield each answer with the index of its request, as they finish.
+
+        Requests that share the start of their prompt should follow each other.
+
+        Raises:
+            GenerationError: the engine can't answer, or a prompt doesn't fit the context.
+        """
+
+    def close(self) -> None:
+        """Free the model; the generator can't be used afterwards."""
