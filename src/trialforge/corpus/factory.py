@@ -1,0 +1,26 @@
+"""The choice of a source by `corpus.source`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trialforge.errors import ParameterError
+
+if TYPE_CHECKING:
+    from trialforge.corpus.params import CorpusParams
+    from trialforge.corpus.source import Source
+
+SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {}
+
+
+def open_source(params: CorpusParams, seed: int) -> Source:
+    """Return the source that `corpus.source` names.
+
+    Raises:
+        ParameterError: no such source, or it lacks a parameter that it needs.
+    """
+    if params.source not in SOURCES:
+        known = ", ".join(sorted(SOURCES))
+        raise ParameterError(f"`corpus.source`: no source {params.source!r}; known are {known}")
+    return SOURCES[params.source](params, seed)

@@ -1,0 +1,40 @@
+"""A source of trials: what every reader of records gives, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from trialforge.trial import TRIAL_SCHEMA
+
+# `file` says where a trial came from, until the tables are written: the file, and the member in it.
+BATCH_SCHEMA: dict[str, pl.DataType] = {**TRIAL_SCHEMA, "file": pl.String()}
+REFUSED_SCHEMA: dict[str, pl.DataType] = dict.fromkeys(("file", "record", "reason", "detail"), pl.String())
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some trials of a source (BATCH_SCHEMA) and what was refused among them (REFUSED_SCHEMA)."""
+
+    trials: pl.DataFrame
+    refused: pl.DataFrame
+
+
+class Source(Protocol):
+    """Trials from somewhere, in an order that depends on nothing but the source itself."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all trials, a few thousand at a time at most, so that memory stays flat.
+
+        Raises:
+            IngestError: the source as a whole can't be read; one bad record is a refused row.
+        """
+        ...
+
+
+def no_refused() -> pl.DataFrame:
+    """Return a table of refused records without any."""
+    return pl.DataFrame(schema=REFUSED_SCHEMA)

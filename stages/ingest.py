@@ -1,0 +1,36 @@
+"""A source of trials -> one typed, labelled table, and the records that were refused."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.corpus.counts import ingest_metrics
+from trialforge.corpus.factory import open_source
+from trialforge.corpus.params import CorpusParams
+from trialforge.corpus.table import TableWriter, write_refused
+from trialforge.files import write_json
+from trialforge.params import load_section, load_seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=Path, required=True)
+    parser.add_argument("--refused", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    args = parser.parse_args()
+    params = load_section(CorpusParams, "corpus")
+    source = open_source(params, load_seed())
+
+    refused = []
+    with TableWriter(args.trials) as table:
+        for batch in source.batches():
+            refused.append(batch.refused)
+            # scrub_people, normalize_interventions and label_trials take `batch.trials` here.
+            table.add(batch.trials)
+        refused.append(table.finish())
+    write_json(ingest_metrics(args.trials, write_refused(refused, args.refused)), args.metrics)
+
+
+if __name__ == "__main__":
+    main()
