@@ -7,6 +7,8 @@ from pathlib import Path
 
 from trialforge.corpus.counts import ingest_metrics
 from trialforge.corpus.factory import open_source
+from trialforge.corpus.interventions import normalize_interventions
+from trialforge.corpus.labels import label_trials
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.table import TableWriter, write_refused
 from trialforge.files import write_json
@@ -26,8 +28,7 @@ def main() -> None:
     with TableWriter(args.trials) as table:
         for batch in source.batches():
             refused.append(batch.refused)
-            # scrub_people, normalize_interventions and label_trials take `batch.trials` here.
-            table.add(batch.trials)
+            table.add(label_trials(normalize_interventions(batch.trials), params))
         refused.append(table.finish())
     write_json(ingest_metrics(args.trials, write_refused(refused, args.refused)), args.metrics)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from trialforge.corpus.simulated import SimulatedSource
 from trialforge.errors import ParameterError
 
 if TYPE_CHECKING:
     from trialforge.corpus.params import CorpusParams
     from trialforge.corpus.source import Source
 
-SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {}
+SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
+    "simulated": SimulatedSource,
+}
 
 
 def open_source(params: CorpusParams, seed: int) -> Source:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from trialforge.params import Section
 
 
@@ -14,3 +16,26 @@ class CorpusParams(Section):
     path: str | None = None
     top_path: str | None = None
     records: Literal["ctgov-xml", "ctgov-json"] | None = None
+    simulated_trials: int = Field(default=660, ge=1, le=1_000_000)
+    labels: Literal["status", "results", "votes", "top", "csv"] = "status"
+
+
+class SplitParams(Section):
+    """How trials are parted. The sizes are shares of the trials, the rest is for training."""
+
+    strategy: Literal["official", "temporal", "intervention", "random"]
+    test_size: float = Field(gt=0, lt=1)
+    validation_size: float = Field(gt=0, lt=1)
+
+
+GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
+
+
+class PlanParams(Section):
+    """What is to be generated."""
+
+    min_success: int = Field(ge=1)
+    min_failure: int = Field(ge=1)
+    interventions: int = Field(ge=1)
+    records: int = Field(ge=1)
+    arms: tuple[GenerationArm, ...] = Field(min_length=1)

@@ -1,0 +1,53 @@
+"""What is to be generated: targets drawn from the pool, which is the train part alone."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialforge.corpus.interventions import CONTROLS
+from trialforge.corpus.params import PlanParams
+from trialforge.files import hash_text
+from trialforge.rng import derive_seed, random_stream
+
+PLAN_SCHEMA: dict[str, pl.DataType] = {
+    "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
+    "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "seed": pl.Int64(),
+}  # fmt: skip
+
+
+def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFrame:
+    """Return `intervention`, `successes`, `failures`: those with enough of both, the most seen first."""
+    named = train.explode("normalized_interventions").rename({"normalized_interventions": "intervention"})
+    counted = named.group_by("intervention").agg(
+        successes=(pl.col("label") == 1).sum(), failures=(pl.col("label") == 0).sum()
+    )
+    enough = (pl.col("successes") >= params.min_success) & (pl.col("failures") >= params.min_failure)
+    known = pl.col("intervention").is_not_null() & ~pl.col("intervention").is_in(CONTROLS)
+    rank = pl.min_horizontal("successes", "failures")
+    return counted.filter(enough & known).sort(rank, "intervention", descending=[True, False])
+
+
+def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataFrame:
+    """Return PLAN_SCHEMA; each arm is asked for the same targets, so that arms can be compared in pairs."""
+    rows = []
+    for name in eligible_interventions(train, params)["intervention"].head(params.interventions):
+        mine = train.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
+        for label in (1, 0):
+            pool = mine.filter(pl.col("label") == label)
+            picks = random_stream(seed, "plan", name, label).integers(pool.height, size=params.records)
+            for number, pick in enumerate(picks):
+                trial = pool.row(int(pick), named=True)
+                for arm in params.arms:
+                    key = f"{name}|{label}|{number}|{arm}"
+                    rows.append(
+                        {
+                            "target_id": f"T-{hash_text(key)[:12]}",
+                            "intervention": name,
+                            "conditions": trial["conditions"],
+                            "phase": trial["phase"],
+                            "label": label,
+                            "arm": arm,
+                            "seed": derive_seed(seed, "target", name, label, number),
+                        }
+                    )
+    return pl.DataFrame(rows, schema=PLAN_SCHEMA)

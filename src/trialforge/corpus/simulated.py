@@ -1,0 +1,193 @@
+"""The simulated corpus: registry-shaped trials whose outcome is drawn from `simulated_model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from trialforge.corpus.params import CorpusParams
+from trialforge.corpus.simulated_model import MASKINGS, PHASES, SPONSORS, success_probability
+from trialforge.corpus.simulated_text import (
+    COMPARATORS,
+    CONTACTS,
+    HINDSIGHT,
+    OFFICIAL_TITLES,
+    TITLES,
+    Design,
+    choose,
+    draw_signs,
+    fill,
+    slots_of,
+    word_criteria,
+    word_description,
+    word_summary,
+)
+from trialforge.corpus.simulated_vocabulary import AREAS, COUNTRIES, WHY_STOPPED
+from trialforge.corpus.source import BATCH_SCHEMA, Batch, no_refused
+from trialforge.rng import random_stream
+from trialforge.trial import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
+
+EPOCH = date(2006, 1, 1)
+YEARS = 14
+_PHASE_SHARE = (0.15, 0.4, 0.3, 0.15)
+_DURATION_YEARS = {"Phase 1": 0.7, "Phase 2": 1.4, "Phase 3": 2.2, "Phase 4": 1.5}
+
+
+BATCH = 1000
+
+
+class SimulatedSource:
+    """`corpus.source: simulated`: as many trials as `corpus.simulated_trials` says."""
+
+    def __init__(self, params: CorpusParams, seed: int) -> None:
+        self._count, self._seed = params.simulated_trials, seed
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the trials; none is ever refused."""
+        for trials in simulate_batches(self._count, self._seed):
+            yield Batch(trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys()), no_refused())
+
+
+def simulate(count: int, seed: int) -> pl.DataFrame:
+    """Return `count` simulated trials (TRIAL_SCHEMA); a longer corpus begins with the shorter one."""
+    return pl.concat(simulate_batches(count, seed))
+
+
+def simulate_batches(count: int, seed: int) -> Iterator[pl.DataFrame]:
+    """Yield simulated trials in batches; about one in fifty repeats the words of an earlier one."""
+    for first in range(1, count + 1, BATCH):
+        numbers = range(first, min(first + BATCH, count + 1))
+        streams = [random_stream(seed, "simulated", number) for number in numbers]
+        registered = [
+            _registration(number, seed, stream) for number, stream in zip(numbers, streams, strict=True)
+        ]
+        chances = success_probability(trials_to_frame(registered))
+        yield trials_to_frame(
+            [
+                trial.model_copy(update=_course(trial, int(stream.random() < chance), stream))
+                for trial, chance, stream in zip(registered, chances, streams, strict=True)
+            ]
+        )
+
+
+def _draw_design(stream: np.random.Generator) -> Design:
+    area = AREAS[choose(stream, tuple(AREAS))]
+    weights = 1 / np.arange(1, len(area.drugs) + 1) ** 0.5
+    parts = 2 if stream.random() < 0.15 else 1
+    picked = stream.choice(len(area.drugs), parts, replace=False, p=weights / weights.sum())
+    phase = tuple(PHASES)[int(stream.choice(len(PHASES), p=_PHASE_SHARE))]
+    controlled = stream.random() < (0.3 if phase == "Phase 1" else 0.8)
+    return Design(
+        area=area,
+        drugs=tuple(area.drugs[int(one)] for one in picked),
+        condition=choose(stream, area.conditions),
+        phase=phase,
+        masking=choose(stream, tuple(MASKINGS)) if controlled else "None",
+        allocation="Randomized" if controlled else "Non-Randomized",
+        comparator=choose(stream, COMPARATORS) if controlled else None,
+        endpoint=choose(stream, area.endpoints),
+        signs=draw_signs(stream),
+    )
+
+
+def _registration(number: int, seed: int, chooser: np.random.Generator) -> Trial:
+    twin = number - int(chooser.integers(1, 50)) if chooser.random() < 0.02 else number
+    stream = random_stream(seed, "simulated-words", max(twin, 1))
+    design = _draw_design(stream)
+    slots = slots_of(design, stream)
+    interventions = [
+        Intervention(
+            type="Drug",
+            name=_drug_label(drug.name, choose(stream, drug.doses), drug.form, stream),
+            other_names=[drug.brand] if stream.random() < 0.5 else [],
+            description=f"{slots['dose']} {drug.form}, a {drug.drug_class}",
+        )
+        for drug in design.drugs
+    ]
+    experimental = Arm(
+        label=slots["drugs"], type="Experimental", interventions=[one.name for one in interventions]
+    )
+    arms = [experimental]
+    if design.comparator:
+        kind = "Placebo Comparator" if design.comparator == "placebo" else "Active Comparator"
+        interventions.append(Intervention(type="Other", name=design.comparator.capitalize()))
+        arms.append(
+            Arm(label=design.comparator.capitalize(), type=kind, interventions=[interventions[-1].name])
+        )
+    minimum_age = float(choose(stream, (18, 18, 18, 21, 40, 50)))
+    secondary = [one for one in design.area.endpoints if one != design.endpoint]
+    return Trial(
+        nct_id=f"SIM{number:08d}",
+        source="simulated",
+        title=fill(choose(stream, TITLES), slots),
+        official_title=fill(choose(stream, OFFICIAL_TITLES), slots),
+        phase=design.phase,
+        study_type="Interventional",
+        conditions=[slots["condition"]],
+        interventions=interventions,
+        summary=word_summary(slots, stream),
+        allocation=design.allocation,
+        intervention_model="Parallel" if design.comparator else "Single Group",
+        masking=design.masking,
+        primary_purpose="Treatment",
+        arms=arms,
+        primary_outcomes=[Endpoint(measure=design.endpoint[0], time_frame=design.endpoint[1])],
+        secondary_outcomes=[Endpoint(measure=name, time_frame=frame) for name, frame in secondary],
+        criteria=word_criteria(design, minimum_age, stream),
+        minimum_age=minimum_age,
+        maximum_age=float(choose(stream, (65, 75, 80))) if stream.random() < 0.6 else None,
+        sex="All",
+        healthy_volunteers=False,
+        enrolment_planned=int(choose(stream, (24, 40, 60, 120, 200, 300, 450))),
+        detailed_description=word_description(slots, stream),
+        keywords=[slots["condition"], design.drugs[0].drug_class],
+        condition_mesh=[design.condition],
+        intervention_mesh=[drug.name for drug in design.drugs],
+        sponsor_class=choose(stream, tuple(SPONSORS)),
+    )
+
+
+def _drug_label(name: str, dose: str, form: str, stream: np.random.Generator) -> str:
+    patterns = ("{name}", "{Name}", "{Name} {dose}", "{name} {dose} {form}", "{Name} {form}")
+    pattern = patterns[int(stream.choice(len(patterns), p=(0.3, 0.3, 0.2, 0.1, 0.1)))]
+    return pattern.format(name=name, Name=name.capitalize(), dose=dose, form=form)
+
+
+def _course(trial: Trial, outcome: int, stream: np.random.Generator) -> dict[str, object]:
+    """Return how a trial went: dates, status, results and, in a few, a word of hindsight in the text."""
+    start = EPOCH + timedelta(days=int(stream.integers(YEARS * 365)))
+    planned = _DURATION_YEARS[str(trial.phase)] * 365 * stream.uniform(0.6, 1.4)
+    lasted = planned if outcome else planned * stream.uniform(0.3, 0.9)
+    end = start + timedelta(days=int(lasted))
+    first_submitted = start - timedelta(days=int(stream.integers(10, 120)))
+    status = "Completed" if outcome else str(stream.choice(("Terminated", "Withdrawn"), p=(0.8, 0.2)))
+    withdrawn = status == "Withdrawn"
+    posts = not withdrawn and stream.random() < 0.4
+    p_value = (
+        stream.uniform(0.0001, 0.049) if outcome == (stream.random() < 0.9) else stream.uniform(0.06, 0.9)
+    )
+    planned_size = trial.enrolment_planned or 0
+    description = trial.detailed_description or ""
+    if stream.random() < 0.05:
+        description += " " + choose(stream, HINDSIGHT[outcome])
+    if stream.random() < 0.04:
+        description += " " + choose(stream, CONTACTS)
+    return {
+        "detailed_description": description,
+        "first_submitted": first_submitted,
+        "enrolment_actual": 0
+        if withdrawn
+        else int(planned_size * (1 if outcome else stream.uniform(0.1, 0.8))),
+        "countries": [] if withdrawn else [choose(stream, COUNTRIES)],
+        "start_date": start,
+        "primary_completion_date": end,
+        "completion_date": end,
+        "last_updated": end + timedelta(days=int(stream.integers(30, 400))),
+        "status": status,
+        "why_stopped": None if outcome else choose(stream, WHY_STOPPED),
+        "has_results": posts,
+        "primary_analyses": [Analysis(p_value=f"{p_value:.3f}", method="ANCOVA")] if posts else [],
+    }

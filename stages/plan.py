@@ -1,0 +1,26 @@
+"""The train part -> what is to be generated."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.corpus.params import PlanParams
+from trialforge.corpus.plan import plan_targets
+from trialforge.files import read_parquet, write_json, write_parquet
+from trialforge.params import load_section, load_seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    args = parser.parse_args()
+    plan = plan_targets(read_parquet(args.train), load_section(PlanParams, "plan"), load_seed())
+    write_parquet(plan, args.plan)
+    write_json({"targets": plan.height, "interventions": plan["intervention"].n_unique()}, args.metrics)
+
+
+if __name__ == "__main__":
+    main()
