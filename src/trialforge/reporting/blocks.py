@@ -1,0 +1,95 @@
+"""What a section of the report is made of, and how a number is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Cell = str | int | float | bool | None
+
+_CAPITALS = (
+    "ROC AUC PR MRR nDCG BM25 LLM MMD DCR NNDR FPR TPR CI JS F1 RRF MeSH BLEU C2ST ECE MIA CSV XML JSON"
+)
+_ACRONYMS = {word.lower(): word for word in _CAPITALS.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that a reader should see first, with the words that it needs."""
+
+    label: str
+    value: Cell
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings; the first column names the row."""
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A Vega-Lite picture, the sentence that says what it shows, and its numbers as a table."""
+
+    key: str
+    title: str
+    text: str
+    spec: Mapping[str, Any]
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page with its heading."""
+
+    key: str
+    title: str
+    lead: str
+    figures: Sequence[Figure] = field(default_factory=tuple)
+    plots: Sequence[Plot] = field(default_factory=tuple)
+    tables: Sequence[Table] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def name_words(name: str) -> str:
+    """Return a metric's name as words: `roc_auc.real` -> `ROC AUC, real`."""
+    parts = []
+    for part in name.split("."):
+        words = re.split(r"[_\s]+", part)
+        parts.append(" ".join(_ACRONYMS.get(word.lower(), word) for word in words if word))
+    text = ", ".join(part for part in parts if part)
+    return text[:1].upper() + text[1:]
+
+
+def format_cell(value: Cell) -> str:
+    """Return a value as a reader expects it: thousands apart, four figures, words for truth and absence."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f") if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) >= 1_000:
+            return format_cell(int(value))
+        return f"{value:.4g}".replace("-", "\u2212")
+    return value
+
+
+def metric_table(caption: str, metrics: Mapping[str, Cell], *, closed: bool = False) -> Table:
+    """Return metrics as a table of two columns, in their file's order."""
+    rows = [(name_words(name), value) for name, value in metrics.items()]
+    return Table(caption, ("Measure", "Value"), rows, closed=closed)
+
+
+def pick(metrics: Mapping[str, Cell], *names: str) -> Cell:
+    """Return the first of `names` that was measured, else None."""
+    return next((metrics[name] for name in names if metrics.get(name) is not None), None)

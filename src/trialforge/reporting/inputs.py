@@ -1,0 +1,65 @@
+"""What the report reads: the metrics, plots and tables that the other stages wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.files import hash_file, read_json, read_parquet
+
+TABLES = ("train", "plan", "exemplars", "reasons", "generated", "synthetic", "rejected")
+Number = int | float | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that one report is made of.
+
+    Attributes:
+        metrics: stage -> flat metric name -> value.
+        plots: path below plots/ without its ending -> table.
+        tables: name -> table; a stage that did not run leaves its table out.
+        params: the whole of params.yaml.
+        hashes: path -> SHA-256 of each file that was read, for the page's provenance.
+    """
+
+    metrics: dict[str, dict[str, Number]]
+    plots: dict[str, pl.DataFrame]
+    tables: dict[str, pl.DataFrame]
+    params: dict[str, Any]
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Number]:
+    """Return nested mappings and lists as one level, their keys joined by dots."""
+    if isinstance(value, dict):
+        parts = ((str(key), inner) for key, inner in value.items())
+    elif isinstance(value, list):
+        parts = ((str(position), inner) for position, inner in enumerate(value))
+    else:
+        return {prefix: value}
+    flat: dict[str, Number] = {}
+    for key, inner in parts:
+        flat |= flatten(inner, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) -> Inputs:
+    """Read what is there.
+
+    Raises:
+        ArtifactError: a file is there but can't be read.
+    """
+    metric_files = sorted(metrics.glob("*.json"))
+    plot_files = sorted(plots.glob("**/*.csv"))
+    table_files = [path for name in TABLES if (path := data / f"{name}.parquet").is_file()]
+    return Inputs(
+        metrics={path.stem: flatten(read_json(path)) for path in metric_files},
+        plots={str(path.relative_to(plots).with_suffix("")): pl.read_csv(path) for path in plot_files},
+        tables={path.stem: read_parquet(path) for path in table_files},
+        params=params,
+        hashes={path.as_posix(): hash_file(path) for path in [*metric_files, *plot_files, *table_files]},
+    )

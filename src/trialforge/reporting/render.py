@@ -1,0 +1,68 @@
+"""The page: sections and records as one HTML file that asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from trialforge.reporting.answer import Answer
+from trialforge.reporting.blocks import Section, format_cell
+from trialforge.reporting.records import to_script_json
+
+
+def _template(name: str) -> str:
+    return files("trialforge.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def source_hash(text: str) -> str:
+    """Return the Content-Security-Policy source that allows just this inline script or style."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def content_policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """Return a policy under which nothing but the named inline texts runs, and nothing is loaded."""
+    return (
+        f"default-src 'none'; script-src {' '.join(map(source_hash, scripts))}; "
+        f"style-src {' '.join(map(source_hash, styles))}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def render_page(
+    *, title: str, badge: str, answer: Answer, sections: Sequence[Section], records: Mapping[str, Any]
+) -> str:
+    """Return the whole page; equal inputs give equal bytes."""
+    style, script, vega = (
+        _template("report.css"),
+        _template("report.js"),
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+    )
+    plots = {plot.key: plot.spec for section in sections for plot in section.plots}
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = format_cell
+    return environment.get_template("report.html.jinja").render(
+        policy=content_policy([vega, script], [style]),
+        title=title,
+        badge=badge,
+        answer=answer,
+        sections=sections,
+        style=Markup(style),  # noqa: S704 - a file of this package
+        vega=Markup(vega),  # noqa: S704 - the library's own bundle
+        script=Markup(script),  # noqa: S704 - a file of this package
+        plots=Markup(to_script_json(plots)),  # noqa: S704 - escaped for a script element
+        records=Markup(to_script_json(records)),  # noqa: S704 - escaped for a script element
+        record_count=records["total"],
+    )

@@ -1,0 +1,43 @@
+"""The report as a whole: inputs -> page."""
+
+from __future__ import annotations
+
+import re
+
+from trialforge.reporting.answer import build_answer, describe_corpus
+from trialforge.reporting.inputs import Inputs
+from trialforge.reporting.params import ReportParams
+from trialforge.reporting.records import browse_records
+from trialforge.reporting.render import render_page
+from trialforge.reporting.sections import build_sections
+
+# What can move a number of the page; the whole list, with hashes, is requirements.lock.
+SOFTWARE = (
+    *("altair", "bm25s", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars"),
+    *(
+        "scikit-learn",
+        "scipy",
+        "sentence-transformers",
+        "torch",
+        "transformers",
+        "vl-convert-python",
+        "xllamacpp",
+    ),
+)
+
+
+def locked_versions(lock: str, names: tuple[str, ...] = SOFTWARE) -> dict[str, str]:
+    """Return the versions that a requirements.lock pins, as the same file gives the same page anywhere."""
+    pinned = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", lock, flags=re.MULTILINE))
+    return {name: pinned[name] for name in names if name in pinned}
+
+
+def build_report(inputs: Inputs, params: ReportParams, lock: str) -> str:
+    """Return the page as HTML; the same inputs give the same bytes."""
+    return render_page(
+        title="trialforge report",
+        badge=describe_corpus(inputs.params),
+        answer=build_answer(inputs),
+        sections=build_sections(inputs, locked_versions(lock)),
+        records=browse_records(inputs.tables, params.max_records),
+    )

@@ -1,0 +1,118 @@
+"""A small run, made by hand: what the other stages would have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from trialforge.reporting.inputs import Inputs
+from trialforge.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial, trials_to_frame
+
+PLANTED = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"
+REGISTRATION = list(REGISTRATION_SCHEMA)
+
+
+def make_trial(nct_id: str, *, source: Any = "simulated", **fields: Any) -> Trial:
+    """A trial with every kind of field filled."""
+    drug = fields.pop("drug", "Verazumab")
+    values: dict[str, Any] = {
+        "title": f"{drug} in Adults With Plaque Psoriasis",
+        "phase": "Phase 2",
+        "study_type": "Interventional",
+        "conditions": ["Plaque Psoriasis"],
+        "interventions": [Intervention(type="Drug", name=drug, description="300 mg every two weeks")],
+        "summary": f"This study asks whether {drug} clears plaques in adults who did not respond to creams.",
+        "allocation": "Randomized",
+        "masking": "Double",
+        "primary_outcomes": [Endpoint(measure="PASI 75 response", time_frame="Week 16")],
+        "criteria": "Inclusion Criteria:\n- age 18 or older\n- PASI over 12\nExclusion Criteria:\n- pregnant",
+        "minimum_age": 18.0,
+        "sex": "All",
+        "healthy_volunteers": False,
+        "enrolment_planned": 120,
+    }
+    return Trial(nct_id=nct_id, source=source, **(values | fields))
+
+
+def train_table(count: int = 4) -> pl.DataFrame:
+    """Real trials, the first with markup in its title."""
+    trials = [make_trial(f"NCT9000000{at}", label=at % 2) for at in range(count)]
+    trials[0] = make_trial("NCT90000000", label=0, title=f"Planted {PLANTED}")
+    frame = trials_to_frame(trials)
+    return frame.select(
+        *REGISTRATION, pl.Series("normalized_interventions", [["verazumab"]] * count), "label"
+    )
+
+
+def generated_table(count: int = 6) -> pl.DataFrame:
+    """Synthetic trials: two drugs, both labels; the last was given up."""
+    drugs = ["Verazumab", "Lintorol"]
+    trials = [
+        make_trial(
+            f"SYN-{at:012x}",
+            source="synthetic",
+            drug=drugs[at % 2],
+            title=f"Record {at} of {drugs[at % 2]} {PLANTED if at == 0 else ''}".strip(),
+        )
+        for at in range(count)
+    ]
+    given_up = [None] * (count - 1) + ["answer cut at the length limit"]
+    return (
+        trials_to_frame(trials)
+        .select(*REGISTRATION)
+        .with_columns(
+            pl.when(pl.int_range(pl.len()) < count - 1).then("nct_id").alias("nct_id"),
+            target_id=pl.format("T{}", pl.int_range(pl.len()).cast(pl.String).str.zfill(6)),
+            normalized_interventions=pl.concat_list(
+                pl.col("title").str.extract(r"of (\w+)").str.to_lowercase()
+            ),
+            label=(pl.int_range(pl.len()) % 2).cast(pl.Int64),
+            intervention=pl.col("title").str.extract(r"of (\w+)").str.to_lowercase(),
+            arm=pl.lit("retrieval-reasoning"),
+            reject_reason=pl.Series(given_up, dtype=pl.String),
+            exemplars=pl.lit(["NCT90000000", "NCT90000001", "NCT90000002"]),
+            reasons_id=pl.lit("reasons-1"),
+            prompt_hash=pl.lit("ab" * 32),
+            model=pl.lit("smollm2-135m-instruct"),
+            model_digest=pl.lit("cd" * 32),
+            engine=pl.lit("llama.cpp"),
+            sampling=pl.lit('{"temperature": 0.7}'),
+            seed=pl.int_range(pl.len()).cast(pl.Int64),
+            attempt=pl.lit(1, dtype=pl.Int64),
+        )
+    )
+
+
+def reasons_table() -> pl.DataFrame:
+    """One set of reasons, with markup in it."""
+    reasons = [
+        {"text": "A clear endpoint", "citations": [{"nct_id": "NCT90000001", "field": "primary_outcomes"}]},
+        {"text": f"Markup {PLANTED}", "citations": []},
+    ]
+    return pl.DataFrame({"reasons_id": ["reasons-1"], "reasons": [reasons]})
+
+
+def make_tables(count: int = 6) -> dict[str, pl.DataFrame]:
+    """All tables of a run in which validation refused the second record."""
+    generated = generated_table(count)
+    kept = generated.filter(pl.col("reject_reason").is_null())
+    refused = kept.slice(1, 1).with_columns(reject_reasons=pl.lit(["minimum age above maximum"]))
+    return {
+        "train": train_table(),
+        "generated": generated,
+        "synthetic": kept.filter(~pl.col("nct_id").is_in(refused["nct_id"].to_list())),
+        "rejected": refused,
+        "reasons": reasons_table(),
+    }
+
+
+def make_inputs(count: int = 6) -> Inputs:
+    """Everything that one report reads."""
+    return Inputs(
+        metrics={"ingest": {"trials": 400, "label.success": 210}, "split": {"train": 280, "test": 80}},
+        plots={},
+        tables=make_tables(count),
+        params={"seed": 1, "corpus": {"source": "simulated"}, "report": {"max_records": 10}},
+        hashes={"data/train.parquet": "ef" * 32},
+    )
