@@ -48,7 +48,9 @@ class SimulatedSource:
     def batches(self) -> Iterator[Batch]:
         """Yield the trials; none is ever refused."""
         for trials in simulate_batches(self._count, self._seed):
-            yield Batch(trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys()), no_refused())
+            yield Batch(
+                trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys()), no_refused()
+            )
 
 
 def simulate(count: int, seed: int) -> pl.DataFrame:

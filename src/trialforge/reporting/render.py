@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +20,11 @@ from trialforge.reporting.records import to_script_json
 
 def _template(name: str) -> str:
     return files("trialforge.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _vega_bundle() -> str:
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def source_hash(text: str) -> str:

@@ -14,13 +14,13 @@ function make(tag, properties = {}, ...children) {
 }
 
 // --- colours -----------------------------------------------------------------------------------
-const THEMES = ["Auto", "Light", "Dark"];
-byId("theme").addEventListener("click", (event) => {
-  const next = THEMES[(THEMES.indexOf(event.target.textContent) + 1) % THEMES.length];
-  event.target.textContent = next;
-  event.target.setAttribute("aria-label", next === "Auto" ? "Colours: as the system has them" : `Colours: ${next.toLowerCase()}`);
-  if (next === "Auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next.toLowerCase();
+const THEMES = ["auto", "light", "dark"];
+let theme = 0;
+byId("theme").addEventListener("click", () => {
+  theme = (theme + 1) % THEMES.length;
+  byId("theme").textContent = `Colours: ${THEMES[theme]}`;
+  if (theme) document.documentElement.dataset.theme = THEMES[theme];
+  else delete document.documentElement.dataset.theme;
 });
 
 // --- plots ---------------------------------------------------------------------------------------

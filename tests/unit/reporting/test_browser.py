@@ -1,0 +1,171 @@
+"""The page in a real browser: silent, offline, inert, and its filters work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chromium import Page, find_chromium, open_browser
+from tests.unit.reporting import sample
+from trialforge.reporting.params import ReportParams
+from trialforge.reporting.report import build_report
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
+ROOT = Path(__file__).parents[3]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "index.html"
+    path.write_text(
+        build_report(sample.make_inputs(60), ReportParams(max_records=50), LOCK), encoding="utf-8"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with open_browser(tmp_path_factory.mktemp("profile")) as page:
+        page.resize(1280, 900)
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, report: Path) -> Page:
+    browser.events.clear()
+    browser.open(report)
+    return browser
+
+
+def count(page: Page) -> str:
+    text: str = page.evaluate("document.getElementById('count').textContent")
+    return text
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    page.evaluate(
+        f"(() => {{ const box = document.getElementById('by-{name}'); box.value = '{value}';"
+        " box.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def search(page: Page, words: str) -> None:
+    page.evaluate(
+        f"(() => {{ const box = document.getElementById('find'); box.value = '{words}';"
+        " box.dispatchEvent(new Event('input')); })()"
+    )
+
+
+def test_console_is_silent_and_nothing_is_asked_of_a_network(page: Page) -> None:
+    assert page.problems() == []
+    assert page.requests() == []
+
+
+def test_planted_markup_is_inert_and_shown_as_text(page: Page) -> None:
+    search(page, "Record 0")
+    assert page.evaluate("window.pwned") is None
+    assert "<script>window.pwned=1</script>" in page.evaluate("document.getElementById('record').innerText")
+    assert page.evaluate("document.querySelectorAll('#record script, #record img').length") == 0
+
+
+def test_page_says_that_it_holds_the_first_of_more(page: Page) -> None:
+    assert count(page) == "50 of 50 records; the page holds the first 50 of 60"
+
+
+def test_filters_narrow_the_list(page: Page) -> None:
+    choose(page, "intervention", "lintorol")
+    assert count(page).startswith("25 of 50")
+    choose(page, "verdict", "rejected")
+    assert count(page).startswith("1 of 50")
+    assert "minimum age above maximum" in page.evaluate("document.getElementById('record').innerText")
+    page.evaluate("document.getElementById('clear').click()")
+    page.wait_for("document.getElementById('count').textContent.startsWith('50 of 50')")
+
+
+def test_search_needs_every_word(page: Page) -> None:
+    search(page, "lintorol RECORD 33")
+    assert count(page).startswith("1 of 50")
+    search(page, "nothing-has-this-word")
+    assert count(page).startswith("0 of 50")
+    assert "No record matches" in page.evaluate("document.getElementById('record').innerText")
+
+
+def test_exemplars_are_shown_one_beside_the_record_and_shared_runs_marked(page: Page) -> None:
+    choose(page, "intervention", "verazumab")
+    page.evaluate("document.querySelectorAll('.switch button')[1].click()")
+    text = page.evaluate("document.querySelector('.compare thead').innerText")
+    assert "NCT90000001 (simulated, success)" in text
+    assert page.evaluate("document.querySelectorAll('.compare mark').length") > 0
+
+
+def test_records_are_reached_by_keyboard(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('#list button')[3].focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.send(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key="Enter",
+            code="Enter",
+            text="\r",
+            windowsVirtualKeyCode=13,
+        )
+    assert page.evaluate("document.activeElement.id") == "record"
+    assert "Record 3" in page.evaluate("document.getElementById('record').innerText")
+
+
+def test_colours_follow_the_system_and_the_button(page: Page) -> None:
+    paint = "getComputedStyle(document.body).backgroundColor"
+    page.prefer("light")
+    light = page.evaluate(paint)
+    page.prefer("dark")
+    dark = page.evaluate(paint)
+    assert light != dark
+    page.evaluate("document.getElementById('theme').click()")
+    assert page.evaluate(paint) == light
+    page.prefer("light")
+
+
+def test_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.resize(390, 844, phone=True)
+    try:
+        assert page.evaluate("document.documentElement.scrollWidth <= 390")
+    finally:
+        page.resize(1280, 900)
+
+
+def test_prints_without_its_controls(page: Page) -> None:
+    page.prefer("light", media="print")
+    hidden = "getComputedStyle(document.querySelector('.filters')).display"
+    try:
+        assert page.evaluate(hidden) == "none"
+    finally:
+        page.prefer("light")
+
+
+def test_opens_with_thousands_of_records(browser: Page, tmp_path: Path) -> None:
+    path = tmp_path / "many.html"
+    path.write_text(
+        build_report(sample.make_inputs(3358), ReportParams(max_records=4000), LOCK), encoding="utf-8"
+    )
+    browser.events.clear()
+    browser.open(path)
+    assert count(browser) == "3358 of 3358 records"
+    assert browser.problems() == []
+
+
+def test_accessible_by_axe(page: Page) -> None:
+    """Needs axe-core from npm: AXE_CORE names its axe.min.js."""
+    axe = os.environ.get("AXE_CORE")
+    if not axe:
+        pytest.skip("AXE_CORE is not set: npm install axe-core and name its axe.min.js")
+    for scheme in ("light", "dark"):
+        page.prefer(scheme)
+        page.evaluate(Path(axe).read_text(encoding="utf-8") + ";0")
+        found = page.evaluate(
+            "axe.run().then((result) => result.violations.map((v) => [v.impact, v.id, v.nodes[0].html]))"
+        )
+        assert [fault for fault in found if fault[0] in {"serious", "critical"}] == []

@@ -1,0 +1,55 @@
+"""The page as bytes: policy, escaping, and nothing that changes from run to run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.reporting import sample
+from trialforge.reporting.params import ReportParams
+from trialforge.reporting.render import source_hash
+from trialforge.reporting.report import build_report, locked_versions
+
+LOCK = (Path(__file__).parents[3] / "requirements.lock").read_text(encoding="utf-8")
+PARAMS = ReportParams(max_records=50)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return build_report(sample.make_inputs(), PARAMS, LOCK)
+
+
+def test_same_inputs_give_the_same_bytes(page: str) -> None:
+    assert build_report(sample.make_inputs(), PARAMS, LOCK) == page
+
+
+def test_policy_names_each_inline_text_and_allows_nothing_else(page: str) -> None:
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    allowed = policy.group(1).replace("&#39;", "'")
+    assert "default-src 'none'" in allowed
+    assert "unsafe" not in allowed
+    assert "http" not in allowed
+    for element in re.findall(r'<script type="module">(.*?)</script>', page, flags=re.DOTALL):
+        assert source_hash(element) in allowed
+
+
+def test_trial_text_is_escaped_wherever_it_stands(page: str) -> None:
+    assert sample.PLANTED not in page
+    assert "\\u003cscript\\u003ewindow.pwned" in page
+
+
+def test_page_loads_nothing(page: str) -> None:
+    markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'>\s]+""", markup)
+
+
+def test_a_simulated_corpus_is_named_as_such(page: str) -> None:
+    assert "Simulated corpus" in page
+
+
+def test_locked_versions_reads_the_pins() -> None:
+    lock = "altair==6.3.0 \\\n    --hash=sha256:aa\nnot-asked==1\npolars==2.1.0 ; python_version >= '3.11'\n"
+    assert locked_versions(lock) == {"altair": "6.3.0", "polars": "2.1.0"}
