@@ -1,0 +1,120 @@
+"""What is measured: a set of records beside the real trials that it is read against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trialforge.quality.params import QualityParams
+from trialforge.quality.space import Space, fit_space
+from trialforge.rng import random_stream
+from trialforge.text import trial_text
+from trialforge.trial import TEXT_FIELDS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """What all sets of a comparison share: the text fields that are read, the space, parameters, seed."""
+
+    fields: tuple[str, ...]
+    space: Space
+    params: QualityParams
+    seed: int
+
+    def stream(self, *names: str | int) -> np.random.Generator:
+        """Return the random stream of the named use."""
+        return random_stream(self.seed, "quality", *names)
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Some records, seen through a scale: their texts and their unit rows in the space."""
+
+    frame: pl.DataFrame
+    scale: Scale
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def texts(self) -> pl.Series:
+        """Return the text of each record in the fields that are read."""
+        return field_texts(self.frame, self.scale.fields)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Return the unit row of each record."""
+        return self.scale.space.embed(self.texts.to_list())
+
+    def take(self, places: np.ndarray) -> Side:
+        """Return the records at the given places, without reading or embedding them again."""
+        taken = Side(self.frame[places], self.scale)
+        for name in ("texts", "rows"):
+            if name in self.__dict__:
+                taken.__dict__[name] = self.__dict__[name][places]
+        return taken
+
+    def draw(self, most: int, stream: np.random.Generator) -> Side:
+        """Return at most `most` records, drawn without replacement, in their order."""
+        if len(self) <= most:
+            return self
+        return self.take(np.sort(stream.choice(len(self), most, replace=False)))
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One measurement: `candidates` against `reference` (train).
+
+    `held_out` (validation) is what real trials look like that no one has seen; `unseen` (test) is read by
+    the audit alone. `exemplars` and `reasons` are the tables of these names, None where a set has none.
+    """
+
+    candidates: Side
+    reference: Side
+    held_out: Side | None = None
+    unseen: Side | None = None
+    exemplars: pl.DataFrame | None = None
+    reasons: pl.DataFrame | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def scale(self) -> Scale:
+        """Return what both sides share."""
+        return self.candidates.scale
+
+    @property
+    def params(self) -> QualityParams:
+        """Return the parameters."""
+        return self.scale.params
+
+    def with_candidates(self, candidates: Side, reference: Side | None = None) -> Case:
+        """Return the same measurement of other records."""
+        return replace(self, candidates=candidates, reference=reference or self.reference)
+
+
+def filled_fields(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
+    """Return the text fields that at least `share` of the records fill: like is compared with like."""
+    lengths = frame.select(
+        trial_text([name]).str.len_chars().fill_null(0).alias(name) for name in TEXT_FIELDS
+    )
+    least = share * max(len(frame), 1)
+    return tuple(name for name in TEXT_FIELDS if (lengths[name] > 0).sum() >= least)
+
+
+def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
+    """Return the text of each record in the given fields; empty where it has none."""
+    return frame.select(trial_text(fields).fill_null("").alias("text"))["text"]
+
+
+def build_scale(synthetic: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> Scale:
+    """Return the scale: the fields that the synthetic set fills, and the space of train in these fields."""
+    fields = filled_fields(synthetic)
+    space = fit_space(field_texts(train, fields).to_list(), params.space, seed)
+    return Scale(fields, space, params, seed)

@@ -1,0 +1,107 @@
+"""Is the text of a record plain English of a trial, and does it name nothing that exists?"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialforge.quality.params import ValidityParams
+from trialforge.quality.validity import Check, is_true
+from trialforge.text import trial_text
+
+TEXT = "checked_text"
+
+_STOP_WORDS = (
+    "the", "of", "and", "to", "in", "a", "or", "with", "for", "is", "be", "by", "on", "at", "are", "as",
+    "will", "no", "not", "from", "that", "this", "an", "who", "have", "has", "than", "must", "any", "all",
+)  # fmt: skip
+_REGISTRY_ID = (
+    r"(?i)\b(?:NCT\s?0\d{7}|NCT\d{8}|ISRCTN\s?\d{8}|ACTRN\s?\d{14}p?|DRKS\s?\d{8}|ChiCTR[-\w]*\d{8,}|"
+    r"UMIN\s?\d{9}|JPRN-\w+|CTRI/\d{4}/\d+/\d+|NTR\s?\d{3,5}|KCT\s?\d{7}|PACTR\s?\d{15,}|"
+    r"RBR-\w{6}|(?:EudraCT\D{0,20})?(?:19|20)\d{2}-\d{6}-\d{2})\b"
+)
+_URL = (
+    r"(?i)(?:https?://|\bwww\.|\b[a-z0-9-]+\.(?:com|org|net|gov|edu|int|info)\b|"
+    r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b|\bdoi:\s?10\.)"
+)
+_TELEPHONE = (
+    r"(?:\+\d{1,3}[\s.-]?\(?\d{1,4}\)?(?:[\s.-]?\d{2,4}){2,4}|\(\d{3}\)\s?\d{3}[\s.-]\d{4}|"
+    r"\b(?:1[-.\s])?\d{3}[-.]\d{3}[-.]\d{4}\b|\b1-8\d\d-[A-Z0-9-]{7,8}\b|"
+    r"(?i:\b(?:tel|telephone|phone|fax|call)\b[.:]?\s*\+?\(?\d[\d\s().-]{6,}\d))"
+)
+_PERSON = (
+    r"\b(?:Dr|Prof|Professor|Mr|Mrs|Ms|Doctor)\.?\s+(?:[A-Z]\.\s*)*[A-Z][a-z]{2,}|"
+    r"\b[A-Z][a-z]+\s+(?:[A-Z]\.?\s+)?[A-Z][a-z]+,?\s+(?:M\.?D|Ph\.?D|MBBS|FRCP|MPH|PharmD|DO)\b|"
+    r"(?i:\b(?:principal investigator|study (?:chair|director|coordinator)|contact(?: person)?)\s*:)\s*[A-Z]"
+)
+_NAME = r"(?:[A-Z][\w'’.-]+\s+){1,4}"
+_SITE = (
+    r"\bUniversity\s+of\s+(?:the\s+)?[A-Z][a-z]+|"
+    rf"\b{_NAME}(?:University|Hospitals?|Medical\s+(?:Center|Centre|School|College)|Clinic|Infirmary)\b|"
+    r"\b\d{1,5}\s+[A-Z][a-z]+\s+(?:Street|Avenue|Road|Boulevard|Drive|Lane)\b"
+)
+_NOT_A_SITE = (
+    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|"
+    r"(?:Patients?|General|In|The|Each|Any|All|If|At)\s+(?:Hospital|Clinic)"
+)
+_ECHO = (
+    r"(?i)<\|?(?:im_start|im_end|endoftext|system|user|assistant)\|?>|\[/?INST\]|"
+    r"###\s*(?:instruction|response|input)|"
+    r"\bas an? (?:AI|artificial intelligence|language model|assistant)\b|"
+    r"\byou are (?:a|an) (?:\w+\s){0,4}(?:assistant|expert|writer|model)\b|"
+    r"\b(?:write|generate|create|return|output) (?:a|an|one|the) (?:\w+\s){0,3}"
+    r"(?:synthetic|JSON|clinical trial record)\b|\bJSON (?:object|schema|format)\b|\bexemplars?\b|"
+    r"\bsynthetic (?:clinical )?trial\b|\bhere is (?:a|an|the|your)\b.{0,40}\b(?:trial|record|JSON)\b|"
+    r"\bI(?:'m| am) (?:sorry|unable|not able)\b"
+)
+_BOILERPLATE = (
+    r"(?i)lorem ipsum|\[(?:insert|placeholder|your|name|drug|condition|todo)[^\]]*\]|"
+    r"<(?:insert|placeholder|name|drug)[^>]*>|\bX{3,}\b|\b(?:TBD|TODO|FIXME)\b|\{\{|\}\}|\{[a-z]+_[a-z_]+\}|"
+    r"\bplaceholder\b|(?:\b(?:string|text|example)\b[\s,.;]*){3,}"
+)
+
+
+def content_checks(params: ValidityParams) -> list[Check]:
+    """Return the checks of language, degenerate text and real-looking names; they read column TEXT."""
+    text = pl.col(TEXT)
+    sites = text.str.replace_all(_NOT_A_SITE, " ").str.contains(_SITE)
+    return [
+        Check("not_english", is_true(stop_word_share(text) < params.min_stop_words) | foreign_script(text)),
+        Check("repetition", is_true(repetition(text) > params.max_repetition)),
+        Check("boilerplate", is_true(text.str.contains(_BOILERPLATE))),
+        Check("prompt_echo", is_true(text.str.contains(_ECHO))),
+        Check("registry_id", is_true(text.str.contains(_REGISTRY_ID))),
+        Check("url", is_true(text.str.contains(_URL))),
+        Check("telephone", is_true(text.str.contains(_TELEPHONE))),
+        Check("person", is_true(text.str.contains(_PERSON))),
+        Check("site", is_true(sites)),
+    ]
+
+
+def add_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the records with their text as column TEXT."""
+    return frame.with_columns(trial_text().alias(TEXT))
+
+
+def _words(text: pl.Expr) -> pl.Expr:
+    return text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
+
+
+def stop_word_share(text: pl.Expr) -> pl.Expr:
+    """Return the share of words that are common English ones: about .3 in trials."""
+    words = _words(text)
+    return words.list.eval(pl.element().is_in(_STOP_WORDS)).list.mean()
+
+
+def foreign_script(text: pl.Expr) -> pl.Expr:
+    """Return whether more than a tenth of the letters are of another script than Latin or Greek."""
+    foreign = text.str.count_matches(r"[\p{L}--\p{Latin}--\p{Greek}]")
+    return is_true(foreign > 0.1 * text.str.count_matches(r"\p{L}"))
+
+
+def repetition(text: pl.Expr, length: int = 4) -> pl.Expr:
+    """Return the share of the text's runs of `length` words that have stood in it before."""
+    words = _words(text)
+    runs = words.list.eval(
+        pl.concat_str([pl.element().shift(-place) for place in range(length)], separator=" ").drop_nulls()
+    )
+    return 1 - runs.list.n_unique() / runs.list.len()

@@ -1,0 +1,64 @@
+"""Bounds of metrics: a broken one fails the pipeline, and says which, by how much, and what is worst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trialforge.errors import GateError, MetricError
+from trialforge.quality.params import GateParams
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenGate:
+    """A metric outside its bounds, and the distance to the nearer one."""
+
+    name: str
+    value: float
+    bound: str
+    excess: float
+
+
+def find_broken(values: Mapping[str, float], gates: Mapping[str, GateParams]) -> list[BrokenGate]:
+    """Return the broken gates, by name.
+
+    Raises:
+        MetricError: a gate names a metric that was not measured.
+    """
+    unknown = sorted(set(gates) - set(values))
+    if unknown:
+        raise MetricError(
+            f"`quality.gates` names {', '.join(unknown)}, which is not measured",
+            hint=f"there are {', '.join(sorted(values))}",
+        )
+    broken = []
+    for name, gate in sorted(gates.items()):
+        value = values[name]
+        if gate.min is not None and value < gate.min:
+            broken.append(BrokenGate(name, value, f"at least {gate.min:g}", gate.min - value))
+        if gate.max is not None and value > gate.max:
+            broken.append(BrokenGate(name, value, f"at most {gate.max:g}", value - gate.max))
+    return broken
+
+
+def check_gates(
+    values: Mapping[str, float],
+    gates: Mapping[str, GateParams],
+    worst: Mapping[str, list[str]] | None = None,
+) -> None:
+    """Check the gates; `worst` names, by metric, the records that weigh most.
+
+    Raises:
+        GateError: one or more are broken; the message is a table of them.
+    """
+    broken = find_broken(values, gates)
+    if not broken:
+        return
+    lines = [f"{'metric':<40} {'value':>10} {'bound':<16} {'off by':>10}"]
+    for gate in broken:
+        lines.append(f"{gate.name:<40} {gate.value:>10.4g} {gate.bound:<16} {gate.excess:>10.4g}")
+        lines.extend(f"    {record}" for record in (worst or {}).get(gate.name, []))
+    raise GateError(
+        f"{len(broken)} of {len(gates)} gates are broken\n" + "\n".join(lines),
+        hint="mend the records, or move a bound of quality.gates in params.yaml and say why",
+    )

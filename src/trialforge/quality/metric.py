@@ -1,0 +1,103 @@
+"""What a measure is: a name, a direction, bounds and a function; and what it gives, with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Case
+
+LEVEL = 0.95
+
+
+class Direction(StrEnum):
+    """Which values are better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    REAL = "as real trials"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95% interval (None where none is defined) and the number of things it rests on."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measure. Its definition and source stand in the docstring of `compute`.
+
+    `yardstick` says that real held-out trials can be measured the same way, which gives the ceiling.
+    """
+
+    name: str
+    direction: Direction
+    low: float
+    high: float
+    compute: Callable[[Case], Estimate]
+    yardstick: bool = False
+
+    def measure(self, case: Case) -> Estimate:
+        """Return the estimate, checked against the bounds.
+
+        Raises:
+            MetricError: the value is no number or lies outside the bounds.
+        """
+        estimate = self.compute(case)
+        slack = 1e-6
+        if not math.isfinite(estimate.value) or not self.low - slack <= estimate.value <= self.high + slack:
+            raise MetricError(f"{self.name} is {estimate.value}, which is not from {self.low} to {self.high}")
+        return estimate
+
+
+def index_metrics(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Return metrics by name.
+
+    Raises:
+        MetricError: two have one name.
+    """
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.name in found:
+            raise MetricError(f"two metrics are named {metric.name}")
+        found[metric.name] = metric
+    return found
+
+
+def bootstrap_mean(values: np.ndarray, stream: np.random.Generator, draws: int) -> Estimate:
+    """Return the mean of values that belong to independent records, with a percentile interval."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        raise MetricError("there is nothing to take a mean of")
+    means = np.empty(draws)
+    for draw in range(draws):
+        means[draw] = values[stream.integers(0, len(values), len(values))].mean()
+    low, high = percentile_interval(means)
+    return Estimate(float(values.mean()), low, high, len(values))
+
+
+def bootstrap_statistic(
+    statistic: Callable[[np.ndarray], float], n: int, stream: np.random.Generator, draws: int
+) -> tuple[float, float]:
+    """Return the percentile interval of a statistic of row numbers drawn with replacement."""
+    values = [statistic(stream.integers(0, n, n)) for _ in range(draws)]
+    return percentile_interval(np.array(values))
+
+
+def percentile_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the middle 95% of bootstrap values; those that are no numbers are left out."""
+    kept = values[np.isfinite(values)]
+    if not len(kept):
+        return math.nan, math.nan
+    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -1,0 +1,95 @@
+"""Which runs of words do texts share with a set of references, and how long is the longest?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trialforge.quality.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What each query text shares with the references.
+
+    Attributes:
+        longest: words of the longest run that stands in a reference as well, by text.
+        shared: by run length, how many of a text's runs of that length stand in a reference.
+        words: number of words, by text.
+    """
+
+    longest: np.ndarray
+    shared: dict[int, np.ndarray]
+    words: np.ndarray
+
+    def has_run(self, length: int) -> np.ndarray:
+        """Return, by text, whether it shares a run of `length` words."""
+        return np.greater_equal(self.longest, length)
+
+    def covered(self, length: int) -> np.ndarray:
+        """Return, by text, the share of its runs of `length` words that are shared (0 if it is shorter)."""
+        possible = np.maximum(self.words - length + 1, 1)
+        return self.shared[length] / possible
+
+
+def match_runs(
+    queries: Words,
+    references: Words,
+    lengths: tuple[int, ...] = (8, 13),
+    groups: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Overlap:
+    """Return the exact overlap of each query with all references, or with those of its own group.
+
+    Runs are refined word by word, as a suffix array is: the number of a run of n + 1 words is the pair
+    of its first n words' number and its next word, and only runs that stand on both sides go on. So
+    memory is linear in the words and no hash can collide.
+
+    Args:
+        queries: texts to look at.
+        references: texts to look in, numbered together with the queries.
+        lengths: run lengths to count in `shared`.
+        groups: the group of each query and of each reference; a query meets its own group only.
+    """
+    keys, places = _start(queries, groups[0] if groups else None)
+    reference_keys, reference_places = _start(references, groups[1] if groups else None)
+    owners, ends, reference_ends = queries.owners, queries.ends, references.ends
+    longest = np.zeros(len(queries), dtype=np.int64)
+    shared = {length: np.zeros(len(queries), dtype=np.int64) for length in lengths}
+    length = 1
+    while len(keys):
+        common = np.intersect1d(keys, reference_keys)
+        keys, places = _renumber(keys, places, common)
+        reference_keys, reference_places = _renumber(reference_keys, reference_places, common)
+        longest[owners[places]] = length
+        if length in shared:
+            shared[length] = np.bincount(owners[places], minlength=len(queries))
+        keys, places = _extend(queries, keys, places, ends, length)
+        reference_keys, reference_places = _extend(
+            references, reference_keys, reference_places, reference_ends, length
+        )
+        length += 1
+    return Overlap(longest, shared, queries.lengths)
+
+
+def _start(words: Words, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    places = np.arange(len(words.ids))
+    if groups is None:
+        return words.ids, places
+    return np.repeat(groups.astype(np.int64), words.lengths) * words.vocabulary + words.ids, places
+
+
+def _renumber(keys: np.ndarray, places: np.ndarray, common: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the runs of `common`, by their place in it."""
+    found = np.searchsorted(common, keys)
+    inside = found < len(common)
+    inside[inside] = common[found[inside]] == keys[inside]
+    return found[inside], places[inside]
+
+
+def _extend(
+    words: Words, keys: np.ndarray, places: np.ndarray, ends: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    goes_on = places + length < ends[places]
+    keys, places = keys[goes_on], places[goes_on]
+    return keys * words.vocabulary + words.ids[places + length], places

@@ -1,0 +1,152 @@
+"""Drafts in, synthetic trials and rejected drafts out, each rejected one with all its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Side, build_scale
+from trialforge.quality.content import add_text, content_checks
+from trialforge.quality.duplicates import earlier_cosine, find_near_copies, nearest_cosine
+from trialforge.quality.params import QualityParams
+from trialforge.quality.validity import criteria_checks, number_checks, schema_checks, target_checks
+
+REASONS = "reject_reasons"
+COPY_OF = "near_copy_of"
+GIVEN_UP = "given_up"
+TRAIN_COPY, SIBLING_COPY = "near_copy_of_train", "near_copy_of_sibling"
+LABEL_NAMES = {"success": 1, "failure": 0}
+PLAN_COLUMNS = ("intervention", "conditions", "phase", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The synthetic trials, and the rejected drafts with `reject_reasons` and `near_copy_of`."""
+
+    synthetic: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def validate(
+    generated: pl.DataFrame, plan: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int
+) -> Validated:
+    """Return the drafts that are valid, on target and no near-duplicates, and the others.
+
+    Raises:
+        MetricError: a draft is of no target of the plan, or none is left.
+    """
+    asked = plan.select("target_id", *(pl.col(name).alias(f"target_{name}") for name in PLAN_COLUMNS))
+    strangers = generated.join(asked, on="target_id", how="anti")
+    if len(strangers):
+        raise MetricError(
+            f"{len(strangers)} drafts are of no target of the plan, first {strangers['target_id'][0]!r}",
+            hint="run: dvc repro generate",
+        )
+    drafts = add_text(generated.join(asked, on="target_id", how="left", maintain_order="left"))
+    drafts = drafts.with_columns(_reasons(params).alias(REASONS), pl.lit(None, pl.String).alias(COPY_OF))
+    drafts = _add_copies(drafts, train, params, seed).select(*generated.columns, REASONS, COPY_OF)
+    good = pl.col(REASONS).list.len() == 0
+    synthetic = drafts.filter(good).select(generated.columns)
+    rejected = drafts.filter(~good)
+    if len(synthetic) == 0:
+        raise MetricError(
+            f"none of {len(generated)} drafts is valid; reasons: {_tally(rejected)}",
+            hint="look at data/rejected.parquet, or run: trialforge show ID",
+        )
+    return Validated(synthetic, rejected)
+
+
+def _reasons(params: QualityParams) -> pl.Expr:
+    checks = [
+        *schema_checks(),
+        *target_checks(),
+        *number_checks(params.validity),
+        *criteria_checks(params.validity),
+        *content_checks(params.validity),
+    ]
+    named = [pl.when(check.bad).then(pl.lit(check.name)) for check in checks]
+    given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
+    reason = pl.concat_list(pl.lit(GIVEN_UP))
+    return pl.when(given_up).then(reason).otherwise(pl.concat_list(named).list.drop_nulls())
+
+
+def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> pl.DataFrame:
+    """Mark near-copies among the drafts that have no fault so far."""
+    drafts = drafts.with_row_index("row")
+    sound = drafts.filter(pl.col(REASONS).list.len() == 0)
+    if len(sound) == 0:
+        return drafts.drop("row")
+    scale = build_scale(sound, train, params, seed)
+    drafted, real = Side(sound, scale), Side(train, scale)
+    copies = find_near_copies(drafted.texts, real.texts, params.duplicates)
+    highest = params.duplicates.max_cosine
+    # At a bound of 1 only what is equal counts, and that is found above.
+    near_train = (nearest_cosine(drafted.rows, real.rows) >= highest) & (highest < 1)
+    near_sibling = (earlier_cosine(drafted.rows) >= highest) & (highest < 1)
+    names, train_names = sound["nct_id"], train["nct_id"]
+    of_train = copies["train_row"].is_not_null() | pl.Series(near_train)
+    of_sibling = copies["sibling_row"].is_not_null() | pl.Series(near_sibling)
+    original = train_names.gather(copies["train_row"].to_list()).to_list()
+    sibling = names.gather(copies["sibling_row"].to_list()).to_list()
+    marks = pl.DataFrame(
+        {
+            "row": sound["row"],
+            "copy_reasons": [
+                [name for name, bad in ((TRAIN_COPY, copied), (SIBLING_COPY, twin)) if bad]
+                for copied, twin in zip(of_train, of_sibling, strict=True)
+            ],
+            "original": [one or two for one, two in zip(original, sibling, strict=True)],
+        },
+        schema_overrides={"copy_reasons": pl.List(pl.String), "original": pl.String},
+    )
+    return (
+        drafts.join(marks, on="row", how="left", maintain_order="left")
+        .with_columns(
+            pl.concat_list(REASONS, pl.col("copy_reasons").fill_null([])).alias(REASONS),
+            pl.col("original").alias(COPY_OF),
+        )
+        .drop("row", "copy_reasons", "original")
+    )
+
+
+def _tally(rejected: pl.DataFrame) -> str:
+    counts = (
+        rejected[REASONS].explode().value_counts(sort=True).sort("count", REASONS, descending=[True, False])
+    )
+    return ", ".join(f"{name} {count}" for name, count in counts.iter_rows())
+
+
+def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[str, Any]:
+    """Return counts and acceptance rates, in all, by label, by model and by reason."""
+    passed = pl.col("target_id").is_in(validated.synthetic["target_id"].implode())
+    accepted = generated.select("label", "model", passed.alias("accepted"))
+    metrics: dict[str, Any] = {
+        "drafts": len(generated),
+        "accepted": len(validated.synthetic),
+        "acceptance_rate": round(len(validated.synthetic) / max(len(generated), 1), 4),
+    }
+    groups = [(f"acceptance_rate.{name}", pl.col("label") == value) for name, value in LABEL_NAMES.items()]
+    models = accepted["model"].drop_nulls().unique().sort()
+    groups += [(f"acceptance_rate.model.{model}", pl.col("model") == model) for model in models]
+    for name, chosen in groups:
+        part = accepted.filter(chosen)["accepted"]
+        if len(part):
+            metrics[name] = round(part.sum() / len(part), 4)
+    counts = validated.rejected[REASONS].explode().value_counts()
+    return metrics | {f"rejected.{name}": count for name, count in sorted(counts.iter_rows())}
+
+
+def rejection_table(validated: Validated) -> pl.DataFrame:
+    """Return how many drafts were rejected, by reason, label, model and generation arm."""
+    keys = [REASONS, "label", "model", "arm"]
+    return (
+        validated.rejected.select(keys)
+        .explode(REASONS)
+        .group_by(keys)
+        .agg(pl.len().alias("drafts"))
+        .rename({REASONS: "reason"})
+        .sort("reason", "label", "model", "arm")
+    )

@@ -1,0 +1,40 @@
+"""Synthetic trials -> how valid, faithful, diverse, private and free of leakage they are; then the gates."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.files import read_parquet, write_json
+from trialforge.params import load_section, load_seed
+from trialforge.quality.gates import check_gates
+from trialforge.quality.measurement import build_case, flatten, measure_all
+from trialforge.quality.params import QualityParams
+from trialforge.quality.registry import METRICS
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("synthetic", type=Path)
+    for name in ("train", "validation", "test", "exemplars", "reasons", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    paths = parser.parse_args(argv)
+
+    params = load_section(QualityParams, "quality")
+    case = build_case(
+        read_parquet(paths.synthetic),
+        read_parquet(paths.train),
+        read_parquet(paths.validation),
+        read_parquet(paths.test),
+        read_parquet(paths.exemplars),
+        read_parquet(paths.reasons),
+        params,
+        seed=load_seed(),
+    )
+    values = flatten(measure_all(case, METRICS))
+    write_json(values, paths.metrics)
+    check_gates(values, params.gates)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Drafts -> synthetic trials, and rejected drafts with their reasons."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.files import read_parquet, write_csv, write_json, write_parquet
+from trialforge.params import load_section, load_seed
+from trialforge.quality.params import QualityParams
+from trialforge.quality.validation import acceptance_metrics, rejection_table, validate
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("generated", type=Path)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--synthetic", type=Path, required=True)
+    parser.add_argument("--rejected", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--reasons", type=Path, required=True, help="table of rejections by reason")
+    paths = parser.parse_args(argv)
+
+    params = load_section(QualityParams, "quality")
+    generated = read_parquet(paths.generated)
+    validated = validate(
+        generated, read_parquet(paths.plan), read_parquet(paths.train), params, seed=load_seed()
+    )
+    write_parquet(validated.synthetic, paths.synthetic)
+    write_parquet(validated.rejected, paths.rejected)
+    write_json(acceptance_metrics(generated, validated), paths.metrics)
+    write_csv(rejection_table(validated), paths.reasons)
+
+
+if __name__ == "__main__":
+    main()
