@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trialforge.embedding.bert import load_bert
+from trialforge.embedding.cached import CACHE, CachedEncoder
+from trialforge.embedding.ollama import OllamaEncoder
+from trialforge.embedding.torch_encoder import TorchEncoder
+from trialforge.embedding.transformer import load_sentence_transformer, load_transformer
 from trialforge.errors import ParameterError
+from trialforge.files import hash_file, hash_json
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder
     from trialforge.embedding.params import EmbeddingParams
+
+_LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sentence_transformer}
+_MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
+
+
+def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE) -> Encoder:
+    """Return the encoder that `params` name; its weights are read at the first text not in the cache.
+
+    Raises:
+        ParameterError: there is no such model.
+    """
+    encoder = _load(params)
+    return encoder if cache is None else CachedEncoder(encoder, cache)
 
 
 def packaged_model(name: str) -> Path:
@@ -31,13 +52,52 @@ def packaged_model(name: str) -> Path:
     return folder
 
 
-def load_encoder(params: EmbeddingParams) -> Encoder:
-    """Return the encoder that `params` name; its weights are read at the first call.
+def model_folder(model: str) -> Path:
+    """Return the folder of a model: the path itself, or where the hub's cache holds that name.
 
     Raises:
-        ParameterError: there is no such model.
+        ParameterError: it is neither.
     """
-    from trialforge.embedding.transformer import TransformerEncoder
+    folder = Path(model)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    folder = packaged_model(params.model) if params.backend == "packaged" else Path(params.model)
-    return TransformerEncoder(folder, params.window, params.max_windows)
+        try:
+            folder = Path(snapshot_download(model, allow_patterns=list(_MODEL_FILES)))
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise ParameterError(
+                f"`embedding.model`: {model!r} is no folder, and no model of the hub that can be had now",
+                hint="give the path of a folder, or fetch the model where there is a network",
+            ) from error
+    if not (folder / "config.json").is_file():
+        raise ParameterError(f"`embedding.model`: {folder} holds no model (no config.json)")
+    return folder
+
+
+def _load(params: EmbeddingParams) -> Encoder:
+    if params.backend == "ollama":
+        return OllamaEncoder(params.model, params.window, params.max_windows)
+    packaged = params.backend == "packaged"
+    folder = packaged_model(params.model) if packaged else model_folder(params.model)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    longest = int(config.get("max_position_embeddings", params.window))
+    if params.window > longest:
+        raise ParameterError(
+            f"`embedding.window` is {params.window}, but {params.model} reads at most {longest} tokens"
+        )
+    load = partial(load_bert, folder) if packaged else partial(_LOADERS[params.backend], str(folder))
+    return TorchEncoder(
+        load,
+        digest=_hash_model(folder, params),
+        dimension=int(config["hidden_size"]),
+        window=params.window,
+        max_windows=params.max_windows,
+    )
+
+
+def _hash_model(folder: Path, params: EmbeddingParams) -> str:
+    files = {path for pattern in _MODEL_FILES for path in folder.rglob(pattern) if path.is_file()}
+    hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(files)}
+    settings = params.model_dump(include={"window", "max_windows"})
+    return hash_json({"files": hashes, "backend": params.backend, **settings})

