@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from trialforge.corpus.records import check_source
+from trialforge.corpus.registry import XmlSource
 from trialforge.corpus.simulated import SimulatedSource
 from trialforge.errors import ParameterError
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
     "simulated": SimulatedSource,
+    "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, params.source)),
 }
 
 
