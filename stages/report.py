@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trialforge.files import write_text
 from trialforge.params import load_section, read_params
+from trialforge.reporting.card import build_card
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
 from trialforge.reporting.report import build_report
@@ -23,6 +24,8 @@ def main() -> None:
     params = load_section(ReportParams, "report")
     inputs = read_inputs(args.data, args.metrics, args.plots, read_params())
     write_text(build_report(inputs, params, args.lock.read_text(encoding="utf-8")), args.out / "index.html")
+    if (records := inputs.tables.get("synthetic")) is not None:
+        write_text(build_card(inputs, records), args.out / "card.md")
 
 
 if __name__ == "__main__":

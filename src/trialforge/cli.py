@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -98,6 +99,29 @@ def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str
 
 
 # --- commands: one section a package, in the order of the pipeline ---------------------------------
+
+
+@app.command("export")
+def export_command(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="hf (Hugging Face data set), jsonl, xml or api (API v2).")
+    ] = "hf",
+    data: Annotated[Path, typer.Option(help="The pipeline's data folder.")] = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write the accepted synthetic trials, marked as such, with a data set card."""
+    from trialforge.files import read_parquet
+    from trialforge.params import read_params
+    from trialforge.reporting.card import build_card
+    from trialforge.reporting.export import export_records
+    from trialforge.reporting.inputs import read_inputs
+
+    records = read_parquet(data / "synthetic.parquet")
+    inputs = read_inputs(data, Path("metrics"), Path("plots"), read_params())
+    written = export_records(records, form, folder, build_card(inputs, records))
+    found = {"records": records.height, "format": form, "files": [str(path) for path in written]}
+    emit(found, as_json=as_json, text=f"{records.height} synthetic trials in {written[0]}")
 
 
 # --- the way in -------------------------------------------------------------------------------------

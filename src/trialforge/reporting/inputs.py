@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Inputs:
         tables: name -> table; a stage that did not run leaves its table out.
         params: the whole of params.yaml.
         hashes: path -> SHA-256 of each file that was read, for the page's provenance.
+        newest_record: the day on which the newest record of the source was updated, as the source says.
     """
 
     metrics: dict[str, dict[str, Number]]
@@ -31,6 +33,7 @@ class Inputs:
     tables: dict[str, pl.DataFrame]
     params: dict[str, Any]
     hashes: dict[str, str] = field(default_factory=dict)
+    newest_record: date | None = None
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Number]:
@@ -62,4 +65,13 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
         tables={path.stem: read_parquet(path) for path in table_files},
         params=params,
         hashes={path.as_posix(): hash_file(path) for path in [*metric_files, *plot_files, *table_files]},
+        newest_record=_newest_record(data / "trials.parquet"),
     )
+
+
+def _newest_record(path: Path) -> date | None:
+    if not path.is_file():
+        return None
+    newest = read_parquet(path, columns=["last_updated", "first_submitted"])
+    found = newest.select(pl.max_horizontal(pl.all().max())).item()
+    return found if isinstance(found, date) else None

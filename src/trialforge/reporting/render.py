@@ -48,7 +48,7 @@ def render_page(
     style, script, vega = (
         _template("report.css"),
         _template("report.js"),
-        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        _vega_bundle(),
     )
     plots = {plot.key: plot.spec for section in sections for plot in section.plots}
     environment = Environment(

@@ -1,0 +1,77 @@
+"""The data set card: what the records are, whence they come, and what they must not be used for."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, StrictUndefined
+
+from trialforge.reporting.answer import describe_corpus
+from trialforge.reporting.blocks import format_cell, name_words, pick
+from trialforge.reporting.inputs import Inputs
+from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
+
+# Which measures the card shows, in this order, each by the first of its names that was measured.
+SHOWN: tuple[tuple[str, str], ...] = ()
+
+
+def _size_category(count: int) -> str:
+    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
+    return next((name for bound, name in bounds if count < bound), "100K<n<1M")
+
+
+def plain_cell(text: object) -> str:
+    """Return text that can stand in a Markdown table: one line, no markup."""
+    line = " ".join(str(text).split())
+    for character in "\\|`*_[]":
+        line = line.replace(character, f"\\{character}")
+    return line.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _counts(records: pl.DataFrame) -> list[tuple[str, int, int]]:
+    labelled = records.group_by("intervention").agg(
+        success=(pl.col("label") == 1).sum(), failure=(pl.col("label") == 0).sum()
+    )
+    return [(str(name), int(good), int(bad)) for name, good, bad in labelled.sort("intervention").iter_rows()]
+
+
+def _makers(records: pl.DataFrame) -> list[tuple[str, str, str]]:
+    return sorted(records.select("model", "engine", "model_digest").drop_nulls().unique().iter_rows())
+
+
+def _measures(inputs: Inputs) -> list[tuple[str, str]]:
+    shown = []
+    for stage, name in SHOWN:
+        value = pick(inputs.metrics.get(stage, {}), name)
+        if value is not None:
+            shown.append((name_words(name), format_cell(value)))
+    return shown
+
+
+def _fields() -> list[tuple[str, str]]:
+    return [(name, facet(name).heading or "") for name in REGISTRATION_FIELDS]
+
+
+def build_card(inputs: Inputs, records: pl.DataFrame) -> str:
+    """Return the card of `records` as Markdown with a YAML header; equal inputs give equal bytes."""
+    corpus: Any = inputs.params.get("corpus", {})
+    template = (
+        files("trialforge.reporting").joinpath("templates", "card.md.jinja").read_text(encoding="utf-8")
+    )
+    # Markdown, not HTML: what comes from a trial passes `plain`.
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment.filters["plain"] = plain_cell
+    return environment.from_string(template).render(
+        count=records.height,
+        size=_size_category(records.height),
+        prefix=SYNTHETIC_PREFIX,
+        simulated=corpus.get("source") == "simulated",
+        corpus=describe_corpus(inputs.params),
+        newest=inputs.newest_record,
+        counts=_counts(records),
+        makers=_makers(records),
+        measures=_measures(inputs),
+        fields=_fields(),
+    )

@@ -1,0 +1,131 @@
+"""Exports say what they are, and refuse what is not synthetic."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from lxml import etree
+
+from tests.unit.reporting import sample
+from trialforge.errors import ExportError
+from trialforge.reporting.card import build_card, plain_cell
+from trialforge.reporting.export import FORMATS, check_synthetic, export_records
+from trialforge.reporting.registry_words import age_words, api_phases, api_word
+
+RECORDS = sample.make_tables(6)["synthetic"]
+CARD = build_card(sample.make_inputs(), RECORDS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.lit("NCT01234567").alias("nct_id"),
+        pl.lit("ctgov-xml").alias("source"),
+        pl.lit(None).alias("nct_id"),
+    ],
+    ids=["real id", "real source", "no id"],
+)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_record_that_is_not_synthetic_is_refused(form: str, change: pl.Expr, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="not marked as synthetic"):
+        export_records(RECORDS.with_columns(change), form, tmp_path / "out", CARD)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_real_record_among_synthetic_ones_is_named() -> None:
+    real = RECORDS.head(1).with_columns(nct_id=pl.lit("NCT00000007"))
+    with pytest.raises(ExportError, match=r"1 of 5 records .* `NCT00000007`"):
+        check_synthetic(pl.concat([RECORDS, real]))
+
+
+def test_no_records_and_unknown_format_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no record to export"):
+        export_records(RECORDS.clear(), "hf", tmp_path, CARD)
+    with pytest.raises(ExportError, match="known are hf, jsonl, xml, api"):
+        export_records(RECORDS, "csv", tmp_path, CARD)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_same_records_give_the_same_bytes(form: str, tmp_path: Path) -> None:
+    first = export_records(RECORDS, form, tmp_path / "a", CARD)
+    again = export_records(RECORDS.sample(fraction=1, shuffle=True, seed=1), form, tmp_path / "b", CARD)
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+
+
+def test_each_form_marks_record_and_file(tmp_path: Path) -> None:
+    for form in FORMATS:
+        export_records(RECORDS, form, tmp_path / form, CARD)
+    parquet = next((tmp_path / "hf").rglob("*.parquet"))
+    assert pl.read_parquet_metadata(parquet)["synthetic"] == "true"
+    assert pl.read_parquet(parquet)["synthetic"].all()
+    rows = [json.loads(line) for line in (tmp_path / "jsonl" / "trials.jsonl").read_text().splitlines()]
+    assert all(row["synthetic"] is True and row["nct_id"].startswith("SYN-") for row in rows)
+    studies = [json.loads(line) for line in (tmp_path / "api" / "studies.jsonl").read_text().splitlines()]
+    assert all("describes no real trial" in study["synthetic"]["notice"] for study in studies)
+    with zipfile.ZipFile(tmp_path / "xml" / "trials.zip") as archive:
+        assert b"describes no real trial" in archive.comment
+        roots = [etree.fromstring(archive.read(name)) for name in archive.namelist()]
+    assert [root.get("synthetic") for root in roots] == ["true"] * RECORDS.height
+
+
+def test_card_header_is_yaml_that_a_hub_reads() -> None:
+    header = yaml.safe_load(CARD.split("---\n")[1])
+    assert header["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
+    assert "synthetic" in header["tags"]
+
+
+def test_card_of_real_sources_names_registry_date_and_changes() -> None:
+    from dataclasses import replace
+    from datetime import date
+
+    inputs = replace(
+        sample.make_inputs(), params={"corpus": {"source": "ctgov-xml"}}, newest_record=date(2023, 2, 3)
+    )
+    card = build_card(inputs, RECORDS)
+    for words in ("ClinicalTrials.gov", "National Library of Medicine", "2023-02-03", "what was changed"):
+        assert words in card
+
+
+def test_markdown_cells_hold_no_markup() -> None:
+    assert plain_cell("a|b <img>\n`x`") == "a\\|b &lt;img&gt; \\`x\\`"
+
+
+def test_loads_as_a_data_set_without_network(tmp_path: Path) -> None:
+    export_records(RECORDS, "hf", tmp_path / "set", CARD)
+    code = (
+        "import sys; from datasets import load_dataset;"
+        "rows = load_dataset(sys.argv[1], split='train');"
+        "print(rows.num_rows, all(rows['synthetic']), rows[0]['nct_id'])"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "set")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.stdout.split() == ["4", "True", "SYN-000000000000"], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [(18.0, "18 Years"), (1.0, "1 Year"), (0.5, "6 Months"), (0.0, "0 Years"), (1.5, "18 Months")],
+)
+def test_age_words(age: float, words: str) -> None:
+    assert age_words(age) == words
+
+
+def test_registry_words() -> None:
+    assert api_word("Non-Randomized") == "NON_RANDOMIZED"
+    assert api_word("N/A") == "NA"
+    assert api_phases("Phase 1/Phase 2") == ["PHASE1", "PHASE2"]
+    assert api_phases("Early Phase 1") == ["EARLY_PHASE1"]
