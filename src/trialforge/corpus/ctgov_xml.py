@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from trialforge.corpus.raw import (
+    MAX_DEPTH,
     RawAnalysis,
     RawArm,
     RawEndpoint,
@@ -17,8 +18,6 @@ from trialforge.corpus.raw import (
     check_record,
     link_arms,
 )
-
-MAX_DEPTH = 200
 
 _TOO_DEEP = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
 

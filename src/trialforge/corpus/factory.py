@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trialforge.corpus.records import check_source
-from trialforge.corpus.registry import XmlSource
+from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.corpus.simulated import SimulatedSource
 from trialforge.errors import ParameterError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
     "simulated": SimulatedSource,
+    "ctgov-json": lambda params, _: JsonSource(check_source(params.path, params.source)),
     "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, params.source)),
 }
 

@@ -83,6 +83,7 @@ VALUES: tuple[str, ...] = (
     "status", "why_stopped", "has_results",
 )  # fmt: skip
 
+MAX_DEPTH = 200  # of elements, or of objects and lists
 MAX_FIELD = 1_000_000  # characters; the registry's own limit for its longest field is 32,000
 _ID = re.compile(r"NCT\d{8}")
 

@@ -5,17 +5,20 @@ What is found is small and can be sent to a worker process, which reads it: `rea
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from trialforge.corpus import archive
 from trialforge.corpus.raw import RecordError
-from trialforge.errors import IngestError
+from trialforge.errors import ParameterError
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,28 @@ def find_in_folder(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
                 yield Path(place) / name
 
 
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes, unpacked where it is a `.gz`, a mebibyte at a time.
+
+    Raises:
+        RecordError: it can't be read, is damaged, or unpacks to over 200 times its size.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = path.suffix.lower() == ".gz"
+            stream = gzip.GzipFile(fileobj=file) if packed else file
+            size = 0
+            while chunk := stream.read(_CHUNK):
+                size += len(chunk)
+                if packed and size > _CHUNK and size > archive.MAX_RATIO * file.tell():
+                    raise RecordError("zip-bomb", f"it unpacks to over {archive.MAX_RATIO} times its size")
+                yield chunk
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RecordError("damaged-file", str(error)) from error
+    except OSError as error:
+        raise RecordError("unreadable-file", error.strerror or str(error)) from error
+
+
 def chunk(found: Iterable[Found]) -> Iterator[list[Found]]:
     """Yield records in lists that are large enough to be worth sending and small enough for memory."""
     records: list[Found] = []
@@ -110,17 +135,17 @@ def chunk(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield records
 
 
-def check_source(path: str | None, name: str) -> Path:
+def check_source(path: str | None, name: str, parameter: str = "path") -> Path:
     """Return the path of a source.
 
     Raises:
-        IngestError: there is none, or nothing lies there.
+        ParameterError: there is none, or nothing lies there.
     """
     if not path:
-        raise IngestError(
-            f"source {name!r} reads the user's own files, but `corpus.path` is empty",
-            hint=f"dvc exp run -S corpus.source={name} -S corpus.path=PATH",
+        raise ParameterError(
+            f"`corpus.{parameter}` is empty, but `corpus.source: {name}` reads the user's own files",
+            hint=f"dvc exp run -S corpus.source={name} -S corpus.{parameter}=PATH",
         )
     if not Path(path).exists():
-        raise IngestError(f"`corpus.path`: no file or folder {path}")
+        raise ParameterError(f"`corpus.{parameter}`: no file or folder {path}")
     return Path(path)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import polars as pl
 
+from trialforge.corpus import archive
+from trialforge.corpus.ctgov_json import parse_study, study_id
 from trialforge.corpus.ctgov_xml import parse_xml
 from trialforge.corpus.pool import map_in_order
 from trialforge.corpus.raw import RawTrial, RecordError
-from trialforge.corpus.records import Found, chunk, find_in_folder, find_in_zip
+from trialforge.corpus.records import Found, chunk, find_in_folder, find_in_zip, read_chunks
 from trialforge.corpus.source import REFUSED_SCHEMA, Batch
+from trialforge.corpus.split_json import split_records
+from trialforge.corpus.strict_json import load_json
 from trialforge.corpus.typed import build_batch
 from trialforge.errors import IngestError
+from trialforge.trial import Source as SourceName
+
+_XML = (".xml",)
+_JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+
+
+class _Read(NamedTuple):
+    """A record that was read, or why it could not be."""
+
+    file: str
+    record: str
+    outcome: RawTrial | RecordError
 
 
 class XmlSource:
@@ -24,32 +42,111 @@ class XmlSource:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the trials of all records, in the order of the archive or of the file names."""
-        return map_in_order(_read_xml, chunk(self._find()))
-
-    def _find(self) -> Iterator[Found]:
-        if self._path.is_dir():
-            for path in find_in_folder(self._path, (".xml",)):
-                yield Found(path.relative_to(self._path.parent).as_posix(), path=path)
-        elif self._path.suffix.lower() == ".zip":
-            yield from find_in_zip(self._path, (".xml",))
-        elif self._path.suffix.lower() == ".xml":
-            yield Found(self._path.name, path=self._path)
-        else:
-            raise IngestError(f"{self._path} is no folder, .zip or .xml file of registry records")
+        read = partial(_read_chunk, _read_xml, "ctgov-xml")
+        return map_in_order(read, chunk(_find(self._path, _XML, _one_file)))
 
 
-def _read_xml(chunk: list[Found]) -> Batch:
+class JsonSource:
+    """Studies of API v2: JSON (one, a list, a page of the API) or JSON lines, .gz of them, a folder or a zip."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the trials of all records, in the order of the archive or of the file names."""
+        read = partial(_read_chunk, _read_json, "ctgov-json")
+        return map_in_order(read, chunk(_find(self._path, _JSON, _records_of)))
+
+
+def _find(
+    path: Path, endings: tuple[str, ...], records_of: Callable[[Path, str], Iterator[Found]]
+) -> Iterator[Found]:
+    if path.is_dir():
+        for inner in find_in_folder(path, endings):
+            yield from records_of(inner, inner.relative_to(path.parent).as_posix())
+    elif path.suffix.lower() == ".zip":
+        yield from find_in_zip(path, endings)
+    elif path.name.lower().endswith(endings):
+        yield from records_of(path, path.name)
+    else:
+        raise IngestError(f"{path} is no folder, no .zip and none of {', '.join(endings)}")
+
+
+def _one_file(path: Path, file: str) -> Iterator[Found]:
+    yield Found(file, path=path)
+
+
+def _records_of(path: Path, file: str) -> Iterator[Found]:
+    """Yield the records of a JSON file, which may hold more of them than fit into memory."""
+    count = 0
+    try:
+        for count, text in enumerate(split_records(read_chunks(path), _plain(file)), start=1):
+            if text.strip():
+                yield Found(f"{file}:{count}", packed=text)
+    except RecordError as error:
+        yield Found(
+            f"{file}:{count + 1}", refusal=(error.reason, f"{error.detail}; the rest of the file is lost")
+        )
+
+
+def _plain(name: str) -> str:
+    return name[:-3] if name.lower().endswith(".gz") else name
+
+
+def _read_chunk(read: Callable[[Found], Iterator[_Read]], source: SourceName, chunk: list[Found]) -> Batch:
     raws: list[RawTrial] = []
     files: list[str] = []
     refused: list[tuple[str, str, str, str]] = []
-    for found in chunk:
-        try:
-            raws.append(parse_xml(found.read()))
-        except RecordError as error:
-            record = Path(found.file).stem
-            refused.append((found.file, record, error.reason, error.detail))
+    for one in (one for found in chunk for one in read(found)):
+        if isinstance(one.outcome, RawTrial):
+            raws.append(one.outcome)
+            files.append(one.file)
         else:
-            files.append(found.file)
-    batch = build_batch(raws, files, "ctgov-xml", markdown=False)
+            refused.append((one.file, one.record, one.outcome.reason, one.outcome.detail))
+    batch = build_batch(raws, files, source, markdown=source == "ctgov-json")
     rows = pl.DataFrame(refused, schema=REFUSED_SCHEMA, orient="row")
     return Batch(batch.trials, pl.concat([rows, batch.refused]))
+
+
+def _read_xml(found: Found) -> Iterator[_Read]:
+    try:
+        yield _Read(found.file, "", parse_xml(found.read()))
+    except RecordError as error:
+        yield _Read(found.file, PurePosixPath(found.file).stem, error)
+
+
+def _read_json(found: Found) -> Iterator[_Read]:
+    try:
+        data = found.read()
+        name = found.file
+        if name.lower().endswith(".gz"):
+            data, name = archive.inflate(data, wbits=31), _plain(name)
+        if name.lower().endswith(_JSON):  # a member of a zip; other records are parted already
+            for count, text in enumerate(split_records([data], name), start=1):
+                if text.strip():
+                    yield from _read_studies(text, f"{found.file}:{count}")
+        else:
+            yield from _read_studies(data, found.file)
+    except RecordError as error:
+        yield _Read(found.file, "", error)
+
+
+def _read_studies(text: bytes, file: str) -> Iterator[_Read]:
+    try:
+        value = load_json(text)
+    except RecordError as error:
+        yield _Read(file, "", error)
+        return
+    page = value.get("studies") if isinstance(value, dict) else None
+    if isinstance(page, list):
+        for count, study in enumerate(page, start=1):
+            yield _read_study(study, f"{file}:{count}", len(text))
+    else:
+        yield _read_study(value, file, len(text))
+
+
+def _read_study(study: object, file: str, size: int) -> _Read:
+    try:
+        return _Read(file, "", parse_study(study, size))
+    except RecordError as error:
+        return _Read(file, study_id(study), error)

@@ -52,6 +52,8 @@ def build_batch(raws: Sequence[RawTrial], files: Sequence[str], source: str, *, 
             for name, kind in BATCH_SCHEMA.items()
         ]
     )
+    # XML lists each country once, API v2 one for each site.
+    trials = trials.with_columns(pl.col("countries").list.unique().list.sort())
     return Batch(trials, faults.table(trials["nct_id"].to_list(), files))
 
 

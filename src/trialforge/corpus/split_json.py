@@ -1,0 +1,94 @@
+"""A stream of JSON text -> the texts of its records, of which only one is held at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from trialforge.corpus.archive import MAX_MEMBER
+from trialforge.corpus.raw import RecordError
+
+LINE_ENDINGS = (".jsonl", ".ndjson")
+_STRUCTURE = re.compile(rb'["\[\]{},]')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
+
+def split_records(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Yield each line of a `.jsonl`, each item of a list, or the whole of any other JSON text.
+
+    Raises:
+        RecordError: what follows can't be parted: a list breaks off, or one record is over 32 MiB.
+    """
+    if name.lower().endswith(LINE_ENDINGS):
+        return _split_lines(chunks)
+    chunks = iter(chunks)
+    head = b""
+    while not head.strip() and (chunk := next(chunks, b"")):
+        head = chunk
+    whole = chain([head.removeprefix(b"\xef\xbb\xbf")], chunks)
+    is_list = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    return _split_list(whole) if is_list else iter([_join(whole)])
+
+
+def _join(chunks: Iterable[bytes]) -> bytes:
+    text = bytearray()
+    for chunk in chunks:
+        text += chunk
+        _check_size(len(text))
+    return bytes(text)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_MEMBER:
+        raise RecordError("too-large", f"one record of over {MAX_MEMBER} bytes")
+
+
+def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        _check_size(len(rest))
+    yield rest
+
+
+def _split_list(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    text = bytearray()
+    depth = position = start = 0
+    for chunk in chunks:
+        text += chunk
+        while found := _STRUCTURE.search(text, position):
+            mark = found.group()
+            position = found.end()
+            if mark == b'"':
+                string = _STRING.match(text, found.start())
+                if not string:  # it goes on in the next chunk
+                    position = found.start()
+                    break
+                position = string.end()
+            elif mark in b"[{":
+                depth += 1
+                start = position if depth == 1 else start
+            elif depth == 1 and mark in b",]":
+                item = bytes(text[start : found.start()])
+                if item.strip() or mark == b",":
+                    yield item
+                if mark == b"]":
+                    _check_end(text[position:], chunks)
+                    return
+                start = position
+            elif mark in b"]}":
+                depth -= 1
+        else:
+            position = len(text)
+        del text[:start]
+        position -= start
+        start = 0
+        _check_size(len(text))
+    raise RecordError("malformed-json", "the list breaks off within a record")
+
+
+def _check_end(rest: bytes | bytearray, chunks: Iterable[bytes]) -> None:
+    if rest.strip() or any(chunk.strip() for chunk in chunks):
+        raise RecordError("malformed-json", "text follows the end of the list")
