@@ -124,6 +124,51 @@ def export_command(
     emit(found, as_json=as_json, text=f"{records.height} synthetic trials in {written[0]}")
 
 
+@app.command()
+def history(
+    metrics: Annotated[
+        list[str] | None, typer.Argument(help="Names or patterns, as score.* ; all that moved by default.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many commits, the newest.")] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how the metrics moved over the commits of this repository."""
+    from dataclasses import asdict
+
+    from trialforge.reporting.history import choose_metrics, history_rows, read_history
+
+    steps = read_history(Path.cwd(), limit)
+    names = choose_metrics(steps, metrics or [])
+
+    def lines() -> str:
+        commits = "\n".join(f"{step.commit}  {step.day}  {step.subject}" for step in steps)
+        table = align(history_rows(steps, names), ["metric", *(step.commit for step in steps)])
+        return f"{commits}\n\n{table}" if names else f"{commits}\n\nno metric moved"
+
+    emit([asdict(step) for step in steps], as_json=as_json, text=lines)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine has and lacks, and the command that mends it."""
+    from dataclasses import asdict
+
+    from trialforge.doctor import examine
+    from trialforge.params import PARAMS_FILE, read_params
+
+    params = read_params() if PARAMS_FILE.is_file() else {}
+    findings = examine(Path.cwd(), params, os.environ)
+
+    def lines() -> str:
+        rows = [(one.state.replace("fault", "FAULT"), one.name, one.detail) for one in findings]
+        mends = [("  " + one.name, one.mend) for one in findings if one.mend]
+        return align(rows) + (f"\n\nwhat to do next\n{align(mends)}" if mends else "")
+
+    emit([asdict(one) for one in findings], as_json=as_json, text=lines)
+    if any(one.state == "fault" for one in findings):
+        raise typer.Exit(EXIT_ERROR)
+
+
 # --- the way in -------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,137 @@
+"""What the doctor sees on a machine, and what it says to do."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trialforge import doctor
+from trialforge.doctor import Finding, examine, hide_secrets
+
+NEEDS_BOTH = {
+    "retrieval": {"backend": "elasticsearch"},
+    "llm": {"backend": "ollama", "model": "qwen2.5:1.5b"},
+}
+
+
+def find(findings: list[Finding], name: str) -> Finding:
+    return next(one for one in findings if one.name == name)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers as both servers do; `answers` maps path -> status and body."""
+
+    answers: dict[str, tuple[int, object]] = {}  # noqa: RUF012 - each test replaces it
+
+    def do_GET(self) -> None:
+        status, body = self.answers.get(self.path, (404, {}))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_default_parameters_need_no_server(tmp_path: Path) -> None:
+    found = examine(tmp_path, {}, {})
+    assert {find(found, "elasticsearch").state, find(found, "ollama").state} == {"note"}
+
+
+def test_parameters_that_need_servers_make_their_absence_a_fault(tmp_path: Path) -> None:
+    found = examine(tmp_path, NEEDS_BOTH, {})
+    assert find(found, "elasticsearch").state == "fault"
+    assert "docker compose up -d ollama" in find(found, "ollama").mend
+
+
+@pytest.mark.parametrize(
+    ("number", "state"), [("9.5.3", "ok"), ("8.19.0", "ok"), ("7.17.0", "fault"), ("2.4.1", "fault")]
+)
+def test_elasticsearch_versions(address: str, number: str, state: str, tmp_path: Path) -> None:
+    Server.answers = {"/": (200, {"version": {"number": number}})}
+    found = find(examine(tmp_path, {}, {"ELASTICSEARCH_URL": address}), "elasticsearch")
+    assert (found.state, number in found.detail) == (state, True)
+
+
+def test_elasticsearch_that_refuses_is_named_with_its_answer(address: str, tmp_path: Path) -> None:
+    Server.answers = {"/": (401, {})}
+    found = find(examine(tmp_path, {}, {"ELASTICSEARCH_URL": address}), "elasticsearch")
+    assert (found.state, "answers 401" in found.detail) == ("fault", True)
+
+
+@pytest.mark.parametrize(("number", "state"), [("0.17.4", "ok"), ("0.17.0", "fault"), ("0.0.0", "note")])
+def test_ollama_versions(address: str, number: str, state: str, tmp_path: Path) -> None:
+    Server.answers = {"/api/version": (200, {"version": number}), "/api/tags": (200, {"models": []})}
+    assert find(examine(tmp_path, {}, {"OLLAMA_HOST": address}), "ollama").state == state
+
+
+def test_a_model_that_ollama_lacks_is_to_be_pulled(address: str, tmp_path: Path) -> None:
+    Server.answers = {
+        "/api/version": (200, {"version": "0.17.4"}),
+        "/api/tags": (200, {"models": [{"name": "smollm2:135m"}]}),
+    }
+    found = find(examine(tmp_path, NEEDS_BOTH, {"OLLAMA_HOST": address}), "ollama models")
+    assert (found.state, found.mend) == ("fault", "ollama pull qwen2.5:1.5b")
+
+
+def test_a_server_that_is_down_is_a_fault(tmp_path: Path) -> None:
+    found = find(examine(tmp_path, {}, {"OLLAMA_HOST": "http://127.0.0.1:9"}), "ollama")
+    assert (found.state, "does not answer" in found.detail) == ("fault", True)
+
+
+def test_no_secret_of_an_address_or_key_is_said(address: str, tmp_path: Path) -> None:
+    Server.answers = {"/": (401, {})}
+    secret = address.replace("http://", "http://user:planted-secret@")
+    environment = {
+        "ELASTICSEARCH_URL": secret,
+        "ELASTICSEARCH_API_KEY": "planted-secret",
+        "OLLAMA_HOST": secret,
+    }
+    assert "planted-secret" not in str(examine(tmp_path, NEEDS_BOTH, environment))
+    assert hide_secrets("https://user:word@host:9200/path?key=word") == "https://host:9200/path"
+
+
+def test_an_empty_lock_of_dvc_is_seen_and_its_removal_named(tmp_path: Path) -> None:
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    found = find(examine(tmp_path, {}, {}), "rwlock")
+    assert (found.state, found.mend.startswith(f"rm {lock}")) == ("fault", True)
+
+
+def test_a_folder_without_dvc_is_a_fault(tmp_path: Path) -> None:
+    assert find(examine(tmp_path, {}, {}), "repository").state == "fault"
+
+
+def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "polars==0.0.1 \\\n    --hash=sha256:aa\nno-such-package==1.0\nonly-elsewhere==1 ; os_name == 'nt'\n"
+    )
+    found = find(examine(tmp_path, {}, {}), "packages")
+    assert found.state == "fault"
+    assert "no-such-package is missing" in found.detail
+    assert "locked is 0.0.1" in found.detail
+    assert "only-elsewhere" not in found.detail
+
+
+def test_a_full_disk_and_little_memory_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_DISK", 1 << 60)
+    monkeypatch.setattr(doctor, "LEAST_MEMORY", 1 << 60)
+    found = examine(tmp_path, {}, {})
+    assert {find(found, "disk").state, find(found, "memory").state} == {"note"}
