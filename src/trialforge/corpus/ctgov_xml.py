@@ -43,7 +43,7 @@ def parse_xml(data: bytes) -> RawTrial:
         RecordError: it is malformed, has a DOCTYPE, nests too deep or is no study.
     """
     root = _parse(data)
-    raw = RawTrial()
+    raw = RawTrial({"has_results": "no"})
     for element in root.iterchildren(*_READERS):
         _READERS[element.tag](element, raw)
     if (analyses := root.find("clinical_results/outcome_list")) is not None:

@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING
 from trialforge.corpus.records import check_source
 from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.corpus.simulated import SimulatedSource
+from trialforge.corpus.top import TopSource
 from trialforge.errors import ParameterError
 
 if TYPE_CHECKING:
     from trialforge.corpus.params import CorpusParams
     from trialforge.corpus.source import Source
 
+
+def _open_top(params: CorpusParams, seed: int) -> Source:
+    if not params.top_path:
+        raise ParameterError(
+            "`corpus.top_path` is empty, but `corpus.source: top` reads the user's own tables",
+            hint="dvc exp run -S corpus.source=top -S corpus.top_path=PATH -S corpus.labels=top",
+        )
+    if params.records is None:
+        return TopSource(params.top_path)
+    return TopSource(params.top_path, SOURCES[params.records](params, seed))
+
+
 SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
     "simulated": SimulatedSource,
-    "ctgov-json": lambda params, _: JsonSource(check_source(params.path, params.source)),
-    "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, params.source)),
+    "ctgov-json": lambda params, _: JsonSource(check_source(params.path, "ctgov-json")),
+    "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, "ctgov-xml")),
+    "top": _open_top,
 }
 
 

@@ -135,17 +135,17 @@ def chunk(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield records
 
 
-def check_source(path: str | None, name: str, parameter: str = "path") -> Path:
-    """Return the path of a source.
+def check_source(path: str | None, source: str) -> Path:
+    """Return the path of the registry's records.
 
     Raises:
         ParameterError: there is none, or nothing lies there.
     """
     if not path:
         raise ParameterError(
-            f"`corpus.{parameter}` is empty, but `corpus.source: {name}` reads the user's own files",
-            hint=f"dvc exp run -S corpus.source={name} -S corpus.{parameter}=PATH",
+            f"`corpus.path` is empty, but {source} records are the user's own files",
+            hint=f"dvc exp run -S corpus.source={source} -S corpus.path=PATH",
         )
     if not Path(path).exists():
-        raise ParameterError(f"`corpus.{parameter}`: no file or folder {path}")
+        raise ParameterError(f"`corpus.path`: no file or folder {path}")
     return Path(path)

@@ -47,7 +47,7 @@ class XmlSource:
 
 
 class JsonSource:
-    """Studies of API v2: JSON (one, a list, a page of the API) or JSON lines, .gz of them, a folder or a zip."""
+    """Studies of API v2: JSON (one, a list, a page of the API) or JSON lines, .gz of them, folder or zip."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -97,7 +97,7 @@ def _split_enrolment(values: pl.DataFrame) -> pl.DataFrame:
     actual = pl.col("enrolment_type").str.to_lowercase().eq("actual").fill_null(value=False)
     return values.with_columns(
         clean.parse_yes_no(pl.col("healthy_volunteers")).alias("healthy_volunteers"),
-        pl.col("has_results").eq("yes").fill_null(value=False).alias("has_results"),
+        pl.col("has_results").eq("yes").alias("has_results"),
         pl.when(~actual).then("enrolment").alias("enrolment_planned"),
         pl.when(actual).then("enrolment").alias("enrolment_actual"),
     )
