@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from trialforge.corpus.counts import ingest_metrics
@@ -13,6 +14,7 @@ from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.table import TableWriter, write_refused
 from trialforge.files import write_json
 from trialforge.params import load_section, load_seed
+from trialforge.people import scrub_people
 
 
 def main() -> None:
@@ -25,12 +27,16 @@ def main() -> None:
     source = open_source(params, load_seed())
 
     refused = []
+    people: Counter[str] = Counter()
     with TableWriter(args.trials) as table:
         for batch in source.batches():
             refused.append(batch.refused)
-            table.add(label_trials(normalize_interventions(batch.trials), params))
+            trials, removed = scrub_people(batch.trials)
+            people.update(removed)
+            table.add(label_trials(normalize_interventions(trials), params))
         refused.append(table.finish())
-    write_json(ingest_metrics(args.trials, write_refused(refused, args.refused)), args.metrics)
+    metrics = ingest_metrics(args.trials, write_refused(refused, args.refused))
+    write_json(metrics | {"people_removed": dict(people)}, args.metrics)
 
 
 if __name__ == "__main__":
