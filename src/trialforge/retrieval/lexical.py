@@ -1,0 +1,116 @@
+"""BM25 as Lucene computes it, over several weighted fields: a sparse matrix of impacts.
+
+A trial's score is the sum over fields and query terms of weight * idf * tf / (tf + norm), which is
+what Elasticsearch's `multi_match` of type `most_fields` adds up. All but the choice of terms is known
+when the index is built, so each (term, trial) has one number, its impact, and a query adds up rows.
+Lengths are rounded as Lucene stores them, in one byte: without that, rankings differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from trialforge.retrieval.analysis import english_terms, split_tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trialforge.retrieval.params import Bm25Params
+
+_EXACT_LENGTHS = 24  # below, the byte holds the length itself
+SLICE = 20_000  # trials analysed at once: bounds the memory of building
+
+
+@dataclass(frozen=True, slots=True)
+class Impacts:
+    """Rows of a sparse matrix: the trials of term `t` are `trials[starts[t]:starts[t + 1]]`."""
+
+    terms: pl.Series
+    starts: NDArray[np.int64]
+    trials: NDArray[np.int32]
+    impacts: NDArray[np.float32]
+    count: int
+
+
+def build_impacts(texts: pl.DataFrame, weights: Mapping[str, float], bm25: Bm25Params) -> Impacts:
+    """Return the impacts of all terms of the weighted columns of `texts`, one row a trial."""
+    parts = [
+        _field_impacts(texts[name], bm25).select("term", "trial", pl.lit(number).alias("field"), impact)
+        for number, (name, weight) in enumerate(weights.items())
+        for impact in (pl.col("impact") * weight,)
+    ]
+    fields = pl.concat(parts)
+    terms = fields["term"].unique().sort()
+    numbered = pl.DataFrame({"term": terms}).with_row_index("row")
+    # Sorted before it is summed: floats added in another order differ in their last bits.
+    joined = (
+        fields.join(numbered, on="term")
+        .sort("row", "trial", "field")
+        .group_by("row", "trial", maintain_order=True)
+        .agg(pl.col("impact").sum())
+    )
+    return Impacts(
+        terms=terms,
+        starts=np.searchsorted(joined["row"].to_numpy(), np.arange(len(terms) + 1)),
+        trials=joined["trial"].cast(pl.Int32).to_numpy(),
+        impacts=joined["impact"].cast(pl.Float32).to_numpy(),
+        count=texts.height,
+    )
+
+
+def score_trials(impacts: Impacts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the score of every trial for the query terms at `rows`; a term may stand there twice."""
+    scores = np.zeros(impacts.count, dtype=np.float64)
+    for row, times in zip(*np.unique(rows, return_counts=True), strict=True):
+        start, end = impacts.starts[row], impacts.starts[row + 1]
+        scores[impacts.trials[start:end]] += impacts.impacts[start:end] * float(times)
+    return scores.astype(np.float32)
+
+
+def count_terms(texts: pl.Series) -> pl.DataFrame:
+    """Return `trial`, `term`, `count`: how often each term stands in each text; null texts have none."""
+    parts = []
+    for offset in range(0, len(texts), SLICE):
+        part = pl.DataFrame({"text": texts.slice(offset, SLICE)}).with_row_index("trial", offset)
+        tokens = (
+            part.lazy()
+            .select("trial", split_tokens(pl.col("text")).alias("token"))
+            .explode("token")
+            .drop_nulls()
+            .group_by("trial", "token")
+            .len("count")
+            .collect()
+        )
+        terms = english_terms(tokens["token"].unique())
+        parts.append(tokens.join(terms, on="token").group_by("trial", "term").agg(pl.col("count").sum()))
+    empty = pl.DataFrame(schema={"trial": pl.UInt32, "term": pl.String, "count": pl.UInt32})
+    return pl.concat([empty, *parts])
+
+
+def lucene_length(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return lengths as Lucene's one-byte norms give them back (its SmallFloat): four leading bits."""
+    rest = np.maximum(lengths - _EXACT_LENGTHS, 0)
+    step = 1 << np.maximum(np.frexp(rest)[1] - 4, 0).astype(np.int64)
+    rounded: NDArray[np.int64] = np.where(
+        lengths < _EXACT_LENGTHS, lengths, _EXACT_LENGTHS + rest // step * step
+    )
+    return rounded
+
+
+def _field_impacts(texts: pl.Series, bm25: Bm25Params) -> pl.DataFrame:
+    counts = count_terms(texts)
+    lengths = counts.group_by("trial").agg(pl.col("count").sum().cast(pl.Int64).alias("length"))
+    trials = lengths.height
+    frequency = pl.len().over("term")
+    idf = (1 + (trials - frequency + 0.5) / (frequency + 0.5)).log()
+    stored = lengths["length"].to_numpy()
+    norms = bm25.k1 * (1 - bm25.b + bm25.b * lucene_length(stored) / (stored.mean() if trials else 1.0))
+    impact = idf * (1 - 1 / (1 + pl.col("count") / pl.col("norm")))
+    return counts.join(lengths.with_columns(norm=norms), on="trial").select(
+        "term", "trial", impact.alias("impact")
+    )

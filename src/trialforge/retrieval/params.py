@@ -1,0 +1,62 @@
+"""Parameters of the section `retrieval`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from trialforge.params import Section
+from trialforge.trial import TEXT_FIELDS
+
+Mode = Literal["lexical", "dense", "hybrid", "random"]
+
+
+class Bm25Params(Section):
+    """The constants of BM25 (Robertson 1994), as Lucene has them."""
+
+    k1: float = Field(default=1.2, ge=0)
+    b: float = Field(default=0.75, ge=0, le=1)
+
+
+class ElasticsearchParams(Section):
+    """How the server is used; its address and secrets come from the environment only."""
+
+    alias: str = "trialforge"
+    keep_indices: int = Field(default=2, ge=1)
+    chunk_size: int = Field(default=500, ge=1)
+    timeout: float = Field(default=30.0, gt=0)
+    retries: int = Field(default=5, ge=0)
+    sniff: bool = False
+
+
+class EvaluationParams(Section):
+    """How the quality of retrieval is measured."""
+
+    queries: int = Field(default=100, ge=1)
+    bootstrap: int = Field(default=1000, ge=1)
+
+
+class RetrievalParams(Section):
+    """What is indexed, how it is searched, and how exemplars are chosen."""
+
+    backend: Literal["embedded", "elasticsearch"] = "embedded"
+    lexical_fields: dict[str, float]
+    dense_fields: dict[str, float]
+    bm25: Bm25Params = Bm25Params()
+    mode: Mode = "hybrid"
+    top_k: int = Field(default=3, ge=1)
+    num_candidates: int = Field(default=50, ge=1, le=10_000)
+    rank_constant: int = Field(default=60, ge=1)
+    mmr_lambda: float = Field(default=0.7, ge=0, le=1)
+    elasticsearch: ElasticsearchParams = ElasticsearchParams()
+    evaluation: EvaluationParams = EvaluationParams()
+
+    @field_validator("lexical_fields", "dense_fields")
+    @classmethod
+    def _fields_are_known(cls, fields: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(fields) - set(TEXT_FIELDS)):
+            raise ValueError(f"unknown fields {unknown}; the text fields are {', '.join(TEXT_FIELDS)}")
+        if not fields or min(fields.values()) <= 0:
+            raise ValueError("name at least one field, each with a weight above 0")
+        return fields

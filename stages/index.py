@@ -1,0 +1,29 @@
+"""The train part -> the search index."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.embedding.factory import load_encoder
+from trialforge.embedding.params import EmbeddingParams
+from trialforge.files import read_parquet
+from trialforge.params import load_section
+from trialforge.retrieval.params import RetrievalParams
+from trialforge.retrieval.store import build_index, write_manifest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
+    args = parser.parse_args()
+    encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
+    params = load_section(RetrievalParams, "retrieval")
+    manifest = build_index(read_parquet(args.train), encoder, params, args.index)
+    write_manifest(manifest, args.manifest)
+
+
+if __name__ == "__main__":
+    main()
