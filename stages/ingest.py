@@ -11,6 +11,7 @@ from trialforge.corpus.factory import open_source
 from trialforge.corpus.interventions import normalize_interventions
 from trialforge.corpus.labels import label_trials
 from trialforge.corpus.params import CorpusParams
+from trialforge.corpus.source import refuse_synthetic
 from trialforge.corpus.table import TableWriter, write_refused
 from trialforge.files import write_json
 from trialforge.params import load_section, load_seed
@@ -29,7 +30,7 @@ def main() -> None:
     refused = []
     people: Counter[str] = Counter()
     with TableWriter(args.trials) as table:
-        for batch in source.batches():
+        for batch in map(refuse_synthetic, source.batches()):
             refused.append(batch.refused)
             trials, removed = scrub_people(batch.trials)
             people.update(removed)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from trialforge.trial import SYNTHETIC_PREFIX
+
 
 class RecordError(Exception):
     """One record can't be used; it becomes a row of the refused table.
@@ -85,7 +87,8 @@ VALUES: tuple[str, ...] = (
 
 MAX_DEPTH = 200  # of elements, or of objects and lists
 MAX_FIELD = 1_000_000  # characters; the registry's own limit for its longest field is 32,000
-_ID = re.compile(r"NCT\d{8}")
+# A synthetic trial that an export wrote is read as one; the ingest stage refuses it.
+_ID = re.compile(rf"NCT\d{{8}}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}}")
 
 
 def check_record(raw: RawTrial, size: int) -> None:

@@ -38,3 +38,15 @@ class Source(Protocol):
 def no_refused() -> pl.DataFrame:
     """Return a table of refused records without any."""
     return pl.DataFrame(schema=REFUSED_SCHEMA)
+
+
+def refuse_synthetic(batch: Batch) -> Batch:
+    """Return the batch without synthetic trials: one that was exported must never stand among real ones."""
+    synthetic = batch.trials.filter(pl.col("source") == "synthetic").select(
+        "file",
+        record="nct_id",
+        reason=pl.lit("synthetic-record"),
+        detail=pl.lit("a synthetic trial can't be among the real ones"),
+    )
+    real = batch.trials.filter(pl.col("source") != "synthetic")
+    return Batch(real, pl.concat([batch.refused, synthetic.select(REFUSED_SCHEMA.keys())]))

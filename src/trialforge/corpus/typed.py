@@ -12,6 +12,7 @@ from trialforge.corpus.faults import Faults, Rule
 from trialforge.corpus.nested import LIST_FIELDS, PART_FIELDS, list_column, part_column
 from trialforge.corpus.raw import VALUES, RawTrial
 from trialforge.corpus.source import BATCH_SCHEMA, Batch, no_refused
+from trialforge.trial import SYNTHETIC_PREFIX
 
 _WORDS = (
     "phase", "study_type", "allocation", "intervention_model", "masking", "primary_purpose", "sex",
@@ -40,7 +41,7 @@ def build_batch(raws: Sequence[RawTrial], files: Sequence[str], source: str, *, 
     faults = Faults()
     typed = _typed_values(raws, faults, markdown=markdown)
     columns = [
-        *typed.with_columns(source=pl.lit(source), file=pl.Series(files, dtype=pl.String)).get_columns(),
+        *typed.with_columns(source=_source(source), file=pl.Series(files, dtype=pl.String)).get_columns(),
         *(list_column(raws, name) for name in LIST_FIELDS),
         *(part_column(raws, name, faults, markdown=markdown) for name in PART_FIELDS),
     ]
@@ -55,6 +56,11 @@ def build_batch(raws: Sequence[RawTrial], files: Sequence[str], source: str, *, 
     # XML lists each country once, API v2 one for each site.
     trials = trials.with_columns(pl.col("countries").list.unique().list.sort())
     return Batch(trials, faults.table(trials["nct_id"].to_list(), files))
+
+
+def _source(name: str) -> pl.Expr:
+    synthetic = pl.col("nct_id").str.starts_with(SYNTHETIC_PREFIX)
+    return pl.when(synthetic).then(pl.lit("synthetic")).otherwise(pl.lit(name))
 
 
 def _typed_values(raws: Sequence[RawTrial], faults: Faults, *, markdown: bool) -> pl.DataFrame:
