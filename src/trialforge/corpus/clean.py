@@ -26,7 +26,7 @@ from trialforge.trial import (
 
 _BULLET = r"(?m)^[ \t]*[-*•·‣]\s+"
 _ESCAPED = r"\\([!-/:-@\[-`{-~])"
-_GAP = r" {2,}|[^\S ]\s*|[\x00-\x1f\x7f]+"
+_SPACE = r" {2,}|[^\S ]\s*"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{FFFE}\x{FFFF}]"
 
 
@@ -40,7 +40,8 @@ def clean_block(text: pl.Expr, *, markdown: bool) -> pl.Expr:
         text = text.str.replace_all(_CONTROL, " ").str.replace_all(r"\s*\n\s*", "\n")
         text = text.str.replace_all(r" {2,}|[^\S \n][^\S\n]*", " ")
     else:
-        text = text.str.replace_all(r"\s*\n\s*\n\s*", "\x00").str.replace_all(_GAP, " ")
+        text = text.str.replace_all(_CONTROL, " ").str.replace_all(r"\s*\n\s*\n\s*", "\x00")
+        text = text.str.replace_all(_SPACE, " ")
         text = text.str.replace_all("\x00", "\n", literal=True)
     text = text.str.strip_chars().str.replace_all(_BULLET, "- ")
     return _non_empty(text.str.replace_all(_ESCAPED, "$1") if markdown else text)
@@ -48,7 +49,8 @@ def clean_block(text: pl.Expr, *, markdown: bool) -> pl.Expr:
 
 def clean_line(text: pl.Expr, *, markdown: bool) -> pl.Expr:
     """Return text as one line; null where nothing is left."""
-    text = text.str.strip_chars().str.replace_all(_BULLET, "- ").str.replace_all(_GAP, " ")
+    text = text.str.replace_all(_CONTROL, " ").str.strip_chars().str.replace_all(_BULLET, "- ")
+    text = text.str.replace_all(_SPACE, " ")
     return _non_empty(text.str.replace_all(_ESCAPED, "$1") if markdown else text)
 
 
