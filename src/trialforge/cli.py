@@ -101,6 +101,40 @@ def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str
 # --- commands: one section a package, in the order of the pipeline ---------------------------------
 
 
+@app.command()
+def fetch(
+    out: Annotated[Path, typer.Argument(help="The file to write, a .jsonl.gz.")],
+    condition: Annotated[str, typer.Option(help="A condition, as `type 2 diabetes`.")] = "",
+    intervention: Annotated[str, typer.Option(help="An intervention, as `metformin`.")] = "",
+    status: Annotated[list[str] | None, typer.Option(help="A status, as Completed; may be repeated.")] = None,
+    phase: Annotated[list[str] | None, typer.Option(help="A phase, as `Phase 2`; may be repeated.")] = None,
+    started_from: Annotated[str, typer.Option("--from", help="First start date, as 2015-01-01.")] = "",
+    started_to: Annotated[str, typer.Option("--to", help="Last start date.")] = "",
+    maximum: Annotated[int | None, typer.Option("--max", min=1, help="At most so many trials.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download real trials from ClinicalTrials.gov (REGISTRY_URL names another server)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trialforge.corpus.fetch import Query, fetch_trials, parse_day
+    from trialforge.corpus.registry_api import REGISTRY_URL, RegistryApi
+
+    query = Query(
+        condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
+        parse_day(started_to),
+    )  # fmt: skip
+    api = RegistryApi(os.environ.get("REGISTRY_URL", REGISTRY_URL))
+    with api, Progress(console=Console(stderr=True), disable=as_json) as bar:
+        task = bar.add_task("trials", total=None)
+        found = fetch_trials(
+            query, out, api, maximum=maximum,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    reading = f"dvc exp run -S corpus.source=ctgov-json -S corpus.path={out}"
+    emit(found, as_json=as_json, text=f"{found['count']} trials in {out}\n  next: {reading}")
+
+
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
