@@ -64,7 +64,7 @@ def test_stage_declares_the_parameters_it_loads(name: str) -> None:
             loaded.add(ast.literal_eval(call.args[1]))
         elif function == "load_seed":
             loaded.add("seed")
-    assert set(body(name).get("params", [])) == loaded
+    assert {key.split(".")[0] for key in body(name).get("params", [])} == loaded
 
 
 def test_every_data_file_of_the_package_is_a_dependency_of_a_stage() -> None:

@@ -1,0 +1,146 @@
+"""Training mixes: what each arm trains on. Pure functions over tables of examples.
+
+Draws are nested: the first 50 of a seed's real trials are among its first 100, so that arms of
+different size differ by what is added and by nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from trialforge.errors import LearningError
+from trialforge.rng import random_stream
+
+if TYPE_CHECKING:
+    from trialforge.learning.params import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What arms draw from.
+
+    Attributes:
+        real: examples of the training part, with `submitted` (its date).
+        synthetic: examples with `generation_arm`, `filtered` (kept by validation) and `submitted` (the latest
+            date of its exemplars).
+    """
+
+    real: pl.DataFrame
+    synthetic: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Which draw: the run's seed, the number of the repetition, the share of words that dropout removes."""
+
+    seed: int
+    repetition: int
+    word_dropout: float = 0.2
+
+    def stream(self, use: str) -> np.random.Generator:
+        """Return the random numbers of a use."""
+        return random_stream(self.seed, "learning", use, self.repetition)
+
+
+def compose(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
+    """Return the training examples of an arm, real ones first.
+
+    Raises:
+        LearningError: the arm asks for more trials than there are.
+    """
+    real = _before(pool.real, arm)
+    synthetic = _synthetic(arm, pool)
+    if arm.synthetic_share is not None:
+        size = min(real.height, synthetic.height)
+        count = round(arm.synthetic_share * size)
+        return pl.concat(
+            [_take(real, size - count, arm, draw, "real"), _take(synthetic, count, arm, draw, "synthetic")]
+        )
+    kept = _take(real, arm.real_count or round(arm.real * real.height), arm, draw, "real")
+    if arm.extra is None:
+        return kept
+    count = arm.extra_count or (
+        round(arm.extra_times * kept.height) if arm.extra_times is not None else synthetic.height
+    )
+    standing = _take(synthetic, count, arm, draw, "synthetic")
+    return pl.concat([kept, _EXTRAS[arm.extra](standing, kept, draw)])
+
+
+def _before(examples: pl.DataFrame, arm: Arm) -> pl.DataFrame:
+    if arm.submitted_before is None:
+        return examples
+    return examples.filter(pl.col("submitted") < arm.submitted_before)
+
+
+def _synthetic(arm: Arm, pool: Pool) -> pl.DataFrame:
+    if not arm.uses_synthetic:
+        return pool.real.clear()
+    if pool.synthetic is None:
+        raise LearningError(f"arm `{arm.name}` needs synthetic trials and none were given")
+    rows = pool.synthetic.filter(pl.col("generation_arm") == arm.generation_arm)
+    if arm.filtered:
+        rows = rows.filter("filtered")
+    return _before(rows, arm).select(pool.real.columns)
+
+
+def _take(examples: pl.DataFrame, count: int, arm: Arm, draw: Draw, use: str) -> pl.DataFrame:
+    if count > examples.height:
+        raise LearningError(
+            f"arm `{arm.name}` asks for {count} {use} trials and there are {examples.height}",
+            hint="lower the arm's count in params.yaml, or generate more",
+        )
+    if count == examples.height:
+        return examples
+    order = draw.stream(use).permutation(examples.height)
+    return examples[np.sort(order[:count])]
+
+
+def _keep(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.DataFrame:  # noqa: ARG001
+    return standing
+
+
+def _shuffle(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.DataFrame:  # noqa: ARG001
+    labels = draw.stream("shuffle").permutation(standing["label"].to_numpy())
+    return standing.with_columns(pl.Series("label", labels, dtype=pl.Int64))
+
+
+def _duplicate(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.DataFrame:
+    """Repeat real trials: as many of each label as the synthetic trials they stand for."""
+    stream = draw.stream("duplicate")
+    chosen = []
+    for label in (0, 1):
+        rows = kept.filter(pl.col("label") == label)
+        count = standing.filter(pl.col("label") == label).height
+        if not rows.height:
+            continue
+        turns = [stream.permutation(rows.height) for _ in range(-(-count // rows.height))]
+        chosen.append(rows[np.concatenate([*turns, np.array([], dtype=np.int64)])[:count].astype(np.int64)])
+    copies = pl.concat(chosen) if chosen else kept.clear()
+    return copies.with_columns(
+        pl.lit("duplicated").alias("origin"),
+        pl.concat_str("nct_id", pl.lit("#"), pl.int_range(pl.len()).cast(pl.String)).alias("nct_id"),
+    )
+
+
+def _drop_words(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.DataFrame:
+    """Repeat real trials with words left out at random (word dropout, after EDA, Wei and Zou 2019)."""
+    copies = _duplicate(standing, kept, draw).with_columns(pl.lit("word-dropout").alias("origin"))
+    words = copies.select("nct_id", pl.col("text").str.split(" ").alias("word")).explode("word")
+    left = draw.stream("word-dropout").random(words.height) >= draw.word_dropout
+    texts = (
+        words.filter(pl.Series(left))
+        .group_by("nct_id", maintain_order=True)
+        .agg(pl.col("word").str.join(" "))
+    )
+    return (
+        copies.join(texts, on="nct_id", how="left", maintain_order="left")
+        .with_columns(pl.col("word").fill_null("").alias("text"))
+        .select(copies.columns)
+    )
+
+
+_EXTRAS = {"synthetic": _keep, "shuffled": _shuffle, "duplicated": _duplicate, "word-dropout": _drop_words}

@@ -1,0 +1,146 @@
+"""Is one arm better than another? Effect, interval, test and the words that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from trialforge.errors import LearningError
+from trialforge.learning.bootstrap import Draws, interval, p_value, resample
+from trialforge.learning.metrics import METRICS
+from trialforge.learning.paired_tests import AreaTest, delong, holm, mcnemar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trialforge.learning.params import Comparison, StatisticsParams
+    from trialforge.learning.scores import ArmScores
+
+Verdict = Literal["better", "worse", "no difference shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one question.
+
+    Attributes:
+        effect: metric of the arm less that of the other, averaged over seeds.
+        low, high: its bootstrap interval, over clusters of trials and seeds.
+        test: which test gave `p`: delong, mcnemar or bootstrap.
+        p_holm: `p`, corrected for the family.
+        demonstrable: the least effect that this test part could show; no smaller one is claimed.
+    """
+
+    name: str
+    metric: str
+    model: str
+    arm: str
+    against: str
+    effect: float
+    low: float
+    high: float
+    test: str
+    p: float
+    p_holm: float
+    demonstrable: float
+    verdict: Verdict
+    words: str = ""
+
+
+def compare(
+    question: Comparison,
+    scores: dict[tuple[str, str], ArmScores],
+    draws: Draws,
+    clusters: NDArray[np.str_],
+    params: StatisticsParams,
+) -> Answer:
+    """Return the answer to one question, not yet corrected for the others.
+
+    Raises:
+        LearningError: an arm of the question was not trained.
+    """
+    for arm in (question.arm, question.against):
+        if (question.model, arm) not in scores:
+            trained = ", ".join(sorted({name for model, name in scores if model == question.model}))
+            raise LearningError(
+                f"`learning.statistics`: {question.name} asks about arm `{arm}`, which {question.model} "
+                f"was not trained on; it has {trained or 'no arm'}"
+            )
+    second, first = scores[question.model, question.arm], scores[question.model, question.against]
+    measure = METRICS[question.metric].measure
+    drawn = [resample(measure, one.labels, one.scores, one.thresholds, draws) for one in (first, second)]
+    gaps = drawn[1] - drawn[0]
+    once = np.ones((1, first.labels.size))
+    values = [
+        np.mean(
+            [
+                measure(one.labels, row, cut, once)[0]
+                for row, cut in zip(one.scores, one.thresholds, strict=True)
+            ]
+        )
+        for one in (first, second)
+    ]
+    low, high = interval(gaps, params.level)
+    error = AreaTest(0.0, float(np.nanstd(gaps)), 1e9)
+    test, p = "bootstrap", p_value(gaps)
+    if question.metric == "roc_auc":
+        error = delong(first.labels, first.scores, second.scores, clusters)
+        test, p = "delong", error.p()
+    elif question.metric == "accuracy":
+        right = [one.votes == (one.labels == 1) for one in (first, second)]
+        test, p = "mcnemar", mcnemar(right[0], right[1])
+    return Answer(
+        question.name, question.metric, question.model, question.arm, question.against,
+        float(values[1] - values[0]), low, high, test, p, p, error.demonstrable(params.level, params.power),
+        "no difference shown",
+    )  # fmt: skip
+
+
+def answer_all(
+    scores: dict[tuple[str, str], ArmScores],
+    draws: Draws,
+    clusters: NDArray[np.str_],
+    params: StatisticsParams,
+) -> list[Answer]:
+    """Return the answers to the primary question (first) and its family, corrected together (Holm)."""
+    answers = [compare(question, scores, draws, clusters, params) for question in params.questions]
+    corrected = holm(np.array([answer.p for answer in answers]))
+    judged = [
+        replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))
+        for answer, p in zip(answers, corrected, strict=True)
+    ]
+    return [replace(answer, words=describe(answer, params.level)) for answer in judged]
+
+
+def judge(answer: Answer, level: float) -> Verdict:
+    """Return `better` or `worse` only for an effect that is significant and no smaller than demonstrable."""
+    outside = answer.low > 0 or answer.high < 0
+    if answer.p_holm >= 1 - level or abs(answer.effect) < answer.demonstrable or not outside:
+        return "no difference shown"
+    good = (answer.effect > 0) == METRICS[answer.metric].higher_is_better
+    return "better" if good else "worse"
+
+
+def describe(answer: Answer, level: float) -> str:
+    """Return the sentence that a report may print; it says no more than the figures do."""
+    said = {
+        "better": f"{answer.arm} is better than {answer.against}",
+        "worse": f"{answer.arm} is worse than {answer.against}",
+        "no difference shown": f"no difference between {answer.arm} and {answer.against} is shown",
+    }[answer.verdict]
+    sentence = (
+        f"By {answer.metric} of {answer.model}, {said}: {answer.effect:+.3f} "
+        f"({level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, corrected p {answer.p_holm:.3f})."
+    )
+    if answer.verdict == "no difference shown":
+        sentence += f" This test part could have shown a difference of {answer.demonstrable:.3f} or more."
+    return sentence
+
+
+def as_row(answer: Answer) -> dict[str, object]:
+    """Return an answer as plain rounded values."""
+    return {
+        key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(answer).items()
+    }

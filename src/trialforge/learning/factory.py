@@ -1,0 +1,77 @@
+"""The classifier that a name and the parameters mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trialforge.errors import LearningError, ParameterError
+
+if TYPE_CHECKING:
+    from trialforge.learning.classifier import Classifier
+    from trialforge.learning.params import ClassifierParams
+
+
+def _tfidf_logreg(params: ClassifierParams) -> Classifier:
+    from trialforge.learning.linear import WordClassifier, fit_logistic
+
+    return WordClassifier(params.tfidf_logreg, fit_logistic)
+
+
+def _tfidf_svm(params: ClassifierParams) -> Classifier:
+    from trialforge.learning.linear import WordClassifier, fit_support_vectors
+
+    return WordClassifier(params.tfidf_svm, fit_support_vectors)
+
+
+def _embedding_logreg(params: ClassifierParams) -> Classifier:
+    from trialforge.embedding.factory import load_encoder
+    from trialforge.learning.linear import VectorClassifier
+
+    chosen = params.embedding_logreg
+    return VectorClassifier(chosen, load_encoder(chosen.encoder))
+
+
+CLASSIFIERS: dict[str, Callable[[ClassifierParams], Classifier]] = {
+    "tfidf-logreg": _tfidf_logreg,
+    "tfidf-svm": _tfidf_svm,
+    "embedding-logreg": _embedding_logreg,
+}
+
+
+def make_classifier(name: str, params: ClassifierParams) -> Classifier:
+    """Return a new classifier.
+
+    Raises:
+        ParameterError: no classifier has that name.
+        LearningError: its encoder is not on this machine.
+    """
+    if name not in CLASSIFIERS:
+        raise ParameterError(f"no classifier {name!r}; there are {', '.join(CLASSIFIERS)}")
+    try:
+        return CLASSIFIERS[name](params)
+    except (OSError, ParameterError) as error:
+        raise LearningError(f"classifier `{name}` can't be made: {error}") from error
+
+
+def model_settings(name: str, params: ClassifierParams) -> dict[str, object]:
+    """Return the parameters of classifier `name` as plain values."""
+    settings: dict[str, object] = getattr(params, name.replace("-", "_")).model_dump(mode="json")
+    return settings
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Return a trained classifier from the folder that holds it and its card.
+
+    Raises:
+        LearningError: the folder holds no trained model, or its encoder is not on this machine.
+    """
+    from trialforge.learning.modelcard import read_card
+    from trialforge.learning.params import ClassifierParams
+
+    card = read_card(folder)
+    name = card["model"]
+    classifier = make_classifier(name, ClassifierParams.model_validate({name: card["settings"]}))
+    classifier.load(folder)
+    return classifier

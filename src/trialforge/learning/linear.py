@@ -1,0 +1,180 @@
+"""Linear models: on words (logistic regression or support vectors) and on sentence vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trialforge.learning.explain import explain_fields, top_influences
+from trialforge.learning.storage import read_arrays, write_arrays
+from trialforge.learning.words import WordWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from trialforge.embedding.encoder import Encoder
+    from trialforge.learning.classifier import Influence, Scores, Task
+    from trialforge.learning.params import EmbeddingLogregParams, TfidfParams
+
+    Fit = Callable[..., "Line"]
+
+
+class Line:
+    """The log-odds of success as a weighted sum of features."""
+
+    def __init__(self, weights: NDArray[np.float64], intercept: float) -> None:
+        self.weights, self.intercept = weights, intercept
+
+    def odds(self, rows: Any) -> Scores:
+        """Return the log-odds of each row."""
+        odds: Scores = np.asarray(rows @ self.weights, dtype=np.float64).ravel() + self.intercept
+        return odds
+
+    def save(self, folder: Path) -> None:
+        """Write `line.safetensors`."""
+        write_arrays(
+            {"weights": self.weights, "intercept": np.array([self.intercept])}, folder / "line.safetensors"
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Line:
+        """Read what `save` wrote."""
+        arrays = read_arrays(folder / "line.safetensors")
+        return cls(arrays["weights"], float(arrays["intercept"][0]))
+
+
+def fit_logistic(
+    rows: Any, labels: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
+) -> Line:
+    """Return the logistic regression whose `C` has the least log-loss on held-out rows."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    best: tuple[float, Line] | None = None
+    for penalty in penalties:
+        model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels)
+        line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        loss = log_loss(held_labels, squash(line.odds(held_rows))) if len(penalties) > 1 else 0.0
+        if best is None or loss < best[0]:
+            best = loss, line
+    assert best is not None  # noqa: S101 - params hold one penalty at least
+    return best[1]
+
+
+def fit_support_vectors(
+    rows: Any, labels: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
+) -> Line:
+    """Return the support vectors of the best ROC-AUC on held-out rows, scaled to log-odds there."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.svm import LinearSVC
+
+    best: tuple[float, Line] | None = None
+    for penalty in penalties:
+        model = LinearSVC(C=penalty, random_state=0, max_iter=5000).fit(rows, labels)
+        line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        area = float(roc_auc_score(held_labels, line.odds(held_rows)))
+        if best is None or area > best[0]:
+            best = area, line
+    assert best is not None  # noqa: S101 - params hold one penalty at least
+    margins = best[1].odds(held_rows).reshape(-1, 1)
+    scale = LogisticRegression(C=1.0).fit(margins, held_labels)
+    slope = max(float(scale.coef_[0, 0]), 0.1)  # a scale must not turn the ranking round
+    return Line(best[1].weights * slope, best[1].intercept * slope + float(scale.intercept_[0]))
+
+
+def squash(odds: Scores) -> Scores:
+    """Return probabilities of log-odds."""
+    probability: Scores = 1.0 / (1.0 + np.exp(-np.clip(odds, -500, 500)))
+    return probability
+
+
+class WordClassifier:
+    """A line on TF-IDF weights.
+
+    Args:
+        params: vocabulary and penalties.
+        fit_line: how the line is found: `fit_logistic` or `fit_support_vectors`.
+    """
+
+    seeded = False
+
+    def __init__(self, params: TfidfParams, fit_line: Fit) -> None:
+        self._params, self._fit_line = params, fit_line
+        self._words = WordWeights(params.ngram_max, params.min_count, params.max_words)
+
+    def fit(self, task: Task) -> None:
+        """Learn vocabulary and weights."""
+        rows = self._words.fit(task.train["text"].to_list())
+        held = self._words.transform(task.validation["text"].to_list())
+        labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
+        self._line = self._fit_line(rows, labels[0], held, labels[1], self._params.penalties)
+
+    def predict(self, examples: pl.DataFrame) -> Scores:
+        """Return the probability of label 1 for each example."""
+        return squash(self._line.odds(self._words.transform(examples["text"].to_list())))
+
+    def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
+        """Return the words with the largest share in each example's log-odds."""
+        names = self._words.names
+        rows = self._words.transform(examples["text"].to_list()).multiply(self._line.weights).tocsr()  # type: ignore[attr-defined]
+        return [
+            top_influences([names[column] for column in row.indices], row.data.tolist(), count)
+            for row in (rows[number] for number in range(rows.shape[0]))
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write words and line."""
+        self._words.save(folder)
+        self._line.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self._words.load(folder)
+        self._line = Line.load(folder)
+
+
+class VectorClassifier:
+    """A logistic regression on the vectors of a frozen encoder.
+
+    Args:
+        params: penalties.
+        encoder: text to vectors.
+    """
+
+    seeded = False
+
+    def __init__(self, params: EmbeddingLogregParams, encoder: Encoder) -> None:
+        self._params, self._encoder = params, encoder
+
+    def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
+        vectors = self._encoder.encode(examples["text"].to_list()).astype(np.float64)
+        # Features of variance about 1, so that a penalty means what it does on others.
+        return np.asarray(vectors * np.sqrt(vectors.shape[1]), dtype=np.float64)
+
+    def fit(self, task: Task) -> None:
+        """Learn the weights."""
+        rows, held = self._rows(task.train), self._rows(task.validation)
+        labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
+        self._line = fit_logistic(rows, labels[0], held, labels[1], self._params.penalties)
+
+    def predict(self, examples: pl.DataFrame) -> Scores:
+        """Return the probability of label 1 for each example."""
+        return squash(self._line.odds(self._rows(examples)))
+
+    def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
+        """Return the fields whose absence changes each example's log-odds most."""
+        return explain_fields(self.predict, examples, count)
+
+    def save(self, folder: Path) -> None:
+        """Write the line; the encoder is named by the model card."""
+        self._line.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self._line = Line.load(folder)

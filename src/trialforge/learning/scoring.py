@@ -1,0 +1,185 @@
+"""From predictions to figures: every arm's metrics, the answers, the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from trialforge.errors import GateError
+from trialforge.learning.bootstrap import Draws, draw_weights, interval, resample
+from trialforge.learning.comparisons import Answer, answer_all
+from trialforge.learning.metrics import METRICS, compute_metrics
+from trialforge.learning.paired_tests import roc_test
+from trialforge.learning.scores import ArmScores, collect_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trialforge.learning.params import LearningParams
+
+HEADLINE = ("roc_auc", "pr_auc", "brier")
+LEAST_SUBSET = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """All that the score stage found.
+
+    Attributes:
+        arms: one row a model, arm and metric: mean and deviation over seeds, interval.
+        answers: the primary question first.
+        clusters: the intervention of each test trial.
+    """
+
+    scores: dict[tuple[str, str], ArmScores]
+    arms: pl.DataFrame
+    answers: list[Answer]
+    clusters: NDArray[np.str_]
+    labels: NDArray[np.int64]
+
+
+def score_predictions(
+    predictions: pl.DataFrame, clusters: pl.DataFrame, params: LearningParams, seed: int
+) -> Scoring:
+    """Return every figure that predictions hold; nothing is trained.
+
+    Args:
+        predictions: PREDICTION_SCHEMA.
+        clusters: nct_id and cluster of each test trial.
+        params: statistics and questions.
+        seed: of the bootstrap.
+    """
+    scores = collect_scores(predictions, params.statistics.threshold)
+    first = next(iter(scores.values()))
+    trials = predictions.filter(pl.col("part") == "test").select("nct_id").unique().sort("nct_id")
+    member = (
+        trials.join(clusters, on="nct_id", how="left", maintain_order="left")["cluster"]
+        .to_numpy()
+        .astype(str)
+    )
+    draws = draw_weights(member, params.seeds, params.statistics.draws, seed)
+    rows = [row for one in scores.values() for row in _arm_rows(one, draws, params.statistics.level)]
+    return Scoring(
+        scores, pl.DataFrame(rows), answer_all(scores, draws, member, params.statistics), member, first.labels
+    )
+
+
+def _arm_rows(one: ArmScores, draws: Draws, level: float) -> Iterable[dict[str, object]]:
+    cells = [
+        compute_metrics(one.labels, row, float(cut))
+        for row, cut in zip(one.scores, one.thresholds, strict=True)
+    ]
+    for name, metric in METRICS.items():
+        values = np.array([cell[name] for cell in cells])
+        low, high = interval(resample(metric.measure, one.labels, one.scores, one.thresholds, draws), level)
+        yield {
+            "experiment": one.experiment,
+            "model": one.model,
+            "arm": one.arm,
+            "metric": name,
+            "mean": round(float(values.mean()), 6),
+            "deviation": round(float(values.std(ddof=1)) if values.size > 1 else 0.0, 6),
+            "low": round(low, 6),
+            "high": round(high, 6),
+        }
+
+
+def baseline(labels: NDArray[np.int64]) -> dict[str, float]:
+    """Return what always answering yes gets, with the base rate as its probability."""
+    rate = float(labels.mean())
+    return {
+        "base_rate": round(rate, 6),
+        "accuracy": round(rate, 6),
+        "balanced_accuracy": 0.5,
+        "precision": round(rate, 6),
+        "recall": 1.0,
+        "f1": round(2 * rate / (1 + rate), 6),
+        "roc_auc": 0.5,
+        "pr_auc": round(rate, 6),
+        "brier": round(rate * (1 - rate), 6),
+    }
+
+
+def shuffled_control(scoring: Scoring, params: LearningParams) -> dict[str, dict[str, Any]]:
+    """Return, for each model, the ROC-AUC of the arms trained on shuffled labels, with its interval.
+
+    The intervals of several models hold together at the declared level (Bonferroni).
+    """
+    arms = {
+        arm.name for item in params.trained_items for arm in params.arms_of(item) if arm.extra == "shuffled"
+    }
+    controls = [one for (_, arm), one in scoring.scores.items() if arm in arms]
+    level = 1 - (1 - params.statistics.level) / max(len(controls), 1)
+    found = {}
+    for one in controls:
+        area = roc_test(one.labels, one.scores, scoring.clusters)
+        low, high = area.interval(level)
+        found[f"{one.model}.{one.arm}"] = {
+            "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),
+            "holds": low <= 0.5 <= high,
+        }  # fmt: skip
+    return found
+
+
+def check_control(control: dict[str, dict[str, Any]]) -> None:
+    """Check that nothing was learned from shuffled labels.
+
+    Raises:
+        GateError: a ROC-AUC's interval leaves out 0.5: labels leak past the shuffling.
+    """
+    for name, found in control.items():
+        if not found["holds"]:
+            raise GateError(
+                f"{name}: trained on shuffled labels, ROC-AUC is {found['roc_auc']:.3f} "
+                f"({found['low']:.3f} to {found['high']:.3f}), which leaves out 0.5: a label leaks, or "
+                "the test part answers to something other than the labels",
+                hint="read metrics/score.json and metrics/quality.json before believing any figure",
+            )
+
+
+def credit(answers: list[Answer], params: LearningParams) -> dict[str, Any]:
+    """Return whether the primary arm's gain counts: it must beat real data and every control at its size."""
+    primary = answers[0]
+    extras = {arm.name: arm.extra for item in params.trained_items for arm in params.arms_of(item)}
+    rivals = [
+        answer
+        for answer in answers[1:]
+        if (answer.arm, answer.model, answer.metric) == (primary.arm, primary.model, primary.metric)
+        and extras.get(answer.against) in ("duplicated", "word-dropout")
+    ]
+    beaten = [answer.against for answer in rivals if answer.verdict == "better"]
+    unbeaten = sorted({answer.against for answer in rivals} - set(beaten))
+    counts = primary.verdict == "better" and bool(rivals) and not unbeaten
+    words = primary.words
+    if primary.verdict == "better" and unbeaten:
+        words += f" It is not shown to beat {', '.join(unbeaten)}, so the gain is not theirs alone."
+    if primary.verdict == "better" and not rivals:
+        words += " It was compared with no control of the same size."
+    return {"counts": counts, "words": words}
+
+
+def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: float) -> dict[str, Any]:
+    """Return the ROC-AUC of each arm on test trials whose interventions no synthetic trial has.
+
+    Args:
+        scoring: what was found on all of them.
+        unseen: for each test trial in order of nct_id.
+        level: of the intervals.
+    """
+    labels = scoring.labels[unseen]
+    found: dict[str, Any] = {"trials": int(unseen.sum())}
+    if labels.size < LEAST_SUBSET or np.unique(labels).size < 2:
+        return found | {"reason": "too few trials, or one label only"}
+    for (model, arm), one in scoring.scores.items():
+        area = roc_test(labels, one.subset(unseen).scores, scoring.clusters[unseen])
+        low, high = area.interval(level)
+        found[f"{model}.{arm}"] = {
+            "roc_auc": round(area.value, 6),
+            "low": round(low, 6),
+            "high": round(high, 6),
+        }
+    return found

@@ -1,0 +1,60 @@
+"""Predictions -> metrics with intervals, tests of the declared questions, rows of plots."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trialforge.files import read_parquet, write_csv, write_json
+from trialforge.learning.examples import cluster_key
+from trialforge.learning.params import LearningParams
+from trialforge.learning.plots import curve_rows, reliability_rows
+from trialforge.learning.predictions import read_predictions
+from trialforge.learning.report import answer_rows, score_metrics, unseen_mask
+from trialforge.learning.scoring import check_control, score_predictions, shuffled_control
+from trialforge.params import load_section, load_seed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, help="the folder of what the train stages wrote")
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--synthetic", type=Path)
+    parser.add_argument("--zeroshot", type=Path)
+    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--plots", type=Path, required=True)
+    args = parser.parse_args()
+    params = load_section(LearningParams, "learning")
+    seed = load_seed()
+
+    names = [f"{item}-{model}.parquet" for item in params.trained_items for model in params.models]
+    test = read_parquet(args.test)
+    scoring = score_predictions(
+        read_predictions([args.predictions / name for name in names]),
+        test.select("nct_id", cluster_key()),
+        params,
+        seed,
+    )
+    synthetic = read_parquet(args.synthetic) if args.synthetic else None
+    zeroshot = read_parquet(args.zeroshot) if args.zeroshot else None
+    control = shuffled_control(scoring, params)
+    write_json(score_metrics(scoring, control, params, unseen_mask(test, synthetic), zeroshot), args.metrics)
+    roc, pr = curve_rows(scoring.scores.values())
+    tables: dict[str, pl.DataFrame] = {
+        "arms": scoring.arms,
+        "comparisons": answer_rows(scoring),
+        "roc": roc,
+        "precision-recall": pr,
+        "reliability": reliability_rows(scoring.scores.values()),
+    }
+    for name, table in tables.items():
+        write_csv(table, args.plots / f"{name}.csv")
+    check_control(control)
+
+
+if __name__ == "__main__":
+    main()
