@@ -1,0 +1,135 @@
+"""Asking until an answer is good: another seed for each attempt, and a reason for each that failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from trialforge.generation.backend import Completion, Message, Request, Sampling, TextGenerator
+from trialforge.generation.drafts import Fault
+from trialforge.rng import derive_seed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What is asked, and how an answer becomes a value; `accept` raises Fault for one that is no good."""
+
+    messages: tuple[Message, ...]
+    schema: dict[str, Any]
+    seed: int
+    accept: Callable[[str], T]
+
+    def request(self, sampling: Sampling, attempt: int) -> Request:
+        """Return the call of one attempt."""
+        return Request(
+            self.messages,
+            self.schema,
+            sampling,
+            seed=derive_seed(self.seed, "attempt", attempt),
+            attempt=attempt,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """The last attempt at a question: its value, or the reason why there is none."""
+
+    value: T | None
+    fault: str | None
+    attempt: int
+    seed: int
+    model_digest: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the attempts came to; `cached_tokens` and `replayed` differ from run to run, the rest doesn't."""
+
+    asked: int = 0
+    accepted: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    uncut: int = 0
+    valid_first: int = 0
+    uncut_first: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    replayed: int = 0
+
+    def count(self, completion: Completion, attempt: int, fault: str | None) -> None:
+        """Count one attempt."""
+        self.asked += 1
+        self.accepted += fault is None
+        if fault is not None:
+            self.faults[fault] += 1
+        uncut = completion.finish_reason != "length"
+        self.uncut += uncut
+        if attempt == 0 and uncut:
+            self.uncut_first += 1
+            self.valid_first += fault not in ("not-json", "not-schema")
+        self.prompt_tokens += completion.prompt_tokens
+        self.completion_tokens += completion.completion_tokens
+        self.cached_tokens += completion.cached_tokens
+        self.replayed += completion.from_cache
+
+
+def ask_all(
+    generator: TextGenerator,
+    questions: Sequence[Question[T]],
+    sampling: Sampling,
+    retries: int,
+    tally: Tally,
+    report: Callable[[Completion, bool], None] = lambda _completion, _done: None,
+) -> list[Answer[T]]:
+    """Return one answer a question, in order; whatever fails is asked again, `retries` times at most.
+
+    `report` hears of each completion, and whether its question is settled by it.
+
+    Raises:
+        GenerationError: the engine itself fails.
+    """
+    answers: dict[int, Answer[T]] = {}
+    pending = list(range(len(questions)))
+    for attempt in range(retries + 1):
+        failed = []
+        for index, completion, answer in _ask_round(generator, questions, pending, sampling, attempt):
+            answers[index] = answer
+            settled = answer.fault is None or attempt == retries
+            tally.count(completion, attempt, answer.fault)
+            report(completion, settled)
+            if not settled:
+                failed.append(index)
+        pending = sorted(failed)
+        if not pending:
+            break
+    return [answers[index] for index in range(len(questions))]
+
+
+def _ask_round(
+    generator: TextGenerator,
+    questions: Sequence[Question[T]],
+    pending: Sequence[int],
+    sampling: Sampling,
+    attempt: int,
+) -> Iterator[tuple[int, Completion, Answer[T]]]:
+    requests = [questions[index].request(sampling, attempt) for index in pending]
+    for place, completion in generator.complete(requests):
+        read = _read(questions[pending[place]], completion)
+        yield (
+            pending[place],
+            completion,
+            Answer(*read, attempt, requests[place].seed, completion.model_digest),
+        )
+
+
+def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None]:
+    if completion.finish_reason == "length":
+        return None, "cut"
+    try:
+        return question.accept(completion.text), None
+    except Fault as error:
+        return None, str(error)

@@ -1,0 +1,163 @@
+"""The JSON schema of a draft: the fields that the model writes, in order, with bounds.
+
+Types and allowed words come from the definition of Trial; the bounds are the one table below.
+What the plan decides (intervention, conditions, phase, label) is no part of it. There is no
+`pattern` in it: engines treat regular expressions differently, or let them through.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from trialforge.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much a field may hold: characters of a text, items of a list, or the range of a number."""
+
+    low: int
+    high: int
+
+
+# Long enough for most registry entries, short enough that a small model stays on its subject.
+TEXT_BOUNDS: dict[str, Bound] = {
+    "title": Bound(15, 140),
+    "official_title": Bound(20, 220),
+    "summary": Bound(40, 420),
+    "detailed_description": Bound(80, 900),
+    "arms.label": Bound(3, 60),
+    "arms.description": Bound(10, 140),
+    "primary_outcomes.measure": Bound(8, 120),
+    "primary_outcomes.time_frame": Bound(3, 40),
+    "secondary_outcomes.measure": Bound(8, 120),
+    "secondary_outcomes.time_frame": Bound(3, 40),
+    "inclusion": Bound(8, 130),
+    "exclusion": Bound(8, 130),
+    "keywords": Bound(3, 40),
+}
+LIST_BOUNDS: dict[str, Bound] = {
+    "primary_outcomes": Bound(1, 1),
+    "secondary_outcomes": Bound(1, 2),
+    "inclusion": Bound(3, 5),
+    "exclusion": Bound(2, 4),
+    "keywords": Bound(2, 3),
+}
+NUMBER_BOUNDS: dict[str, Bound] = {
+    "minimum_age": Bound(0, 80),
+    "maximum_age": Bound(1, 100),
+    "enrolment_planned": Bound(8, 5000),
+}
+# The two halves of the registry's one criteria text.
+CRITERIA_FIELDS = ("inclusion", "exclusion")
+# In the order in which a registrant thinks: the design decides the arms, the arms the endpoints.
+DRAFT_FIELDS = (
+    "title", "official_title", "summary", "detailed_description", "primary_purpose", "design",
+    "primary_outcomes", "secondary_outcomes", "inclusion", "exclusion",
+    "minimum_age", "maximum_age", "sex", "healthy_volunteers", "enrolment_planned", "keywords",
+)  # fmt: skip
+DEFAULT_FIELDS = (
+    "title", "summary", "primary_purpose", "design", "primary_outcomes", "inclusion", "exclusion",
+    "minimum_age", "maximum_age", "sex", "healthy_volunteers", "enrolment_planned",
+)  # fmt: skip
+_PARTS: dict[str, tuple[str, ...]] = {
+    "arms": ("label", "type"),
+    "primary_outcomes": ("measure", "time_frame"),
+    "secondary_outcomes": ("measure", "time_frame"),
+}
+# A trial of one group has one arm and no allocation; a comparison has two or more arms and an
+# allocation. Said in the schema, so that no draft contradicts itself.
+DESIGN_FIELDS = ("allocation", "intervention_model", "masking", "arms")
+_NULLABLE = ("maximum_age",)
+
+
+def draft_schema(fields: tuple[str, ...] = DEFAULT_FIELDS) -> dict[str, Any]:
+    """Return the JSON schema of a draft that holds `fields`."""
+    return _object({name: _design() if name == "design" else field_schema(name) for name in fields})
+
+
+def field_schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of field `name` of Trial, or of one half of its criteria."""
+    if name in CRITERIA_FIELDS:
+        return _array(name, _string(name))
+    schema = _schema(Trial.model_fields[name].annotation, name)
+    return {"anyOf": [schema, {"type": "null"}]} if name in _NULLABLE else schema
+
+
+def _design() -> dict[str, Any]:
+    masking = field_schema("masking")
+    arm = field_schema("arms")["items"]
+    control_types = [kind for kind in arm["properties"]["type"]["enum"] if kind != "Other"]
+    single = {
+        "allocation": _only("N/A"),
+        "intervention_model": _only("Single Group"),
+        "masking": _only("None"),
+        "arms": {"type": "array", "minItems": 1, "maxItems": 1, "items": _object(
+            {"label": _string("arms.label"), "type": _only("Experimental")}
+        )},
+    }  # fmt: skip
+    arm = _object({"label": _string("arms.label"), "type": {"type": "string", "enum": control_types}})
+    compared = {
+        "allocation": _without("allocation", "N/A"),
+        "intervention_model": _without("intervention_model", "Single Group"),
+        "masking": masking,
+        "arms": {"type": "array", "minItems": 2, "maxItems": 3, "items": arm},
+    }
+    return {"anyOf": [_object(single), _object(compared)]}
+
+
+def _without(name: str, word: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [value for value in field_schema(name)["enum"] if value != word]}
+
+
+def _only(word: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [word]}
+
+
+def _schema(annotation: Any, name: str) -> dict[str, Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _schema(get_args(annotation)[0], name)
+    if origin in (Union, types.UnionType):
+        (inner,) = (arg for arg in get_args(annotation) if arg is not type(None))
+        return _schema(inner, name)
+    if origin is Literal:
+        return {"type": "string", "enum": list(get_args(annotation))}
+    if origin is list:
+        return _array(name, _schema(get_args(annotation)[0], name))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _object(
+            {
+                part: _schema(annotation.model_fields[part].annotation, f"{name}.{part}")
+                for part in _PARTS[name]
+            }
+        )
+    if annotation is bool:
+        return {"type": "boolean"}
+    if annotation in (int, float):
+        return {"type": "integer", "minimum": NUMBER_BOUNDS[name].low, "maximum": NUMBER_BOUNDS[name].high}
+    if annotation is str:
+        return _string(name)
+    raise TypeError(f"no JSON schema for {annotation!r} of {name}")
+
+
+def _string(name: str) -> dict[str, Any]:
+    return {"type": "string", "minLength": TEXT_BOUNDS[name].low, "maxLength": TEXT_BOUNDS[name].high}
+
+
+def _array(name: str, items: dict[str, Any]) -> dict[str, Any]:
+    bound = LIST_BOUNDS.get(name, Bound(1, 3))
+    return {"type": "array", "minItems": bound.low, "maxItems": bound.high, "items": items}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

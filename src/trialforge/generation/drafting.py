@@ -1,0 +1,145 @@
+"""From targets to questions for the model, and from its answers to rows of the generated table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from trialforge.errors import ArtifactError
+from trialforge.generation.attempts import Answer, Question, Tally
+from trialforge.generation.draft_schema import draft_schema
+from trialforge.generation.drafts import (
+    check_draft,
+    draft_to_record,
+    names_intervention,
+    parse_draft,
+    view_trial,
+)
+from trialforge.generation.exemplar_sets import order_exemplars
+from trialforge.generation.generation_params import GenerationParams
+from trialforge.generation.lineage import GENERATED_SCHEMA, name_record
+from trialforge.generation.rendering import (
+    exemplar_values,
+    label_line,
+    label_verb,
+    neutralize,
+    render,
+    target_line,
+)
+
+PROMPT = "generate.jinja"
+Row = Mapping[str, Any]
+
+
+def ask_draft(
+    target: Row, reasons: Sequence[str], trials: Mapping[str, Row], params: GenerationParams
+) -> Question[dict[str, Any]]:
+    """Return the question for one target; `trials` are the rows of its exemplars by id."""
+    schema = draft_schema(params.fields)
+    # The order follows from the set, not from the target, so that its prompts begin alike.
+    order = order_exemplars(
+        sorted(trials), {name: trial["label"] for name, trial in trials.items()}, params.exemplar_order, 0
+    )
+    exemplars = [
+        exemplar_values(number, trials[name], view_trial(trials[name], params.fields), params.label_wording)
+        for number, name in enumerate(order, 1)
+    ]
+    messages = render(
+        PROMPT,
+        exemplars=exemplars,
+        position=params.label_position,
+        reasons=[neutralize(reason) for reason in reasons],
+        verb=label_verb(target["label"], params.label_wording),
+        label=label_line(target["label"], params.label_wording),
+        intervention=neutralize(target["intervention"]),
+        target=target_line(target["intervention"], target["conditions"][:3], target["phase"]),
+    )
+    titles = [trial[name] for trial in trials.values() for name in ("title", "official_title")]
+
+    def accept(text: str) -> dict[str, Any]:
+        draft = parse_draft(text, schema)
+        check_draft(draft, target["intervention"], titles)
+        return draft_to_record(
+            draft,
+            intervention=target["intervention"],
+            intervention_type=_common_type(target["intervention"], trials.values()),
+            conditions=target["conditions"],
+            phase=target["phase"],
+        )
+
+    return Question(messages, schema, target["seed"], accept)
+
+
+def generated_row(target: Row, answer: Answer[dict[str, Any]], origin: Row) -> dict[str, Any]:
+    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share, and the reasons' id."""
+    row: dict[str, Any] = dict.fromkeys(GENERATED_SCHEMA)
+    if answer.value is not None:
+        row |= answer.value | {"nct_id": name_record(answer.value, target["target_id"])}
+    asked = {name: target[name] for name in ("target_id", "intervention", "arm", "label", "exemplars")}
+    return (
+        row
+        | asked
+        | dict(origin)
+        | {
+            "source": "synthetic",
+            "normalized_interventions": [target["intervention"]],
+            "reject_reason": answer.fault,
+            "model_digest": answer.model_digest,
+            "seed": answer.seed,
+            "attempt": answer.attempt,
+        }
+    )
+
+
+def _common_type(intervention: str, trials: Any) -> str | None:
+    kinds = Counter(
+        item["type"]
+        for trial in trials
+        for item in trial["interventions"] or []
+        if item["type"] and names_intervention(item["name"], intervention)
+    )
+    return min(kinds, key=lambda kind: (-kinds[kind], kind)) if kinds else None
+
+
+def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+    """Return targets with `exemplars`, `reasons` (texts) and `reasons_id`, those of one set together.
+
+    Raises:
+        ArtifactError: a target has no row in the reasons.
+    """
+    texts = pl.col("reasons").list.eval(pl.element().struct.field("text"))
+    sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
+    owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
+    joined = plan.with_row_index("place").join(owned, on="target_id", how="left")
+    lost = joined.filter(pl.col("reasons_id").is_null())["target_id"].to_list()
+    if lost:
+        raise ArtifactError(
+            f"{len(lost)} targets have no reasons row, {lost[0]} first", hint="run: dvc repro reason"
+        )
+    return joined.sort("set", "place").drop("set", "place")
+
+
+def measure_drafts(rows: Sequence[Row], tally: Tally) -> dict[str, int | float | None]:
+    """Return the stage's metrics; nothing in them differs from run to run."""
+    given_up = sum(row["reject_reason"] is not None for row in rows)
+    return {
+        "targets": len(rows),
+        "accepted": len(rows) - given_up,
+        "given_up": given_up,
+        "given_up_share": round(given_up / len(rows), 4) if rows else None,
+        "retries": tally.asked - len(rows),
+        "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
+        if tally.uncut_first
+        else None,
+        "first_try_accepted_share": round(
+            sum(row["attempt"] == 0 and not row["reject_reason"] for row in rows) / len(rows), 4
+        )
+        if rows
+        else None,
+        "prompt_tokens_sent": tally.prompt_tokens,
+        "completion_tokens": tally.completion_tokens,
+        **{f"fault_{name}": count for name, count in sorted(tally.faults.items())},
+    }

@@ -1,0 +1,53 @@
+"""Exemplar sets: which targets are shown the same exemplars, so that reasons are asked and paid for once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from trialforge.files import hash_json
+from trialforge.rng import random_stream
+
+ExemplarOrder = Literal["mixed", "shuffled"]
+_GROUP = ("intervention", "label", "arm")
+
+
+def exemplar_sets(plan: pl.DataFrame, exemplars: pl.DataFrame, *, count: int, share: bool) -> pl.DataFrame:
+    """Return `intervention`, `label`, `arm`, `exemplars`, `targets`: one row a set, in the plan's order.
+
+    With `share`, the targets of one intervention, label and arm are shown the same `count` exemplars:
+    those with the highest sum of reciprocal ranks over these targets. Otherwise each target keeps the
+    `count` best of its own. A target without exemplars has an empty set.
+    """
+    places = plan.select("target_id", *_GROUP).with_row_index("place")
+    ranked = places.join(exemplars.select("target_id", "nct_id", "rank"), on="target_id")
+    owner = list(_GROUP) if share else [*_GROUP, "target_id"]
+    scored = ranked.group_by(*owner, "nct_id").agg(score=(1 / pl.col("rank")).sum())
+    best = scored.sort([*owner, "score", "nct_id"], descending=[False] * len(owner) + [True, False])
+    chosen = best.group_by(owner, maintain_order=True).agg(exemplars=pl.col("nct_id").head(count).sort())
+    owned = places.join(chosen, on=owner, how="left", nulls_equal=True).with_columns(
+        pl.col("exemplars").fill_null([])
+    )
+    sets = owned.group_by(*_GROUP, "exemplars", maintain_order=True).agg(
+        targets=pl.col("target_id"), place=pl.col("place").min()
+    )
+    return sets.sort("place").drop("place")
+
+
+def name_set(intervention: str, label: int, arm: str, exemplars: list[str]) -> str:
+    """Return the id of an exemplar set, by what decides it."""
+    return f"R-{hash_json([intervention, label, arm, exemplars])[:12]}"
+
+
+def order_exemplars(
+    exemplars: list[str], labels: dict[str, int | None], order: ExemplarOrder, seed: int
+) -> list[str]:
+    """Return the ids in prompt order: labels alternating (`mixed`), or by a seeded shuffle."""
+    if order == "shuffled":
+        shuffled = sorted(exemplars)
+        random_stream(seed, "exemplar order", *shuffled).shuffle(shuffled)
+        return shuffled
+    kinds = [[name for name in sorted(exemplars) if labels[name] == kind] for kind in (1, 0, None)]
+    places = [(index, kind, name) for kind, names in enumerate(kinds) for index, name in enumerate(names)]
+    return [name for _, _, name in sorted(places)]
