@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from trialforge.params import Section
+
+StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 
 
 class CorpusParams(Section):
@@ -18,6 +20,10 @@ class CorpusParams(Section):
     records: Literal["ctgov-xml", "ctgov-json"] | None = None
     simulated_trials: int = Field(default=660, ge=1, le=1_000_000)
     labels: Literal["status", "results", "votes", "top", "csv"] = "status"
+    labels_path: str | None = None
+    failure_reasons: tuple[StopReason, ...] = get_args(StopReason)
+    significance: float = Field(default=0.05, gt=0, lt=1)
+    vocabulary: str | None = None
 
 
 class SplitParams(Section):
