@@ -6,10 +6,13 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
+
 from trialforge.corpus.counts import ingest_metrics
 from trialforge.corpus.factory import open_source
-from trialforge.corpus.interventions import normalize_interventions
-from trialforge.corpus.labels import label_trials
+from trialforge.corpus.interventions import NameCollector, add_normalized, read_vocabulary
+from trialforge.corpus.judge import judge_trials
+from trialforge.corpus.labels import label_trials, load_label_table
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.source import refuse_synthetic
 from trialforge.corpus.table import TableWriter, write_refused
@@ -26,18 +29,24 @@ def main() -> None:
     args = parser.parse_args()
     params = load_section(CorpusParams, "corpus")
     source = open_source(params, load_seed())
+    label_table = load_label_table(params)
+    spellings = read_vocabulary(Path(params.vocabulary)) if params.vocabulary else None
 
     refused = []
     people: Counter[str] = Counter()
+    collector = NameCollector()
     with TableWriter(args.trials) as table:
         for batch in map(refuse_synthetic, source.batches()):
             refused.append(batch.refused)
             trials, removed = scrub_people(batch.trials)
             people.update(removed)
-            table.add(label_trials(normalize_interventions(trials), params))
-        refused.append(table.finish())
-    metrics = ingest_metrics(args.trials, write_refused(refused, args.refused))
-    write_json(metrics | {"people_removed": dict(people)}, args.metrics)
+            collector.add(trials)
+            table.add(label_trials(trials, params, label_table))
+        names = collector.normalize(spellings)
+        refused.append(table.finish(lambda part: add_normalized(part, names)))
+    counts = ingest_metrics(args.trials, write_refused(refused, args.refused))
+    judged = judge_trials(pl.scan_parquet(args.trials), names, params, label_table)
+    write_json(counts | judged | {"people_removed": dict(people)}, args.metrics)
 
 
 if __name__ == "__main__":

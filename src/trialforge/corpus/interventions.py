@@ -16,6 +16,10 @@ from polars.exceptions import PolarsError
 
 from trialforge.errors import IngestError
 
+_NAME_SCHEMA: dict[str, pl.DataType] = {"name": pl.String(), "other_names": pl.List(pl.String())}
+NORMALIZED_SCHEMA: dict[str, pl.DataType] = {
+    "name": pl.String(), "normalized": pl.List(pl.String()), "mapped": pl.Boolean()
+}  # fmt: skip
 # What is compared with, not tested; such names are normalised, but never generated for.
 CONTROLS = frozenset(
     {"placebo", "standard of care", "best supportive care", "no intervention", "observation", "sham"}
@@ -46,10 +50,10 @@ _DOSE = re.compile(
 )
 _FORM = re.compile(
     r"\b(?:oral(?:ly)?|intravenous(?:ly)?|iv|i\.v\.|subcutaneous(?:ly)?|sc|intramuscular|im|topical|inhaled|intranasal"
-    r"|ophthalmic|tablets?|tabs?|capsules?|caps?|pills?|injections?|infusions?|inhalers?|inhalation|cream|ointment"
-    r"|gel|patch(?:es)?|suspension|syrup|powder|spray|drops|suppositor(?:y|ies)|liquid|vials?|film-coated"
-    r"|(?:extended|sustained|immediate|controlled|delayed|modified|slow)[- ]release|xr|er|sr|cr|depot|once daily"
-    r"|twice daily|daily|bid|qd|tid|(?:low|high|standard|single|multiple|half)[- ]doses?|dose|doses|therapy|treatment)\b"
+    r"|ophthalmic|tablets?|tabs?|capsules?|caps?|pills?|injections?|infusions?|inhalers?|inhalation|cream"
+    r"|ointment|gel|patch(?:es)?|suspension|syrup|powder|spray|drops|suppositor(?:y|ies)|liquid|vials?|film-coated"
+    r"|(?:extended|sustained|immediate|controlled|delayed|modified|slow)[- ]release|xr|er|sr|cr|depot"
+    r"|once daily|twice daily|daily|bid|qd|tid|(?:low|high|standard|single|multiple|half)[- ]doses?|doses?)\b"
 )
 _SALTS = (
     r"hydrochloride|hcl|dihydrochloride|hydrobromide|sodium|disodium|potassium|calcium|sulfate|sulphate|mesylate"
@@ -59,6 +63,7 @@ _SALTS = (
     r"|dimeglumine|tromethamine|hemihydrate|disoproxil|axetil|medoxomil"
 )
 _SALT = re.compile(rf"^(.{{4,}}?)(?: (?:{_SALTS}))+$")
+_GENERAL = re.compile(r" (?:therapy|treatment|combination|monotherapy|group)$")
 _ELEMENT = re.compile(
     r"^(?:sodium|potassium|calcium|magnesium|zinc|iron|ferrous|ferric|lithium|aluminum|silver|copper|ammonium"
     r"|arsenic|barium|gold|strontium|hydrogen|glucose|dextrose)$"
@@ -75,8 +80,11 @@ class Vocabulary:
     common: dict[str, str]
 
     def find(self, name: str) -> str | None:
-        """Return the common name of a spelling, with its salt or without it; None if neither is known."""
-        return self.common.get(name) or self.common.get(strip_salt(name))
+        """Return the common name of a spelling, perhaps less its salt or a general word; None if unknown."""
+        plain = _GENERAL.sub("", name)
+        return next(
+            filter(None, map(self.common.get, (name, strip_salt(name), plain, strip_salt(plain)))), None
+        )
 
 
 def strip_salt(name: str) -> str:
@@ -148,15 +156,46 @@ def read_vocabulary(path: Path) -> dict[str, str]:
     return dict(single.sort("spelling").select("spelling", "common").iter_rows()) | names
 
 
-def build_vocabulary(names: pl.DataFrame, terms: Iterable[str], common: dict[str, str]) -> Vocabulary:
-    """Return the vocabulary of a corpus.
+class NameCollector:
+    """Gathers the intervention names of a corpus, batch by batch, and normalises each distinct one once."""
+
+    def __init__(self) -> None:
+        self._names: list[pl.DataFrame] = []
+        self._terms: set[str] = set()
+
+    def add(self, trials: pl.DataFrame) -> None:
+        """Take the names and MeSH terms of some trials."""
+        named = trials.select(pl.col("interventions").explode()).unnest("interventions")
+        self._names.append(named.select("name", "other_names").drop_nulls("name").unique())
+        self._terms.update(trials["intervention_mesh"].explode().drop_nulls())
+
+    def normalize(self, spellings: dict[str, str] | None = None) -> pl.DataFrame:
+        """Return `name`, `normalized` (its parts) and `mapped` (each part is known), one row a distinct name.
+
+        Args:
+            spellings: spelling -> common name of the user's vocabulary; it goes before what the corpus says.
+        """
+        names = pl.concat(self._names) if self._names else pl.DataFrame(schema=_NAME_SCHEMA)
+        vocabulary = build_vocabulary(names, self._terms, spellings or {})
+        distinct = names["name"].unique().sort().to_list()
+        parts = [normalize_name(name, vocabulary) for name in distinct]
+        rows = {
+            "name": distinct,
+            "normalized": [[part for part, _ in one] for one in parts],
+            "mapped": [all(known for _, known in one) for one in parts],
+        }
+        return pl.DataFrame(rows, schema=NORMALIZED_SCHEMA)
+
+
+def build_vocabulary(names: pl.DataFrame, terms: Iterable[str], spellings: dict[str, str]) -> Vocabulary:
+    """Return the vocabulary of a corpus: the user's spellings, MeSH terms, and other names of either.
 
     Args:
-        names: `name` and `other_names` of its interventions.
-        terms: the MeSH terms of its interventions, which are known names.
-        common: spelling -> common name of the user's vocabulary; it comes first.
+        names: `name` and `other_names` of interventions; an alias of two known names teaches nothing.
+        terms: the MeSH terms of interventions, which are known names.
+        spellings: spelling -> common name.
     """
-    known = {term.lower(): term.lower() for term in sorted(terms)} | common
+    known = {term.lower(): term.lower() for term in sorted(terms)} | spellings
     base = Vocabulary(known)
     pairs = names.explode("other_names").drop_nulls().unique().sort("name", "other_names").iter_rows()
     learned: dict[str, set[str]] = {}
@@ -169,20 +208,6 @@ def build_vocabulary(names: pl.DataFrame, terms: Iterable[str], common: dict[str
             learned.setdefault(spelt, set()).add(other_hit)
     single = {alias: next(iter(found)) for alias, found in sorted(learned.items()) if len(found) == 1}
     return Vocabulary(single | known)
-
-
-def normalize_names(names: pl.Series, vocabulary: Vocabulary) -> pl.DataFrame:
-    """Return `name`, `normalized` (its parts) and `mapped` (every part is known), one row a distinct name."""
-    distinct = names.drop_nulls().unique().sort().to_list()
-    parts = [normalize_name(name, vocabulary) for name in distinct]
-    return pl.DataFrame(
-        {
-            "name": distinct,
-            "normalized": [[part for part, _ in one] for one in parts],
-            "mapped": [all(known for _, known in one) for one in parts],
-        },
-        schema={"name": pl.String(), "normalized": pl.List(pl.String()), "mapped": pl.Boolean()},
-    )
 
 
 def add_normalized(trials: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
@@ -198,20 +223,20 @@ def add_normalized(trials: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
 
 
 def mapped_metrics(trials: pl.LazyFrame, names: pl.DataFrame) -> dict[str, float]:
-    """Return how many distinct names there are, how many are left when normalised, and what share is mapped.
+    """Return how many distinct names there are, how many when normalised, and what share is known.
 
-    `mapped_mentions` is the share of mentions in trials rather than of distinct names. Only drugs and
-    biologicals count: no vocabulary of substances knows a procedure.
+    `mapped_mentions` is the share of mentions in trials, not of distinct names. Only drugs and biologicals
+    count: no vocabulary of substances knows a procedure.
     """
     named = trials.select(pl.col("interventions").explode()).unnest("interventions").select("type", "name")
     drugs = named.filter(pl.col("type").is_in(["Drug", "Biological"])).drop_nulls().collect()
     found = drugs.join(names, on="name")
     distinct = found.unique("name")
-    if found.is_empty():
-        return {"names": 0, "normalized": 0}
-    return {
+    metrics: dict[str, float] = {
         "names": distinct.height,
-        "normalized": distinct["normalized"].explode().n_unique(),
-        "mapped_names": round(float(distinct["mapped"].cast(pl.Float64).mean() or 0), 4),  # type: ignore[arg-type]
-        "mapped_mentions": round(float(found["mapped"].cast(pl.Float64).mean() or 0), 4),  # type: ignore[arg-type]
+        "normalized_names": distinct["normalized"].explode().n_unique() if distinct.height else 0,
     }
+    for key, frame in (("mapped_names", distinct), ("mapped_mentions", found)):
+        if frame.height:
+            metrics[key] = round(int(frame["mapped"].sum()) / frame.height, 4)
+    return metrics

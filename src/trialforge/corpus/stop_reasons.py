@@ -13,8 +13,8 @@ _NEGATED = (
 )
 # Only that all was done: read before the rest, and counted as `other`.
 _FINISHED = (
-    r"administratively complete|^\W*(?:study|trial) completed?|^\W*subject accrual and data analysis is completed"
-    r"|is finished"
+    r"administratively complete|^\W*(?:study|trial) completed?|is finished"
+    r"|^\W*subject accrual and data analysis is completed"
 )
 
 # The first pattern found decides. `benefit`: stopped because the treatment worked, which is no failure.

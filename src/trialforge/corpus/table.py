@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,15 +44,19 @@ class TableWriter:
         )
         self._parts.append(part)
 
-    def finish(self) -> pl.DataFrame:
-        """Write the table and return what it left out (REFUSED_SCHEMA): older records of a repeated id."""
+    def finish(self, complete: Callable[[pl.DataFrame], pl.DataFrame] = lambda part: part) -> pl.DataFrame:
+        """Write the table and return what it left out (REFUSED_SCHEMA): older records of a repeated id.
+
+        Args:
+            complete: adds to each batch what only the whole corpus could tell.
+        """
         if not self._parts:
             return no_refused()
         older = older_records(pl.concat(self._keys))
-        for (part,), rows in older.group_by("part", maintain_order=True):
-            kept = pl.read_parquet(self._parts[int(str(part))]).with_row_index("row")
-            kept = kept.join(rows.select("row"), on="row", how="anti", maintain_order="left")
-            kept.drop("row").write_parquet(self._parts[int(str(part))], compression="lz4")
+        for part, path in enumerate(self._parts):
+            kept = pl.read_parquet(path).with_row_index("row")
+            kept = kept.join(older.filter(part=part), on="row", how="anti", maintain_order="left")
+            complete(kept.drop("row")).write_parquet(path, compression="lz4")
         with atomic_path(self._path) as temporary:
             table = pl.scan_parquet(self._parts).drop("file")
             table.sink_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True)
