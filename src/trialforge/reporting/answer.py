@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trialforge.reporting.blocks import Cell, Figure, pick
-from trialforge.reporting.inputs import Inputs
+from trialforge.reporting.blocks import Cell, Figure, format_cell, pick
+from trialforge.reporting.inputs import Inputs, Number
+
+NOT_MEASURED = "Not measured yet: did synthetic trials help?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,60 @@ def describe_corpus(params: Mapping[str, object]) -> str:
     return f"Real registry records, source {source}" if source else "Source of trials not stated"
 
 
-def _count(inputs: Inputs, table: str) -> Cell:
+def _headline(score: Mapping[str, Number]) -> str:
+    """Return the verdict in plain words; `better` alone is not enough, the controls must be beaten too."""
+    verdict = score.get("primary.verdict")
+    if verdict == "better":
+        counts = score.get("primary.counts") is True
+        helped = "Yes: synthetic trials helped to predict the outcome of real ones"
+        return helped if counts else "Better with synthetic trials, but no better than with the controls"
+    if verdict == "worse":
+        return "No: with synthetic trials, real outcomes were predicted worse"
+    if verdict:
+        return "No difference shown between training with and without synthetic trials"
+    return NOT_MEASURED
+
+
+def _signed(value: Cell) -> str:
+    text = format_cell(round(value, 3)) if isinstance(value, float) else format_cell(value)
+    return f"+{text}" if isinstance(value, int | float) and value > 0 else text
+
+
+def _effect(score: Mapping[str, Number]) -> list[Figure]:
+    effect, low, high = (score.get(f"primary.{name}") for name in ("effect", "low", "high"))
+    if effect is None:
+        return []
+    verdict = score.get("primary.verdict")
+    tone = {"better": "good", "worse": "bad"}.get(str(verdict), "")
+    metric = str(score.get("primary.metric", "")).replace("roc_auc", "ROC-AUC")
+    least = score.get("primary.demonstrable")
+    figures = [
+        Figure(f"change of {metric}", _signed(effect), f"interval {_signed(low)} to {_signed(high)}", tone),
+    ]
+    if isinstance(least, float):
+        figures.append(Figure("smallest change it could show", round(least, 3), "none below it is claimed"))
+    return figures
+
+
+def _height(inputs: Inputs, table: str) -> int | None:
     return inputs.tables[table].height if table in inputs.tables else None
+
+
+def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
+    accepted, written = _height(inputs, "synthetic"), _height(inputs, "generated")
+    tested = pick(score, "test.trials")
+    real = _height(inputs, "train")
+    return [
+        Figure("synthetic trials accepted", accepted, f"of {written} asked for" if written else ""),
+        Figure("real trials to learn from", real, "the only ones a model was shown"),
+        Figure("real trials to test on", tested, "seen by nothing before the test"),
+    ]
 
 
 def build_answer(inputs: Inputs) -> Answer:
     """Return the headline and the figures that carry it; each word follows from a metric."""
     score = inputs.metrics.get("score", {})
-    accepted, generated = _count(inputs, "synthetic"), _count(inputs, "generated")
-    headline = pick(score, "answer", "primary.words", "verdict")
-    figures = [
-        Figure("synthetic trials accepted", accepted, f"of {generated} written" if generated else ""),
-    ]
-    return Answer(
-        headline=str(headline) if headline else "Not yet measured: did synthetic trials help?",
-        figures=[figure for figure in figures if figure.value is not None],
-    )
+    said = [score.get(name) for name in ("primary.words", "zeroshot.words")]
+    lines = [str(line) for line in said if line]
+    figures = [*_effect(score), *_counts(inputs, score)]
+    return Answer(_headline(score), lines, [figure for figure in figures if figure.value is not None])

@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.files import hash_file, read_json, read_parquet
 
-TABLES = ("train", "plan", "exemplars", "reasons", "generated", "synthetic", "rejected")
+TABLES = ("train", "reasons", "generated", "synthetic", "rejected")
 Number = int | float | str | bool | None
 
 

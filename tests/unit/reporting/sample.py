@@ -107,11 +107,126 @@ def make_tables(count: int = 6) -> dict[str, pl.DataFrame]:
     }
 
 
+ARMS = ("none", "real", "synthetic", "augmented", "shuffled", "duplicated", "word-dropout")
+MODELS = ("tfidf-logreg", "embedding-logreg")
+
+
+def make_plots() -> dict[str, pl.DataFrame]:
+    """The tables of plots/ that learning and quality write."""
+    arms = [
+        {
+            "experiment": "in-distribution",
+            "model": model,
+            "arm": arm,
+            "metric": metric,
+            "mean": 0.5 + at / 40,
+            "deviation": 0.01,
+            "low": 0.42 + at / 40,
+            "high": 0.58 + at / 40,
+        }
+        for model in MODELS
+        for at, arm in enumerate(ARMS)
+        for metric in ("roc_auc", "brier")
+    ]
+    points = [index / 20 for index in range(21)]
+    curves = [
+        {"model": model, "arm": arm, "fpr": x, "tpr": x ** (1 / (1 + at))}
+        for model in MODELS
+        for at, arm in enumerate(ARMS[:4])
+        for x in points
+    ]
+    comparison = {
+        "metric": "roc_auc",
+        "model": MODELS[0],
+        "arm": "augmented",
+        "against": "real",
+        "effect": 0.021,
+        "low": -0.012,
+        "high": 0.055,
+        "p_holm": 0.4,
+        "verdict": "no difference shown",
+    }
+    return {
+        "learning/arms": pl.DataFrame(arms),
+        "learning/comparisons": pl.DataFrame([comparison, comparison | {"model": MODELS[1], "effect": 0.03}]),
+        "learning/roc": pl.DataFrame(curves),
+        "learning/reliability": pl.DataFrame(curves).rename(
+            {"fpr": "mean_score", "tpr": "share_of_successes"}
+        ),
+        "quality/cosine": pl.DataFrame(
+            [
+                {"pairs": pairs, "cosine": x, "share": 0.1 * x}
+                for pairs in ("real-real", "real-synthetic")
+                for x in points
+            ]
+        ),
+        "quality/rejections": pl.DataFrame(
+            {
+                "reason": ["not_english", "repetition"],
+                "label": [0, 1],
+                "model": "m",
+                "arm": "a",
+                "drafts": [2, 5],
+            }
+        ),
+        "quality/picture": pl.DataFrame(
+            [
+                {
+                    "set": name,
+                    "nct_id": f"{name} {at}",
+                    "label": at % 2,
+                    "pca_x": 0.1,
+                    "pca_y": 0.2,
+                    "tsne_x": at * 7.0 % 13,
+                    "tsne_y": at * 5.0 % 11,
+                }
+                for name in ("synthetic", "train", "held out")
+                for at in range(30)
+            ]
+        ),
+        "quality/yardsticks": pl.DataFrame(
+            {
+                "metric": ["fidelity.precision", "fidelity.mmd"],
+                "direction": ["higher", "lower"],
+                "value": [0.8, 0.1],
+                "at_size": [0.82, 0.12],
+                "ceiling": [0.95, 0.01],
+                "worst": [0.1, 0.6],
+            }
+        ),
+    }
+
+
+SCORE: dict[str, Any] = {
+    "test.trials": 199,
+    "primary.metric": "roc_auc",
+    "primary.effect": 0.021,
+    "primary.low": -0.012,
+    "primary.high": 0.055,
+    "primary.demonstrable": 0.061,
+    "primary.verdict": "no difference shown",
+    "primary.counts": False,
+    "primary.words": "By roc_auc of tfidf-logreg, no difference between augmented and real is shown: +0.021 "
+    "(95% interval -0.012 to +0.055, corrected p 0.400). This test could show 0.061 or more.",
+}
+
+
 def make_inputs(count: int = 6) -> Inputs:
     """Everything that one report reads."""
     return Inputs(
-        metrics={"ingest": {"trials": 400, "label.success": 210}, "split": {"train": 280, "test": 80}},
-        plots={},
+        metrics={
+            "ingest": {
+                "trials": 660,
+                "refused.total": 3,
+                "label.success": 323,
+                "label.failure": 337,
+                "phase.Phase 2": 660,
+            },
+            "split": {"train": 350, "validation": 48, "test": 199, "dropped": 63},
+            "score": SCORE,
+            "quality": {"fidelity.precision": 0.82},
+        },
+        plots=make_plots(),
         tables=make_tables(count),
         params={"seed": 1, "corpus": {"source": "simulated"}, "report": {"max_records": 10}},
         hashes={"data/train.parquet": "ef" * 32},

@@ -29,12 +29,13 @@ const ink = { labelColor: "var(--ink-2)", titleColor: "var(--ink-2)" };
 const CONFIG = {
   background: null,
   font: "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, sans-serif",
-  axis: { ...ink, gridColor: "var(--line)", domainColor: "var(--line)", tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelLimit: 170 },
+  axis: { ...ink, gridColor: "var(--line)", domainColor: "var(--line)", tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelLimit: 240, tickCount: 6 },
   legend: { ...ink, labelFontSize: 12, titleFontSize: 12, orient: "top", title: null, symbolType: "circle" },
   header: { ...ink, labelFontSize: 12 },
   view: { stroke: null },
   range: { category: ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"] },
   mark: { color: "var(--c1)" },
+  rule: { color: "var(--c1)" },
   text: { color: "var(--ink)" },
 };
 const plots = read("plot-data");
