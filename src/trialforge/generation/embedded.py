@@ -1,77 +1,206 @@
-"""The model in this process: llama.cpp's own server, through xllamacpp, without a network."""
+"""The model in this process: llama.cpp's own server, through xllamacpp, without a network.
+
+With `llm.exact`, answers are equal bytes whatever the number of slots and threads, the order of calls and
+what the prefix cache holds. Left alone, this engine adds numbers in another order for one token than for many
+(tiled attention, attention split among threads, repacked weights), so the timing of calls shows in the answers.
+Attention over keys of another type than the values has one way only, row by row; and weights keep their layout.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from functools import partial
 from typing import Any
-from urllib.request import Request as HttpRequest
-from urllib.request import urlopen
 
+import httpx
+
+from trialforge.errors import GenerationError
 from trialforge.generation.backend import Completion, Message, Request
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import ModelFile
+from trialforge.generation.pool import answer_all
+from trialforge.generation.schemas import check_schema
 
 
 class EmbeddedGenerator:
-    """A TextGenerator over a GGUF file."""
+    """A TextGenerator over a GGUF file.
+
+    Raises:
+        GenerationError: the file can't be loaded, or has a smaller context than is asked for.
+    """
 
     def __init__(self, model: ModelFile, params: LlmParams) -> None:
         import xllamacpp
 
-        self.engine = f"xllamacpp {xllamacpp.__version__}"
+        mode = "exact" if params.exact else "fast"
+        self.engine = f"llama.cpp (xllamacpp {xllamacpp.__version__}, {mode})"
         self.model = model.name
         self.model_digest = model.digest
         self.context_tokens = params.context_tokens
-        self._slots = params.slots
-        settings = xllamacpp.CommonParams()
-        settings.model.path = str(model.path)
-        settings.n_ctx = params.context_tokens * params.slots
-        settings.n_parallel = params.slots
-        settings.cpuparams.n_threads = params.threads
-        settings.cpuparams_batch.n_threads = params.threads
-        settings.verbosity = 0
-        self._server = xllamacpp.Server(settings)
+        self._params = params
+        token = secrets.token_hex(16)
+        try:
+            self._server = xllamacpp.Server(server_settings(model, params, token))
+        except (RuntimeError, ValueError, OSError, MemoryError) as error:
+            hint = (
+                "the file is cut, or the machine has too little memory: lower llm.slots or llm.context_tokens"
+            )
+            raise GenerationError(f"{model.path} can't be loaded: {error}", hint=hint) from error
+        self._http = httpx.Client(
+            base_url=self._server.listening_address,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=params.read_seconds,
+            trust_env=False,
+        )
+        self._check_context()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the chat, template included."""
-        prompt = self._post("/apply-template", {"messages": [message_json(m) for m in messages]})["prompt"]
-        return len(
-            self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"]
-        )
+        chat = {"messages": [message_json(message) for message in messages]}
+        prompt = self._post("/apply-template", chat)["prompt"]
+        body = {"content": prompt, "add_special": True, "parse_special": True}
+        return len(self._post("/tokenize", body)["tokens"])
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
-        with ThreadPoolExecutor(self._slots) as pool:
-            futures = {pool.submit(self._answer, request): index for index, request in enumerate(requests)}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+        for request in requests:
+            if request.schema is not None:
+                check_schema(request.schema)
+        with closing(
+            answer_all(requests, [partial(self._answer, slot) for slot in range(self._params.slots)])
+        ) as answers:
+            yield from answers
 
     def close(self) -> None:
         """Free the model."""
+        self._http.close()
         del self._server
 
-    def _answer(self, request: Request) -> Completion:
-        reply = self._server.handle_chat_completions(request_json(request))
-        usage, choice = reply["usage"], reply["choices"][0]
-        return Completion(
-            text=choice["message"]["content"],
-            prompt_tokens=usage["prompt_tokens"],
-            cached_tokens=usage["prompt_tokens_details"]["cached_tokens"],
-            completion_tokens=usage["completion_tokens"],
-            model_digest=self.model_digest,
-            finish_reason=choice["finish_reason"],
-        )
+    def _answer(self, slot: int, request: Request, stop: threading.Event) -> Completion:
+        counted = self.count_tokens(request.messages)
+        check_room(counted, request, self.context_tokens)
+        reply = Reply(time.monotonic() + self._params.call_seconds, stop)
+        refusal = self._server.handle_chat_completions(request_json(request) | {"id_slot": slot}, reply.read)
+        if isinstance(refusal, dict) and "error" in refusal:
+            reply.error = refusal["error"]
+        completion = reply.finish(self.model_digest, self._params.call_seconds)
+        check_count(counted, completion)
+        return completion
+
+    def _check_context(self) -> None:
+        trained = self._get("/v1/models")["data"][0]["meta"]["n_ctx_train"]
+        if self.context_tokens > trained:
+            raise GenerationError(
+                f"`llm.context_tokens`: {self.context_tokens}, but {self.model} was made for {trained}",
+                hint=f"set llm.context_tokens to {trained} or less",
+            )
+
+    def _get(self, path: str) -> Any:
+        return self._http.get(path).raise_for_status().json()
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        request = HttpRequest(  # noqa: S310
-            self._server.listening_address + path,
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
+        return self._http.post(path, json=body).raise_for_status().json()
+
+
+class Reply:
+    """One streamed answer; reading it stops when its time is up or the run ends."""
+
+    def __init__(self, deadline: float, stop: threading.Event) -> None:
+        self._deadline = deadline
+        self._stop = stop
+        self._pieces: list[str] = []
+        self._usage: dict[str, Any] = {}
+        self._finish: str | None = None
+        self.error: Any = None
+
+    def read(self, chunk: dict[str, Any]) -> bool:
+        """Take one chunk; return whether the engine should stop."""
+        if "error" in chunk:
+            self.error = chunk["error"]
+        for choice in chunk.get("choices", ()):
+            self._pieces.append(choice["delta"].get("content") or "")
+            self._finish = choice["finish_reason"] or self._finish
+        self._usage = chunk.get("usage") or self._usage
+        return self._stop.is_set() or (self._finish is None and time.monotonic() > self._deadline)
+
+    def finish(self, model_digest: str, seconds: float) -> Completion:
+        """Return the whole answer.
+
+        Raises:
+            GenerationError: the engine refused, or the answer did not end in time.
+        """
+        if self.error is not None:
+            raise GenerationError(f"llama.cpp refused a call: {self.error}")
+        if self._finish not in ("stop", "length") or not self._usage:
+            raise GenerationError(
+                f"an answer did not end within {seconds:g} s",
+                hint="raise llm.call_seconds, or lower max_tokens",
+            )
+        return Completion(
+            text="".join(self._pieces),
+            prompt_tokens=self._usage["prompt_tokens"],
+            cached_tokens=self._usage["prompt_tokens_details"]["cached_tokens"],
+            completion_tokens=self._usage["completion_tokens"],
+            model_digest=model_digest,
+            finish_reason="stop" if self._finish == "stop" else "length",
         )
-        with urlopen(request, timeout=60) as reply:  # noqa: S310
-            return json.load(reply)
+
+
+def check_room(counted: int, request: Request, context_tokens: int) -> None:
+    """Refuse a prompt that leaves no room for its answer: engines would cut it silently.
+
+    Raises:
+        GenerationError: says how many tokens there are and may be.
+    """
+    room = context_tokens - request.sampling.max_tokens
+    if counted > room:
+        raise GenerationError(
+            f"a prompt has {counted} tokens, but `llm.context_tokens` {context_tokens} has room for {room}"
+            f" beside its answer of up to {request.sampling.max_tokens}",
+            hint="raise llm.context_tokens, or show fewer or shorter exemplars",
+        )
+
+
+def check_count(counted: int, completion: Completion) -> None:
+    """Refuse an answer to a prompt that the engine did not read whole.
+
+    Raises:
+        GenerationError: the engine counted another number of tokens.
+    """
+    if completion.prompt_tokens != counted:
+        raise GenerationError(
+            f"a prompt has {counted} tokens, but the engine read {completion.prompt_tokens} of it"
+        )
+
+
+def server_settings(model: ModelFile, params: LlmParams, token: str) -> Any:
+    """Return llama.cpp's settings: each slot has the whole of `llm.context_tokens`."""
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(model.path)
+    settings.n_ctx = params.context_tokens * params.slots
+    settings.n_parallel = params.slots
+    settings.fit_params = False  # it would make the context smaller without a word
+    settings.cache_ram_mib = 0  # a slot keeps its own prefix; groups of calls stay in their slot
+    for cores in (settings.cpuparams, settings.cpuparams_batch):
+        cores.n_threads = params.threads or len(os.sched_getaffinity(0))
+        cores.poll = 0  # waiting threads sleep, or a busy machine crawls
+    settings.api_keys = [token]  # its port is open to every process of this machine
+    settings.warmup = False
+    settings.verbosity = 0
+    if params.exact:
+        settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        settings.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+        settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F16
+        settings.no_extra_bufts = True
+    return settings
 
 
 def message_json(message: Message) -> dict[str, str]:
@@ -81,19 +210,26 @@ def message_json(message: Message) -> dict[str, str]:
 
 def request_json(request: Request) -> dict[str, Any]:
     """Return a call as the server's chat endpoint reads it."""
-    sampling = request.sampling
     body: dict[str, Any] = {
+        **request.sampling.model_dump(),
         "messages": [message_json(message) for message in request.messages],
         "seed": request.seed,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repeat_penalty,
-        "max_tokens": sampling.max_tokens,
         "cache_prompt": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "reasoning_format": "none",
+        "chat_template_kwargs": {"enable_thinking": False},
     }
     if request.schema is not None:
-        schema = {"name": "answer", "schema": request.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body["grammar"] = schema_grammar(request.schema)
     return body
+
+
+def schema_grammar(schema: dict[str, Any]) -> str:
+    """Return the grammar of a schema without free white space.
+
+    The server's own way to a schema lets the model write spaces and line breaks between all parts: a small
+    model spends half of its tokens on them.
+    """
+    tight = {**schema, "x-guidance": {"whitespace_flexible": False}}
+    return f"%llguidance {{}}\nstart: %json {json.dumps(tight, ensure_ascii=False)}"

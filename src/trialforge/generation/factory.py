@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from trialforge.errors import ParameterError
+from pathlib import Path
+
 from trialforge.generation.backend import TextGenerator
-from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.calls import CALLS_FILE, CachedGenerator, CallCache
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
+from trialforge.generation.schemas import check_forcing
 
 
-def load_generator(params: LlmParams) -> TextGenerator:
-    """Return the language model that section `llm` names.
+def load_generator(params: LlmParams, calls: Path = CALLS_FILE) -> TextGenerator:
+    """Return the language model that section `llm` names, with its call cache in the file `calls`.
+
+    Raises:
+        GenerationError: the model, its engine or the cache is not fit for use.
+    """
+    cache = CallCache(calls)
+    inner = load_engine(params)
+    generator = CachedGenerator(inner, cache)
+    check_forcing(inner)
+    return generator
+
+
+def load_engine(params: LlmParams) -> TextGenerator:
+    """Return the language model itself, without a cache.
 
     Raises:
         GenerationError: the model or its engine is not there.
     """
-    if params.backend == "embedded":
-        return EmbeddedGenerator(find_model(params), params)
-    raise ParameterError(f"`llm.backend`: {params.backend!r} is not built yet; allowed: embedded")
+    if params.backend == "ollama":
+        from trialforge.generation.ollama import OllamaGenerator
+
+        return OllamaGenerator(params)
+    from trialforge.generation.embedded import EmbeddedGenerator
+
+    return EmbeddedGenerator(find_model(params), params)

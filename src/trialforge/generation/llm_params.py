@@ -10,11 +10,21 @@ from trialforge.params import Section
 
 
 class LlmParams(Section):
-    """Everything about the engine; what is asked of it lies in `reasoning` and `generation`."""
+    """Everything about the engine; what is asked of it lies in `reasoning` and `generation`.
+
+    The addresses of Ollama are no parameter but the environment variable OLLAMA_HOST (several: with commas).
+    Of these keys only `backend`, `model`, `sha256`, `exact` and, for Ollama, `context_tokens` can change an
+    answer.
+    """
 
     backend: Literal["embedded", "ollama"] = "embedded"
-    model: str = "packaged"
+    model: str = Field(default="packaged", min_length=1)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    context_tokens: int = Field(default=4096, ge=512)
-    slots: int = Field(default=4, ge=1, le=64)
-    threads: int = Field(default=2, ge=1, le=256)
+    context_tokens: int = Field(default=4096, ge=256)
+    slots: int = Field(default=8, ge=1, le=64)
+    threads: int = Field(default=0, ge=0, le=256)
+    exact: bool = True
+    keep_alive: str = Field(default="10m", pattern=r"^-?\d+(s|m|h)?$")
+    connect_seconds: float = Field(default=5, gt=0, le=600)
+    read_seconds: float = Field(default=300, gt=0, le=86_400)
+    call_seconds: float = Field(default=900, gt=0, le=86_400)

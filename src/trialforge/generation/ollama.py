@@ -1,0 +1,167 @@
+"""Models behind Ollama, on one host or many, with the guards that its known faults need."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from trialforge.errors import GenerationError
+from trialforge.generation.backend import Completion, Message, Request
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.ollama_host import HostDown, OllamaHost
+from trialforge.generation.pool import answer_all
+from trialforge.generation.schemas import check_schema
+
+HOST_VARIABLE = "OLLAMA_HOST"
+DEFAULT_HOST = "http://127.0.0.1:11434"
+
+
+class OllamaGenerator:
+    """A TextGenerator over the hosts that OLLAMA_HOST names, separated by commas.
+
+    Each host has `llm.slots` calls in flight; a host that dies gives its calls to the others.
+
+    Raises:
+        GenerationError: no host answers, or one is too old, lacks the model, or has another of the same name.
+    """
+
+    def __init__(self, params: LlmParams, addresses: Sequence[str] | None = None, pull: bool = False) -> None:
+        self._params = params
+        self.model = params.model
+        self.context_tokens = params.context_tokens
+        found = [OllamaHost(address, params) for address in addresses or read_addresses()]
+        self._hosts = keep_reachable(found)
+        for host in self._hosts:
+            host.check_version()
+            if pull:
+                host.pull(params.model)
+        self.model_digest = self._read_digest()
+        versions = sorted({host.version for host in self._hosts})
+        self.engine = f"ollama {', '.join(versions)} (context {params.context_tokens})"
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the tokens of the chat, as a host counts them: it has to evaluate them.
+
+        Raises:
+            GenerationError: they are more than the context has.
+        """
+        body = self._body(messages) | {"options": {"num_ctx": self.context_tokens, "num_predict": 1}}
+        for host in self._hosts:
+            try:
+                return int(host.chat(body, threading.Event())["prompt_eval_count"])
+            except HostDown:
+                continue
+        raise no_host_left(self._hosts)
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield each answer with its request's index, as they finish."""
+        if not requests:
+            return
+        for request in requests:
+            if request.schema is not None:
+                check_schema(request.schema)
+        self._check_same_model()
+        workers = [partial(self._answer, host) for _ in range(self._params.slots) for host in self._hosts]
+        with closing(answer_all(requests, workers)) as answers:
+            yield from answers
+        self._check_same_model()
+
+    def close(self) -> None:
+        """Close the connections; the models stay loaded as long as `llm.keep_alive` says."""
+        for host in self._hosts:
+            host.close()
+
+    def _answer(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
+        body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
+        if request.schema is not None:
+            body["format"] = request.schema
+        for candidate in [host, *(other for other in self._hosts if other is not host)]:
+            if candidate.alive:
+                try:
+                    return self._read(candidate.chat(body, stop))
+                except HostDown:
+                    continue
+        raise no_host_left(self._hosts)
+
+    def _read(self, reply: dict[str, Any]) -> Completion:
+        tokens = reply.get("prompt_eval_count", 0)
+        if tokens >= self.context_tokens:
+            raise GenerationError(
+                f"a prompt filled the whole context of {self.context_tokens} tokens: it was cut",
+                hint="raise llm.context_tokens, or show fewer or shorter exemplars",
+            )
+        return Completion(
+            text=reply["text"],
+            prompt_tokens=tokens,
+            cached_tokens=0,  # Ollama does not say
+            completion_tokens=reply.get("eval_count", 0),
+            model_digest=self.model_digest,
+            finish_reason="stop" if reply.get("done_reason") == "stop" else "length",
+        )
+
+    def _body(self, messages: Sequence[Message]) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "keep_alive": self._params.keep_alive,
+            "truncate": False,
+            "shift": False,
+            "think": False,
+            "stream": True,
+        }
+
+    def _read_digest(self) -> str:
+        digests = {host.address: host.read_digest(self.model) for host in self._hosts if host.alive}
+        if len(set(digests.values())) > 1:
+            listed = ", ".join(f"{address} {digest[:12]}" for address, digest in digests.items())
+            raise GenerationError(
+                f"the hosts have different models named {self.model}: {listed}",
+                hint=f"run `ollama pull {self.model}` on each of them",
+            )
+        return next(iter(digests.values()))
+
+    def _check_same_model(self) -> None:
+        digest = self._read_digest()
+        if digest != self.model_digest:
+            raise GenerationError(
+                f"{self.model} was replaced while in use: {self.model_digest[:12]} is now {digest[:12]}",
+                hint="run again: answers of the new model are kept apart from those of the old",
+            )
+
+
+def read_addresses() -> list[str]:
+    """Return the addresses in OLLAMA_HOST, with what they leave out filled in."""
+    parts = [part.strip() for part in os.environ.get(HOST_VARIABLE, "").split(",")]
+    return [part if "://" in part else f"http://{part}" for part in parts if part] or [DEFAULT_HOST]
+
+
+def request_options(request: Request, context_tokens: int) -> dict[str, Any]:
+    """Return a call's `options`, the only place where Ollama heeds seed, temperature and context size."""
+    sampling = request.sampling.model_dump()
+    sampling["num_predict"] = sampling.pop("max_tokens")
+    return {**sampling, "seed": request.seed, "num_ctx": context_tokens}
+
+
+def keep_reachable(hosts: Sequence[OllamaHost]) -> list[OllamaHost]:
+    """Return the hosts that answer.
+
+    Raises:
+        GenerationError: none does.
+    """
+    reachable = [host for host in hosts if host.find_version()]
+    if not reachable:
+        raise no_host_left(hosts)
+    return reachable
+
+
+def no_host_left(hosts: Sequence[OllamaHost]) -> GenerationError:
+    """Return the error that says why no host can be asked."""
+    faults = "; ".join(f"{host.address}: {host.fault}" for host in hosts)
+    return GenerationError(
+        f"no Ollama host answers ({faults})",
+        hint=f"run `ollama serve`, or set {HOST_VARIABLE}; then run again: it goes on where it was",
+    )

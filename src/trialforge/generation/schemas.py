@@ -1,0 +1,66 @@
+"""What a JSON schema may use so that an engine's grammar truly forces it, and a test that it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trialforge.errors import GenerationError
+from trialforge.generation.backend import Message, Request, Sampling, TextGenerator
+
+ALLOWED_KEYWORDS = frozenset(
+    {
+        "type", "properties", "required", "additionalProperties", "items", "enum", "const",
+        "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
+    }
+)  # fmt: skip
+ALLOWED_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+UNSAID = "zq7-vx"  # no model says it unforced
+PROBE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"word": {"enum": [UNSAID]}, "more": {"type": "string", "maxLength": 3}},
+    "required": ["word", "more"],
+    "additionalProperties": False,
+}
+
+
+def check_schema(schema: Any, place: str = "schema") -> None:
+    """Refuse what engines are known to skip silently: regular expressions, formats, unknown keywords.
+
+    Raises:
+        GenerationError: names the place and what is allowed.
+    """
+    if not isinstance(schema, dict):
+        raise GenerationError(f"{place}: a schema must be a mapping, got {schema!r}")
+    unknown = sorted(schema.keys() - ALLOWED_KEYWORDS)
+    if unknown:
+        allowed = ", ".join(sorted(ALLOWED_KEYWORDS))
+        raise GenerationError(f"{place}: no engine is sure to force {', '.join(unknown)}; allowed: {allowed}")
+    if "enum" not in schema and "const" not in schema and schema.get("type") not in ALLOWED_TYPES:
+        raise GenerationError(
+            f"{place}: type {schema.get('type')!r}; allowed: {', '.join(sorted(ALLOWED_TYPES))}"
+        )
+    for name, part in schema.get("properties", {}).items():
+        check_schema(part, f"{place}.{name}")
+    if "items" in schema:
+        check_schema(schema["items"], f"{place}[]")
+
+
+def check_forcing(generator: TextGenerator) -> None:
+    """Ask for what no free model would say; an engine whose grammar is broken lets the model go on freely.
+
+    Raises:
+        GenerationError: the answer is not the one that the schema forces.
+    """
+    messages = (Message("user", "Say hello in one short sentence."),)
+    request = Request(messages, PROBE_SCHEMA, Sampling(temperature=0, max_tokens=48), seed=1)
+    ((_, completion),) = generator.complete([request])
+    try:
+        forced = json.loads(completion.text)["word"] == UNSAID
+    except (ValueError, KeyError, TypeError):
+        forced = False
+    if not forced:
+        raise GenerationError(
+            f"{generator.engine} does not force answers into a JSON schema: it said {completion.text[:80]!r}",
+            hint="use another version of the engine, or set llm.backend: embedded",
+        )
