@@ -1,9 +1,9 @@
 """The model in this process: llama.cpp's own server, through xllamacpp, without a network.
 
 With `llm.exact`, answers are equal bytes whatever the number of slots and threads, the order of calls and
-what the prefix cache holds. Left alone, this engine adds numbers in another order for one token than for many
-(tiled attention, attention split among threads, repacked weights), so the timing of calls shows in the answers.
-Attention over keys of another type than the values has one way only, row by row; and weights keep their layout.
+what the prefix cache holds. Left alone, this engine adds numbers in another order for one token than for
+many (tiled attention, attention split among threads, repacked weights): the timing of calls would show.
+Attention over keys of another type than the values has one way only, row by row; weights keep their layout.
 """
 
 from __future__ import annotations
