@@ -25,7 +25,7 @@ from trialforge.generation.backend import Completion, Message, Request
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import ModelFile
 from trialforge.generation.pool import answer_all
-from trialforge.generation.schemas import check_schema
+from trialforge.generation.schemas import check_forced, check_schema
 
 
 class EmbeddedGenerator:
@@ -91,6 +91,7 @@ class EmbeddedGenerator:
             reply.error = refusal["error"]
         completion = reply.finish(self.model_digest, self._params.call_seconds)
         check_count(counted, completion)
+        check_forced(request, completion.text, self.engine)
         return completion
 
     def _check_context(self) -> None:

@@ -14,7 +14,7 @@ from trialforge.generation.backend import Completion, Message, Request
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama_host import HostDown, OllamaHost
 from trialforge.generation.pool import answer_all
-from trialforge.generation.schemas import check_schema
+from trialforge.generation.schemas import check_forced, check_schema
 
 HOST_VARIABLE = "OLLAMA_HOST"
 DEFAULT_HOST = "http://127.0.0.1:11434"
@@ -82,9 +82,11 @@ class OllamaGenerator:
         for candidate in [host, *(other for other in self._hosts if other is not host)]:
             if candidate.alive:
                 try:
-                    return self._read(candidate.chat(body, stop))
+                    completion = self._read(candidate.chat(body, stop))
                 except HostDown:
                     continue
+                check_forced(request, completion.text, self.engine)
+                return completion
         raise no_host_left(self._hosts)
 
     def _read(self, reply: dict[str, Any]) -> Completion:

@@ -10,7 +10,7 @@ from trialforge.generation.backend import Message, Request, Sampling, TextGenera
 
 ALLOWED_KEYWORDS = frozenset(
     {
-        "type", "properties", "required", "additionalProperties", "items", "enum", "const",
+        "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf",
         "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
     }
 )  # fmt: skip
@@ -36,12 +36,14 @@ def check_schema(schema: Any, place: str = "schema") -> None:
     if unknown:
         allowed = ", ".join(sorted(ALLOWED_KEYWORDS))
         raise GenerationError(f"{place}: no engine is sure to force {', '.join(unknown)}; allowed: {allowed}")
-    if "enum" not in schema and "const" not in schema and schema.get("type") not in ALLOWED_TYPES:
+    if not schema.keys() & {"enum", "const", "anyOf"} and schema.get("type") not in ALLOWED_TYPES:
         raise GenerationError(
             f"{place}: type {schema.get('type')!r}; allowed: {', '.join(sorted(ALLOWED_TYPES))}"
         )
     for name, part in schema.get("properties", {}).items():
         check_schema(part, f"{place}.{name}")
+    for number, part in enumerate(schema.get("anyOf", ())):
+        check_schema(part, f"{place}|{number}")
     if "items" in schema:
         check_schema(schema["items"], f"{place}[]")
 
@@ -60,7 +62,22 @@ def check_forcing(generator: TextGenerator) -> None:
     except (ValueError, KeyError, TypeError):
         forced = False
     if not forced:
-        raise GenerationError(
-            f"{generator.engine} does not force answers into a JSON schema: it said {completion.text[:80]!r}",
-            hint="use another version of the engine, or set llm.backend: embedded",
-        )
+        raise not_forced(generator.engine, completion.text)
+
+
+def check_forced(request: Request, text: str, engine: str) -> None:
+    """Refuse an answer that can't have been forced: a schema that the engine can't read is skipped silently.
+
+    Raises:
+        GenerationError: the request has a schema, but the answer does not even start as JSON.
+    """
+    if request.schema is not None and text.lstrip()[:1] not in '{["-0123456789tfn':
+        raise not_forced(engine, text)
+
+
+def not_forced(engine: str, text: str) -> GenerationError:
+    """Return the error for an engine that lets the model write what it likes."""
+    return GenerationError(
+        f"{engine} does not force its answer into the JSON schema: it said {text[:80]!r}",
+        hint="use another version of the engine, or another llm.backend",
+    )
