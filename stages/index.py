@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.files import read_parquet
+from trialforge.files import read_parquet, write_json
 from trialforge.params import load_section
+from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import RetrievalParams
-from trialforge.retrieval.store import build_index, write_manifest
+from trialforge.retrieval.store import build_index
 
 
 def main() -> None:
@@ -22,7 +24,9 @@ def main() -> None:
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
     params = load_section(RetrievalParams, "retrieval")
     manifest = build_index(read_parquet(args.train), encoder, params, args.index)
-    write_manifest(manifest, args.manifest)
+    write_json(manifest, args.manifest)
+    if params.backend == "elasticsearch":
+        open_retriever(args.index, args.manifest, encoder, params, os.environ)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.files import read_parquet, write_json, write_parquet
-from trialforge.params import load_section
-from trialforge.retrieval.embedded import EmbeddedBackend
+from trialforge.params import load_section, load_seed
+from trialforge.retrieval.evaluation import measure_agreement, measure_tasks, summarise_exemplars
 from trialforge.retrieval.exemplars import choose_exemplars
+from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import RetrievalParams
-from trialforge.retrieval.retriever import Retriever
-from trialforge.retrieval.store import open_index
+from trialforge.retrieval.tasks import TaskMaker
 
 
 def main() -> None:
@@ -25,13 +26,20 @@ def main() -> None:
     parser.add_argument("--exemplars", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
-    params = load_section(RetrievalParams, "retrieval")
+    params, seed = load_section(RetrievalParams, "retrieval"), load_seed()
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
-    pool, impacts = open_index(args.index, args.manifest)
-    retriever = Retriever(pool, EmbeddedBackend(pool, impacts), encoder, params)
-    exemplars = choose_exemplars(read_parquet(args.plan), retriever, params)
+    plan, train = read_parquet(args.plan), read_parquet(args.train)
+
+    retriever = open_retriever(args.index, args.manifest, encoder, params, os.environ)
+    exemplars = choose_exemplars(plan, retriever, params)
+    tasks = TaskMaker(train, encoder, params, seed).make_tasks()
+    metrics = summarise_exemplars(plan, exemplars, params.top_k) | measure_tasks(tasks, params, seed)
+    if params.backend == "elasticsearch":
+        embedded = params.model_copy(update={"backend": "embedded"})
+        other = open_retriever(args.index, args.manifest, encoder, embedded, os.environ)
+        metrics |= measure_agreement(retriever, other, tasks["title"].texts)
     write_parquet(exemplars, args.exemplars)
-    write_json({"exemplars": exemplars.height}, args.metrics)
+    write_json(metrics, args.metrics)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ def _field_impacts(texts: pl.Series, bm25: Bm25Params) -> pl.DataFrame:
     idf = (1 + (trials - frequency + 0.5) / (frequency + 0.5)).log()
     stored = lengths["length"].to_numpy()
     norms = bm25.k1 * (1 - bm25.b + bm25.b * lucene_length(stored) / (stored.mean() if trials else 1.0))
-    impact = idf * (1 - 1 / (1 + pl.col("count") / pl.col("norm")))
+    # Elasticsearch kept the constant factor k1 + 1, which Lucene dropped.
+    impact = (bm25.k1 + 1) * idf * (1 - 1 / (1 + pl.col("count") / pl.col("norm")))
     return counts.join(lengths.with_columns(norm=norms), on="trial").select(
         "term", "trial", impact.alias("impact")
     )

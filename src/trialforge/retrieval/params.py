@@ -22,11 +22,15 @@ class Bm25Params(Section):
 class ElasticsearchParams(Section):
     """How the server is used; its address and secrets come from the environment only."""
 
-    alias: str = "trialforge"
+    alias: str = Field(default="trialforge", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    replicas: int = Field(default=0, ge=0)
     keep_indices: int = Field(default=2, ge=1)
     chunk_size: int = Field(default=500, ge=1)
+    bulk_threads: int = Field(default=4, ge=1, le=64)
     timeout: float = Field(default=30.0, gt=0)
     retries: int = Field(default=5, ge=0)
+    backoff: float = Field(default=0.5, gt=0)
+    max_backoff: float = Field(default=30.0, gt=0)
     sniff: bool = False
 
 
@@ -34,6 +38,7 @@ class EvaluationParams(Section):
     """How the quality of retrieval is measured."""
 
     queries: int = Field(default=100, ge=1)
+    trials: int = Field(default=5000, ge=1)
     bootstrap: int = Field(default=1000, ge=1)
 
 
@@ -43,14 +48,14 @@ class RetrievalParams(Section):
     backend: Literal["embedded", "elasticsearch"] = "embedded"
     lexical_fields: dict[str, float]
     dense_fields: dict[str, float]
-    bm25: Bm25Params = Bm25Params()
-    mode: Mode = "hybrid"
-    top_k: int = Field(default=3, ge=1)
-    num_candidates: int = Field(default=50, ge=1, le=10_000)
-    rank_constant: int = Field(default=60, ge=1)
-    mmr_lambda: float = Field(default=0.7, ge=0, le=1)
-    elasticsearch: ElasticsearchParams = ElasticsearchParams()
-    evaluation: EvaluationParams = EvaluationParams()
+    bm25: Bm25Params
+    mode: Mode
+    top_k: int = Field(ge=1)
+    num_candidates: int = Field(ge=1, le=10_000)
+    rank_constant: int = Field(ge=1)
+    mmr_lambda: float = Field(ge=0, le=1)
+    elasticsearch: ElasticsearchParams
+    evaluation: EvaluationParams
 
     @field_validator("lexical_fields", "dense_fields")
     @classmethod

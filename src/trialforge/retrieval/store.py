@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import ArtifactError
-from trialforge.files import hash_file, hash_json, read_json, read_parquet, write_json
+from trialforge.files import hash_file, hash_json, read_json, read_parquet
 from trialforge.retrieval.documents import embed_fields, make_documents, pool_fields, text_columns
+from trialforge.retrieval.elastic_requests import make_mapping
 from trialforge.retrieval.lexical import Impacts, build_impacts
 from trialforge.retrieval.pool import Pool
 
@@ -55,6 +56,7 @@ def describe_index(documents: pl.DataFrame, encoder: Encoder, params: RetrievalP
         "lexical_fields": dict(params.lexical_fields),
         "dense_fields": dict(params.dense_fields),
         "bm25": params.bm25.model_dump(),
+        "mapping": make_mapping(params, encoder.dimension),
     }
     return {"hash": hash_json(identity), "trials": documents.height, **identity}
 
@@ -92,8 +94,3 @@ def _map(path: Path) -> Any:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} can't be read: {error}", hint=HINT) from error
-
-
-def write_manifest(manifest: dict[str, Any], path: Path) -> None:
-    """Write the manifest, which DVC tracks beside the index."""
-    write_json(manifest, path)

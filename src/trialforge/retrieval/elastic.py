@@ -1,0 +1,36 @@
+"""The search by Elasticsearch: queries are built as plain values, sent here, and read back as scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trialforge.retrieval.elastic_client import translated_errors
+from trialforge.retrieval.elastic_requests import make_dense_query, make_lexical_query
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from trialforge.embedding.encoder import Matrix
+    from trialforge.retrieval.params import RetrievalParams
+    from trialforge.retrieval.query import Filter
+
+
+class ElasticBackend:
+    """Scores by the index `name` of a server that is known to hold it whole."""
+
+    def __init__(self, client: Elasticsearch, name: str, params: RetrievalParams) -> None:
+        self._client, self._name, self._params = client, name, params
+
+    def lexical(self, text: str, where: Filter, size: int) -> dict[str, float]:
+        """Return BM25 scores of the best trials by id, best first, equal ones by id."""
+        return self._search(make_lexical_query(self._params, text, where, size))
+
+    def dense(self, vector: Matrix, where: Filter, size: int) -> dict[str, float]:
+        """Return cosine similarities of the nearest trials by id, nearest first, equal ones by id."""
+        scores = self._search(make_dense_query(self._params, vector, where, size))
+        return {nct_id: 2 * score - 1 for nct_id, score in scores.items()}  # the server says (1 + cosine) / 2
+
+    def _search(self, query: dict[str, Any]) -> dict[str, float]:
+        with translated_errors():
+            reply = self._client.search(index=self._name, **query)
+        return {hit["_id"]: float(hit["_score"]) for hit in reply["hits"]["hits"]}

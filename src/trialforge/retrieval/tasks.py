@@ -1,0 +1,111 @@
+"""Searches whose right answers are known without a human judgement.
+
+- `title`: a trial is looked for by its title, in an index without titles;
+- `criteria`: a trial is looked for by its summary, in an index of nothing but criteria;
+- `condition`: hits of a title are right when they share one of the registry's MeSH terms of the
+  condition, which no index reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from trialforge.retrieval.documents import embed_fields, make_documents, pool_fields, text_columns
+from trialforge.retrieval.embedded import EmbeddedBackend
+from trialforge.retrieval.lexical import build_impacts
+from trialforge.retrieval.pool import Pool
+from trialforge.retrieval.retriever import Retriever
+from trialforge.rng import random_stream
+
+if TYPE_CHECKING:
+    from trialforge.embedding.encoder import Encoder, Matrix
+    from trialforge.retrieval.params import RetrievalParams
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Searches, one a trial that asks: its words, its vector, and the trials that are right answers."""
+
+    retriever: Retriever
+    ids: list[str]
+    texts: list[str]
+    vectors: Matrix
+    relevant: Mapping[str, set[str]]
+    known_item: bool
+
+
+class TaskMaker:
+    """Makes tasks over at most `evaluation.trials` trials of the pool, with `evaluation.queries` searches."""
+
+    def __init__(self, train: pl.DataFrame, encoder: Encoder, params: RetrievalParams, seed: int) -> None:
+        self._params, self._encoder, self._seed = params, encoder, seed
+        self._train = _sample(train.sort("nct_id"), params.evaluation.trials, seed, "trials")
+        dense = dict.fromkeys(["title", "summary", "criteria", *params.dense_fields])
+        self._documents = make_documents(self._train, dense | dict.fromkeys(params.lexical_fields))
+        self._texts = text_columns(self._documents)
+        self._vectors = embed_fields(self._texts, dense, encoder)
+
+    def make_tasks(self) -> dict[str, Task]:
+        """Return the tasks by name."""
+        params, texts = self._params, self._texts
+        titled = texts["title"].is_not_null()
+        described = texts["summary"].is_not_null() & texts["criteria"].is_not_null()
+        kin = related_trials(self._train)
+        criteria = self._index({"criteria": 1.0}, {"criteria": 1.0})
+        untitled = self._index(_without_title(params.lexical_fields), _without_title(params.dense_fields))
+        return {
+            "title": self._ask("title", untitled, "title", titled),
+            "criteria": self._ask("criteria", criteria, "summary", described),
+            "condition": self._ask(
+                "condition",
+                self._index(params.lexical_fields, params.dense_fields),
+                "title",
+                titled & self._documents["nct_id"].is_in(list(kin)),
+                kin,
+            ),
+        }
+
+    def _index(self, lexical: Mapping[str, float], dense: Mapping[str, float]) -> Retriever:
+        pool = Pool(self._documents, pool_fields(self._vectors, dense))
+        impacts = build_impacts(self._texts, lexical, self._params.bm25)
+        return Retriever(pool, EmbeddedBackend(pool, impacts), self._encoder, self._params)
+
+    def _ask(
+        self,
+        name: str,
+        retriever: Retriever,
+        field: str,
+        possible: pl.Series,
+        relevant: Mapping[str, set[str]] | None = None,
+    ) -> Task:
+        able = pl.DataFrame({"row": np.flatnonzero(possible.to_numpy())})
+        rows = _sample(able, self._params.evaluation.queries, self._seed, name)["row"].to_numpy()
+        ids = [retriever.pool.ids[row] for row in rows]
+        known = {nct_id: {nct_id} for nct_id in ids}
+        texts = self._texts[field].gather(rows).to_list()
+        return Task(retriever, ids, texts, self._vectors[field][rows], relevant or known, relevant is None)
+
+
+def related_trials(train: pl.DataFrame) -> dict[str, set[str]]:
+    """Return, for each trial with others of its condition, the trials that share a MeSH term with it."""
+    terms = train.select("nct_id", pl.col("condition_mesh").alias("term")).explode("term").drop_nulls()
+    members = {term: set(ids) for term, ids in terms.group_by("term").agg("nct_id").iter_rows()}
+    kin: dict[str, set[str]] = {}
+    for nct_id, term in terms.iter_rows():
+        kin.setdefault(nct_id, set()).update(members[term] - {nct_id})
+    return {nct_id: others for nct_id, others in kin.items() if others}
+
+
+def _without_title(weights: Mapping[str, float]) -> dict[str, float]:
+    left = {name: weight for name, weight in weights.items() if name != "title"}
+    return left or {"summary": 1.0}
+
+
+def _sample(frame: pl.DataFrame, size: int, seed: int, name: str) -> pl.DataFrame:
+    rows = random_stream(seed, "retrieval-tasks", name).permutation(frame.height)[:size]
+    return frame[np.sort(rows).tolist()] if frame.height > size else frame
