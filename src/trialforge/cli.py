@@ -135,6 +135,39 @@ def fetch(
     emit(found, as_json=as_json, text=f"{found['count']} trials in {out}\n  next: {reading}")
 
 
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What the trial is about, in plain words.")],
+    intervention: Annotated[str | None, typer.Option(help="Only trials of this intervention.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Only trials of this outcome: success or failure.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="lexical, dense, hybrid or random; by default that of params.yaml.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, max=1000, help="How many trials.")] = 10,
+    index: Annotated[Path, typer.Option(help="The folder of the index.")] = Path("data/index"),
+    as_json: JsonOption = False,
+) -> None:
+    """Find training trials by words, by meaning, or by both, with the scores of each part."""
+    from trialforge.embedding.factory import load_encoder
+    from trialforge.embedding.params import EmbeddingParams
+    from trialforge.params import load_section
+    from trialforge.retrieval.factory import open_retriever
+    from trialforge.retrieval.found import HEADINGS, check_mode, describe_hits, hit_cells, make_filter
+    from trialforge.retrieval.params import RetrievalParams
+    from trialforge.retrieval.query import Query
+
+    params = load_section(RetrievalParams, "retrieval")
+    encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
+    retriever = open_retriever(index, index.with_suffix(".json"), encoder, params, os.environ)
+    where = make_filter(retriever.pool, intervention, label)
+    hits = retriever.search(Query(text, check_mode(mode or params.mode), top_k, where=where))
+    found = describe_hits(hits, index)
+    table = align([hit_cells(one) for one in found], HEADINGS) if found else "no trial fits"
+    emit(found, as_json=as_json, text=table)
+
+
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],

@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from trialforge.errors import RetrievalError
+from trialforge.retrieval.analysis import TOKEN_PATTERN
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
     from trialforge.retrieval.params import Mode
 
-MAX_WORDS = 512
 MAX_CHARACTERS = 20_000
+MAX_CLAUSES = 1024  # the least that any server allows
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -60,13 +63,21 @@ class Hit:
 
 
 def clean_text(text: str) -> str:
-    """Return a query as plain words: no control characters, at most MAX_WORDS words.
+    """Return a query as plain words: no control characters, and no more than a query needs.
 
     Raises:
         RetrievalError: nothing is left.
     """
-    words = _CONTROL.sub(" ", text[: 4 * MAX_CHARACTERS]).split()[:MAX_WORDS]
-    cleaned = " ".join(words)[:MAX_CHARACTERS]
+    cleaned = " ".join(_CONTROL.sub(" ", text[:MAX_CHARACTERS]).split())
     if not cleaned:
         raise RetrievalError("the query has no words", hint="give some words, such as a condition")
     return cleaned
+
+
+def limit_words(text: str, fields: int) -> str:
+    """Return the words that a lexical search over so many fields looks for, one space between them.
+
+    Each word costs a server one clause a field, and it refuses queries of too many.
+    """
+    tokens = pl.Series([text]).str.extract_all(TOKEN_PATTERN).explode().drop_nulls()
+    return " ".join(tokens.head(MAX_CLAUSES // fields))

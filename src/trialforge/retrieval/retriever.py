@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from trialforge.retrieval.fusion import diversify, fuse_rankings, rank_ids
-from trialforge.retrieval.query import Filter, Hit, Query, clean_text
+from trialforge.retrieval.query import Filter, Hit, Query, clean_text, limit_words
 from trialforge.rng import random_stream
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Retriever:
         size = max(self._params.num_candidates, query.top_k) + len(query.exclude)
         lexical = dense = dict[str, float]()
         if query.mode in ("lexical", "hybrid"):
-            lexical = _without(self._backend.lexical(text, query.where, size), query.exclude)
+            words = limit_words(text, len(self._params.lexical_fields))
+            lexical = _without(self._backend.lexical(words, query.where, size), query.exclude)
         if query.mode in ("dense", "hybrid"):
             vector = self._encoder.encode([text])[0] if query.vector is None else query.vector
             dense = _without(self._backend.dense(vector, query.where, size), query.exclude)
