@@ -29,6 +29,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UTF8 = 0x800
+_FARTHEST = 2**62  # what a file can be asked to seek to; an offset is any 64-bit number
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _find_directory(file: BinaryIO, path: Path) -> tuple[int, int, int]:
         file.seek(end - _END64_LOCATOR.size)
         mark, _, at, _ = _END64_LOCATOR.unpack(file.read(_END64_LOCATOR.size))
         if mark == b"PK\x06\x07":
-            file.seek(at)
+            file.seek(min(at, end))
             wide = file.read(_END64.size)
             if len(wide) < _END64.size or not wide.startswith(b"PK\x06\x06"):
                 raise _damaged(path, "its 64-bit end record is not where it should be")
@@ -151,7 +152,7 @@ def read_packed(file: BinaryIO, member: Member) -> bytes:
     Raises:
         RecordError: its local header or its bytes are not there.
     """
-    file.seek(member.offset)
+    file.seek(min(member.offset, _FARTHEST))
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
         raise RecordError("damaged-member", "no local header where the directory says")

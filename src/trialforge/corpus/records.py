@@ -5,7 +5,6 @@ What is found is small and can be sent to a worker process, which reads it: `rea
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from trialforge.errors import ParameterError
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_GZIP = 31  # zlib's code for the gzip format
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +107,33 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     """
     try:
         with path.open("rb") as file:
-            packed = path.suffix.lower() == ".gz"
-            stream = gzip.GzipFile(fileobj=file) if packed else file
-            size = 0
-            while chunk := stream.read(_CHUNK):
-                size += len(chunk)
-                if packed and size > _CHUNK and size > archive.MAX_RATIO * file.tell():
-                    raise RecordError("zip-bomb", f"it unpacks to over {archive.MAX_RATIO} times its size")
-                yield chunk
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RecordError("damaged-file", str(error)) from error
+            packed = iter(lambda: file.read(_CHUNK), b"")
+            yield from _gunzip(packed) if path.suffix.lower() == ".gz" else packed
     except OSError as error:
         raise RecordError("unreadable-file", error.strerror or str(error)) from error
+
+
+def _gunzip(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack one gzip file, or several that follow each other; what comes before a fault is given."""
+    taken = given = 0
+    engine = zlib.decompressobj(_GZIP)
+    try:
+        for data in packed:
+            taken += len(data)
+            rest = data
+            while rest:
+                if engine.eof:
+                    engine = zlib.decompressobj(_GZIP)
+                chunk = engine.decompress(rest, _CHUNK)
+                given += len(chunk)
+                if given > max(_CHUNK, archive.MAX_RATIO * taken):
+                    raise RecordError("zip-bomb", f"it unpacks to over {archive.MAX_RATIO} times its size")
+                yield chunk
+                rest = engine.unused_data if engine.eof else engine.unconsumed_tail
+    except zlib.error as error:
+        raise RecordError("damaged-file", str(error)) from error
+    if not engine.eof:
+        raise RecordError("damaged-file", "it breaks off")
 
 
 def chunk(found: Iterable[Found]) -> Iterator[list[Found]]:

@@ -80,9 +80,8 @@ def _records_of(path: Path, file: str) -> Iterator[Found]:
     """Yield the records of a JSON file, which may hold more of them than fit into memory."""
     count = 0
     try:
-        for count, text in enumerate(split_records(read_chunks(path), _plain(file)), start=1):
-            if text.strip():
-                yield Found(f"{file}:{count}", packed=text)
+        for count, text in split_records(read_chunks(path), _plain(file)):
+            yield Found(f"{file}:{count}", packed=text)
     except RecordError as error:
         yield Found(
             f"{file}:{count + 1}", refusal=(error.reason, f"{error.detail}; the rest of the file is lost")
@@ -122,9 +121,8 @@ def _read_json(found: Found) -> Iterator[_Read]:
         if name.lower().endswith(".gz"):
             data, name = archive.inflate(data, wbits=31), _plain(name)
         if name.lower().endswith(_JSON):  # a member of a zip; other records are parted already
-            for count, text in enumerate(split_records([data], name), start=1):
-                if text.strip():
-                    yield from _read_studies(text, f"{found.file}:{count}")
+            for count, text in split_records([data], name):
+                yield from _read_studies(text, f"{found.file}:{count}")
         else:
             yield from _read_studies(data, found.file)
     except RecordError as error:

@@ -14,21 +14,23 @@ _STRUCTURE = re.compile(rb'["\[\]{},]')
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
-def split_records(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+def split_records(chunks: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes]]:
     """Yield each line of a `.jsonl`, each item of a list, or the whole of any other JSON text.
+
+    With each comes its number, from 1; empty lines count, and are left out.
 
     Raises:
         RecordError: what follows can't be parted: a list breaks off, or one record is over 32 MiB.
     """
     if name.lower().endswith(LINE_ENDINGS):
-        return _split_lines(chunks)
+        return ((number, line) for number, line in enumerate(_split_lines(chunks), 1) if line.strip())
     chunks = iter(chunks)
     head = b""
     while not head.strip() and (chunk := next(chunks, b"")):
         head = chunk
     whole = chain([head.removeprefix(b"\xef\xbb\xbf")], chunks)
     is_list = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-    return _split_list(whole) if is_list else iter([_join(whole)])
+    return enumerate(_split_list(whole) if is_list else [_join(whole)], 1)
 
 
 def _join(chunks: Iterable[bytes]) -> bytes:

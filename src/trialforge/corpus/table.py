@@ -11,6 +11,7 @@ from typing import Self
 import polars as pl
 
 from trialforge.corpus.source import REFUSED_SCHEMA, no_refused
+from trialforge.errors import IngestError
 from trialforge.files import atomic_path, write_parquet
 
 _ROW_GROUP = 8192
@@ -49,9 +50,14 @@ class TableWriter:
 
         Args:
             complete: adds to each batch what only the whole corpus could tell.
+
+        Raises:
+            IngestError: there was no batch.
         """
         if not self._parts:
-            return no_refused()
+            raise IngestError(
+                "the source has no record at all", hint="look at `corpus.source` and `corpus.path`"
+            )
         older = older_records(pl.concat(self._keys))
         for part, path in enumerate(self._parts):
             kept = pl.read_parquet(path).with_row_index("row")
