@@ -1,0 +1,132 @@
+"""Only what changed reruns, and all of it: one input is changed at a time in a copy of the real graph.
+
+The copy keeps every stage's deps, params and outs, but its commands only write each out, so that a whole run
+takes seconds. What reruns is what DVC says has changed, and all that stands on it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+# DVC's own tries warn of their next version.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+ROOT = Path(__file__).resolve().parents[2]
+STUB = """
+import pathlib, sys
+for name in sys.argv[1:]:
+    path = pathlib.Path(name)
+    path = path if path.suffix else path / "out.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+"""
+
+
+def paths(entries: list[Any]) -> list[str]:
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def stub_stage(stage: dict[str, Any]) -> dict[str, Any]:
+    outs = [path for kind in ("outs", "metrics", "plots") for path in paths(stage.get(kind, []))]
+    return {**stage, "cmd": f"python stub.py {' '.join(outs)}"}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the graph, run once."""
+    root = tmp_path_factory.mktemp("copy")
+    for folder in ("src", "stages"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "requirements.lock", ".dvcignore"):
+        shutil.copy(ROOT / name, root / name)
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    graph["stages"] = {name: stub_stage(stage) for name, stage in graph["stages"].items()}
+    (root / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+    (root / "stub.py").write_text(STUB)
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        Repo.init(no_scm=True)
+        with Repo(root) as repo:
+            repo.reproduce()
+        yield root
+    finally:
+        os.chdir(before)
+
+
+def rerun(copy: Path) -> set[str]:
+    """The stages that `dvc repro` would run now: those whose inputs changed, and all that stands on them."""
+    import networkx as nx
+
+    with Repo(copy) as repo:
+        changed = set(repo.status())
+        graph = repo.index.graph.reverse()
+        nodes = [node for node in graph if node.addressing in changed]
+        found = set(nodes).union(*(nx.descendants(graph, node) for node in nodes))
+        return {node.addressing.split("@")[0] for node in found}
+
+
+def add_line(path: str) -> Callable[[Path], None]:
+    def change(copy: Path) -> None:
+        file = copy / path
+        file.write_text(file.read_text() + "\n# changed\n")
+
+    return change
+
+
+def set_param(section: str, key: str, value: Any) -> Callable[[Path], None]:
+    def change(copy: Path) -> None:
+        params = yaml.safe_load((copy / "params.yaml").read_text())
+        assert key in params[section], f"no {section}.{key}"
+        params[section][key] = value
+        (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    return change
+
+
+LATE = {"reason", "generate", "validate", "measure"}
+ALL = {"ingest", "split", "plan", "index", "retrieve", "train-real", "train", "score", "report"} | LATE
+LEARN = {"train", "score", "report"}
+JUDGE = {"validate", "measure"} | LEARN
+WRITE = {"reason", "generate"} | JUDGE
+CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "a source of trials": (set_param("corpus", "simulated_trials", 700), ALL),
+    "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
+    "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
+    "the search": (
+        add_line("src/trialforge/retrieval/exemplars.py"),
+        {"retrieve"} | WRITE,
+    ),
+    "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
+    "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
+    "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), {"score", "report"}),
+    "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
+    "the report's size": (set_param("report", "max_records", 5), {"report"}),
+    "an export": (add_line("src/trialforge/reporting/export.py"), set()),
+}
+
+
+def test_nothing_reruns_when_nothing_changed(copy: Path) -> None:
+    assert rerun(copy) == set()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, copy: Path) -> None:
+    change, expected = CASES[name]
+    kept = {path: path.read_bytes() for path in copy.rglob("*") if path.suffix in {".py", ".yaml", ".css"}}
+    try:
+        change(copy)
+        # The page shows every parameter, so a change of any of them reruns it.
+        with_page = expected | ({"report"} if expected else set())
+        assert rerun(copy) == with_page
+    finally:
+        for path, data in kept.items():
+            if path.read_bytes() != data:
+                path.write_bytes(data)
