@@ -44,8 +44,7 @@ def _headline(score: Mapping[str, Number]) -> str:
 
 
 def _signed(value: Cell) -> str:
-    text = format_cell(round(value, 3)) if isinstance(value, float) else format_cell(value)
-    return f"+{text}" if isinstance(value, int | float) and value > 0 else text
+    return f"{value:+.3f}".replace("-", "\u2212") if isinstance(value, int | float) else format_cell(value)
 
 
 def _effect(score: Mapping[str, Number]) -> list[Figure]:

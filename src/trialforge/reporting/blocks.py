@@ -33,6 +33,7 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     closed: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def draw_reliability(frame: pl.DataFrame) -> Chart:
 def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     """Return where each measure lies between random text (0) and held-out real trials (1)."""
     span = pl.col("ceiling") - pl.col("worst")
-    placed = frame.filter(span.abs() > 0).select(
+    placed = frame.filter((span.abs() > 0) & pl.col("at_size").is_not_null()).select(
         "metric", place=((pl.col("at_size") - pl.col("worst")) / span).clip(-0.5, 1.5).round(3)
     )
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
@@ -185,17 +185,42 @@ def draw_rejections(frame: pl.DataFrame) -> Chart:
     return _bars(counts, "reason", "drafts", "drafts")
 
 
+def draw_marginals(frame: pl.DataFrame) -> Chart:
+    """Return the distance of each field, the farthest first."""
+    far = frame.drop_nulls("distance").sort("distance", "field", descending=[True, False])
+    return _bars(far, "field", "distance", "distance from real trials", color="kind")
+
+
+def draw_probes(frame: pl.DataFrame) -> Chart:
+    """Return how well the label is read from each view of the text."""
+    return _intervals(frame.drop_nulls("auc"), "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
+
+
+def draw_modes(frame: pl.DataFrame) -> Chart:
+    """Return the mean reciprocal rank by task and way of searching."""
+    return _intervals(frame, "task", "mrr", "mean reciprocal rank", group="mode")
+
+
 def draw_years(frame: pl.DataFrame) -> Chart:
     """Return trials by year."""
     return (
         _chart(frame, 200)
         .mark_bar(cornerRadiusEnd=3)
-        .encode(x=alt.X("year:O", title=None), y=alt.Y("trials:Q", title="trials"), tooltip=_hints(frame))
+        .encode(
+            x=alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("trials:Q", title="trials"),
+            tooltip=_hints(frame),
+        )
     )
 
 
 PICTURES: dict[str, Picture] = {
-    "corpus/year": Picture("Trials by year", "The year in which a trial was first submitted.", draw_years),
+    "data/year": Picture("Trials by year", "The year in which a trial was first submitted.", draw_years),
+    "retrieval/modes": Picture(
+        "How high the searched trial stands",
+        "A trial is looked for by a part of itself that the index lacks; 1 is the first place.",
+        draw_modes,
+    ),
     "learning/arms": Picture(
         "What each training mix reaches",
         "ROC-AUC with its interval; the dashed line is chance.",
@@ -213,16 +238,26 @@ PICTURES: dict[str, Picture] = {
     "learning/reliability": Picture(
         "Calibration", "On the dashed line a predicted probability means what it says.", draw_reliability
     ),
-    "quality/yardsticks": Picture(
+    "quality/measures": Picture(
         "Between random text and real trials",
         "Each measure at equal size: 0 is what text of random words gets, 1 what held-out real trials get.",
         draw_yardsticks,
     ),
-    "quality/cosine": Picture(
+    "quality/cosines": Picture(
         "How similar trials are", "Cosine similarity of pairs, within and between the sets.", draw_cosine
     ),
     "quality/picture": Picture(
         "Where the records lie", "t-SNE of the embedding: near points are similar trials.", draw_picture
+    ),
+    "quality/marginals": Picture(
+        "Single fields beside real trials",
+        "Jensen-Shannon divergence for categories, Wasserstein distance for numbers; 0 is equal.",
+        draw_marginals,
+    ),
+    "quality/probes": Picture(
+        "What of the label can be read",
+        "How well a classifier reads the label from part of the text, beside the same for real trials.",
+        draw_probes,
     ),
     "quality/rejections": Picture(
         "Why drafts were rejected", "A draft may have more than one reason.", draw_rejections
@@ -236,15 +271,16 @@ def _table(title: str, frame: pl.DataFrame, limit: int = 100) -> Table:
 
 
 def build_plots(plots: Mapping[str, pl.DataFrame], prefix: str) -> list[Plot]:
-    """Return the pictures of the tables below `prefix`, in the order of PICTURES."""
-    return [
-        Plot(
-            name.replace("/", "-"),
-            picture.title,
-            picture.text,
-            picture.draw(plots[name]).to_dict(),
-            _table(picture.title, plots[name]),
-        )
-        for name, picture in PICTURES.items()
-        if name.startswith(prefix) and name in plots and plots[name].height
-    ]
+    """Return the pictures of the tables below `prefix`, in the order of PICTURES.
+
+    A table of one column `note` says why there is nothing to draw.
+    """
+    found = []
+    for name, (title, text, draw) in PICTURES.items():
+        if not name.startswith(prefix) or name not in plots:
+            continue
+        table = plots[name]
+        if table.height and table.columns != ["note"]:
+            spec = draw(table).to_dict()
+            found.append(Plot(name.replace("/", "-"), title, text, spec, _table(title, table)))
+    return found

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trialforge.reporting.blocks import Cell, Figure, Section, Table, metric_table
 from trialforge.reporting.charts import build_plots
 from trialforge.reporting.inputs import Inputs, flatten
+from trialforge.reporting.summaries import (
+    arm_table,
+    arm_words,
+    count_table,
+    measure_tables,
+    mode_rows,
+    order_arms,
+    year_rows,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Wanted = tuple[str, str, str, str]  # `stage.metric`, label, note, tone
 
@@ -21,8 +33,9 @@ def _section(
     sources: Mapping[str, str],
     figures: Sequence[Wanted] = (),
     tables: Sequence[Table] = (),
+    rows: Mapping[str, pl.DataFrame] | None = None,
 ) -> Section:
-    """Return a section: figures, pictures of plots/KEY/, and a table for each metrics file of `sources`."""
+    """Return a section: figures, pictures of plots/KEY/ and `rows`, a table for each file of `sources`."""
     measured = {
         f"{stage}.{name}": value for stage in sources for name, value in inputs.metrics.get(stage, {}).items()
     }
@@ -37,19 +50,15 @@ def _section(
         if inputs.metrics.get(stage)
     ]
     notes = [] if files else ["Not measured in this run."]
-    return Section(key, title, lead, shown, build_plots(inputs.plots, f"{key}/"), [*tables, *files], notes)
-
-
-def count_table(metrics: Mapping[str, Cell], group: str, caption: str, heading: str) -> list[Table]:
-    """Return the counts `group.NAME` of a metrics file as a table with shares; none where there are none."""
-    counts = {
-        name.removeprefix(f"{group}."): value
-        for name, value in metrics.items()
-        if name.startswith(f"{group}.") and isinstance(value, int)
-    }
-    total = sum(counts.values())
-    rows = [(name, count, f"{count / total:.0%}") for name, count in counts.items()]
-    return [Table(caption, (heading, "Trials", "Share"), rows)] if total else []
+    return Section(
+        key,
+        title,
+        lead,
+        shown,
+        build_plots(inputs.plots | dict(rows or {}), f"{key}/"),
+        [*tables, *files],
+        notes,
+    )
 
 
 def data_section(inputs: Inputs) -> Section:
@@ -61,24 +70,40 @@ def data_section(inputs: Inputs) -> Section:
     figures = (
         ("ingest.trials", "trials read", "", ""),
         ("ingest.refused.total", "records or values refused", "each with its reason", ""),
-        ("split.train", "for training", "the pool of exemplars", ""),
-        ("split.validation", "for validation", "thresholds, stopping", ""),
-        ("split.test", "for the test", "unseen until the end", ""),
-        ("split.dropped", "dropped", "they straddle the parts", ""),
+        ("split.train.trials", "for training", "the pool of exemplars", ""),
+        ("split.validation.trials", "for validation", "thresholds, stopping", ""),
+        ("split.test.trials", "for the test", "unseen until the end", ""),
+        ("split.dropped.trials", "dropped", "they straddle or repeat across parts", ""),
+        ("split.simulated_best_roc_auc", "best reachable ROC-AUC", "known, as the corpus is simulated", ""),
     )
     ingest = inputs.metrics.get("ingest", {})
     tables = [
         *count_table(ingest, "label", "Outcome labels", "Label"),
         *count_table(ingest, "phase", "Phases", "Phase"),
+        *count_table(ingest, "stop_reason", "Why failed trials stopped", "Reason"),
     ]
     sources = {"ingest": "All counts of the source", "split": "All counts of the split"}
-    return _section("data", "Data", lead, inputs, sources, figures, tables)
+    return _section("data", "Data", lead, inputs, sources, figures, tables, {"data/year": year_rows(ingest)})
 
 
 def retrieval_section(inputs: Inputs) -> Section:
     """Return how well the search finds what it should."""
     lead = "How often the search finds a trial by a part of itself, and trials of the same condition."
-    return _section("retrieval", "Retrieval", lead, inputs, {"retrieval": "All measures of the search"})
+    figures = (
+        ("retrieval.exemplars.targets", "targets", "", ""),
+        ("retrieval.exemplars.distinct_trials", "distinct exemplars", "real trials that were shown", ""),
+        ("retrieval.exemplars.targets_short", "targets with too few", "", ""),
+    )
+    rows = {"retrieval/modes": mode_rows(inputs.metrics.get("retrieval", {}))}
+    return _section(
+        "retrieval",
+        "Retrieval",
+        lead,
+        inputs,
+        {"retrieval": "All measures of the search"},
+        figures,
+        rows=rows,
+    )
 
 
 def generation_section(inputs: Inputs) -> Section:
@@ -88,7 +113,15 @@ def generation_section(inputs: Inputs) -> Section:
         "from run to run and are kept out of this page."
     )
     sources = {"reasoning": "All counts of reasons", "generation": "All counts of calls and answers"}
-    return _section("generation", "Generation", lead, inputs, sources)
+    figures = (
+        ("generation.targets", "records asked for", "", ""),
+        ("generation.given_up", "given up", "after every retry", ""),
+        ("generation.first_try_valid_share", "valid at the first try", "share of the uncut answers", ""),
+        ("generation.prompt_tokens_sent", "prompt tokens", "", ""),
+        ("generation.completion_tokens", "tokens written", "", ""),
+        ("reasoning.grounded_share", "true citations", "share of what the reasons cite", ""),
+    )
+    return _section("generation", "Generation", lead, inputs, sources, figures)
 
 
 def quality_section(inputs: Inputs) -> Section:
@@ -98,7 +131,16 @@ def quality_section(inputs: Inputs) -> Section:
         "held-out real trials against training ones is the best that can be had."
     )
     sources = {"validation": "All counts of validation", "quality": "All measures of the records"}
-    return _section("quality", "Quality", lead, inputs, sources)
+    figures = (
+        ("validation.acceptance_rate", "drafts accepted", "share", ""),
+        ("quality.fidelity.precision", "precision", "share near real trials", ""),
+        ("quality.fidelity.coverage", "coverage", "share of real trials near a record", ""),
+        ("quality.memorisation.longest_run", "longest copied run", "words of a training trial", ""),
+        ("quality.membership.exemplar_auc", "membership attack", "ROC-AUC; 0.5 tells nothing", ""),
+        ("quality.leakage.words_gap", "label written into style", "ROC-AUC above real text", ""),
+    )
+    tables = measure_tables(inputs.plots.get("quality/measures"))
+    return _section("quality", "Quality", lead, inputs, sources, figures, tables)
 
 
 def learning_section(inputs: Inputs) -> Section:
@@ -107,7 +149,26 @@ def learning_section(inputs: Inputs) -> Section:
         "Classifiers trained on each mix of records, all scored on the same real trials that nothing before "
         "has seen."
     )
-    return _section("learning", "Learning", lead, inputs, {"score": "All scores"})
+    primary = inputs.metrics.get("score", {}).get("primary.model")
+    rows = {
+        name: order_arms(table, primary)
+        for name, table in inputs.plots.items()
+        if name.startswith("learning/") and name != "learning/comparisons"
+    }
+    arms = rows.get("learning/arms")
+    figures = (
+        ("score.always_yes.base_rate", "base rate", "share of successes in the test", ""),
+        ("score.always_yes.accuracy", "always yes: accuracy", "what no learning gets", ""),
+        ("score.zeroshot.roc_auc", "generator asked outright", "ROC-AUC; above 0.5 it knows outcomes", ""),
+        (
+            "score.unseen_interventions.trials",
+            "test trials of unseen drugs",
+            "no synthetic trial has them",
+            "",
+        ),
+    )
+    tables = [*arm_table(arms), *arm_words(arms)]
+    return _section("learning", "Learning", lead, inputs, {"score": "All scores"}, figures, tables, rows)
 
 
 def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> Section:

@@ -153,7 +153,7 @@ def make_plots() -> dict[str, pl.DataFrame]:
         "learning/reliability": pl.DataFrame(curves).rename(
             {"fpr": "mean_score", "tpr": "share_of_successes"}
         ),
-        "quality/cosine": pl.DataFrame(
+        "quality/cosines": pl.DataFrame(
             [
                 {"pairs": pairs, "cosine": x, "share": 0.1 * x}
                 for pairs in ("real-real", "real-synthetic")
@@ -184,7 +184,7 @@ def make_plots() -> dict[str, pl.DataFrame]:
                 for at in range(30)
             ]
         ),
-        "quality/yardsticks": pl.DataFrame(
+        "quality/measures": pl.DataFrame(
             {
                 "metric": ["fidelity.precision", "fidelity.mmd"],
                 "direction": ["higher", "lower"],
@@ -222,7 +222,7 @@ def make_inputs(count: int = 6) -> Inputs:
                 "label.failure": 337,
                 "phase.Phase 2": 660,
             },
-            "split": {"train": 350, "validation": 48, "test": 199, "dropped": 63},
+            "split": {"train.trials": 350, "validation.trials": 48, "test.trials": 199, "dropped.trials": 63},
             "score": SCORE,
             "quality": {"fidelity.precision": 0.82},
         },

@@ -1,0 +1,90 @@
+"""The words of the answer follow from the figures, never further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.unit.reporting import sample
+from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
+from trialforge.reporting.blocks import format_cell, name_words
+from trialforge.reporting.charts import build_plots
+from trialforge.reporting.inputs import flatten
+from trialforge.reporting.sections import build_sections
+from trialforge.reporting.summaries import measure_tables, mode_rows, order_arms
+
+
+def answer(**score: Any) -> str:
+    inputs = sample.make_inputs()
+    measured = sample.SCORE | {f"primary.{name}": value for name, value in score.items()}
+    return build_answer(replace(inputs, metrics=inputs.metrics | {"score": measured})).headline
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts", "words"),
+    [
+        ("better", True, "Yes: synthetic trials helped"),
+        ("better", False, "no better than with the controls"),
+        ("worse", False, "No: with synthetic trials"),
+        ("no difference shown", False, "No difference shown"),
+    ],
+)
+def test_headline_follows_the_verdict(verdict: str, counts: bool, words: str) -> None:
+    assert words in answer(verdict=verdict, counts=counts)
+
+
+def test_nothing_is_claimed_before_anything_is_measured() -> None:
+    inputs = replace(sample.make_inputs(), metrics={}, plots={}, tables={})
+    assert build_answer(inputs).headline == NOT_MEASURED
+    notes = [note for section in build_sections(inputs, {}) for note in section.notes]
+    assert notes.count("Not measured in this run.") == 5
+
+
+def test_effect_is_shown_with_sign_and_interval() -> None:
+    figures = build_answer(sample.make_inputs()).figures
+    assert (figures[0].value, figures[0].note) == ("+0.021", "interval −0.012 to +0.055")
+
+
+def test_real_and_simulated_sources_are_told_apart() -> None:
+    assert "Simulated" in describe_corpus({"corpus": {"source": "simulated"}})
+    assert "Real registry records" in describe_corpus({"corpus": {"source": "ctgov-json"}})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (True, "yes"), (12345, "12\u202f345"), (0.123456, "0.1235"), (-0.5, "−0.5")],
+)
+def test_format_cell(value: Any, text: str) -> None:
+    assert format_cell(value) == text
+
+
+def test_names_become_words() -> None:
+    assert name_words("roc_auc.tfidf-logreg") == "ROC AUC, tfidf-logreg"
+
+
+def test_flatten_joins_keys() -> None:
+    assert flatten({"a": {"b": 1, "c": [2, 3]}}) == {"a.b": 1, "a.c.0": 2, "a.c.1": 3}
+
+
+def test_a_plot_that_could_not_be_made_is_left_out() -> None:
+    assert build_plots({"quality/cosines": pl.DataFrame({"note": ["too few"]})}, "quality/") == []
+
+
+def test_modes_are_read_from_metrics() -> None:
+    rows = mode_rows(
+        {"title.dense.mrr": 0.8, "title.dense.mrr.low": 0.7, "title.dense.mrr.high": 0.9, "other": 1}
+    )
+    assert rows.rows() == [("by title", "dense", 0.8, 0.7, 0.9)]
+
+
+def test_measures_stand_beside_their_yardsticks() -> None:
+    (table,) = measure_tables(sample.make_plots()["quality/measures"])
+    assert table.rows[0] == ("Precision", 0.8, "", 0.95, 0.1, "higher")
+
+
+def test_arms_are_read_in_one_order_and_the_primary_classifier_first() -> None:
+    table = pl.DataFrame({"model": ["a", "b", "b"], "arm": ["real", "augmented", "none"]})
+    assert order_arms(table, "b").rows() == [("b", "none"), ("b", "augmented"), ("a", "real")]
