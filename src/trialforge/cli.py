@@ -192,6 +192,21 @@ def export_command(
 
 
 @app.command()
+def profile(
+    name: Annotated[str, typer.Argument(help="quick (the default), real or paper: a file of profiles/.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Set the parameters of a profile in params.yaml; nothing else changes."""
+    from trialforge.params import PARAMS_FILE
+    from trialforge.profiles import apply_profile, read_profile
+
+    changed = apply_profile(read_profile(name), PARAMS_FILE)
+    rows = [(key, old, "->", new) for key, (old, new) in changed.items()]
+    found = {key: {"old": old, "new": new} for key, (old, new) in changed.items()}
+    emit(found, as_json=as_json, text=lambda: align(rows) or f"params.yaml is that of {name} already")
+
+
+@app.command()
 def history(
     metrics: Annotated[
         list[str] | None, typer.Argument(help="Names or patterns, as score.* ; all that moved by default.")
