@@ -17,6 +17,8 @@ FORBIDDEN_CALLS = {
     "pl.DataFrame.deserialize",
     "yaml.load",
     "yaml.unsafe_load",
+    "eval",
+    "exec",
 }
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").rglob("*.py")])
 SECRET = re.compile(

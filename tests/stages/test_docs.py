@@ -1,0 +1,77 @@
+"""Each command of the docs runs, or at least exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trialforge import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+BLOCKS = re.compile(r"```console\n(.*?)```", flags=re.DOTALL)
+COMMANDS = sorted(
+    {line for page in DOCS for block in BLOCKS.findall(page.read_text()) for line in block.splitlines()}
+)
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the last commit, so that nothing that a command changes is anyone's."""
+    folder = tmp_path_factory.mktemp("docs") / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "profiles", folder / "profiles", dirs_exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("trialforge ")])
+def test_command_runs(
+    command: str, clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone)
+    code = cli.run(shlex.split(command)[1:])
+    told = capsys.readouterr()
+    assert code == 0 or "doctor" in command, told.err
+    assert "Traceback" not in told.err
+    assert told.out
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("dvc ")])
+def test_dvc_command_exists(command: str) -> None:
+    words = [word for word in shlex.split(command)[1:] if not word.startswith(("-", "/"))]
+    group = words[:2] if words[0] in {"metrics", "params", "plots", "exp", "remote"} else words[:1]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *group, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    options = re.findall(r"(?<= )--[a-z-]+", command)
+    assert [option for option in options if option not in done.stdout] == []
+
+
+def test_every_stage_is_explained() -> None:
+    table = (ROOT / "docs" / "how-it-works.md").read_text()
+    assert [name for name in STAGES if name not in table] == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_and_commands_named_in_prose_exist(page: Path) -> None:
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / link).exists(), link
+    known = {
+        command.name or command.callback.__name__
+        for command in cli.app.registered_commands
+        if command.callback
+    }
+    named = set(re.findall(r"`?trialforge ([a-z]+)", text))
+    assert named <= known
