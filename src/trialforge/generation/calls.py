@@ -84,7 +84,9 @@ class CallCache:
     def find(self, key: str) -> Completion | None:
         """Return the kept answer, or None if there is none or its checksum does not fit."""
         with self._translated():
-            row = self._base.execute("SELECT value, checksum FROM calls WHERE key = ?", (key,)).fetchone()
+            row = self._base.execute(
+                "SELECT CAST(value AS BLOB), checksum FROM calls WHERE key = ?", (key,)
+            ).fetchone()
         if row is None or checksum_value(key, row[0]) != row[1]:
             return None
         return replace(Completion(**json.loads(row[0])), from_cache=True)
@@ -116,7 +118,7 @@ class CallCache:
     def find_corrupt(self) -> list[str]:
         """Return the keys of the entries whose value does not fit its checksum."""
         with self._translated():
-            rows = self._base.execute("SELECT key, value, checksum FROM calls ORDER BY key")
+            rows = self._base.execute("SELECT key, CAST(value AS BLOB), checksum FROM calls ORDER BY key")
             return [key for key, value, checksum in rows if checksum_value(key, value) != checksum]
 
     def drop(self, keys: Sequence[str]) -> None:

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import time
+
+import jsonschema
+import pytest
+
+from tests.unit.generation.asking import SCHEMA, ask
+from trialforge.errors import GenerationError
+from trialforge.generation.backend import Message
+from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.models import ModelFile
+
+PREFIX = "Exemplars: " + "a randomized trial of placebo against metformin in adults with diabetes; " * 24
+REQUESTS = [ask(f"{PREFIX} Write trial {number}.", seed=number, max_tokens=24) for number in range(8)]
+
+
+def test_answers_hold_to_the_schema_without_free_space(engine: EmbeddedGenerator) -> None:
+    for _, completion in engine.complete([ask(seed=seed) for seed in range(6)]):
+        assert completion.finish_reason == "stop"
+        value = json.loads(completion.text)
+        jsonschema.validate(value, SCHEMA)
+        assert list(value) == ["phase", "title"]
+        assert completion.text == json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def test_a_seed_gives_the_same_answer_and_another_seed_another(engine: EmbeddedGenerator) -> None:
+    texts = {
+        index: completion.text
+        for index, completion in engine.complete([ask(), ask(), ask(seed=2), ask(seed=3)])
+    }
+    assert texts[0] == texts[1]
+    assert len(set(texts.values())) > 1
+
+
+def test_slots_threads_order_and_prefix_cache_do_not_show(
+    engine: EmbeddedGenerator, packaged_model: ModelFile
+) -> None:
+    together = {i: c.text for i, c in engine.complete(REQUESTS)}
+    alone = EmbeddedGenerator(packaged_model, LlmParams(context_tokens=768, slots=1, threads=1))
+    order = [5, 2, 7, 0]
+    for index in order:
+        ((_, completion),) = alone.complete([REQUESTS[index]])
+        assert completion.text == together[index]
+    alone.close()
+
+
+def test_a_shared_start_is_evaluated_once_a_slot(engine: EmbeddedGenerator) -> None:
+    answers = [completion for _, completion in engine.complete(REQUESTS)]
+    evaluated = sum(completion.prompt_tokens - completion.cached_tokens for completion in answers)
+    assert evaluated < 0.75 * sum(completion.prompt_tokens for completion in answers)
+
+
+def test_tokens_are_counted_as_the_engine_counts_them(engine: EmbeddedGenerator) -> None:
+    ((_, completion),) = engine.complete([ask()])
+    assert engine.count_tokens(ask().messages) == completion.prompt_tokens
+
+
+def test_prompt_longer_than_the_context_is_refused(engine: EmbeddedGenerator) -> None:
+    with pytest.raises(GenerationError, match=r"a prompt has 8\d\d tokens, but .* has room for 728"):
+        list(engine.complete([ask("word " * 800)]))
+
+
+def test_answer_that_is_cut_says_so(engine: EmbeddedGenerator) -> None:
+    ((_, completion),) = engine.complete([ask(max_tokens=6)])
+    assert completion.finish_reason == "length"
+    assert completion.completion_tokens == 6
+
+
+def test_answer_that_never_ends_is_stopped_by_the_clock(packaged_model: ModelFile) -> None:
+    params = LlmParams(context_tokens=4096, slots=1, call_seconds=0.5)
+    generator = EmbeddedGenerator(packaged_model, params)
+    endless = {"type": "array", "items": {"type": "integer"}, "minItems": 4000}
+    start = time.monotonic()
+    with pytest.raises(GenerationError, match=r"did not end within 0\.5 s"):
+        list(generator.complete([ask(schema=endless, max_tokens=4000)]))
+    assert time.monotonic() - start < 20  # of the minutes that 4000 numbers take
+    generator.close()
+
+
+def test_leaving_early_frees_the_slots(engine: EmbeddedGenerator) -> None:
+    answers = engine.complete(
+        [ask("Tell a story.", seed=seed, schema=None, max_tokens=600) for seed in range(4)]
+    )
+    quick = engine.complete([ask(), *(ask(seed=seed, max_tokens=30) for seed in range(3))])
+    next(iter(quick))
+    quick.close()  # type: ignore[attr-defined]
+    answers.close()  # type: ignore[attr-defined]
+    assert len(list(engine.complete([ask()]))) == 1
+
+
+def test_context_larger_than_the_model_was_made_for_is_refused(packaged_model: ModelFile) -> None:
+    with pytest.raises(GenerationError, match=r"`llm\.context_tokens`: 9000, but .* was made for 8192"):
+        EmbeddedGenerator(packaged_model, LlmParams(context_tokens=9000, slots=1))
+
+
+def test_template_tokens_are_counted(engine: EmbeddedGenerator) -> None:
+    one = engine.count_tokens((Message("user", "hello"),))
+    two = engine.count_tokens((Message("user", "hello"), Message("assistant", "hello")))
+    assert two - one >= 4

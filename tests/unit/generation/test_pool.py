@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.generation.asking import answer, ask
+from trialforge.errors import GenerationError
+from trialforge.generation.backend import Completion, Request
+from trialforge.generation.pool import Work, answer_all, group_requests
+
+LONG = "An exemplar that is shown to several targets. " * 5
+
+
+def test_neighbours_with_a_shared_start_form_a_group() -> None:
+    requests = [ask(LONG + "one"), ask(LONG + "two"), ask("Quite another prompt. " * 10), ask(LONG + "one")]
+    assert group_requests(requests) == [[0, 1], [2], [3]]
+
+
+def test_a_group_stays_with_its_worker_in_order() -> None:
+    work = Work([[0, 1], [2, 3]], 2)
+    assert [work.next(worker) for worker in (0, 1, 1, 0)] == [0, 2, 3, 1]
+
+
+def test_an_idle_worker_takes_half_of_the_longest_group() -> None:
+    work = Work([[0, 1, 2, 3, 4]], 2)
+    assert work.next(0) == 0
+    assert [work.next(1), work.next(1), work.next(0), work.next(0)] == [3, 4, 1, 2]
+    assert work.next(0) is None
+    assert work.next(1) is None
+
+
+@given(st.lists(st.integers(1, 6), max_size=8), st.integers(1, 5), st.randoms())
+def test_each_request_is_taken_once(sizes: list[int], workers: int, chance: object) -> None:
+    groups, start = [], 0
+    for size in sizes:
+        groups.append(list(range(start, start + size)))
+        start += size
+    work, taken = Work(groups, workers), []
+    idle: set[int] = set()
+    while len(idle) < workers:
+        worker = chance.randrange(workers)  # type: ignore[attr-defined]
+        index = work.next(worker)
+        if index is None:
+            idle.add(worker)
+        else:
+            taken.append(index)
+    assert sorted(taken) == list(range(start))
+
+
+def test_all_answers_come_with_their_index() -> None:
+    def worker(request: Request, _stop: threading.Event) -> Completion:
+        return answer(str(request.seed))
+
+    got = dict(answer_all([ask(seed=seed) for seed in range(9)], [worker] * 3))
+    assert {index: completion.text for index, completion in got.items()} == {n: str(n) for n in range(9)}
+
+
+def test_an_error_is_raised_and_stops_running_calls() -> None:
+    stopped = threading.Event()
+
+    def worker(request: Request, stop: threading.Event) -> Completion:
+        if request.seed == 0:
+            time.sleep(0.05)
+            raise GenerationError("broken")
+        if stop.wait(10):
+            stopped.set()
+        return answer("late")
+
+    with pytest.raises(GenerationError, match="broken"):
+        list(answer_all([ask("a" * 50, seed=0), ask("b" * 50, seed=1)], [worker] * 2))
+    assert stopped.is_set()
+
+
+def test_leaving_early_stops_running_calls() -> None:
+    stopped = threading.Event()
+
+    def worker(request: Request, stop: threading.Event) -> Completion:
+        if request.seed == 1 and stop.wait(10):
+            stopped.set()
+        return answer("x")
+
+    answers = answer_all([ask("a" * 90, seed=0), ask("b" * 90, seed=1)], [worker] * 2)
+    next(answers)
+    answers.close()
+    assert stopped.is_set()
