@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -45,15 +45,17 @@ class EmbeddedGenerator:
         self.context_tokens = params.context_tokens
         self._params = params
         token = secrets.token_hex(16)
+        self._shape = worker_shape(params)
+        settings = server_settings(model, params, self._shape, token)
         try:
-            self._server = xllamacpp.Server(server_settings(model, params, token))
+            self._servers = [xllamacpp.Server(settings) for _ in range(self._shape.workers)]
         except (RuntimeError, ValueError, OSError, MemoryError) as error:
             hint = (
                 "the file is cut, or the machine has too little memory: lower llm.slots or llm.context_tokens"
             )
             raise GenerationError(f"{model.path} can't be loaded: {error}", hint=hint) from error
         self._http = httpx.Client(
-            base_url=self._server.listening_address,
+            base_url=self._servers[0].listening_address,
             headers={"Authorization": f"Bearer {token}"},
             timeout=params.read_seconds,
             trust_env=False,
@@ -72,21 +74,21 @@ class EmbeddedGenerator:
         for request in requests:
             if request.schema is not None:
                 check_schema(request.schema)
-        with closing(
-            answer_all(requests, [partial(self._answer, slot) for slot in range(self._params.slots)])
-        ) as answers:
+        places = [(server, slot) for slot in range(self._shape.slots) for server in self._servers]
+        workers = [partial(self._answer, *place) for place in places[: self._params.slots]]
+        with closing(answer_all(requests, workers)) as answers:
             yield from answers
 
     def close(self) -> None:
         """Free the model."""
         self._http.close()
-        del self._server
+        self._servers.clear()
 
-    def _answer(self, slot: int, request: Request, stop: threading.Event) -> Completion:
+    def _answer(self, server: Any, slot: int, request: Request, stop: threading.Event) -> Completion:
         counted = self.count_tokens(request.messages)
         check_room(counted, request, self.context_tokens)
         reply = Reply(time.monotonic() + self._params.call_seconds, stop)
-        refusal = self._server.handle_chat_completions(request_json(request) | {"id_slot": slot}, reply.read)
+        refusal = server.handle_chat_completions(request_json(request) | {"id_slot": slot}, reply.read)
         if isinstance(refusal, dict) and "error" in refusal:
             reply.error = refusal["error"]
         completion = reply.finish(self.model_digest, self._params.call_seconds)
@@ -97,6 +99,7 @@ class EmbeddedGenerator:
     def _check_context(self) -> None:
         trained = self._get("/v1/models")["data"][0]["meta"]["n_ctx_train"]
         if self.context_tokens > trained:
+            self.close()
             raise GenerationError(
                 f"`llm.context_tokens`: {self.context_tokens}, but {self.model} was made for {trained}",
                 hint=f"set llm.context_tokens to {trained} or less",
@@ -180,18 +183,37 @@ def check_count(counted: int, completion: Completion) -> None:
         )
 
 
-def server_settings(model: ModelFile, params: LlmParams, token: str) -> Any:
-    """Return llama.cpp's settings: each slot has the whole of `llm.context_tokens`."""
+class WorkerShape(NamedTuple):
+    """Contexts of the engine over the same weights, and what each of them has."""
+
+    workers: int
+    slots: int
+    threads: int
+
+
+def worker_shape(params: LlmParams) -> WorkerShape:
+    """Return how slots and cores are shared out.
+
+    By default each core has a worker of one thread: threads of one worker wait for each other many times a
+    token, which costs nothing on an idle machine and nearly everything on a busy one.
+    """
+    threads = params.threads or len(os.sched_getaffinity(0))
+    workers = min(params.workers or threads, params.slots)
+    return WorkerShape(workers, -(-params.slots // workers), max(1, threads // workers))
+
+
+def server_settings(model: ModelFile, params: LlmParams, shape: WorkerShape, token: str) -> Any:
+    """Return a worker's settings: each slot has the whole of `llm.context_tokens`."""
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model.path)
-    settings.n_ctx = params.context_tokens * params.slots
-    settings.n_parallel = params.slots
+    settings.n_ctx = params.context_tokens * shape.slots
+    settings.n_parallel = shape.slots
     settings.fit_params = False  # it would make the context smaller without a word
     settings.cache_ram_mib = 0  # a slot keeps its own prefix; groups of calls stay in their slot
     for cores in (settings.cpuparams, settings.cpuparams_batch):
-        cores.n_threads = params.threads or len(os.sched_getaffinity(0))
+        cores.n_threads = shape.threads
         cores.poll = 0  # waiting threads sleep, or a busy machine crawls
     settings.api_keys = [token]  # its port is open to every process of this machine
     settings.warmup = False

@@ -22,7 +22,8 @@ class LlmParams(Section):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     context_tokens: int = Field(default=4096, ge=256)
     slots: int = Field(default=8, ge=1, le=64)
-    threads: int = Field(default=0, ge=0, le=256)
+    threads: int = Field(default=0, ge=0, le=1024)
+    workers: int = Field(default=0, ge=0, le=1024)
     exact: bool = True
     keep_alive: str = Field(default="10m", pattern=r"^-?\d+(s|m|h)?$")
     connect_seconds: float = Field(default=5, gt=0, le=600)

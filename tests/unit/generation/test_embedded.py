@@ -97,6 +97,7 @@ def test_context_larger_than_the_model_was_made_for_is_refused(packaged_model: M
 
 
 def test_template_tokens_are_counted(engine: EmbeddedGenerator) -> None:
-    one = engine.count_tokens((Message("user", "hello"),))
-    two = engine.count_tokens((Message("user", "hello"), Message("assistant", "hello")))
+    system = Message("system", "s")
+    one = engine.count_tokens((system, Message("user", "hello")))
+    two = engine.count_tokens((system, Message("user", "hello"), Message("user", "hello")))
     assert two - one >= 4
