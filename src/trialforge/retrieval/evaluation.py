@@ -69,7 +69,7 @@ def measure_agreement(
         for mode, each in shares.items():
             query = Query(text, mode, size, vector=vector)
             first, second = ({hit.nct_id for hit in retriever.search(query)} for retriever in (one, other))
-            each.append(len(first & second) / max(len(first), len(second), 1))
+            each.append(len(first & second) / max(len(first), len(second)) if first | second else 1.0)
     means = {mode: round(float(np.mean(each)), 4) for mode, each in shares.items()}
     return {f"agreement.{mode}.overlap_{size}": mean for mode, mean in means.items()}
 
