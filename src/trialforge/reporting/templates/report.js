@@ -50,6 +50,8 @@ async function drawNext() {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: CONFIG, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
   });
+  // A screen reader has the picture's sentence and its table; marks one by one would only be noise.
+  place.querySelector("svg").setAttribute("aria-hidden", "true");
   setTimeout(drawNext, 0);
 }
 setTimeout(drawNext, 0);
