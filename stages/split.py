@@ -5,27 +5,34 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
 from trialforge.corpus.params import SplitParams
-from trialforge.corpus.split import split_temporal
+from trialforge.corpus.split import PARTS, check_split, split_trials
+from trialforge.corpus.split_metrics import split_metrics
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.leakage import registration_view
-from trialforge.params import load_section
+from trialforge.params import load_section, load_seed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trials", type=Path)
-    for name in ("split", "train", "validation", "test", "metrics"):
+    for name in ("split", *PARTS, "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     args = parser.parse_args()
+    params = load_section(SplitParams, "split")
     trials = read_parquet(args.trials)
-    split = split_temporal(trials, load_section(SplitParams, "split"))
+
+    pairs = near_duplicate_pairs(trials, params.near_duplicate)
+    split = split_trials(trials, group_trials(trials["nct_id"], pairs), params, load_seed())
+    check_split(trials, split, pairs, params.strategy)
+
     write_parquet(split, args.split)
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         mine = trials.join(split.filter(part=part), on="nct_id", how="semi", maintain_order="left")
-        view = registration_view(mine).with_columns(mine["label"])
-        write_parquet(view, getattr(args, part))
-    write_json(dict(split["part"].value_counts(sort=True).iter_rows()), args.metrics)
+        view = registration_view(mine).drop("official_part", strict=False)
+        write_parquet(view.with_columns(mine["label"]), getattr(args, part))
+    write_json(split_metrics(trials, split, len(pairs)), args.metrics)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ OUTCOME_RULES: dict[str, Rule] = {
         (
             # The AVID study was stopped early
             rf"\b(?:was|were|been) (?:\w+ )?{_STOPPED} (?:early|prematurely)\b",
+            # due to the early study termination
+            r"\b(?:due to|because of|since|given|owing to) (?:the |its )?(?:early|premature) "
+            r"(?:study |trial )?(?:termination|closure|discontinuation)\b",
             # premature closure of this trial was due to
             r"\b(?:early|premature) (?:termination|closure|discontinuation) of (?:the|this) (?:study|trial)"
             r" (?:was|because|due)\b",
@@ -119,10 +122,14 @@ OUTCOME_RULES: dict[str, Rule] = {
         _CONDITION,
     ),
     "never-ran": Rule(
-        ("never", "no p", "no s", "no v", *_STOP_WORDS),
+        ("never", "no p", "no s", "no v", "zero", " not ", *_STOP_WORDS),
         (
             # no patients were enrolled
-            rf"\bno {_PEOPLE} {_BEEN} (?:ever )?(?:enrol?led|recruited|randomi[sz]ed|accrued|included)\b",
+            rf"\b(?:no|zero) {_PEOPLE} {_BEEN} (?:ever )?"
+            r"(?:enrol?led|recruited|randomi[sz]ed|accrued|included|analy[sz]ed)\b",
+            # Data were not collected
+            r"\b(?:data|analys[ie]s|outcome measure|endpoint) (?:was|were) not "
+            r"(?:collected|analy[sz]ed|performed|conducted|evaluated|done)\b",
             # withdrawn before enrollment
             rf"\b{_STOPPED} (?:before|prior to) (?:\w+ )?(?:enrol?l|recruit|accru)",
             # the study never opened
@@ -171,7 +178,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         (
             # Results have been published. Study results were presented
             r"^\s*(?:the )?(?:\w+ )?results (?:of (?:the|this) (?:study|trial) )?"
-            r"(?:have been|were|are) (?:published|presented|submitted|reported)\b",
+            r"(?:have been|were) (?:published|presented|submitted|reported)\b",
         ),
         r"\b(?:previous|prior|earlier|pilot|another|other)\b",
     ),

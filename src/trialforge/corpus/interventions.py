@@ -20,10 +20,6 @@ _NAME_SCHEMA: dict[str, pl.DataType] = {"name": pl.String(), "other_names": pl.L
 NORMALIZED_SCHEMA: dict[str, pl.DataType] = {
     "name": pl.String(), "normalized": pl.List(pl.String()), "mapped": pl.Boolean()
 }  # fmt: skip
-# What is compared with, not tested; such names are normalised, but never generated for.
-CONTROLS = frozenset(
-    {"placebo", "standard of care", "best supportive care", "no intervention", "observation", "sham"}
-)
 _CONTROL_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bplacebos?\b|\bsugar pill\b|\bdummy\b"), "placebo"),
     (re.compile(r"\bsham\b"), "sham"),

@@ -18,7 +18,7 @@ class CorpusParams(Section):
     path: str | None = None
     top_path: str | None = None
     records: Literal["ctgov-xml", "ctgov-json"] | None = None
-    simulated_trials: int = Field(default=660, ge=1, le=1_000_000)
+    simulated_trials: int = Field(default=700, ge=1, le=1_000_000)
     labels: Literal["status", "results", "votes", "top", "csv"] = "status"
     labels_path: str | None = None
     failure_reasons: tuple[StopReason, ...] = get_args(StopReason)
@@ -27,11 +27,12 @@ class CorpusParams(Section):
 
 
 class SplitParams(Section):
-    """How trials are parted. The sizes are shares of the trials, the rest is for training."""
+    """How trials are parted: `test_size` of all that are kept, `validation_size` of what is not test."""
 
     strategy: Literal["official", "temporal", "intervention", "random"]
     test_size: float = Field(gt=0, lt=1)
     validation_size: float = Field(gt=0, lt=1)
+    near_duplicate: float = Field(gt=0, le=1)
 
 
 GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialforge.corpus.interventions import CONTROLS
+from trialforge.corpus.controls import CONTROLS
 from trialforge.corpus.params import PlanParams
 from trialforge.files import hash_text
 from trialforge.rng import derive_seed, random_stream

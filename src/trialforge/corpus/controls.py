@@ -1,0 +1,8 @@
+"""What an intervention is compared with: names that say nothing of what a trial tests."""
+
+from __future__ import annotations
+
+# Such names are normalised like any other, but tie no trials together and are never generated for.
+CONTROLS = frozenset(
+    {"placebo", "standard of care", "best supportive care", "no intervention", "observation", "sham"}
+)
