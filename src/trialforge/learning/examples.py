@@ -25,14 +25,17 @@ EXAMPLE_SCHEMA: dict[str, pl.DataType] = {
     **{name: pl.Float64() for name in NUMBERS},
     "label": pl.Int64(),
 }
+COMPARATORS = ("placebo", "standard of care", "best supportive care", "no intervention", "sham")
 
 
 def cluster_key() -> pl.Expr:
     """Return an expression: the intervention that stands for a trial in clustered statistics.
 
-    It is the first of its normalised names; a trial without one stands for itself.
+    It is the first of its normalised names that is no comparator; a trial without one stands for itself.
     """
-    return pl.coalesce(pl.col("normalized_interventions").list.first(), pl.col("nct_id")).alias("cluster")
+    names = pl.col("normalized_interventions")
+    real = names.list.filter(~pl.element().is_in(COMPARATORS))
+    return pl.coalesce(real.list.first(), pl.col("nct_id")).alias("cluster")
 
 
 def make_examples(trials: pl.DataFrame, fields: Sequence[str], origin: str = "real") -> pl.DataFrame:

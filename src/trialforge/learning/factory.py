@@ -33,10 +33,24 @@ def _embedding_logreg(params: ClassifierParams) -> Classifier:
     return VectorClassifier(chosen, load_encoder(chosen.encoder))
 
 
+def _gradient_boosting(params: ClassifierParams) -> Classifier:
+    from trialforge.learning.boosting import BoostingClassifier
+
+    return BoostingClassifier(params.gradient_boosting)
+
+
+def _transformer(params: ClassifierParams) -> Classifier:
+    from trialforge.learning.transformer import TransformerClassifier
+
+    return TransformerClassifier(params.transformer)
+
+
 CLASSIFIERS: dict[str, Callable[[ClassifierParams], Classifier]] = {
     "tfidf-logreg": _tfidf_logreg,
     "tfidf-svm": _tfidf_svm,
     "embedding-logreg": _embedding_logreg,
+    "gradient-boosting": _gradient_boosting,
+    "transformer": _transformer,
 }
 
 

@@ -63,7 +63,7 @@ def delong(
 
     DeLong, DeLong and Clarke-Pearson 1988. With `clusters`, sums over trials become sums over clusters
     (Obuchowski 1997). The mean over seeds of ROC-AUCs is a U-statistic too: its components are the
-    means of theirs; what seeds vary by is added, with Satterthwaite's degrees of freedom.
+    means of theirs. What seeds vary by is added, with Satterthwaite's degrees of freedom.
     """
     pairs = zip(np.atleast_2d(first), np.atleast_2d(second), strict=True)
     components = []
@@ -80,16 +80,26 @@ def _area_test(
     labels: Labels, components: list[tuple[Floats, Floats]], clusters: NDArray[np.str_] | None
 ) -> AreaTest:
     ones, zeros = (np.mean([pair[side] for pair in components], axis=0) for side in (0, 1))
-    if clusters is None:
-        over_trials = float(ones.var(ddof=1) / ones.size + zeros.var(ddof=1) / zeros.size)
-    else:
-        over_trials = _clustered_variance(labels, ones, zeros, clusters)
+    over_trials = _variance(labels, ones, zeros, clusters)
     seeds = len(components)
-    values = np.array([pair[0].mean() for pair in components])
-    over_seeds = float(values.var(ddof=1) / seeds) if seeds > 1 else 0.0
+    over_seeds = 0.0
+    if seeds > 1:
+        # Seeds differ by what is theirs and by how they meet these trials; the latter is in
+        # `over_trials` already, as the part by which single seeds vary more over trials than their mean.
+        # Half of that part is taken off: all of it would leave nulls of few seeds too significant.
+        values = np.array([pair[0].mean() for pair in components])
+        single = np.mean([_variance(labels, *pair, clusters) for pair in components])
+        over_seeds = float(values.var(ddof=1) / seeds - (single - over_trials) / (seeds - 1) / 2)
+    over_seeds = max(over_seeds, 0.0)
     variance = over_trials + over_seeds
     freedom = (seeds - 1) * (variance / over_seeds) ** 2 if over_seeds > 1e-12 * variance > 0 else np.inf
     return AreaTest(float(ones.mean()), float(np.sqrt(variance)), float(min(freedom, 1e9)))
+
+
+def _variance(labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_] | None) -> float:
+    if clusters is None:
+        return float(ones.var(ddof=1) / ones.size + zeros.var(ddof=1) / zeros.size)
+    return _clustered_variance(labels, ones, zeros, clusters)
 
 
 def _clustered_variance(labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_]) -> float:

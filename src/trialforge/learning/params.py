@@ -81,6 +81,7 @@ class TransformerParams(Section):
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=2, ge=1)
 
 

@@ -1,0 +1,127 @@
+"""Any encoder that `transformers` loads, fine-tuned to tell the outcome of a trial."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trialforge.embedding.factory import model_folder, packaged_model
+from trialforge.files import write_text
+from trialforge.learning.batches import Encoded, pad
+from trialforge.learning.explain import explain_fields
+from trialforge.learning.finetune import fine_tune
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+    from torch import Tensor
+
+    from trialforge.learning.classifier import Influence, Scores, Task
+    from trialforge.learning.params import TransformerParams
+
+PREDICT_BATCH = 32
+
+
+class TransformerClassifier:
+    """A sequence classifier; long text is cut after `max_tokens`, or read in windows, their logits averaged.
+
+    Args:
+        params: encoder, lengths and fine-tuning.
+    """
+
+    seeded = True
+
+    def __init__(self, params: TransformerParams) -> None:
+        self.params = params
+        packaged = params.backend == "packaged"
+        self._folder = packaged_model(params.model) if packaged else model_folder(params.model)
+        self._model: Any = None
+
+    def fit(self, task: Task) -> None:
+        """Fine-tune; the model of the least validation loss is kept."""
+        self._open(self._folder, task.seed)
+        fine_tune(self, task)
+
+    def predict(self, examples: pl.DataFrame) -> Scores:
+        """Return the probability of label 1 for each example."""
+        import torch
+
+        texts = self.encode(examples["text"].to_list())
+        order = np.argsort([text.length for text in texts], kind="stable")
+        scores = np.zeros(len(texts))
+        self._model.eval()
+        with torch.inference_mode():
+            for start in range(0, len(order), PREDICT_BATCH):
+                rows = order[start : start + PREDICT_BATCH]
+                logits = self.logits([texts[row] for row in rows]).double()
+                scores[rows] = torch.softmax(logits, dim=1)[:, 1].numpy()
+        return scores
+
+    def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
+        """Return the fields whose absence changes each example's log-odds most."""
+        return explain_fields(self.predict, examples, count)
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration and tokeniser."""
+        self._model.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config.pop("_name_or_path", None)
+        write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", folder / "config.json")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self._open(folder, seed=0)
+
+    @property
+    def model(self) -> Any:
+        """The module that is trained."""
+        return self._model
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return texts as windows of at most `max_tokens` tokens."""
+        windowed = self.params.long_texts == "window"
+        found = self._tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.params.max_tokens,
+            return_overflowing_tokens=windowed,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        if not windowed:
+            return [Encoded((tuple(ids),)) for ids in found["input_ids"]]
+        windows: list[list[tuple[int, ...]]] = [[] for _ in texts]
+        for owner, ids in zip(found["overflow_to_sample_mapping"], found["input_ids"], strict=True):
+            if len(windows[owner]) < self.params.max_windows:
+                windows[owner].append(tuple(ids))
+        return [Encoded(tuple(own)) for own in windows]
+
+    def logits(self, texts: Sequence[Encoded]) -> Tensor:
+        """Return (texts, 2): the mean over each text's windows."""
+        import torch
+
+        ids, mask, owners = (torch.from_numpy(part) for part in pad(texts, self._tokenizer.pad_token_id or 0))
+        each = self._model(input_ids=ids, attention_mask=mask).logits
+        total = torch.zeros((len(texts), each.shape[1]), dtype=each.dtype).index_add(0, owners, each)
+        return total / torch.bincount(owners, minlength=len(texts)).unsqueeze(1)
+
+    def _open(self, folder: Path, seed: int) -> None:
+        import torch
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        config = AutoConfig.from_pretrained(folder, num_labels=2)
+        if hasattr(config, "attention_probs_dropout_prob"):
+            config.attention_probs_dropout_prob = self.params.attention_dropout
+        torch.manual_seed(seed)  # draws the new head
+        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._model = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, dtype="float32"
+        )

@@ -1,0 +1,92 @@
+"""Small tables of trials whose outcome the text tells, and an encoder small enough to train in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trialforge.trial import REGISTRATION_SCHEMA
+
+MakeTrials = Callable[..., pl.DataFrame]
+GOOD, BAD = "biomarker confirmed stable disease", "metastatic refractory relapsed disease"
+
+
+def build_trials(count: int, prefix: str = "NCT", start: int = 0, noise: float = 0.1) -> pl.DataFrame:
+    stream = np.random.default_rng(count + start)
+    labels = np.arange(count) % 2
+    shown = np.where(stream.random(count) < noise, 1 - labels, labels)
+    fillers = (
+        "adults of any sex",
+        "informed consent",
+        "normal liver function",
+        "no pregnancy",
+        "able to swallow",
+    )
+    rows = [
+        {
+            "nct_id": f"{prefix}{start + number:08d}",
+            "source": "simulated",
+            "phase": "Phase 2" if shown[number] else "Phase 1",
+            "conditions": ["lung cancer"],
+            "title": f"A study of drug {number % 7}",
+            "criteria": f"Inclusion: {GOOD if shown[number] else BAD}, {stream.choice(fillers)}",
+            "enrolment_planned": int(20 + 10 * stream.random()),
+            "first_submitted": date(2010 + number % 10, 1, 1),
+        }
+        for number in range(count)
+    ]
+    return pl.DataFrame(rows, schema=REGISTRATION_SCHEMA).with_columns(
+        pl.Series("normalized_interventions", [[f"drug {number % 7}"] for number in range(count)]),
+        pl.Series("label", labels, dtype=pl.Int64),
+    )
+
+
+@pytest.fixture
+def make_trials() -> MakeTrials:
+    """Trials with registration fields, label and interventions, by `make_trials(count, prefix, start)`."""
+    return build_trials
+
+
+@pytest.fixture
+def parts() -> dict[str, pl.DataFrame]:
+    """Train (60), validation (20) and test (40) of such trials."""
+    return {
+        "train": build_trials(60, start=0),
+        "validation": build_trials(20, start=100),
+        "test": build_trials(40, start=200),
+    }
+
+
+@pytest.fixture
+def synthetic() -> pl.DataFrame:
+    """Twenty synthetic trials, each made from one trial of train."""
+    trials = build_trials(20, prefix="SYN-", start=0)
+    return trials.with_columns(
+        pl.lit("retrieval-reasoning").alias("arm"),
+        pl.Series("exemplars", [[f"NCT{number:08d}"] for number in range(20)]),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one layer with random weights and a vocabulary of whole words."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-encoder")
+    words = sorted({*f"{GOOD} {BAD}".split(), "inclusion", "phase", "1", "2", ":"})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {word: place for place, word in enumerate([*special, *words])}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=64, initializer_range=0.3,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import polars as pl
+import pytest
+
+from trialforge.errors import LearningError
+from trialforge.learning.arms import Draw, Pool, compose
+from trialforge.learning.params import Arm
+from trialforge.learning.tables import make_tables
+
+FIELDS = ("phase", "criteria")
+
+
+@pytest.fixture
+def pool(parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame) -> Pool:
+    return make_tables(parts, FIELDS, synthetic).pool
+
+
+def origins(mix: pl.DataFrame) -> dict[str, int]:
+    return dict(mix["origin"].value_counts().sort("origin").rows())
+
+
+@pytest.mark.parametrize(
+    ("arm", "counts"),
+    [
+        (Arm(name="real"), {"real": 60}),
+        (Arm(name="synthetic", real=0.0, extra="synthetic"), {"synthetic": 20}),
+        (Arm(name="augmented", extra="synthetic"), {"real": 60, "synthetic": 20}),
+        (Arm(name="few", real_count=10), {"real": 10}),
+        (Arm(name="twice", real_count=10, extra="synthetic", extra_times=2.0), {"real": 10, "synthetic": 20}),
+        (Arm(name="ratio", synthetic_share=0.4), {"real": 12, "synthetic": 8}),
+        (Arm(name="all-real", synthetic_share=0.0), {"real": 20}),
+        (Arm(name="copies", extra="duplicated"), {"duplicated": 20, "real": 60}),
+        (Arm(name="dropped", extra="word-dropout", extra_count=7), {"real": 60, "word-dropout": 7}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Arm) else None,
+)
+def test_an_arm_is_mixed_as_its_parameters_say(arm: Arm, counts: dict[str, int], pool: Pool) -> None:
+    assert origins(compose(arm, pool, Draw(1, 0))) == counts
+
+
+def test_a_larger_draw_holds_the_smaller_of_the_same_seed(pool: Pool) -> None:
+    small, large = (
+        set(compose(Arm(name="few", real_count=count), pool, Draw(1, 0))["nct_id"]) for count in (10, 25)
+    )
+    other = set(compose(Arm(name="few", real_count=10), pool, Draw(1, 1))["nct_id"])
+    assert small < large
+    assert small != other
+
+
+def test_shuffling_moves_labels_and_nothing_else(pool: Pool) -> None:
+    kept = compose(Arm(name="a", real=0.0, extra="synthetic"), pool, Draw(1, 0))
+    shuffled = compose(Arm(name="b", real=0.0, extra="shuffled"), pool, Draw(1, 0))
+    assert shuffled.drop("label").equals(kept.drop("label"))
+    assert shuffled["label"].sum() == kept["label"].sum()
+    assert shuffled["label"].to_list() != kept["label"].to_list()
+
+
+@pytest.mark.parametrize("extra", ["duplicated", "word-dropout"])
+def test_a_control_has_the_size_and_labels_of_what_it_stands_for(extra: str, pool: Pool) -> None:
+    arm = Arm.model_validate({"name": "control", "extra": extra})
+    copies = compose(arm, pool, Draw(1, 0)).filter(pl.col("origin") == extra)
+    assert copies["label"].value_counts().sort("label").rows() == [(0, 10), (1, 10)]
+    assert copies["nct_id"].n_unique() == 20
+
+
+def test_word_dropout_leaves_words_out_and_adds_none(pool: Pool) -> None:
+    mix = compose(Arm(name="control", extra="word-dropout"), pool, Draw(1, 0, word_dropout=0.5))
+    texts = dict(pool.real.select("nct_id", "text").rows())
+    copies = mix.filter(pl.col("origin") == "word-dropout").select("nct_id", "text").rows()
+    whole = dropped = 0
+    for name, text in copies:
+        source = texts[name.split("#")[0]].split(" ")
+        assert set(text.split(" ")) <= {*source, ""}
+        whole, dropped = whole + len(source), dropped + len(source) - len(text.split(" "))
+    assert 0.35 < dropped / whole < 0.65
+
+
+def test_an_earlier_arm_has_no_trial_from_after_its_date(pool: Pool, synthetic: pl.DataFrame) -> None:
+    arm = Arm(name="old", extra="synthetic", submitted_before=date(2015, 1, 1))
+    mix = compose(arm, pool, Draw(1, 0))
+    assert mix.height
+    assert mix.filter(pl.col("submitted") >= date(2015, 1, 1)).is_empty()
+    assert origins(mix)["synthetic"] < synthetic.height
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        (Arm(name="many", real_count=61), "arm `many` asks for 61 real trials and there are 60"),
+        (
+            Arm(name="more", extra="synthetic", extra_count=21),
+            "asks for 21 synthetic trials and there are 20",
+        ),
+    ],
+)
+def test_an_arm_that_asks_for_more_than_there_is_is_named(arm: Arm, message: str, pool: Pool) -> None:
+    with pytest.raises(LearningError, match=message):
+        compose(arm, pool, Draw(1, 0))
+
+
+def test_drafts_from_before_filtering_are_an_arm_of_their_own(
+    parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame, make_trials: Callable[..., pl.DataFrame]
+) -> None:
+    refused = make_trials(6, "SYN-", 500).with_columns(
+        pl.lit("retrieval-reasoning").alias("arm"), pl.Series("exemplars", [["NCT00000001"]] * 6)
+    )
+    pool = make_tables(parts, FIELDS, synthetic, pl.concat([synthetic, refused])).pool
+    kept = compose(Arm(name="kept", real=0.0, extra="synthetic"), pool, Draw(1, 0))
+    drafts = compose(Arm(name="drafts", real=0.0, extra="synthetic", filtered=False), pool, Draw(1, 0))
+    assert (kept.height, drafts.height) == (20, 26)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from trialforge.errors import LearningError
+from trialforge.learning import finetune
+from trialforge.learning.checkpoint import State
+from trialforge.learning.classifier import Task
+from trialforge.learning.examples import make_examples
+from trialforge.learning.factory import make_classifier
+from trialforge.learning.params import ClassifierParams, TransformerParams
+from trialforge.learning.transformer import TransformerClassifier
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FIELDS = ("phase", "criteria")
+
+
+@pytest.fixture
+def params(tiny_encoder: Path) -> TransformerParams:
+    return TransformerParams(
+        backend="transformers",
+        model=str(tiny_encoder),
+        max_tokens=32,
+        epochs=6,
+        learning_rate=1e-2,
+        patience=6,
+    )
+
+
+@pytest.fixture
+def task(parts: dict[str, pl.DataFrame], tmp_path: Path) -> Task:
+    examples = {part: make_examples(trials, FIELDS) for part, trials in parts.items()}
+    return Task(examples["train"], examples["validation"], seed=3, epoch_size=60, scratch=tmp_path / "state")
+
+
+def fitted(params: TransformerParams, task: Task) -> TransformerClassifier:
+    classifier = TransformerClassifier(params)
+    classifier.fit(task)
+    return classifier
+
+
+def test_fine_tuning_learns_what_the_words_tell(
+    params: TransformerParams, task: Task, parts: dict[str, pl.DataFrame]
+) -> None:
+    test = make_examples(parts["test"], FIELDS)
+    scores = fitted(params, task).predict(test)
+    right = (scores > 0.5) == (test["label"].to_numpy() == 1)
+    assert right.mean() > 0.75
+
+
+def test_a_run_after_a_kill_ends_in_the_same_scores(
+    params: TransformerParams, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fitted(params, task).predict(task.validation)
+
+    killed = Task(task.train, task.validation, task.seed, task.epoch_size, tmp_path / "killed")
+    write = finetune.write_state
+    written: list[int] = []
+
+    def write_and_die(state: State, folder: Path) -> None:
+        write(state, folder)
+        written.append(state.epoch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finetune, "write_state", write_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(params, killed)
+    monkeypatch.setattr(finetune, "write_state", lambda state, _: written.append(state.epoch))
+    resumed = fitted(params, killed).predict(task.validation)
+
+    assert written == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(resumed, whole)
+
+
+def test_a_saved_model_scores_as_before(params: TransformerParams, task: Task, tmp_path: Path) -> None:
+    classifier = fitted(params, task)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    classifier.save(folder)
+    again = TransformerClassifier(params)
+    again.load(folder)
+    np.testing.assert_array_equal(again.predict(task.validation), classifier.predict(task.validation))
+    assert str(tmp_path.parent) not in (folder / "config.json").read_text()
+
+
+def test_windows_read_the_words_that_truncation_leaves_out(params: TransformerParams) -> None:
+    text = ["stable " * 40]
+    cut = TransformerClassifier(params)
+    cut._open(cut._folder, 0)
+    wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 2}))
+    wide._open(wide._folder, 0)
+    assert [len(window) for window in cut.encode(text)[0].windows] == [32]
+    assert [len(window) for window in wide.encode(text)[0].windows] == [32, 12]
+    assert tuple(wide.logits(wide.encode(text)).shape) == (1, 2)
+
+
+def test_an_absent_encoder_is_named_before_training(tmp_path: Path) -> None:
+    params = ClassifierParams(
+        transformer=TransformerParams(backend="transformers", model=str(tmp_path / "biobert"))
+    )
+    with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
+        make_classifier("transformer", params)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (9, 0.125)], ids=lambda value: str(value)
+)
+def test_the_rate_warms_up_and_falls_to_nothing(step: int, rate: float) -> None:
+    params = TransformerParams(learning_rate=1.0, warmup_share=0.2)
+    assert finetune.scheduled_rate(step, 10, params) == pytest.approx(rate)
+
+
+def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
+    assert not State(epoch=2, losses=[0.6, 0.7]).exhausted(epochs=9, patience=2)
+    assert State(epoch=3, losses=[0.6, 0.7, 0.8]).exhausted(epochs=9, patience=2)
+    assert State(epoch=9, losses=[0.1]).exhausted(epochs=9, patience=2)
