@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.files import read_parquet, write_json
+from trialforge.files import read_json, read_parquet, write_csv, write_json
 from trialforge.params import load_section, load_seed
 from trialforge.quality.gates import check_gates
-from trialforge.quality.measurement import build_case, flatten, measure_all
+from trialforge.quality.measurement import build_case, build_tables, headline_values, worst_records
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
+from trialforge.quality.yardstick import compare_yardsticks
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("synthetic", type=Path)
-    for name in ("train", "validation", "test", "exemplars", "reasons", "metrics"):
+    for name in ("train", "validation", "test", "exemplars", "reasons", "validated", "metrics", "plots"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     paths = parser.parse_args(argv)
 
@@ -31,9 +32,15 @@ def main(argv: list[str] | None = None) -> None:
         params,
         seed=load_seed(),
     )
-    values = flatten(measure_all(case, METRICS))
+    measures = compare_yardsticks(case, METRICS)
+    values = headline_values(measures, METRICS)
     write_json(values, paths.metrics)
-    check_gates(values, params.gates)
+    write_csv(measures, paths.plots / "measures.csv")
+    for name, table in build_tables(case).items():
+        write_csv(table, paths.plots / f"{name}.csv")
+    validated = read_json(paths.validated)
+    values |= {f"validation.{name}": value for name, value in validated.items()}
+    check_gates(values, params.gates, worst_records(case))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from trialforge.quality.params import QualityParams
 from trialforge.quality.space import Space, fit_space
 from trialforge.rng import random_stream
-from trialforge.text import trial_text
+from trialforge.text import field_text, trial_text
 from trialforge.trial import TEXT_FIELDS
 
-if TYPE_CHECKING:
-    import polars as pl
+PROSE_FIELDS = (
+    "title", "official_title", "summary", "arms", "primary_outcomes", "secondary_outcomes", "criteria",
+    "detailed_description",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,15 @@ class Side:
         return field_texts(self.frame, self.scale.fields)
 
     @cached_property
+    def prose(self) -> pl.Series:
+        """Return the free text of each record alone, without headings and fields of closed vocabulary."""
+        fields = [name for name in PROSE_FIELDS if name in self.scale.fields]
+        parts = [field_text(name) for name in fields] or [pl.lit("")]
+        return self.frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True).alias("text"))[
+            "text"
+        ]
+
+    @cached_property
     def rows(self) -> np.ndarray:
         """Return the unit row of each record."""
         return self.scale.space.embed(self.texts.to_list())
@@ -56,7 +67,7 @@ class Side:
     def take(self, places: np.ndarray) -> Side:
         """Return the records at the given places, without reading or embedding them again."""
         taken = Side(self.frame[places], self.scale)
-        for name in ("texts", "rows"):
+        for name in ("texts", "prose", "rows"):
             if name in self.__dict__:
                 taken.__dict__[name] = self.__dict__[name][places]
         return taken
@@ -116,5 +127,5 @@ def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
 def build_scale(synthetic: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> Scale:
     """Return the scale: the fields that the synthetic set fills, and the space of train in these fields."""
     fields = filled_fields(synthetic)
-    space = fit_space(field_texts(train, fields).to_list(), params.space, seed)
+    space = fit_space(field_texts(train, fields).to_list(), params.space)
     return Scale(fields, space, params, seed)

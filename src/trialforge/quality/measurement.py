@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+import polars as pl
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case, Side, build_scale
-from trialforge.quality.metric import Estimate, Metric
+from trialforge.quality.cosine import cosine_table
+from trialforge.quality.diversity import diversity_table
+from trialforge.quality.leaks import outcome_sentences, outcome_table
+from trialforge.quality.marginals import marginal_table
+from trialforge.quality.membership import membership_table
+from trialforge.quality.memorisation import overlap_table, worst_runs
+from trialforge.quality.metric import Metric
 from trialforge.quality.params import QualityParams
+from trialforge.quality.picture import draw_picture
+from trialforge.quality.privacy import calibration_table, closest_table
+from trialforge.quality.probe import label_words, probe_table
 
-if TYPE_CHECKING:
-    import polars as pl
-
-DIGITS = 4
+RATIOS = ("fidelity.precision", "fidelity.recall", "fidelity.density", "fidelity.coverage")
+TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
+    "cosines": cosine_table,
+    "picture": draw_picture,
+    "marginals": marginal_table,
+    "diversity": diversity_table,
+    "overlap": overlap_table,
+    "closest": closest_table,
+    "calibration": calibration_table,
+    "membership": membership_table,
+    "probes": probe_table,
+    "label_words": label_words,
+    "outcome_leaks": outcome_table,
+}
 
 
 def build_case(
@@ -43,11 +64,33 @@ def build_case(
     )
 
 
-def measure_all(case: Case, metrics: dict[str, Metric]) -> dict[str, Estimate]:
-    """Return every metric of a set."""
-    return {name: metric.measure(case) for name, metric in metrics.items()}
+def headline_values(measures: pl.DataFrame, metrics: dict[str, Metric]) -> dict[str, float]:
+    """Return the flat metrics file: headline values, and precision to coverage as shares of their ceiling."""
+    values = {
+        row["metric"]: row["value"]
+        for row in measures.iter_rows(named=True)
+        if row["value"] is not None and metrics[row["metric"]].headline
+    }
+    ratios = measures.filter(pl.col("metric").is_in(RATIOS) & pl.col("ratio").is_not_null())
+    return values | {f"{row['metric']}_ratio": row["ratio"] for row in ratios.iter_rows(named=True)}
 
 
-def flatten(estimates: dict[str, Estimate]) -> dict[str, float]:
-    """Return the values, rounded, as they stand in the metrics file."""
-    return {name: round(estimate.value, DIGITS) for name, estimate in sorted(estimates.items())}
+def build_tables(case: Case) -> dict[str, pl.DataFrame]:
+    """Return the tables for plots by name; one that can't be made is a row that says why."""
+    found = {}
+    for name, make in TABLES.items():
+        try:
+            found[name] = make(case)
+        except MetricError as error:
+            found[name] = pl.DataFrame({"note": [str(error)]})
+    return found
+
+
+def worst_records(case: Case) -> dict[str, list[str]]:
+    """Return, by metric, the records that weigh most in it, for the table of broken gates."""
+    runs = worst_runs(case)
+    told = outcome_sentences(case)
+    ids = case.candidates.frame["nct_id"]
+    sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.head(3).iter_rows()]
+    names = ("excess_50", "any_100", "longest_run", "train_13")
+    return {f"memorisation.{name}": runs for name in names} | {"leakage.outcome_told": sentences}

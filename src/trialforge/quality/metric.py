@@ -37,7 +37,8 @@ class Estimate:
 class Metric:
     """A measure. Its definition and source stand in the docstring of `compute`.
 
-    `yardstick` says that real held-out trials can be measured the same way, which gives the ceiling.
+    `yardstick` says that real held-out trials can be measured the same way, which gives the ceiling; a
+    `headline` stands in the metrics file, every metric in the table of measures.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric:
     high: float
     compute: Callable[[Case], Estimate]
     yardstick: bool = False
+    headline: bool = True
 
     def measure(self, case: Case) -> Estimate:
         """Return the estimate, checked against the bounds.

@@ -13,31 +13,37 @@ from trialforge.quality.words import Words
 class Overlap:
     """What each query text shares with the references.
 
-    Attributes:
-        longest: words of the longest run that stands in a reference as well, by text.
-        shared: by run length, how many of a text's runs of that length stand in a reference.
-        words: number of words, by text.
+    `reach` is, for each word of the queries, how long the longest run is that begins there and stands in
+    a reference; `owners` is the text of each word, `words` the number of words of each text.
     """
 
-    longest: np.ndarray
-    shared: dict[int, np.ndarray]
+    reach: np.ndarray
+    owners: np.ndarray
     words: np.ndarray
 
-    def has_run(self, length: int) -> np.ndarray:
-        """Return, by text, whether it shares a run of `length` words."""
-        return np.greater_equal(self.longest, length)
+    @property
+    def longest(self) -> np.ndarray:
+        """Return, by text, the words of its longest shared run."""
+        longest = np.zeros(len(self.words), dtype=np.int64)
+        np.maximum.at(longest, self.owners, self.reach)
+        return longest
+
+    def has_run(self, length: int, beyond: Overlap | None = None) -> np.ndarray:
+        """Return, by text, whether it shares a run of `length` words (that is not shared in `beyond`)."""
+        begins = self.reach >= length
+        if beyond is not None:
+            begins &= beyond.reach < length
+        return np.bincount(self.owners[begins], minlength=len(self.words)) > 0
 
     def covered(self, length: int) -> np.ndarray:
         """Return, by text, the share of its runs of `length` words that are shared (0 if it is shorter)."""
-        possible = np.maximum(self.words - length + 1, 1)
-        return self.shared[length] / possible
+        shared = np.bincount(self.owners[self.reach >= length], minlength=len(self.words))
+        share: np.ndarray = shared / np.maximum(self.words - length + 1, 1)
+        return share
 
 
 def match_runs(
-    queries: Words,
-    references: Words,
-    lengths: tuple[int, ...] = (8, 13),
-    groups: tuple[np.ndarray, np.ndarray] | None = None,
+    queries: Words, references: Words, groups: tuple[np.ndarray, np.ndarray] | None = None
 ) -> Overlap:
     """Return the exact overlap of each query with all references, or with those of its own group.
 
@@ -48,28 +54,24 @@ def match_runs(
     Args:
         queries: texts to look at.
         references: texts to look in, numbered together with the queries.
-        lengths: run lengths to count in `shared`.
         groups: the group of each query and of each reference; a query meets its own group only.
     """
     keys, places = _start(queries, groups[0] if groups else None)
     reference_keys, reference_places = _start(references, groups[1] if groups else None)
-    owners, ends, reference_ends = queries.owners, queries.ends, references.ends
-    longest = np.zeros(len(queries), dtype=np.int64)
-    shared = {length: np.zeros(len(queries), dtype=np.int64) for length in lengths}
+    ends, reference_ends = queries.ends, references.ends
+    reach = np.zeros(len(queries.ids), dtype=np.int32)
     length = 1
     while len(keys):
         common = np.intersect1d(keys, reference_keys)
         keys, places = _renumber(keys, places, common)
         reference_keys, reference_places = _renumber(reference_keys, reference_places, common)
-        longest[owners[places]] = length
-        if length in shared:
-            shared[length] = np.bincount(owners[places], minlength=len(queries))
+        reach[places] = length
         keys, places = _extend(queries, keys, places, ends, length)
         reference_keys, reference_places = _extend(
             references, reference_keys, reference_places, reference_ends, length
         )
         length += 1
-    return Overlap(longest, shared, queries.lengths)
+    return Overlap(reach, queries.owners, queries.lengths)
 
 
 def _start(words: Words, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -28,9 +28,9 @@ class DuplicateParams(Section):
 
 
 class SpaceParams(Section):
-    """The embedding space of the measures, fitted on train alone; never the one that retrieval uses."""
+    """The embedding space of the measures, weighted by train alone; never the one that retrieval uses."""
 
-    name: Literal["lsa"]
+    name: Literal["tfidf-projection"]
     dimension: int = Field(ge=2, le=512)
     min_trials: int = Field(ge=1)
 
@@ -53,5 +53,6 @@ class QualityParams(Section):
     bootstrap: int = Field(ge=100)
     folds: int = Field(ge=2)
     max_probe_gap: float = Field(gt=0, le=1)
+    max_probe_records: int = Field(ge=4)
     max_trials_drawn: int = Field(ge=10)
     gates: dict[str, GateParams]

@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
-from trialforge.quality import prdc
+from trialforge.quality import (
+    cosine,
+    diversity,
+    exposure,
+    leaks,
+    marginals,
+    membership,
+    memorisation,
+    mmd,
+    prdc,
+    privacy,
+    probe,
+    twosample,
+    vocabulary,
+)
 from trialforge.quality.metric import Metric, index_metrics
 
-METRICS: dict[str, Metric] = index_metrics([*prdc.METRICS])
+METRICS: dict[str, Metric] = index_metrics(
+    [
+        *prdc.METRICS,
+        *mmd.METRICS,
+        *twosample.METRICS,
+        *cosine.METRICS,
+        *marginals.METRICS,
+        *vocabulary.METRICS,
+        *diversity.METRICS,
+        *memorisation.METRICS,
+        *privacy.METRICS,
+        *exposure.METRICS,
+        *membership.METRICS,
+        *probe.METRICS,
+        *leaks.METRICS,
+    ]
+)

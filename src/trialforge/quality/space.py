@@ -1,9 +1,10 @@
-"""The embedding space of the measures: latent semantic analysis, fitted on train alone.
+"""The embedding space of the measures: TF-IDF, then a fixed random projection.
 
-It is not the space that retrieval uses, in which retrieved exemplars and what imitates them are near
-by construction. It needs no model that could have read the registry before, gives the same numbers on
-every run, and what is compared (synthetic and held-out real) is new to it alike, so that the ceiling
-and the measure are on one scale.
+It is not the space that retrieval uses, in which exemplars and what imitates them are near by
+construction; it needs no model that could have read the registry before, and gives the same numbers on
+every run. Nothing of it is fitted but the words' weights: directions fitted on train (LSA) hold its
+trials better than unseen ones, and a two-sample test then tells train from held-out trials of the very
+same distribution (ROC-AUC .92 instead of .5 with 64 directions of 400 trials, .63 of 2,000).
 """
 
 from __future__ import annotations
@@ -12,55 +13,52 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from trialforge.errors import MetricError
 from trialforge.quality.params import SpaceParams
-from trialforge.rng import derive_seed
+from trialforge.rng import random_stream
 
 WORD_PATTERN = r"(?u)\b[^\W\d_][\w-]+\b"
+PROJECTION_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """TF-IDF, then its first singular directions (Deerwester et al. 1990), then unit length."""
+    """TF-IDF weights, a matrix of Gaussian numbers (Johnson and Lindenstrauss 1984), unit length."""
 
     vectorizer: TfidfVectorizer
-    directions: TruncatedSVD
+    projection: np.ndarray
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return one unit row for each text (float64); a text without a known word is a row of zeros."""
         if not texts:
-            return np.empty((0, self.directions.n_components))
-        rows = self.directions.transform(self.vectorizer.transform(texts))
+            return np.empty((0, self.projection.shape[1]))
+        rows = self.vectorizer.transform(texts) @ self.projection
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        # Rounded, so that the last bits of a sum do not depend on the number of threads.
         unit: np.ndarray = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-9)
+        # Rounded, so that the last bits of a sum do not depend on the number of threads.
         return np.round(unit, 9)
 
 
-def fit_space(texts: Sequence[str], params: SpaceParams, seed: int) -> Space:
-    """Return the space of the train texts.
+def fit_space(texts: Sequence[str], params: SpaceParams) -> Space:
+    """Return the space with the words and weights of the train texts.
+
+    The projection is drawn from a fixed seed, not the run's: a measure must not move with it.
 
     Raises:
-        MetricError: there are too few texts, or no word stands in `min_trials` of them.
+        MetricError: no word stands in `min_trials` of the texts.
     """
-    if len(texts) < 3:
-        raise MetricError(f"{len(texts)} train trials are too few for a space", hint="run: dvc repro split")
     vectorizer = TfidfVectorizer(
-        sublinear_tf=True,
-        token_pattern=WORD_PATTERN,
-        min_df=min(params.min_trials, len(texts) // 2),
-        dtype=np.float64,
+        sublinear_tf=True, token_pattern=WORD_PATTERN, min_df=min(params.min_trials, max(len(texts), 1))
     )
     try:
-        weights = vectorizer.fit_transform(texts)
+        vectorizer.fit(texts)
     except ValueError as error:
         raise MetricError(
-            f"no word stands in `quality.space.min_trials` = {params.min_trials} train trials"
+            f"no word stands in {params.min_trials} of {len(texts)} train trials",
+            hint="lower quality.space.min_trials, or run: dvc repro split",
         ) from error
-    dimension = min(params.dimension, min(weights.shape) - 1)
-    directions = TruncatedSVD(max(dimension, 1), n_iter=7, random_state=derive_seed(seed, "quality", "space"))
-    directions.fit(weights)
-    return Space(vectorizer, directions)
+    stream = random_stream(PROJECTION_SEED, "quality", "space")
+    shape = (len(vectorizer.vocabulary_), params.dimension)
+    return Space(vectorizer, stream.standard_normal(shape) / np.sqrt(params.dimension))

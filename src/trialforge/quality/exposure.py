@@ -1,0 +1,63 @@
+"""Do rare strings of the exemplars come out in the records that were shown them?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Case
+from trialforge.quality.memorisation import shown_trials
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.words import split_words
+
+
+def rare_words(texts: pl.Series) -> pl.DataFrame:
+    """Return `word` and `trial` (row number) of the words that stand in one text alone."""
+    words = _words(texts, "trial")
+    return words.filter(pl.len().over("word") == 1).sort("trial", "word")
+
+
+def _words(texts: pl.Series, name: str) -> pl.DataFrame:
+    listed = pl.DataFrame({"word": split_words(texts)}).with_row_index(name)
+    return listed.explode("word").drop_nulls().unique()
+
+
+@lru_cache(maxsize=4)
+def exposed_words(case: Case) -> pl.DataFrame:
+    """Return `record`, `trial` and `word`: a word of one exemplar alone in all of train that came out.
+
+    Words of the record's own target (intervention, conditions) are left out: they were asked for.
+    """
+    shown = shown_trials(case)
+    if not len(shown):
+        raise MetricError("the set has no record whose exemplars are train trials")
+    frame = case.candidates.frame
+    asked = [pl.col("conditions").list.join(" ")]
+    if "intervention" in frame.columns:
+        asked.append(pl.col("intervention"))
+    target = frame.select(pl.concat_str(asked, separator=" ", ignore_nulls=True).alias("text"))["text"]
+    out = _words(case.candidates.prose, "record").join(
+        _words(target, "record"), on=["record", "word"], how="anti"
+    )
+    return (
+        out.join(rare_words(case.reference.prose), on="word")
+        .join(shown, on=["record", "trial"])
+        .select("record", "trial", "word")
+        .sort("record", "trial", "word")
+    )
+
+
+def rare_word_share(case: Case) -> Estimate:
+    """Share of records that repeat a word which, in all of train, stands in one exemplar they were shown.
+
+    A canary exposure test (Carlini et al. 2019, The Secret Sharer) with the rare strings that the corpus
+    has by nature; `plant_canaries` serves the one with planted strings.
+    """
+    found = np.isin(np.arange(len(case.candidates)), exposed_words(case)["record"].to_numpy())
+    return bootstrap_mean(found, case.scale.stream("exposure"), case.params.bootstrap)
+
+
+METRICS = (Metric("privacy.rare_words", Direction.LOWER, 0, 1, rare_word_share),)

@@ -1,0 +1,67 @@
+"""Do records tell an outcome in words, or name a trial that no one may have seen?"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialforge.leakage import RULE_NAMES, find_outcome
+from trialforge.quality.case import Case
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+
+MAKERS = ("model", "prompt_hash", "arm")
+
+
+def outcome_sentences(case: Case) -> pl.DataFrame:
+    """Return `row`, `sentence` and `rule` of the sentences of records that tell an outcome."""
+    return find_outcome(case.candidates.prose)
+
+
+def outcome_share(case: Case) -> Estimate:
+    """Share of records with a sentence that tells an outcome, by the rules that clean real trials."""
+    found = set(outcome_sentences(case)["row"].to_list())
+    told = pl.Series([place in found for place in range(len(case.candidates))])
+    return bootstrap_mean(told.to_numpy(), case.scale.stream("leaks"), case.params.bootstrap)
+
+
+def outcome_table(case: Case) -> pl.DataFrame:
+    """Return how many records tell an outcome, by rule, model, prompt and arm; 0 where none does."""
+    makers = [name for name in MAKERS if name in case.candidates.frame.columns]
+    records = case.candidates.frame.select(makers).with_row_index("row")
+    found = outcome_sentences(case).with_columns(pl.col("row").cast(records.schema["row"]))
+    counts = (
+        found.select("row", "rule")
+        .unique()
+        .join(records, on="row")
+        .group_by("rule", *makers)
+        .agg(pl.len().alias("records"))
+    )
+    rules = pl.DataFrame({"rule": list(RULE_NAMES)})
+    return (
+        rules.join(counts, on="rule", how="left")
+        .with_columns(pl.col("records").fill_null(0))
+        .sort("rule", *makers)
+    )
+
+
+def held_out_ids(case: Case) -> Estimate:
+    """Number of validation and test trials whose id stands in a record, its lineage, exemplars or reasons."""
+    hidden = set()
+    for side in (case.held_out, case.unseen):
+        hidden |= set(side.frame["nct_id"].to_list()) if side else set()
+    named: set[str] = set()
+    for frame in (case.candidates.frame, case.exemplars, case.reasons):
+        if frame is not None:
+            lines = frame.select(pl.struct(pl.all()).struct.json_encode().alias("line"))["line"]
+            named |= set(lines.str.extract_all(r"NCT\d{8}|SIM-?\w+").explode().drop_nulls().to_list())
+            named |= {
+                name
+                for name in hidden
+                if not name.startswith(("NCT", "SIM")) and lines.str.contains(name, literal=True).any()
+            }
+    return Estimate(float(len(hidden & named)), n=len(hidden))
+
+
+METRICS = (
+    Metric("leakage.outcome_told", Direction.LOWER, 0, 1, outcome_share),
+    Metric("leakage.held_out_ids", Direction.LOWER, 0, float("inf"), held_out_ids),
+)

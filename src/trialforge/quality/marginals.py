@@ -1,0 +1,96 @@
+"""Do single fields have the values they have in real trials?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
+
+from trialforge.quality.case import Case
+from trialforge.quality.metric import Direction, Estimate, Metric
+
+CATEGORIES: dict[str, pl.Expr] = {
+    name: pl.col(name).cast(pl.String).fill_null("absent")
+    for name in (
+        "phase",
+        "sex",
+        "masking",
+        "allocation",
+        "intervention_model",
+        "primary_purpose",
+        "healthy_volunteers",
+    )
+} | {
+    f"{name} given": pl.col(name).is_not_null().cast(pl.String)
+    for name in ("enrolment_planned", "minimum_age", "maximum_age")
+}
+NUMBERS: dict[str, pl.Expr] = {
+    "enrolment (log)": (pl.col("enrolment_planned").cast(pl.Float64) + 1).log(),
+    "minimum age": pl.col("minimum_age"),
+    "maximum age": pl.col("maximum_age"),
+    "criteria items": pl.col("criteria").str.count_matches(r"(?m)^\s*(?:[-*•]|\d+[.)])\s").cast(pl.Float64),
+    "criteria words": pl.col("criteria").str.count_matches(r"\S+").cast(pl.Float64),
+    "summary words": pl.col("summary").str.count_matches(r"\S+").cast(pl.Float64),
+    "conditions": pl.col("conditions").list.len().cast(pl.Float64),
+    "interventions": pl.col("interventions").list.len().cast(pl.Float64),
+    "primary outcomes": pl.col("primary_outcomes").list.len().cast(pl.Float64),
+    "secondary outcomes": pl.col("secondary_outcomes").list.len().cast(pl.Float64),
+}
+
+
+def divergence(left: pl.Series, right: pl.Series) -> float:
+    """Return the Jensen-Shannon divergence of two columns of categories in bits, 0 to 1 (Lin 1991)."""
+    counts = [column.value_counts(name="count").rename({column.name: "value"}) for column in (left, right)]
+    both = counts[0].join(counts[1], on="value", how="full", coalesce=True).fill_null(0).sort("value")
+    return float(jensenshannon(both["count"], both["count_right"], base=2) ** 2)
+
+
+def scaled_distance(candidate: pl.Series, reference: pl.Series) -> float | None:
+    """Return the Wasserstein distance in standard deviations of the reference; None where either is empty."""
+    left, right = candidate.drop_nulls().to_numpy(), reference.drop_nulls().to_numpy()
+    if not len(left) or not len(right):
+        return None
+    return float(wasserstein_distance(left, right) / max(float(np.std(right)), 1e-9))
+
+
+def marginal_table(case: Case) -> pl.DataFrame:
+    """Return the distance of each field: `field`, `kind`, `distance` (null where a set has no value), `n`."""
+    return _table(case)
+
+
+@lru_cache(maxsize=4)
+def _table(case: Case) -> pl.DataFrame:
+    left, right = case.candidates.frame, case.reference.frame
+    rows: list[tuple[str, str, float | None, int]] = []
+    for name, expr in CATEGORIES.items():
+        one, two = (frame.select(expr.alias("value"))["value"] for frame in (left, right))
+        rows.append((name, "Jensen-Shannon", divergence(one, two), len(one)))
+    for name, expr in NUMBERS.items():
+        one, two = (frame.select(expr.alias("value"))["value"] for frame in (left, right))
+        rows.append((name, "Wasserstein", scaled_distance(one, two), one.count()))
+    schema = {"field": pl.String, "kind": pl.String, "distance": pl.Float64, "n": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("distance").round(4))
+
+
+def _mean(case: Case, kind: str) -> Estimate:
+    distances = _table(case).filter(pl.col("kind") == kind)["distance"].drop_nulls()
+    return Estimate(float(distances.to_numpy().mean()), n=len(case.candidates))
+
+
+def category_distance(case: Case) -> Estimate:
+    """Mean Jensen-Shannon divergence (bits) over phase, sex, masking, allocation and other closed fields."""
+    return _mean(case, "Jensen-Shannon")
+
+
+def number_distance(case: Case) -> Estimate:
+    """Mean Wasserstein distance, in real standard deviations, over ages, enrolment, counts and lengths."""
+    return _mean(case, "Wasserstein")
+
+
+METRICS = (
+    Metric("fidelity.categories_js", Direction.LOWER, 0, 1, category_distance, yardstick=True),
+    Metric("fidelity.numbers_wasserstein", Direction.LOWER, 0, float("inf"), number_distance, yardstick=True),
+)

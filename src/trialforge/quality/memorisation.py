@@ -1,0 +1,212 @@
+"""Do records repeat long runs of words: of the exemplars shown, of the pool, or of trials they never saw?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Case
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, bootstrap_statistic
+from trialforge.quality.overlap import Overlap, match_runs
+from trialforge.quality.words import Words, number_words
+
+LENGTHS = (8, 13, 25, 50, 100)
+GAP_LENGTH = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Overlaps of records with the pool, what each was shown and unseen trials; and of held-out trials."""
+
+    pool: Overlap
+    shown: Overlap | None
+    unseen: Overlap | None
+    real: Overlap | None
+    gap: np.ndarray | None
+
+
+@lru_cache(maxsize=4)
+def match_case(case: Case) -> Runs:
+    """Return the overlaps of a case, read once for all measures."""
+    sides = [case.candidates, case.reference, case.held_out, case.unseen]
+    numbered = iter(number_words(*(side.prose for side in sides if side is not None)))
+    records, train, held_out, unseen = (next(numbered) if side is not None else None for side in sides)
+    assert records is not None  # noqa: S101
+    assert train is not None  # noqa: S101
+    return Runs(
+        pool=match_runs(records, train),
+        shown=_match_shown(case, records, train),
+        unseen=match_runs(records, unseen) if unseen is not None and len(unseen) else None,
+        real=match_runs(held_out, train) if held_out is not None and len(held_out) else None,
+        gap=_test_gap(case, records, train, unseen) if unseen is not None and len(unseen) else None,
+    )
+
+
+def shown_trials(case: Case) -> pl.DataFrame:
+    """Return `record` and `trial`, row numbers of each record and each train trial that it was shown."""
+    if "exemplars" not in case.candidates.frame.columns:
+        return pl.DataFrame(schema={"record": pl.UInt32, "trial": pl.UInt32})
+    records = case.candidates.frame.select(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), "exemplars"
+    )
+    trials = case.reference.frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("trial"), "nct_id")
+    pairs = records.explode("exemplars").drop_nulls().rename({"exemplars": "nct_id"})
+    return pairs.join(trials, on="nct_id").select("record", "trial").unique().sort("record", "trial")
+
+
+def _match_shown(case: Case, records: Words, train: Words) -> Overlap | None:
+    pairs = shown_trials(case)
+    if not len(pairs):
+        return None
+    shown = take_words(train, pairs["trial"].to_numpy())
+    return match_runs(records, shown, (np.arange(len(records)), pairs["record"].to_numpy()))
+
+
+def take_words(words: Words, places: np.ndarray) -> Words:
+    """Return the texts at the given places, with repetition, under the same numbers."""
+    lengths = words.lengths[places]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+    return Words(words.ids[np.repeat(words.starts[places], lengths) + within], starts, words.vocabulary)
+
+
+def _test_gap(case: Case, records: Words, train: Words, unseen: Words) -> np.ndarray:
+    """Return, by record, shared 13-word runs with unseen trials minus with as many train trials."""
+    size = min(len(train), len(unseen))
+    stream = case.scale.stream("memorisation", "gap")
+    drawn = take_words(train, np.sort(stream.choice(len(train), size, replace=False)))
+    fresh = take_words(unseen, np.sort(stream.choice(len(unseen), size, replace=False)))
+    with_unseen, with_train = (match_runs(records, words).has_run(GAP_LENGTH) for words in (fresh, drawn))
+    gap: np.ndarray = with_unseen.astype(np.float64) - with_train
+    return gap
+
+
+def _need(found: Overlap | np.ndarray | None, what: str) -> None:
+    if found is None:
+        raise MetricError(f"the set has no {what}")
+
+
+def _share(case: Case, overlap: Overlap, length: int, beyond: Overlap | None = None) -> Estimate:
+    stream = case.scale.stream("memorisation", length)
+    return bootstrap_mean(overlap.has_run(length, beyond), stream, case.params.bootstrap)
+
+
+def pool_13(case: Case) -> Estimate:
+    """Share of records with a run of 13 words of a train trial (13-gram overlap, Brown et al. 2020).
+
+    Real trials share much boilerplate: read it beside `memorisation.real_13`.
+    """
+    return _share(case, match_case(case).pool, 13)
+
+
+def pool_50(case: Case) -> Estimate:
+    """Share of records with a run of 50 words that stands in a train trial."""
+    return _share(case, match_case(case).pool, 50)
+
+
+def real_13(case: Case) -> Estimate:
+    """Share of held-out real trials with a run of 13 words that stands in a train trial."""
+    real = match_case(case).real
+    _need(real, "held-out trials")
+    return _share(case, real, 13)  # type: ignore[arg-type]
+
+
+def excess_50(case: Case) -> Estimate:
+    """Share of records with a 50-word run of a train trial, minus that of held-out trials; at most 0."""
+    runs = match_case(case)
+    _need(runs.real, "held-out trials")
+    ours, real = runs.pool.has_run(50), runs.real.has_run(50)  # type: ignore[union-attr]
+    stream, draws = case.scale.stream("memorisation", "excess"), case.params.bootstrap
+
+    def difference(_: np.ndarray) -> float:
+        one = ours[stream.integers(0, len(ours), len(ours))].mean()
+        return float(one - real[stream.integers(0, len(real), len(real))].mean())
+
+    low, high = bootstrap_statistic(difference, 1, stream, draws)
+    return Estimate(float(ours.mean() - real.mean()), low, high, len(ours))
+
+
+def any_100(case: Case) -> Estimate:
+    """Share of records with a run of 100 words of any real trial, train or unseen; must be 0."""
+    runs = match_case(case)
+    has = runs.pool.has_run(100)
+    if runs.unseen is not None:
+        has = has | runs.unseen.has_run(100)
+    return bootstrap_mean(has, case.scale.stream("memorisation", "any"), case.params.bootstrap)
+
+
+def longest_run(case: Case) -> Estimate:
+    """Words of the longest run that a record shares with a train trial."""
+    return Estimate(float(match_case(case).pool.longest.max()), n=len(case.candidates))
+
+
+def shown_25(case: Case) -> Estimate:
+    """Share of records with a run of 25 words of an exemplar that their own prompt showed: prompt copying."""
+    shown = match_case(case).shown
+    _need(shown, "record whose exemplars are train trials")
+    return _share(case, shown, 25)  # type: ignore[arg-type]
+
+
+def unshown_25(case: Case) -> Estimate:
+    """Share of records with a 25-word run of an unseen trial that no train trial has: pre-training memory."""
+    runs = match_case(case)
+    _need(runs.unseen, "unseen trials")
+    return _share(case, runs.unseen, 25, beyond=runs.pool)  # type: ignore[arg-type]
+
+
+def gap_to_test(case: Case) -> Estimate:
+    """Share of records with a 13-word run of a test trial, minus that with one of as many train trials.
+
+    Near 0 or below is right; above it the generator knows the test part.
+    """
+    gap = match_case(case).gap
+    _need(gap, "unseen trials")
+    return bootstrap_mean(gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap)  # type: ignore[arg-type]
+
+
+def overlap_table(case: Case) -> pl.DataFrame:
+    """Return shares of texts with a shared run, by set, reference and length, with intervals and coverage."""
+    runs = match_case(case)
+    found = {
+        ("synthetic", "exemplars shown"): runs.shown,
+        ("synthetic", "train"): runs.pool,
+        ("synthetic", "unseen"): runs.unseen,
+        ("held out", "train"): runs.real,
+    }
+    rows = []
+    for (name, reference), overlap in found.items():
+        if overlap is None:
+            continue
+        for length in LENGTHS:
+            share = _share(case, overlap, length)
+            numbers = (share.value, share.low, share.high, overlap.covered(length).mean())
+            rows.append(
+                (name, reference, length, *(round(float(number or 0), 4) for number in numbers), share.n)
+            )
+    names = ["set", "reference", "words", "share", "low", "high", "covered", "n"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def worst_runs(case: Case, most: int = 3) -> list[str]:
+    """Return the records with the longest runs of train trials, for the table of a broken gate."""
+    longest = match_case(case).pool.longest
+    order = np.argsort(-longest, kind="stable")[:most]
+    ids = case.candidates.frame["nct_id"]
+    return [f"{ids[int(place)]}: {longest[place]} words" for place in order]
+
+
+METRICS = (
+    Metric("memorisation.train_13", Direction.REAL, 0, 1, pool_13),
+    Metric("memorisation.train_50", Direction.LOWER, 0, 1, pool_50, headline=False),
+    Metric("memorisation.real_13", Direction.REAL, 0, 1, real_13),
+    Metric("memorisation.excess_50", Direction.LOWER, -1, 1, excess_50),
+    Metric("memorisation.any_100", Direction.LOWER, 0, 1, any_100),
+    Metric("memorisation.longest_run", Direction.LOWER, 0, float("inf"), longest_run),
+    Metric("memorisation.shown_25", Direction.LOWER, 0, 1, shown_25),
+    Metric("memorisation.unseen_25", Direction.LOWER, 0, 1, unshown_25),
+    Metric("leakage.test_gap", Direction.LOWER, -1, 1, gap_to_test),
+)

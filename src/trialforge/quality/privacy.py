@@ -1,0 +1,139 @@
+"""How near do records come to real trials, and would copies show?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Case, Side
+from trialforge.quality.duplicates import find_near_copies
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, percentile_interval
+from trialforge.quality.neighbours import nearest_distances
+
+QUANTILES = tuple(round(share, 2) for share in np.linspace(0, 1, 21))
+PLANTED_RATES = (0.0, 0.01, 0.05, 0.2)
+NOTE = "A picture, no proof of privacy: distances to the closest record are blind to a few verbatim copies."
+
+
+@lru_cache(maxsize=4)
+def _closest(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances of records and of held-out trials to their two nearest train trials."""
+    if case.held_out is None or not len(case.held_out):
+        raise MetricError("the set has no held-out trials")
+    train = case.reference.rows
+    return nearest_distances(case.candidates.rows, train, 2), nearest_distances(case.held_out.rows, train, 2)
+
+
+def ratio_of_distances(distances: np.ndarray) -> np.ndarray:
+    """Return the nearest distance over the second nearest (NNDR); 1 where both are 0."""
+    first, second = distances[:, 0], distances[:, 1]
+    ratio: np.ndarray = np.divide(first, second, out=np.ones_like(first), where=second > 1e-9)
+    return ratio
+
+
+def closer_share(case: Case) -> Estimate:
+    """Share of records nearer to a train trial than 95% of held-out trials are; .05 is what real trials have.
+
+    Distance to closest record (DCR) over the whole of train. A picture and no proof of privacy: it is
+    blind to 2% of verbatim copies.
+    """
+    ours, real = _closest(case)
+    closer = ours[:, 0] < np.quantile(real[:, 0], 0.05)
+    return bootstrap_mean(closer, case.scale.stream("privacy", "closer"), case.params.bootstrap)
+
+
+def distance_ratio(case: Case) -> Estimate:
+    """Median ratio of nearest to second nearest distance (NNDR) of records, minus that of held-out trials."""
+    ours, real = (ratio_of_distances(distances) for distances in _closest(case))
+    stream, draws = case.scale.stream("privacy", "ratio"), case.params.bootstrap
+    values = [
+        np.median(ours[stream.integers(0, len(ours), len(ours))])
+        - np.median(real[stream.integers(0, len(real), len(real))])
+        for _ in range(draws)
+    ]
+    low, high = percentile_interval(np.array(values))
+    return Estimate(float(np.median(ours) - np.median(real)), low, high, len(ours))
+
+
+def closest_table(case: Case) -> pl.DataFrame:
+    """Return quantiles of both distances of records and held-out trials, with intervals, and the note."""
+    rows = []
+    for name, distances in zip(("synthetic", "held out"), _closest(case), strict=True):
+        for measure, values in (("DCR", distances[:, 0]), ("NNDR", ratio_of_distances(distances))):
+            stream = case.scale.stream("privacy", "quantiles", name, measure)
+            places = stream.integers(0, len(values), (case.params.bootstrap, len(values)))
+            drawn = np.quantile(values[places], QUANTILES, axis=1)
+            for place, share in enumerate(QUANTILES):
+                low, high = percentile_interval(drawn[place])
+                numbers = (float(np.quantile(values, share)), low, high)
+                rows.append((name, measure, share, *(round(number, 4) for number in numbers), NOTE))
+    names = ["set", "measure", "quantile", "value", "low", "high", "note"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def mark_copies(side: Side, reference: Side) -> np.ndarray:
+    """Return which records are near-copies of a reference trial (Jaccard of 5-word runs at the bound)."""
+    found = find_near_copies(side.texts, reference.texts, side.scale.params.duplicates)
+    return found["train_row"].is_not_null().to_numpy()
+
+
+def copy_share(case: Case) -> Estimate:
+    """Share of records that are near-copies of a train trial, minus that of held-out trials.
+
+    Calibrated: a share of verbatim copies planted among held-out trials reads as that share.
+    """
+    ours, real = _copies(case)
+    value = float(ours.mean() - real.mean())
+    interval = bootstrap_mean(ours, case.scale.stream("privacy", "copies"), case.params.bootstrap)
+    shift = float(real.mean())
+    return Estimate(value, (interval.low or 0) - shift, (interval.high or 0) - shift, len(ours))
+
+
+@lru_cache(maxsize=4)
+def _copies(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    if case.held_out is None or not len(case.held_out):
+        raise MetricError("the set has no held-out trials")
+    both = Side(
+        pl.concat([case.candidates.frame.select("nct_id"), case.held_out.frame.select("nct_id")]), case.scale
+    )
+    both.__dict__["texts"] = pl.concat([case.candidates.texts, case.held_out.texts])
+    marked = mark_copies(both, case.reference)
+    return marked[: len(case.candidates)], marked[len(case.candidates) :]
+
+
+def calibration_table(case: Case) -> pl.DataFrame:
+    """Return what the measures read where copies of train trials are planted among held-out trials.
+
+    Columns: `planted` (the asked share), `true` (the share that whole records allow), `copies` (the
+    near-copy measure, which must read it), `closer` (the share nearer than 95% of held-out trials, which
+    lags behind).
+    """
+    _, real = _copies(case)
+    _, distances = _closest(case)
+    held_out, bound = len(real), np.quantile(distances[:, 0], 0.05)
+    stream = case.scale.stream("privacy", "planted")
+    most = max(1, round(max(PLANTED_RATES) * held_out))
+    planted = case.reference.take(
+        np.sort(stream.choice(len(case.reference), min(most, len(case.reference)), False))
+    )
+    caught = mark_copies(planted, case.reference)
+    near = nearest_distances(planted.rows, case.reference.rows, 1)[:, 0] < bound
+    order = stream.permutation(held_out)
+    rows = []
+    for rate in PLANTED_RATES:
+        n = min(round(rate * held_out), len(planted))
+        kept = np.sort(order[n:])
+        copies = np.concatenate([real[kept], caught[:n]]).mean() - real.mean() * len(kept) / held_out
+        closer = np.concatenate([distances[kept, 0] < bound, near[:n]]).mean()
+        rows.append((rate, *(round(float(number), 4) for number in (n / held_out, copies, closer)), held_out))
+    return pl.DataFrame(rows, schema=["planted", "true", "copies", "closer", "n"], orient="row")
+
+
+METRICS = (
+    Metric("privacy.copies", Direction.LOWER, -1, 1, copy_share),
+    Metric("privacy.closer", Direction.REAL, 0, 1, closer_share),
+    Metric("privacy.distance_ratio", Direction.REAL, -1, 1, distance_ratio, headline=False),
+)
