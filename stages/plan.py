@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.corpus.params import PlanParams
-from trialforge.corpus.plan import plan_targets
+from trialforge.corpus.plan import plan_metrics, plan_targets
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.params import load_section, load_seed
 
@@ -17,9 +17,10 @@ def main() -> None:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
-    plan = plan_targets(read_parquet(args.train), load_section(PlanParams, "plan"), load_seed())
+    params, train = load_section(PlanParams, "plan"), read_parquet(args.train)
+    plan = plan_targets(train, params, load_seed())
     write_parquet(plan, args.plan)
-    write_json({"targets": plan.height, "interventions": plan["intervention"].n_unique()}, args.metrics)
+    write_json(plan_metrics(train, plan, params), args.metrics)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import polars as pl
 
 from trialforge.corpus.controls import CONTROLS
 from trialforge.corpus.params import PlanParams
+from trialforge.errors import ParameterError
 from trialforge.files import hash_text
 from trialforge.rng import derive_seed, random_stream
 
@@ -28,9 +29,22 @@ def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFr
 
 
 def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataFrame:
-    """Return PLAN_SCHEMA; each arm is asked for the same targets, so that arms can be compared in pairs."""
+    """Return PLAN_SCHEMA; each arm is asked for the same targets, so that arms can be compared in pairs.
+
+    Conditions and phase are those of a pool trial of the same intervention and label, drawn by lot; a target
+    has the same id, draw and seed for as long as its pool is the same.
+
+    Raises:
+        ParameterError: no intervention has enough trials of both labels.
+    """
     rows = []
-    for name in eligible_interventions(train, params)["intervention"].head(params.interventions):
+    chosen = eligible_interventions(train, params)["intervention"].head(params.interventions)
+    if chosen.is_empty():
+        raise ParameterError(
+            f"no intervention has {params.min_success} successes and {params.min_failure} failures in train",
+            hint="lower plan.min_success and plan.min_failure, or take more trials",
+        )
+    for name in chosen:
         mine = train.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
         for label in (1, 0):
             pool = mine.filter(pl.col("label") == label)
@@ -51,3 +65,16 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
                         }
                     )
     return pl.DataFrame(rows, schema=PLAN_SCHEMA)
+
+
+def plan_metrics(train: pl.DataFrame, plan: pl.DataFrame, params: PlanParams) -> dict[str, int]:
+    """Return how many targets there are by label and arm, and how many interventions the pool offers."""
+    arms = dict(plan.group_by("arm").len().sort("arm").iter_rows())
+    return {
+        "targets": plan.height,
+        "success_targets": plan.filter(label=1).height,
+        "failure_targets": plan.filter(label=0).height,
+        "interventions": plan["intervention"].n_unique(),
+        "eligible_interventions": eligible_interventions(train, params).height,
+        **{f"arm_{arm}": count for arm, count in arms.items()},
+    }

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.corpus.params import CorpusParams
+from trialforge.corpus.simulated_areas import AREAS
 from trialforge.corpus.simulated_model import MASKINGS, PHASES, SPONSORS, success_probability
 from trialforge.corpus.simulated_text import (
     COMPARATORS,
@@ -25,7 +26,7 @@ from trialforge.corpus.simulated_text import (
     word_description,
     word_summary,
 )
-from trialforge.corpus.simulated_vocabulary import AREAS, COUNTRIES, WHY_STOPPED
+from trialforge.corpus.simulated_vocabulary import COUNTRIES, WHY_STOPPED, Drug
 from trialforge.corpus.source import BATCH_SCHEMA, Batch, no_refused
 from trialforge.rng import random_stream
 from trialforge.trial import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
@@ -78,14 +79,16 @@ def simulate_batches(count: int, seed: int) -> Iterator[pl.DataFrame]:
 def _draw_design(stream: np.random.Generator) -> Design:
     area = AREAS[choose(stream, tuple(AREAS))]
     weights = 1 / np.arange(1, len(area.drugs) + 1) ** 0.5
-    parts = 2 if stream.random() < 0.15 else 1
-    picked = stream.choice(len(area.drugs), parts, replace=False, p=weights / weights.sum())
+    first = area.drugs[int(stream.choice(len(area.drugs), p=weights / weights.sum()))]
+    condition = choose(stream, first.conditions)
+    partners = [drug for drug in area.drugs if drug != first and condition in drug.conditions]
+    drugs = (first, choose(stream, partners)) if partners and stream.random() < 0.2 else (first,)
     phase = tuple(PHASES)[int(stream.choice(len(PHASES), p=_PHASE_SHARE))]
     controlled = stream.random() < (0.3 if phase == "Phase 1" else 0.8)
     return Design(
         area=area,
-        drugs=tuple(area.drugs[int(one)] for one in picked),
-        condition=choose(stream, area.conditions),
+        drugs=drugs,
+        condition=condition,
         phase=phase,
         masking=choose(stream, tuple(MASKINGS)) if controlled else "None",
         allocation="Randomized" if controlled else "Non-Randomized",
@@ -100,15 +103,7 @@ def _registration(number: int, seed: int, chooser: np.random.Generator) -> Trial
     stream = random_stream(seed, "simulated-words", max(twin, 1))
     design = _draw_design(stream)
     slots = slots_of(design, stream)
-    interventions = [
-        Intervention(
-            type="Drug",
-            name=_drug_label(drug.name, choose(stream, drug.doses), drug.form, stream),
-            other_names=[drug.brand] if stream.random() < 0.5 else [],
-            description=f"{slots['dose']} {drug.form}, a {drug.drug_class}",
-        )
-        for drug in design.drugs
-    ]
+    interventions = [_intervention(drug, choose(stream, drug.doses), stream) for drug in design.drugs]
     experimental = Arm(
         label=slots["drugs"], type="Experimental", interventions=[one.name for one in interventions]
     )
@@ -152,10 +147,18 @@ def _registration(number: int, seed: int, chooser: np.random.Generator) -> Trial
     )
 
 
-def _drug_label(name: str, dose: str, form: str, stream: np.random.Generator) -> str:
-    patterns = ("{name}", "{Name}", "{Name} {dose}", "{name} {dose} {form}", "{Name} {form}")
+def _intervention(drug: Drug, dose: str, stream: np.random.Generator) -> Intervention:
+    """Return a drug under its own name or, in one of ten, under its brand."""
+    branded = stream.random() < 0.1
+    name, other = (drug.brand, drug.name) if branded else (drug.name.capitalize(), drug.brand)
+    patterns = ("{lower}", "{name}", "{name} {dose}", "{lower} {dose} {form}", "{name} {form}")
     pattern = patterns[int(stream.choice(len(patterns), p=(0.3, 0.3, 0.2, 0.1, 0.1)))]
-    return pattern.format(name=name, Name=name.capitalize(), dose=dose, form=form)
+    return Intervention(
+        type="Drug",
+        name=pattern.format(name=name, lower=name if branded else drug.name, dose=dose, form=drug.form),
+        other_names=[other] if branded or stream.random() < 0.5 else [],
+        description=f"{dose} as {drug.form}; {drug.drug_class}",
+    )
 
 
 def _course(trial: Trial, outcome: int, stream: np.random.Generator) -> dict[str, object]:

@@ -11,11 +11,12 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from trialforge.corpus.simulated_vocabulary import AREAS, CRITERIA_SIGNS
+from trialforge.corpus.simulated_areas import AREAS
+from trialforge.corpus.simulated_vocabulary import CRITERIA_SIGNS
 from trialforge.rng import random_stream
 
-INTERCEPT = 0.15
-PHASES = {"Phase 1": -0.2, "Phase 2": -0.3, "Phase 3": 0.4, "Phase 4": 0.6}
+INTERCEPT = 0.3
+PHASES = {"Phase 1": -0.1, "Phase 2": -0.1, "Phase 3": 0.1, "Phase 4": 0.2}
 MASKINGS = {"None": 0.2, "Double": 0.0, "Quadruple": -0.3}
 SPONSORS = {"Industry": 0.3, "NIH": 0.1, "Other": -0.3}
 
@@ -62,12 +63,13 @@ def drug_effects() -> dict[str, float]:
     """Return the drawn effect of each drug on the log-odds."""
     stream = random_stream(0, "simulated-drug-effects")
     names = [drug.name for area in AREAS.values() for drug in area.drugs]
-    return dict(zip(names, stream.normal(0, 1.1, len(names)).tolist(), strict=True))
+    return dict(zip(names, stream.normal(0, 1.05, len(names)).tolist(), strict=True))
 
 
 @cache
 def condition_effects() -> dict[str, float]:
     """Return the drawn effect of each condition on the log-odds."""
     stream = random_stream(0, "simulated-condition-effects")
-    names = [name for area in AREAS.values() for name in area.conditions]
-    return dict(zip(names, stream.normal(0, 0.6, len(names)).tolist(), strict=True))
+    drugs = [drug for area in AREAS.values() for drug in area.drugs]
+    names = sorted({name for drug in drugs for name in drug.conditions})
+    return dict(zip(names, stream.normal(0, 0.4, len(names)).tolist(), strict=True))

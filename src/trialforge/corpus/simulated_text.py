@@ -20,11 +20,14 @@ TITLES = (
     "{drugs} in {patients} With {condition}",
     "A Study of {drugs} for the Treatment of {condition}",
     "Efficacy and Safety of {drugs} in {condition}",
-    "{drugs} Versus {comparator} in {condition}",
+    "{drugs} Versus {Comparator} in {condition}",
+    "A {phase} Study of {drugs} in {patients} With {condition}",
+    "{dose} {drugs} for {condition}",
+    "Effect of {drugs} on {endpoint} in {condition}",
     "Trial of {drugs} in {patients} With {condition}",
 )
 OFFICIAL_TITLES = (
-    "A {phase}, {design} Study to Evaluate {drugs} Compared With {comparator} in {patients} With {condition}",
+    "A {phase}, {design} Study to Evaluate {drugs} Compared With {Comparator} in {patients} With {condition}",
     "{design}, {phase} Trial of {dose} {drugs} in {patients} With {condition}",
     "A {design} {phase} Study of the Efficacy and Safety of {drugs} in {patients} With {condition}",
 )
@@ -118,6 +121,7 @@ def slots_of(design: Design, stream: np.random.Generator) -> dict[str, str]:
         "condition": word_condition(design.condition),
         "patients": choose(stream, PATIENTS),
         "comparator": design.comparator or "historical controls",
+        "Comparator": (design.comparator or "historical controls").title().replace(" Of ", " of "),
         "phase": design.phase,
         "design": arranged + blind,
         "endpoint": design.endpoint[0].lower(),
@@ -153,8 +157,8 @@ def word_criteria(design: Design, minimum_age: float, stream: np.random.Generato
     inclusion = [f"Age of {minimum_age:.0f} years or older", *kept, *design.signs]
     exclusion = [line for line in design.area.exclusion if stream.random() < 0.7]
     exclusion.append(choose(stream, ("Pregnancy or breast-feeding", "Participation in another trial")))
-    lines = ["Inclusion Criteria:", "", *(f"- {line}" for line in inclusion), ""]
-    return "\n".join([*lines, "Exclusion Criteria:", "", *(f"- {line}" for line in exclusion)])
+    lines = ["Inclusion Criteria:", *(f"- {line}" for line in inclusion)]
+    return "\n".join([*lines, "Exclusion Criteria:", *(f"- {line}" for line in exclusion)])
 
 
 def draw_signs(stream: np.random.Generator) -> tuple[str, ...]:

@@ -1,7 +1,4 @@
-"""The words of the simulated corpus: real names of drugs and conditions in trials that never were.
-
-What a simulated trial says of a drug is drawn by chance and says nothing about the real one.
-"""
+"""What the words of the simulated corpus are made of: drugs, fields of medicine, and short lists."""
 
 from __future__ import annotations
 
@@ -10,280 +7,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """A drug with its class, a brand name, and the doses and form that trials give it in."""
+    """A drug: its class, a brand name, the doses and form it is given in, and what it is given for."""
 
     name: str
     drug_class: str
     brand: str
     doses: tuple[str, ...]
     form: str
+    conditions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
     """A field of medicine: what is treated, with what, and how success is measured."""
 
-    conditions: tuple[str, ...]
     drugs: tuple[Drug, ...]
     endpoints: tuple[tuple[str, str], ...]
     inclusion: tuple[str, ...]
     exclusion: tuple[str, ...]
 
 
-AREAS: dict[str, Area] = {
-    "oncology": Area(
-        conditions=("Breast Neoplasms", "Lung Neoplasms", "Colorectal Neoplasms", "Lymphoma", "Melanoma"),
-        drugs=(
-            Drug("cisplatin", "platinum compound", "Platinol", ("75 mg/m2", "60 mg/m2"), "infusion"),
-            Drug("docetaxel", "taxane", "Taxotere", ("75 mg/m2", "100 mg/m2"), "infusion"),
-            Drug("bevacizumab", "anti-VEGF antibody", "Avastin", ("10 mg/kg", "15 mg/kg"), "infusion"),
-            Drug("erlotinib", "EGFR inhibitor", "Tarceva", ("150 mg", "100 mg"), "tablet"),
-            Drug("capecitabine", "antimetabolite", "Xeloda", ("1000 mg/m2", "825 mg/m2"), "tablet"),
-            Drug("rituximab", "anti-CD20 antibody", "Rituxan", ("375 mg/m2",), "infusion"),
-        ),
-        endpoints=(
-            ("Progression-free survival", "24 months"),
-            ("Objective response rate by RECIST", "every 8 weeks up to 1 year"),
-            ("Overall survival", "36 months"),
-        ),
-        inclusion=(
-            "Histologically confirmed {condition}",
-            "ECOG performance status of 0 to 2",
-            "Measurable disease on computed tomography",
-            "Adequate bone marrow, kidney and liver function",
-        ),
-        exclusion=(
-            "Symptomatic brain metastases",
-            "Another malignancy within the past 5 years",
-            "Radiotherapy within 4 weeks before the first dose",
-        ),
-    ),
-    "metabolism": Area(
-        conditions=("Diabetes Mellitus, Type 2", "Obesity", "Hypercholesterolemia", "Osteoporosis", "Gout"),
-        drugs=(
-            Drug("metformin", "biguanide", "Glucophage", ("500 mg", "850 mg", "1000 mg"), "tablet"),
-            Drug("sitagliptin", "DPP-4 inhibitor", "Januvia", ("50 mg", "100 mg"), "tablet"),
-            Drug("liraglutide", "GLP-1 agonist", "Victoza", ("1.2 mg", "1.8 mg"), "injection"),
-            Drug("atorvastatin", "statin", "Lipitor", ("20 mg", "40 mg", "80 mg"), "tablet"),
-            Drug("alendronate", "bisphosphonate", "Fosamax", ("10 mg", "70 mg"), "tablet"),
-            Drug("allopurinol", "xanthine oxidase inhibitor", "Zyloprim", ("100 mg", "300 mg"), "tablet"),
-        ),
-        endpoints=(
-            ("Change from baseline in the laboratory marker of disease", "24 weeks"),
-            ("Change in body weight", "26 weeks"),
-            ("Proportion of patients at treatment goal", "52 weeks"),
-        ),
-        inclusion=(
-            "Diagnosis of {condition} for at least 6 months",
-            "Body mass index between 22 and 42 kg/m2",
-            "Stable diet and exercise for 8 weeks",
-            "Stable background medication for 3 months",
-        ),
-        exclusion=(
-            "History of pancreatitis",
-            "Estimated glomerular filtration rate below 30 mL/min",
-            "Bariatric surgery in the past 2 years",
-        ),
-    ),
-    "cardiology": Area(
-        conditions=(
-            "Hypertension",
-            "Heart Failure",
-            "Atrial Fibrillation",
-            "Myocardial Infarction",
-            "Stroke",
-        ),
-        drugs=(
-            Drug("amlodipine", "calcium channel blocker", "Norvasc", ("5 mg", "10 mg"), "tablet"),
-            Drug("valsartan", "angiotensin receptor blocker", "Diovan", ("80 mg", "160 mg"), "tablet"),
-            Drug("metoprolol", "beta blocker", "Lopressor", ("50 mg", "100 mg"), "tablet"),
-            Drug("clopidogrel", "antiplatelet agent", "Plavix", ("75 mg",), "tablet"),
-            Drug("apixaban", "factor Xa inhibitor", "Eliquis", ("2.5 mg", "5 mg"), "tablet"),
-            Drug("spironolactone", "aldosterone antagonist", "Aldactone", ("25 mg", "50 mg"), "tablet"),
-        ),
-        endpoints=(
-            ("Change in seated systolic blood pressure", "12 weeks"),
-            ("Time to first major cardiovascular event", "24 months"),
-            ("Left ventricular ejection fraction", "6 months"),
-        ),
-        inclusion=(
-            "Documented {condition}",
-            "Left ventricular ejection fraction measured within 6 months",
-            "Clinically stable on standard medication for 4 weeks",
-            "Able to walk without help",
-        ),
-        exclusion=(
-            "Cardiogenic shock or need of inotropes",
-            "Severe valve disease",
-            "Active bleeding or a bleeding disorder",
-        ),
-    ),
-    "psychiatry": Area(
-        conditions=("Depressive Disorder, Major", "Schizophrenia", "Bipolar Disorder", "Anxiety Disorders"),
-        drugs=(
-            Drug(
-                "sertraline",
-                "selective serotonin reuptake inhibitor",
-                "Zoloft",
-                ("50 mg", "100 mg"),
-                "tablet",
-            ),
-            Drug(
-                "venlafaxine", "serotonin-norepinephrine inhibitor", "Effexor", ("75 mg", "150 mg"), "capsule"
-            ),
-            Drug("quetiapine", "atypical antipsychotic", "Seroquel", ("200 mg", "300 mg"), "tablet"),
-            Drug("lamotrigine", "anticonvulsant", "Lamictal", ("100 mg", "200 mg"), "tablet"),
-            Drug("buspirone", "azapirone", "Buspar", ("10 mg", "15 mg"), "tablet"),
-        ),
-        endpoints=(
-            ("Change in total score of the symptom scale", "8 weeks"),
-            ("Remission by clinician rating", "12 weeks"),
-            ("Time to relapse", "52 weeks"),
-        ),
-        inclusion=(
-            "Primary diagnosis of {condition} by structured interview",
-            "Clinical Global Impression severity of 4 or more",
-            "Able to give written consent",
-            "Outpatient at the time of screening",
-        ),
-        exclusion=(
-            "Serious risk of suicide",
-            "Substance dependence in the past 6 months",
-            "Electroconvulsive therapy in the past 3 months",
-        ),
-    ),
-    "neurology": Area(
-        conditions=(
-            "Parkinson Disease",
-            "Multiple Sclerosis",
-            "Epilepsy",
-            "Migraine Disorders",
-            "Alzheimer Disease",
-        ),
-        drugs=(
-            Drug("levodopa", "dopamine precursor", "Sinemet", ("100 mg", "250 mg"), "tablet"),
-            Drug("interferon beta-1a", "interferon", "Avonex", ("30 mcg", "44 mcg"), "injection"),
-            Drug("topiramate", "sulfamate anticonvulsant", "Topamax", ("50 mg", "100 mg"), "tablet"),
-            Drug("sumatriptan", "triptan", "Imitrex", ("50 mg", "100 mg"), "tablet"),
-            Drug("donepezil", "cholinesterase inhibitor", "Aricept", ("5 mg", "10 mg"), "tablet"),
-            Drug("memantine", "NMDA antagonist", "Namenda", ("10 mg", "20 mg"), "tablet"),
-        ),
-        endpoints=(
-            ("Change in the motor or cognitive rating scale", "24 weeks"),
-            ("Annualized relapse or attack rate", "52 weeks"),
-            ("Proportion of responders with a 50% reduction of attacks", "12 weeks"),
-        ),
-        inclusion=(
-            "Clinical diagnosis of {condition} confirmed by a neurologist",
-            "Stable neurological medication for 30 days",
-            "Able to keep a diary",
-            "Magnetic resonance imaging within the past year",
-        ),
-        exclusion=(
-            "Other progressive disease of the nervous system",
-            "Deep brain stimulation or planned neurosurgery",
-            "Seizure clusters in the past 3 months",
-        ),
-    ),
-    "respiratory": Area(
-        conditions=(
-            "Asthma",
-            "Pulmonary Disease, Chronic Obstructive",
-            "Rhinitis, Allergic",
-            "Cystic Fibrosis",
-        ),
-        drugs=(
-            Drug("fluticasone", "inhaled corticosteroid", "Flovent", ("100 mcg", "250 mcg"), "inhaler"),
-            Drug("salmeterol", "long-acting beta agonist", "Serevent", ("50 mcg",), "inhaler"),
-            Drug("tiotropium", "anticholinergic bronchodilator", "Spiriva", ("18 mcg", "5 mcg"), "inhaler"),
-            Drug("montelukast", "leukotriene antagonist", "Singulair", ("5 mg", "10 mg"), "tablet"),
-            Drug("omalizumab", "anti-IgE antibody", "Xolair", ("150 mg", "300 mg"), "injection"),
-        ),
-        endpoints=(
-            ("Change in trough forced expiratory volume in one second", "12 weeks"),
-            ("Rate of exacerbations", "52 weeks"),
-            ("Change in symptom score from the daily diary", "4 weeks"),
-        ),
-        inclusion=(
-            "Physician diagnosis of {condition} for at least one year",
-            "Forced expiratory volume of 40% to 85% of predicted",
-            "Non-smoker or former smoker",
-            "Able to use the inhaler correctly",
-        ),
-        exclusion=(
-            "Respiratory infection within 4 weeks",
-            "Oral corticosteroids within 6 weeks",
-            "Need of long-term oxygen",
-        ),
-    ),
-    "infection": Area(
-        conditions=("HIV Infections", "Hepatitis C", "Malaria", "Influenza, Human", "Tuberculosis"),
-        drugs=(
-            Drug("efavirenz", "non-nucleoside inhibitor", "Sustiva", ("400 mg", "600 mg"), "capsule"),
-            Drug("tenofovir", "nucleotide analogue", "Viread", ("300 mg",), "tablet"),
-            Drug("ribavirin", "guanosine analogue", "Rebetol", ("800 mg", "1000 mg"), "capsule"),
-            Drug("artesunate", "artemisinin derivative", "Artesun", ("4 mg/kg", "200 mg"), "tablet"),
-            Drug("oseltamivir", "neuraminidase inhibitor", "Tamiflu", ("75 mg",), "capsule"),
-            Drug("moxifloxacin", "fluoroquinolone", "Avelox", ("400 mg",), "tablet"),
-        ),
-        endpoints=(
-            ("Proportion with an undetectable load of the pathogen", "48 weeks"),
-            ("Clinical cure at the test-of-cure visit", "28 days"),
-            ("Time to clearance of infection", "14 days"),
-        ),
-        inclusion=(
-            "Laboratory confirmed {condition}",
-            "No earlier treatment for this infection",
-            "Hemoglobin of 9 g/dL or more",
-            "Agrees to use effective contraception",
-        ),
-        exclusion=(
-            "Known resistance to the study drug",
-            "Alanine aminotransferase above 5 times the upper limit",
-            "Another opportunistic infection",
-        ),
-    ),
-    "immunology": Area(
-        conditions=("Arthritis, Rheumatoid", "Psoriasis", "Crohn Disease", "Lupus Erythematosus, Systemic"),
-        drugs=(
-            Drug("methotrexate", "antifolate", "Rheumatrex", ("10 mg", "15 mg"), "tablet"),
-            Drug("adalimumab", "TNF inhibitor", "Humira", ("40 mg",), "injection"),
-            Drug("tocilizumab", "interleukin-6 inhibitor", "Actemra", ("4 mg/kg", "8 mg/kg"), "infusion"),
-            Drug(
-                "hydroxychloroquine",
-                "antimalarial immunomodulator",
-                "Plaquenil",
-                ("200 mg", "400 mg"),
-                "tablet",
-            ),
-            Drug("ustekinumab", "interleukin-12/23 inhibitor", "Stelara", ("45 mg", "90 mg"), "injection"),
-        ),
-        endpoints=(
-            ("Response by the disease activity criteria", "24 weeks"),
-            ("Clinical remission", "12 weeks"),
-            ("Change in the disability index", "52 weeks"),
-        ),
-        inclusion=(
-            "Active {condition} despite standard therapy",
-            "C-reactive protein above the upper limit of normal",
-            "Stable dose of corticosteroids of 10 mg or less",
-            "Negative screening for tuberculosis",
-        ),
-        exclusion=(
-            "Live vaccine within 4 weeks",
-            "Earlier treatment with more than one biological agent",
-            "Demyelinating disease",
-        ),
-    ),
-}
-
 # How a phrase of the criteria moves the log-odds of success in the simulated model: each is
 # present in a third of the trials.
 CRITERIA_SIGNS: dict[str, float] = {
-    "At least two prior lines of therapy have been ineffective": -1.0,
-    "Positive predictive biomarker confirmed by a central laboratory": 1.0,
-    "Able to complete a four-week run-in period with 80% adherence": 0.7,
-    "Willing to stay in hospital for the whole treatment period": -0.7,
+    "At least two prior lines of therapy have been ineffective": -1.2,
+    "Positive predictive biomarker confirmed by a central laboratory": 1.2,
+    "Able to complete a four-week run-in period with 80% adherence": 0.9,
+    "Willing to stay in hospital for the whole treatment period": -0.9,
 }
 
 COUNTRIES = ("United States", "Germany", "France", "Canada", "Japan", "Italy", "Brazil", "India", "Poland")
