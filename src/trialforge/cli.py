@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -228,6 +228,21 @@ def history(
         return f"{commits}\n\n{table}" if names else f"{commits}\n\nno metric moved"
 
     emit([asdict(step) for step in steps], as_json=as_json, text=lines)
+
+
+@app.command("cache")
+def cache_command(
+    action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],
+    days: Annotated[float | None, typer.Option(min=0, help="prune: what was asked longer ago.")] = None,
+    model: Annotated[str | None, typer.Option(help="prune: a model's digest, or its start.")] = None,
+    path: Annotated[Path | None, typer.Option(help="The file, if it is not this checkout's.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at the kept answers of language models, check them all, or remove some."""
+    from trialforge.generation.calls import CALLS_FILE, manage_cache
+
+    found = manage_cache(action, path or CALLS_FILE, days=days, model_digest=model)
+    emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
 @app.command()

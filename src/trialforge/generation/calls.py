@@ -10,12 +10,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trialforge.errors import GenerationError
+from trialforge.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.files import hash_text
 from trialforge.generation.backend import Completion, Message, Request, TextGenerator
 
@@ -224,3 +224,27 @@ def verify_cache(cache: CallCache) -> dict[str, Any]:
     corrupt = cache.find_corrupt()
     cache.drop(corrupt)
     return {"whole": cache.measure().entries, "corrupt": len(corrupt), "removed": corrupt}
+
+
+def manage_cache(
+    action: str, path: Path, *, days: float | None = None, model_digest: str | None = None
+) -> dict[str, Any]:
+    """Return what `stats`, `prune` or `verify` found in the cache at `path`.
+
+    Raises:
+        ArtifactError: there is no such file.
+        ParameterError: `prune` was not told what to remove.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"no call cache {path}", hint="run: dvc repro reason")
+    if action == "prune" and days is None and model_digest is None:
+        raise ParameterError(
+            "`cache prune` needs --days or --model", hint="trialforge cache stats lists models"
+        )
+    with closing(CallCache(path)) as cache:
+        if action == "verify":
+            return verify_cache(cache)
+        if action == "prune":
+            before = None if days is None else time.time() - days * 86_400
+            return {"removed": cache.prune(before=before, model_digest=model_digest)}
+        return asdict(cache.measure())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
@@ -33,13 +33,17 @@ class OllamaGenerator:
         self._params = params
         self.model = params.model
         self.context_tokens = params.context_tokens
-        found = [OllamaHost(address, params) for address in addresses or read_addresses()]
-        self._hosts = keep_reachable(found)
-        for host in self._hosts:
-            host.check_version()
-            if pull:
-                host.pull(params.model)
-        self.model_digest = self._read_digest()
+        with ExitStack() as stack:
+            found = [OllamaHost(address, params) for address in addresses or read_addresses()]
+            for host in found:
+                stack.callback(host.close)
+            self._hosts = keep_reachable(found)
+            for host in self._hosts:
+                host.check_version()
+                if pull:
+                    host.pull(params.model)
+            self.model_digest = self._read_digest()
+            stack.pop_all()
         versions = sorted({host.version for host in self._hosts})
         self.engine = f"ollama {', '.join(versions)} (context {params.context_tokens})"
 

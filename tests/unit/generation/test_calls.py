@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.generation.asking import SCHEMA, RuledGenerator, answer, ask
-from trialforge.errors import GenerationError
+from trialforge.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.generation.backend import Request
-from trialforge.generation.calls import CachedGenerator, CallCache, hash_call, verify_cache
+from trialforge.generation.calls import CachedGenerator, CallCache, hash_call, manage_cache, verify_cache
 
 DIGEST = "d" * 64
 
@@ -139,3 +139,22 @@ def test_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
     with pytest.raises(GenerationError, match=r"calls\.sqlite is damaged"):
         CallCache(path)
+
+
+def test_command_line_shows_checks_and_prunes(cache: CallCache) -> None:
+    list(CachedGenerator(RuledGenerator(), cache).complete([ask(seed=1), ask(seed=2)]))
+    assert manage_cache("stats", cache.path)["entries"] == 2
+    assert manage_cache("verify", cache.path)["whole"] == 2
+    assert manage_cache("prune", cache.path, days=1) == {"removed": 0}
+    assert manage_cache("prune", cache.path, days=0) == {"removed": 2}
+
+
+def test_prune_must_be_told_what_to_remove(cache: CallCache) -> None:
+    with pytest.raises(ParameterError, match="needs --days or --model"):
+        manage_cache("prune", cache.path)
+
+
+def test_cache_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no call cache"):
+        manage_cache("stats", tmp_path / "none.sqlite")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,81 @@
+"""A tiny HTTP server that speaks as much of Ollama as a test needs: rare faults can be had at will."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+ANSWER = '{"phase":"I","title":"A small trial"}'
+
+
+@dataclass
+class SmallOllama:
+    """What the server says; tests change it while it runs."""
+
+    version: str = "0.17.4"
+    models: list[dict[str, Any]] = field(default_factory=lambda: [{"name": "m:latest", "digest": "a" * 64}])
+    parts: list[str] = field(default_factory=lambda: [ANSWER])
+    prompt_tokens: int = 20
+    pause: float = 0.0
+    break_off: bool = False
+    refusal: str | None = None
+    address: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    pulled: list[str] = field(default_factory=list)
+
+
+def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            value = {"version": state.version} if self.path == "/api/version" else {"models": state.models}
+            self._say(200, [json.dumps(value)])
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/api/pull":
+                state.pulled.append(body["model"])
+                state.models.append({"name": body["model"], "digest": "b" * 64})
+                return self._say(200, ['{"status":"success"}'])
+            state.asked.append(body)
+            if state.refusal:
+                return self._say(500, [json.dumps({"error": state.refusal})])
+            lines = [json.dumps({"message": {"content": part}}) for part in state.parts]
+            last = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+            last |= {"prompt_eval_count": state.prompt_tokens, "eval_count": 9}
+            return self._say(200, lines if state.break_off else [*lines, json.dumps(last)])
+
+        def _say(self, code: int, lines: list[str]) -> None:
+            self.send_response(code)
+            self.end_headers()
+            try:
+                for line in lines:
+                    time.sleep(state.pause if self.path == "/api/chat" else 0)
+                    self.wfile.write(line.encode() + b"\n")
+                    self.wfile.flush()
+            except OSError:
+                pass  # the client gave up, as it should
+
+    return Handler
+
+
+@contextmanager
+def serve(state: SmallOllama) -> Iterator[SmallOllama]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    state.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

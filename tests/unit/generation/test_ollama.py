@@ -1,0 +1,178 @@
+"""Faults of Ollama that a real server does not show on demand; the real one is in tests/services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.generation.asking import ask
+from tests.unit.generation.small_ollama import ANSWER, SmallOllama, serve
+from trialforge.errors import GenerationError
+from trialforge.generation.calls import hash_call
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.ollama import OllamaGenerator, read_addresses
+
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def server() -> Iterator[SmallOllama]:
+    with serve(SmallOllama()) as state:
+        yield state
+
+
+def load(*addresses: str, pull: bool = False, **params: Any) -> OllamaGenerator:
+    settings = {"backend": "ollama", "model": "m", "context_tokens": 512, "slots": 2, **params}
+    return OllamaGenerator(LlmParams(**settings), addresses, pull=pull)
+
+
+def test_seed_temperature_and_context_stand_in_options(server: SmallOllama) -> None:
+    generator = load(server.address)
+    ((_, completion),) = generator.complete([ask(seed=7, temperature=0.3)])
+    generator.close()
+    assert completion.text == ANSWER
+    (body,) = server.asked
+    options = body["options"]
+    assert (options["seed"], options["temperature"], options["num_ctx"]) == (7, 0.3, 512)
+    assert options["num_predict"] == 40
+    assert not {"seed", "temperature", "num_ctx"} & body.keys()
+    assert body["truncate"] is False
+    assert body["format"] == ask().schema
+
+
+@pytest.mark.parametrize("version", ["0.17.0", "0.9.2", "0.16.9-rc1", "unknown"])
+def test_old_version_is_refused(server: SmallOllama, version: str) -> None:
+    server.version = version
+    with pytest.raises(GenerationError, match=r"0\.17\.1 or later is needed"):
+        load(server.address)
+
+
+@pytest.mark.parametrize("version", ["0.17.1", "0.18.0-rc2", "1.0.0", "0.0.0"])
+def test_new_version_and_a_build_from_source_are_taken(server: SmallOllama, version: str) -> None:
+    server.version = version
+    load(server.address).close()
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [("big:cloud", {}), ("big:120b-cloud", {}), ("m", {"remote_host": "https://ollama.com:443"})],
+)
+def test_cloud_models_are_refused(server: SmallOllama, name: str, entry: dict[str, Any]) -> None:
+    server.models = [{"name": "m:latest", "digest": "a" * 64, **entry}]
+    with pytest.raises(GenerationError, match="is a cloud model: prompts would leave this machine"):
+        load(server.address, model=name)
+
+
+def test_missing_model_names_what_is_there_and_the_command(server: SmallOllama) -> None:
+    with pytest.raises(GenerationError, match=r"no model other; it has: m:latest\n.*ollama pull other"):
+        load(server.address, model="other")
+
+
+def test_pull_fetches_the_missing_model(server: SmallOllama) -> None:
+    generator = load(server.address, model="other:1b", pull=True)
+    generator.close()
+    assert server.pulled == ["other:1b"]
+    assert generator.model_digest == "b" * 64
+
+
+def test_replaced_model_is_seen_and_has_other_keys(server: SmallOllama) -> None:
+    generator = load(server.address)
+    before = hash_call(generator.model_digest, generator.engine, ask())
+    server.models = [{"name": "m:latest", "digest": "c" * 64}]
+    with pytest.raises(GenerationError, match="was replaced while in use: aaaaaaaaaaaa is now cccccccccccc"):
+        list(generator.complete([ask()]))
+    again = load(server.address)
+    assert hash_call(again.model_digest, again.engine, ask()) != before
+    generator.close()
+    again.close()
+
+
+def test_prompt_that_filled_the_context_was_cut(server: SmallOllama) -> None:
+    server.prompt_tokens = 512
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match="it was cut"):
+        list(generator.complete([ask()]))
+    generator.close()
+
+
+def test_silence_ends_at_the_read_time_out(server: SmallOllama) -> None:
+    server.pause = 3
+    generator = load(server.address, read_seconds=0.2)
+    start = time.monotonic()
+    with pytest.raises(GenerationError, match=r"said nothing for 0\.2 s\n.*llm\.read_seconds"):
+        list(generator.complete([ask()]))
+    assert time.monotonic() - start < 2.5
+    generator.close()
+
+
+def test_answer_that_never_ends_is_stopped_by_the_clock(server: SmallOllama) -> None:
+    server.parts, server.pause = ["{"] * 500, 0.05
+    generator = load(server.address, call_seconds=0.3)
+    with pytest.raises(GenerationError, match=r"went on for 0\.3 s\n.*llm\.call_seconds"):
+        list(generator.complete([ask()]))
+    generator.close()
+
+
+def test_no_time_out_can_be_left_out() -> None:
+    for name in ("connect_seconds", "read_seconds", "call_seconds"):
+        with pytest.raises(ValueError, match=name):
+            LlmParams.model_validate({name: None})
+
+
+def test_model_too_large_for_memory_says_what_to_do(server: SmallOllama) -> None:
+    server.refusal = "model requires more system memory (9.0 GiB) than is available (1.0 GiB)"
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match=r"more system memory.*\n.*choose a smaller model"):
+        list(generator.complete([ask()]))
+    generator.close()
+
+
+def test_load_is_shared_among_hosts(server: SmallOllama) -> None:
+    with serve(SmallOllama(pause=0.02)) as other:
+        server.pause = 0.02
+        generator = load(server.address, other.address)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(20)]
+        assert len(list(generator.complete(requests))) == 20
+        generator.close()
+        assert len(server.asked) + len(other.asked) == 20
+        assert min(len(server.asked), len(other.asked)) >= 5
+
+
+def test_one_dead_host_of_three_is_left_out(server: SmallOllama) -> None:
+    with serve(SmallOllama()) as other:
+        generator = load(server.address, DEAD, other.address)
+        assert len(list(generator.complete([ask(seed=seed) for seed in range(9)]))) == 9
+        generator.close()
+
+
+def test_host_that_breaks_off_gives_its_calls_to_another(server: SmallOllama) -> None:
+    with serve(SmallOllama(break_off=True)) as other:
+        generator = load(other.address, server.address, slots=1)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(6)]
+        answers = dict(generator.complete(requests))
+        generator.close()
+    assert len(answers) == 6
+    assert len(server.asked) == 6
+
+
+def test_no_host_at_all_names_each_and_the_command() -> None:
+    with pytest.raises(GenerationError, match=r"127\.0\.0\.1:9: ConnectError.*\n.*`ollama serve`"):
+        load(DEAD)
+
+
+def test_hosts_with_different_models_of_one_name_are_refused(server: SmallOllama) -> None:
+    with (
+        serve(SmallOllama(models=[{"name": "m:latest", "digest": "e" * 64}])) as other,
+        pytest.raises(GenerationError, match="different models named m"),
+    ):
+        load(server.address, other.address)
+
+
+def test_addresses_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "one:11434, http://two:1")
+    assert read_addresses() == ["http://one:11434", "http://two:1"]
+    monkeypatch.delenv("OLLAMA_HOST")
+    assert read_addresses() == ["http://127.0.0.1:11434"]
