@@ -26,9 +26,9 @@ class Bound:
 
 # Long enough for most registry entries, short enough that a small model stays on its subject.
 TEXT_BOUNDS: dict[str, Bound] = {
-    "title": Bound(15, 140),
+    "title": Bound(15, 120),
     "official_title": Bound(20, 220),
-    "summary": Bound(40, 420),
+    "summary": Bound(40, 260),
     "detailed_description": Bound(80, 900),
     "arms.label": Bound(3, 60),
     "arms.description": Bound(10, 140),
@@ -36,33 +36,36 @@ TEXT_BOUNDS: dict[str, Bound] = {
     "primary_outcomes.time_frame": Bound(3, 40),
     "secondary_outcomes.measure": Bound(8, 120),
     "secondary_outcomes.time_frame": Bound(3, 40),
-    "inclusion": Bound(8, 130),
-    "exclusion": Bound(8, 130),
+    "inclusion": Bound(8, 100),
+    "exclusion": Bound(8, 100),
     "keywords": Bound(3, 40),
+    "reason": Bound(25, 140),  # of reasoning, beside the fields of a draft
 }
 LIST_BOUNDS: dict[str, Bound] = {
     "primary_outcomes": Bound(1, 1),
     "secondary_outcomes": Bound(1, 2),
-    "inclusion": Bound(3, 5),
-    "exclusion": Bound(2, 4),
+    "inclusion": Bound(2, 3),
+    "exclusion": Bound(2, 3),
     "keywords": Bound(2, 3),
 }
-NUMBER_BOUNDS: dict[str, Bound] = {
-    "minimum_age": Bound(0, 80),
-    "maximum_age": Bound(1, 100),
-    "enrolment_planned": Bound(8, 5000),
-}
+NUMBER_BOUNDS: dict[str, Bound] = {"enrolment_planned": Bound(8, 5000)}
+# Years, so that no minimum lies above its maximum: children, adults, adults without a maximum.
+AGE_BOUNDS: tuple[tuple[Bound, Bound | None], ...] = (
+    (Bound(0, 12), Bound(13, 17)),
+    (Bound(18, 60), Bound(61, 100)),
+    (Bound(18, 80), None),
+)
 # The two halves of the registry's one criteria text.
 CRITERIA_FIELDS = ("inclusion", "exclusion")
 # In the order in which a registrant thinks: the design decides the arms, the arms the endpoints.
 DRAFT_FIELDS = (
     "title", "official_title", "summary", "detailed_description", "primary_purpose", "design",
     "primary_outcomes", "secondary_outcomes", "inclusion", "exclusion",
-    "minimum_age", "maximum_age", "sex", "healthy_volunteers", "enrolment_planned", "keywords",
+    "ages", "sex", "healthy_volunteers", "enrolment_planned", "keywords",
 )  # fmt: skip
 DEFAULT_FIELDS = (
     "title", "summary", "primary_purpose", "design", "primary_outcomes", "inclusion", "exclusion",
-    "minimum_age", "maximum_age", "sex", "healthy_volunteers", "enrolment_planned",
+    "ages", "sex", "healthy_volunteers", "enrolment_planned",
 )  # fmt: skip
 _PARTS: dict[str, tuple[str, ...]] = {
     "arms": ("label", "type"),
@@ -72,20 +75,35 @@ _PARTS: dict[str, tuple[str, ...]] = {
 # A trial of one group has one arm and no allocation; a comparison has two or more arms and an
 # allocation. Said in the schema, so that no draft contradicts itself.
 DESIGN_FIELDS = ("allocation", "intervention_model", "masking", "arms")
-_NULLABLE = ("maximum_age",)
+AGE_FIELDS = ("minimum_age", "maximum_age")
 
 
 def draft_schema(fields: tuple[str, ...] = DEFAULT_FIELDS) -> dict[str, Any]:
     """Return the JSON schema of a draft that holds `fields`."""
-    return _object({name: _design() if name == "design" else field_schema(name) for name in fields})
+    composed = {"design": _design, "ages": _ages}
+    return closed_object(
+        {name: composed[name]() if name in composed else field_schema(name) for name in fields}
+    )
 
 
 def field_schema(name: str) -> dict[str, Any]:
     """Return the JSON schema of field `name` of Trial, or of one half of its criteria."""
     if name in CRITERIA_FIELDS:
-        return _array(name, _string(name))
-    schema = _schema(Trial.model_fields[name].annotation, name)
-    return {"anyOf": [schema, {"type": "null"}]} if name in _NULLABLE else schema
+        return _array(name, bounded_string(name))
+    return _schema(Trial.model_fields[name].annotation, name)
+
+
+def _ages() -> dict[str, Any]:
+    return {
+        "anyOf": [
+            closed_object({name: _integer(bound) for name, bound in zip(AGE_FIELDS, bounds, strict=True)})
+            for bounds in AGE_BOUNDS
+        ]
+    }
+
+
+def _integer(bound: Bound | None) -> dict[str, Any]:
+    return {"type": "integer", "minimum": bound.low, "maximum": bound.high} if bound else {"type": "null"}
 
 
 def _design() -> dict[str, Any]:
@@ -96,18 +114,20 @@ def _design() -> dict[str, Any]:
         "allocation": _only("N/A"),
         "intervention_model": _only("Single Group"),
         "masking": _only("None"),
-        "arms": {"type": "array", "minItems": 1, "maxItems": 1, "items": _object(
-            {"label": _string("arms.label"), "type": _only("Experimental")}
+        "arms": {"type": "array", "minItems": 1, "maxItems": 1, "items": closed_object(
+            {"label": bounded_string("arms.label"), "type": _only("Experimental")}
         )},
     }  # fmt: skip
-    arm = _object({"label": _string("arms.label"), "type": {"type": "string", "enum": control_types}})
+    arm = closed_object(
+        {"label": bounded_string("arms.label"), "type": {"type": "string", "enum": control_types}}
+    )
     compared = {
         "allocation": _without("allocation", "N/A"),
         "intervention_model": _without("intervention_model", "Single Group"),
         "masking": masking,
-        "arms": {"type": "array", "minItems": 2, "maxItems": 3, "items": arm},
+        "arms": {"type": "array", "minItems": 2, "maxItems": 2, "items": arm},
     }
-    return {"anyOf": [_object(single), _object(compared)]}
+    return {"anyOf": [closed_object(single), closed_object(compared)]}
 
 
 def _without(name: str, word: str) -> dict[str, Any]:
@@ -130,7 +150,7 @@ def _schema(annotation: Any, name: str) -> dict[str, Any]:
     if origin is list:
         return _array(name, _schema(get_args(annotation)[0], name))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _object(
+        return closed_object(
             {
                 part: _schema(annotation.model_fields[part].annotation, f"{name}.{part}")
                 for part in _PARTS[name]
@@ -139,13 +159,14 @@ def _schema(annotation: Any, name: str) -> dict[str, Any]:
     if annotation is bool:
         return {"type": "boolean"}
     if annotation in (int, float):
-        return {"type": "integer", "minimum": NUMBER_BOUNDS[name].low, "maximum": NUMBER_BOUNDS[name].high}
+        return _integer(NUMBER_BOUNDS[name])
     if annotation is str:
-        return _string(name)
+        return bounded_string(name)
     raise TypeError(f"no JSON schema for {annotation!r} of {name}")
 
 
-def _string(name: str) -> dict[str, Any]:
+def bounded_string(name: str) -> dict[str, Any]:
+    """Return the JSON schema of a text with its bounds."""
     return {"type": "string", "minLength": TEXT_BOUNDS[name].low, "maxLength": TEXT_BOUNDS[name].high}
 
 
@@ -154,7 +175,8 @@ def _array(name: str, items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "minItems": bound.low, "maxItems": bound.high, "items": items}
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object that has all of `properties` and nothing else."""
     return {
         "type": "object",
         "properties": properties,

@@ -26,6 +26,7 @@ from trialforge.generation.rendering import (
     label_line,
     label_verb,
     neutralize,
+    record_json,
     render,
     target_line,
 )
@@ -43,9 +44,11 @@ def ask_draft(
     order = order_exemplars(
         sorted(trials), {name: trial["label"] for name, trial in trials.items()}, params.exemplar_order, 0
     )
+    # A small model repeats a title that it sees, so exemplars come without theirs.
+    shown = [name for name in params.fields if name not in ("title", "official_title")]
     exemplars = [
-        exemplar_values(number, trials[name], view_trial(trials[name], params.fields), params.label_wording)
-        for number, name in enumerate(order, 1)
+        exemplar_values(trials[name], record_json(view_trial(trials[name], shown)), params.label_wording)
+        for name in order
     ]
     messages = render(
         PROMPT,

@@ -10,7 +10,13 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from trialforge.generation.criteria import join_criteria, split_criteria
-from trialforge.generation.draft_schema import CRITERIA_FIELDS, DESIGN_FIELDS, LIST_BOUNDS, TEXT_BOUNDS
+from trialforge.generation.draft_schema import (
+    AGE_FIELDS,
+    CRITERIA_FIELDS,
+    DESIGN_FIELDS,
+    LIST_BOUNDS,
+    TEXT_BOUNDS,
+)
 from trialforge.trial import REGISTRATION_SCHEMA
 
 _REGISTRY_ID = re.compile(r"(?i)\bNCT\s?\d{6,8}\b|\bSIM\d{6,}\b")
@@ -42,13 +48,11 @@ def view_trial(trial: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any
             ]
         elif name == "keywords":
             view[name] = shorten_items(trial[name] or [], name)
-        elif name in ("minimum_age", "maximum_age"):
-            view[name] = None if trial[name] is None else round(trial[name])
+        elif name == "ages":
+            view[name] = {part: None if trial[part] is None else round(trial[part]) for part in AGE_FIELDS}
         else:
             view[name] = shorten(trial[name], name) if isinstance(trial[name], str) else trial[name]
-    return {
-        name: value for name, value in view.items() if value not in (None, [], "") or name == "maximum_age"
-    }
+    return {name: value for name, value in view.items() if value not in (None, [], "")}
 
 
 def _view_arms(trial: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -95,9 +99,6 @@ def check_draft(draft: Mapping[str, Any], intervention: str, exemplar_titles: Se
     Raises:
         Fault: the first of the faults found.
     """
-    youngest, oldest = draft.get("minimum_age"), draft.get("maximum_age")
-    if youngest is not None and oldest is not None and youngest >= oldest:
-        raise Fault("impossible-ages")
     items = [_plain(item) for name in CRITERIA_FIELDS for item in draft.get(name, [])]
     if len(set(items)) < len(items):
         raise Fault("repeated-items")
@@ -129,7 +130,7 @@ def draft_to_record(
         name: [] for name, dtype in REGISTRATION_SCHEMA.items() if dtype.base_type().__name__ == "List"
     }
     design = draft.get("design", {})
-    for name, value in {**draft, **design}.items():
+    for name, value in {**draft, **design, **draft.get("ages", {})}.items():
         if name in record and name != "arms":
             record[name] = tidy(value, name)
     arms = design.get("arms", [])
@@ -147,7 +148,7 @@ def draft_to_record(
     }
     for name in ("primary_outcomes", "secondary_outcomes"):
         record[name] = [{**endpoint, "description": None} for endpoint in record[name]]
-    for name in ("minimum_age", "maximum_age"):
+    for name in AGE_FIELDS:
         record[name] = None if record[name] is None else float(record[name])
     return record
 

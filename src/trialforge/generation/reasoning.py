@@ -1,4 +1,4 @@
-"""Reasons: why trials like the exemplars succeeded or failed, each resting on fields that it cites."""
+"""Reasons: why trials like the exemplars succeeded or failed, each citing what it rests on."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import polars as pl
 from jsonschema import Draft202012Validator
 
 from trialforge.generation.attempts import Answer, Question, Tally
-from trialforge.generation.draft_schema import DEFAULT_FIELDS
-from trialforge.generation.drafts import Fault, view_trial
+from trialforge.generation.draft_schema import bounded_string, closed_object
+from trialforge.generation.drafts import Fault, tidy, view_trial
 from trialforge.generation.exemplar_sets import name_set
 from trialforge.generation.reasoning_params import ReasoningParams
-from trialforge.generation.rendering import exemplar_values, label_verb, render
+from trialforge.generation.rendering import exemplar_values, label_verb, neutralize, render
 from trialforge.rng import derive_seed
 
 PROMPT = "reason.jinja"
-REASON_BOUND = 160
-CITES_BOUND = 2
-# Fields of a registered trial that a reason may cite, as the model sees them.
-CITED_FIELDS = (
-    "title", "summary", "masking", "allocation", "arms", "primary_outcomes", "criteria", "enrolment_planned",
-)  # fmt: skip
+# What a reason may be about, and the field that it then rests on; the first `reasoning.count` are asked.
+ASPECTS: dict[str, str] = {
+    "participants": "criteria",
+    "endpoint": "primary_outcomes",
+    "comparison": "arms",
+    "size": "enrolment_planned",
+    "masking": "masking",
+    "question": "summary",
+}
 REASONS_SCHEMA: dict[str, pl.DataType] = {
     "reasons_id": pl.String(), "intervention": pl.String(), "label": pl.Int64(), "arm": pl.String(),
     "exemplars": pl.List(pl.String()), "targets": pl.List(pl.String()),
@@ -35,6 +38,12 @@ REASONS_SCHEMA: dict[str, pl.DataType] = {
     "grounded": pl.Float64(), "reject_reason": pl.String(), "prompt_hash": pl.String(),
     "model_digest": pl.String(), "seed": pl.Int64(), "attempt": pl.Int64(),
 }  # fmt: skip
+# How an exemplar is cited; numbers would lead a small model to count on.
+_ALL = "all trials"
+_PLACES = tuple(
+    f"the {place} trial"
+    for place in "first second third fourth fifth sixth seventh eighth ninth tenth".split()  # noqa: SIM905
+)
 _WORD = re.compile(r"[^\W_]{4,}|\d+")
 # Words too common in reasons to show that a reason rests on a field.
 _COMMON = frozenset(
@@ -42,54 +51,58 @@ _COMMON = frozenset(
     outcomes over participants patients results studies study subjects succeeded success successful such
     than that their there these they this those treatment trial trials under were which will with""".split()  # noqa: SIM905
 )
+Trials = Sequence[Mapping[str, Any]]
 
 
-def cites_of(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what can be cited, as `E1 criteria`: each exemplar's fields that have a value."""
-    return [
-        f"E{number} {name}"
-        for number, trial in enumerate(trials, 1)
-        for name in CITED_FIELDS
-        if trial[name] not in (None, [], "")
-    ]
+def reasons_schema(aspects: Sequence[str], exemplars: int) -> dict[str, Any]:
+    """Return the JSON schema of one reason for each aspect; without exemplars they cite nothing."""
+    properties: dict[str, Any] = {}
+    for aspect in aspects:
+        properties[aspect] = bounded_string("reason")
+        if exemplars:
+            aliases = [*_PLACES[:exemplars], _ALL]
+            properties[f"{aspect}_from"] = {"type": "string", "enum": aliases}
+    return closed_object(properties)
 
 
-def reasons_schema(count: int, cites: Sequence[str]) -> dict[str, Any]:
-    """Return the JSON schema of `count` reasons; without exemplars they cite nothing."""
-    reason: dict[str, Any] = {"reason": {"type": "string", "minLength": 20, "maxLength": REASON_BOUND}}
-    if cites:
-        item = {"type": "string", "enum": list(cites)}
-        reason = {"cites": {"type": "array", "minItems": 1, "maxItems": CITES_BOUND, "items": item}} | reason
-    items = {"type": "object", "properties": reason, "required": list(reason), "additionalProperties": False}
-    array = {"type": "array", "minItems": count, "maxItems": count, "items": items}
-    answer = {"type": "object", "properties": {"reasons": array}, "required": ["reasons"]}
-    return answer | {"additionalProperties": False}
+def view_aspects(trial: Mapping[str, Any], aspects: Sequence[str]) -> str:
+    """Return a trial as a line for each aspect, neutralized and shortened as in a draft."""
+    view = view_trial(trial, ("title", "summary", "design", "primary_outcomes", "inclusion", "exclusion"))
+    design = view["design"]
+    lines = {
+        "participants": "; ".join(view.get("inclusion", []))
+        + (f"; not: {'; '.join(view['exclusion'])}" if "exclusion" in view else ""),
+        "endpoint": "; ".join(" in ".join(item.values()) for item in view.get("primary_outcomes", [])),
+        "comparison": " against ".join(arm["label"] for arm in design["arms"]),
+        "size": str(trial["enrolment_planned"] or ""),
+        "masking": design["masking"] or "",
+        "question": view.get("summary", ""),
+    }
+    shown = [f"{aspect}: {neutralize(lines[aspect])}" for aspect in aspects if lines[aspect]]
+    return "\n".join([f"title: {neutralize(view.get('title', ''))}", *shown])
 
 
 def ask_reasons(
-    intervention: str, label: int, trials: Sequence[Mapping[str, Any]], params: ReasoningParams, seed: int
+    intervention: str, label: int, trials: Trials, params: ReasoningParams, seed: int
 ) -> Question[list[dict[str, Any]]]:
     """Return the question for one exemplar set; `trials` are its exemplars in prompt order."""
-    schema = reasons_schema(params.count, cites_of(trials))
-    exemplars = [
-        exemplar_values(number, trial, view_trial(trial, DEFAULT_FIELDS), params.label_wording)
-        for number, trial in enumerate(trials, 1)
-    ]
+    aspects = list(ASPECTS)[: params.count]
+    schema = reasons_schema(aspects, len(trials))
     messages = render(
         PROMPT,
-        exemplars=exemplars,
+        exemplars=[
+            exemplar_values(trial, view_aspects(trial, aspects), params.label_wording) for trial in trials
+        ],
         position=params.label_position,
-        intervention=intervention,
-        count=params.count,
+        intervention=neutralize(intervention),
+        aspects=aspects,
         verb=label_verb(label, params.label_wording),
     )
     own_seed = derive_seed(seed, "reason", intervention, label, *sorted(trial["nct_id"] for trial in trials))
     return Question(messages, schema, own_seed, _accept(schema, trials))
 
 
-def _accept(
-    schema: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]
-) -> Callable[[str], list[dict[str, Any]]]:
+def _accept(schema: Mapping[str, Any], trials: Trials) -> Callable[[str], list[dict[str, Any]]]:
     validator = Draft202012Validator(schema)
 
     def accept(text: str) -> list[dict[str, Any]]:
@@ -99,24 +112,35 @@ def _accept(
             raise Fault("not-json") from error
         if next(validator.iter_errors(reply), None) is not None:
             raise Fault("not-schema")
-        reasons = [read_reason(item, trials) for item in reply["reasons"]]
-        if len({reason["text"].casefold() for reason in reasons}) < len(reasons):
+        reasons = [read_reason(aspect, reply, trials) for aspect in ASPECTS if aspect in reply]
+        if not all(_is_sentence(reason["text"]) for reason in reasons):
+            raise Fault("no-sentence")
+        distinct = {reason["text"].casefold(): reason for reason in reversed(reasons)}
+        if len(distinct) < min(len(reasons), 2):
             raise Fault("repeated-reasons")
-        return reasons
+        return [reason for reason in reasons if reason in distinct.values()]
 
     return accept
 
 
-def read_reason(item: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a reason of an answer with its citations as registry ids, each checked."""
-    citations = []
-    for cite in dict.fromkeys(item.get("cites", [])):
-        alias, name = cite.split(" ", 1)
-        trial = trials[int(alias[1:]) - 1]
-        citations.append(
-            {"nct_id": trial["nct_id"], "field": name, "true": supports(trial[name], item["reason"])}
-        )
-    return {"text": " ".join(item["reason"].split()), "citations": citations}
+def _is_sentence(text: str) -> bool:
+    words = text.split()
+    plain = [word for word in words if word.strip(".,;:()%'\"").replace("-", "").isalpha()]
+    return len(plain) >= max(4, len(words) / 2) and not set("{}[]_|") & set(text)
+
+
+def read_reason(aspect: str, reply: Mapping[str, str], trials: Trials) -> dict[str, Any]:
+    """Return the reason about an aspect with its citations as registry ids, each checked."""
+    alias = reply.get(f"{aspect}_from")
+    cited = [trial for place, trial in zip(_PLACES, trials, strict=False) if alias in (_ALL, place)]
+    name = ASPECTS[aspect]
+    return {
+        "text": tidy(reply[aspect], "reason"),
+        "citations": [
+            {"nct_id": trial["nct_id"], "field": name, "true": supports(trial[name], reply[aspect])}
+            for trial in cited
+        ],
+    }
 
 
 def supports(value: Any, reason: str) -> bool:
@@ -125,7 +149,7 @@ def supports(value: Any, reason: str) -> bool:
 
 
 def _words(text: str) -> set[str]:
-    return {word.rstrip("s") for word in _WORD.findall(text.casefold())} - _COMMON
+    return {word.rstrip("s") for word in _WORD.findall(text.casefold()) if word not in _COMMON}
 
 
 def grounded_share(reasons: Sequence[Mapping[str, Any]]) -> float | None:
@@ -160,6 +184,7 @@ def measure_reasons(rows: Sequence[Mapping[str, Any]], tally: Tally) -> dict[str
         "reason_sets": len(rows),
         "reasons": sum(len(row["reasons"]) for row in rows),
         "reason_sets_given_up": sum(row["reject_reason"] is not None for row in rows),
+        **{f"reason_fault_{name}": count for name, count in sorted(tally.faults.items())},
         "reason_retries": tally.asked - sum(row["attempt"] is not None for row in rows),
         "citations": len(citations),
         "grounded_share": round(true / len(citations), 4) if citations else None,

@@ -21,6 +21,6 @@ class ReasoningParams(PromptParams):
 
     exemplars: int = Field(default=3, ge=1, le=10)
     share: bool = True
-    count: int = Field(default=3, ge=1, le=8)
+    count: int = Field(default=3, ge=1, le=6)
     retries: int = Field(default=3, ge=0, le=20)
     sampling: Sampling = Sampling()
