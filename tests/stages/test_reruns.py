@@ -97,7 +97,7 @@ LEARN = {"train", "score", "report"}
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
-    "a source of trials": (set_param("corpus", "simulated_trials", 700), ALL),
+    "a source of trials": (set_param("corpus", "simulated_trials", 701), ALL),
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
     "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
     "the search": (

@@ -49,11 +49,14 @@ def divergence(left: pl.Series, right: pl.Series) -> float:
 
 
 def scaled_distance(candidate: pl.Series, reference: pl.Series) -> float | None:
-    """Return the Wasserstein distance in standard deviations of the reference; None where either is empty."""
+    """Return the Wasserstein distance in standard deviations of the reference.
+
+    None where either is empty, or where the reference does not vary and so has no scale.
+    """
     left, right = candidate.drop_nulls().to_numpy(), reference.drop_nulls().to_numpy()
-    if not len(left) or not len(right):
+    if not len(left) or not len(right) or (scale := float(np.std(right))) == 0:
         return None
-    return float(wasserstein_distance(left, right) / max(float(np.std(right)), 1e-9))
+    return float(wasserstein_distance(left, right) / scale)
 
 
 def marginal_table(case: Case) -> pl.DataFrame:
