@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks._small_run import SLOTS, run_with_kills
 from trialforge.generation.calls import CallCache
 
-NUMBER, KILLS = 18, 3
+NUMBER, KILLS = 12, 3
 
 
 def test_killed_run_pays_again_only_for_calls_in_flight(tmp_path: Path) -> None:

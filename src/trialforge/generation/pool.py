@@ -11,6 +11,7 @@ from trialforge.generation.backend import Completion, Request
 
 Answer = Callable[[Request, threading.Event], Completion]
 Outcome = tuple[int, Completion | BaseException]
+LEAST_SPLIT = 4  # calls: for fewer, reading the shared start a second time costs more than it saves
 SHARED = 0.5  # of the shorter prompt, for two to belong to one group
 
 
@@ -41,7 +42,7 @@ def group_requests(requests: Sequence[Request]) -> list[list[int]]:
 
 
 class Work:
-    """Groups of requests that workers take; who finds none left takes half of the longest remainder."""
+    """Groups of requests that workers take; who finds none left takes half of a long remainder."""
 
     def __init__(self, groups: Sequence[Sequence[int]], workers: int) -> None:
         self._waiting = deque(deque(group) for group in groups)
@@ -57,7 +58,8 @@ class Work:
 
     def _split(self) -> deque[int]:
         longest = max(self._taken, key=len)
-        return deque(reversed([longest.pop() for _ in range((len(longest) + 1) // 2)]))
+        half = (len(longest) + 1) // 2
+        return deque(reversed([longest.pop() for _ in range(half)])) if half >= LEAST_SPLIT else deque()
 
 
 def answer_all(requests: Sequence[Request], workers: Sequence[Answer]) -> Generator[tuple[int, Completion]]:

@@ -1,0 +1,210 @@
+"""Generation: the embedded engine against llama.cpp's own server and the paper's way; drift; kills.
+
+The work has the shape of the pipeline's: sets of exemplars, reasons asked once a set, several records a set.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._small_run import SLOTS, run_with_kills
+from trialforge.generation.backend import Completion, Message, Request, Sampling
+from trialforge.generation.calls import CachedGenerator, CallCache
+from trialforge.generation.draft_schema import draft_schema
+from trialforge.generation.embedded import EmbeddedGenerator, request_json
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.models import find_model
+
+SETS, RECORDS_A_SET = 4, 6
+PARAMS = LlmParams(context_tokens=2560, slots=8)
+MODEL = find_model(PARAMS)
+WORDS = (  # of no meaning: only their number counts
+    *(
+        "patients",
+        "randomized",
+        "placebo",
+        "controlled",
+        "double",
+        "blind",
+        "efficacy",
+        "safety",
+        "dose",
+        "arm",
+    ),
+    *(
+        "criteria",
+        "inclusion",
+        "exclusion",
+        "endpoint",
+        "diabetes",
+        "cancer",
+        "asthma",
+        "cardiac",
+        "treatment",
+    ),
+)
+REASON = {"type": "string", "minLength": 20, "maxLength": 160}
+REASONS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"reasons": {"type": "array", "items": REASON, "minItems": 3, "maxItems": 3}},
+    "required": ["reasons"],
+    "additionalProperties": False,
+}
+Run = tuple[float, list[Completion]]
+
+
+def exemplars(number: int, words: int = 650) -> str:
+    chosen = np.random.default_rng(number).choice(WORDS, words)
+    return "Exemplars of real trials:\n" + " ".join(chosen)
+
+
+def reason_request(number: int) -> Request:
+    messages = (
+        Message("system", "You are an expert in clinical trials."),
+        Message("user", exemplars(number)),
+    )
+    return Request(messages, REASONS_SCHEMA, Sampling(max_tokens=160), seed=number)
+
+
+def draft_request(number: int, record: int) -> Request:
+    text = f"{exemplars(number)}\nThey met their endpoint. Write a new trial, number {record}."
+    messages = (Message("system", "You write new clinical trials."), Message("user", text))
+    return Request(messages, draft_schema(), Sampling(max_tokens=400), seed=100 * number + record)
+
+
+REASONS = [reason_request(number) for number in range(SETS)]
+DRAFTS = [draft_request(number, record) for number in range(SETS) for record in range(RECORDS_A_SET)]
+
+
+def timed(work: Callable[[], list[Completion]]) -> Run:
+    start = time.perf_counter()
+    done = work()
+    return time.perf_counter() - start, done
+
+
+def engine(params: LlmParams) -> EmbeddedGenerator:
+    return EmbeddedGenerator(MODEL, params)
+
+
+def run_ours(requests: Sequence[Request], params: LlmParams = PARAMS) -> Run:
+    """The way of the stages: an empty call cache, groups, all slots."""
+    with tempfile.TemporaryDirectory() as folder:
+        generator = CachedGenerator(engine(params), CallCache(Path(folder) / "calls.sqlite"))
+        found = timed(
+            lambda: [one for _, one in sorted(generator.complete(requests), key=lambda pair: pair[0])]
+        )
+        generator.close()
+    return found
+
+
+class Server:
+    """llama.cpp's server as it comes: its own settings, its own choice of slots."""
+
+    def __init__(self, slots: int, *, reuse: bool) -> None:
+        import xllamacpp
+
+        settings = xllamacpp.CommonParams()
+        settings.model.path = str(MODEL.path)
+        settings.n_ctx, settings.n_parallel = PARAMS.context_tokens * slots, slots
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))
+        settings.fit_params, settings.warmup, settings.verbosity = False, False, 0
+        self.slots, self.reuse = slots, reuse
+        self._server = xllamacpp.Server(settings)
+
+    def ask(self, request: Request) -> Completion:
+        body = {**request_json(request), "stream": False, "cache_prompt": self.reuse}
+        del body["stream_options"]
+        reply = self._server.handle_chat_completions(body)
+        usage, choice = reply["usage"], reply["choices"][0]
+        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        counts = usage["prompt_tokens"], cached, usage["completion_tokens"]
+        return Completion(choice["message"]["content"], *counts, MODEL.digest, choice["finish_reason"])
+
+    def run(self, requests: Sequence[Request]) -> Run:
+        with ThreadPoolExecutor(self.slots) as pool:
+            return timed(lambda: list(pool.map(self.ask, requests)))
+
+
+def rate(run: Run) -> float:
+    return sum(one.completion_tokens for one in run[1]) / run[0]
+
+
+def evaluated(done: Sequence[Completion]) -> float:
+    return 1 - sum(one.cached_tokens for one in done) / sum(one.prompt_tokens for one in done)
+
+
+def paper_requests() -> Iterator[Request]:
+    for number in range(SETS):
+        for record in range(RECORDS_A_SET):
+            yield reason_request(number)
+            yield draft_request(number, record)
+
+
+def say(*parts: str) -> None:
+    print("; ".join(parts), flush=True)
+
+
+def compare_speed() -> None:
+    reasons, drafts = run_ours(REASONS), run_ours(DRAFTS)
+    bare = Server(PARAMS.slots, reuse=True).run(DRAFTS)
+    say(
+        f"drafts, tokens a second: {rate(drafts):.1f}",
+        f"llama.cpp's own server {rate(bare):.1f}",
+        f"ratio {rate(drafts) / rate(bare):.2f} (at least 0.95)",
+    )
+    say(
+        f"prompt tokens evaluated of those sent: {evaluated(reasons[1] + drafts[1]):.2f} (at most 0.4)",
+        f"drafts alone {evaluated(drafts[1]):.2f}",
+        f"llama.cpp's own choice of slots {evaluated(bare[1]):.2f}",
+    )
+    paper = Server(1, reuse=False).run(list(paper_requests()))
+    ours, theirs = (len(DRAFTS) / seconds * 3600 for seconds in (reasons[0] + drafts[0], paper[0]))
+    say(
+        f"records an hour: {ours:.0f}",
+        f"the paper's way {theirs:.0f}",
+        f"ratio {ours / theirs:.2f} (at least 2.5)",
+    )
+
+
+def measure_drift(number: int = 50) -> None:
+    requests = [draft_request(i // 5, i % 5) for i in range(number)]
+    short = [Request(r.messages, r.schema, Sampling(max_tokens=48), r.seed) for r in requests]
+    for exact in (True, False):
+        many = run_ours(short, PARAMS.model_copy(update={"exact": exact}))
+        alone = run_ours(short, PARAMS.model_copy(update={"exact": exact, "slots": 1, "threads": 1}))
+        again = run_ours(
+            list(reversed(short)), PARAMS.model_copy(update={"exact": exact, "threads": 2, "workers": 1})
+        )
+        texts = [[one.text for one in run[1]] for run in (many, alone, (again[0], list(reversed(again[1]))))]
+        same = [sum(a == b for a, b in zip(texts[0], other, strict=True)) for other in texts[1:]]
+        say(
+            f"exact {exact}: {rate(many):.1f} tokens a second",
+            f"of {number} answers equal alone {same[0]}, by one worker in reverse order {same[1]}",
+        )
+
+
+def measure_kills(number: int = 60, kills: int = 20) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        whole.mkdir()
+        killed.mkdir()
+        expected, _ = run_with_kills(whole, number, 0, seed=1)
+        found, paid = run_with_kills(killed, number, kills, seed=1)
+    say(
+        f"{kills} kills: {paid - number} of {number} calls paid again, at most {kills * SLOTS} in flight",
+        "files equal" if found == expected else "FILES DIFFER",
+    )
+
+
+def main() -> None:
+    compare_speed()
+    measure_drift()
+    measure_kills()
