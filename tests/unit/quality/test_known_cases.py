@@ -1,0 +1,80 @@
+"""Measures against reference packages and cases whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import prdc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from trialforge.quality.canaries import find_canaries, make_canary
+from trialforge.quality.diversity import vendi_score
+from trialforge.quality.mmd import permute_discrepancy
+from trialforge.quality.prdc import compare_manifolds
+from trialforge.quality.twosample import roc_auc
+
+
+def unit_rows(count: int, shift: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(shift, 1, (count, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 3.0])
+def test_precision_recall_density_coverage_equal_the_reference_package(shift: float) -> None:
+    real, synthetic = unit_rows(80, 0, 1), unit_rows(60, shift, 2)
+    expected = prdc.compute_prdc(real, synthetic, nearest_k=5)
+    found = compare_manifolds(real, synthetic, 5)
+    names = {"precision": "inside", "recall": "reached", "density": "density", "coverage": "covered"}
+    for name, rows in names.items():
+        assert float(np.mean(getattr(found, rows))) == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_identical_sets_are_wholly_precise_and_covered() -> None:
+    rows = unit_rows(50, 0, 3)
+    found = compare_manifolds(rows, rows, 5)
+    assert found.inside.mean() == found.reached.mean() == found.covered.mean() == 1
+
+
+def test_disjoint_sets_have_no_precision_and_no_coverage() -> None:
+    found = compare_manifolds(unit_rows(50, 0, 3), unit_rows(50, 100, 4), 5)
+    assert found.inside.mean() == found.reached.mean() == found.covered.mean() == 0
+
+
+def test_mmd_equals_its_definition_and_tells_shifted_gaussians_apart() -> None:
+    def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.exp(-((left[:, None] - right[None]) ** 2).sum(-1) / (2 * 2.0**2))
+
+    real, synthetic = unit_rows(30, 0, 5).astype(float), unit_rows(20, 1.5, 6).astype(float)
+    within = [(kernel(rows, rows).sum() - len(rows)) / len(rows) / (len(rows) - 1) for rows in (real, synthetic)]
+    expected = sum(within) - 2 * kernel(real, synthetic).mean()
+    found = permute_discrepancy(real, synthetic, 2.0, 199, np.random.default_rng(7))
+    assert found.squared == pytest.approx(expected, abs=1e-6)
+    assert found.p_value == pytest.approx(1 / 200)
+
+
+def test_vendi_counts_different_rows_and_not_copies() -> None:
+    rows = np.eye(6)
+    assert vendi_score(rows) == pytest.approx(6, abs=1e-6)
+    assert vendi_score(np.repeat(rows[:1], 9, axis=0)) == pytest.approx(1, abs=1e-6)
+    assert vendi_score(np.repeat(rows[:2], 5, axis=0)) == pytest.approx(2, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=4, max_size=40))
+@settings(deadline=None, max_examples=60)
+def test_roc_auc_equals_scikit_learn_with_ties(pairs: list[tuple[bool, int]]) -> None:
+    labels = np.array([label for label, _ in pairs] + [True, False], dtype=int)
+    scores = np.array([score for _, score in pairs] + [2, 2], dtype=float)
+    assert roc_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-9)
+
+
+def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path) -> None:  # noqa: ANN001
+    canary = make_canary("NCT1", 7)
+    clean, dirty = tmp_path / "clean.parquet", tmp_path / "dirty.parquet"
+    pl.DataFrame({"text": ["nothing"]}).write_parquet(clean)
+    pl.DataFrame({"text": [f"before {canary} after"]}).write_parquet(dirty)
+    found = find_canaries({"NCT1": canary}, [clean, dirty])
+    assert "dirty.parquet" in str(found.to_dicts())
+    assert "clean.parquet" not in str(found.to_dicts())
+    assert find_canaries({"NCT1": canary}, [clean]).is_empty()
