@@ -104,6 +104,12 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         add_line("src/trialforge/retrieval/exemplars.py"),
         {"retrieve"} | WRITE,
     ),
+    "a word of the generation prompt": (
+        add_line("src/trialforge/generation/prompts/generate.jinja"),
+        {"generate"} | JUDGE,
+    ),
+    "a word of the reasoning prompt": (add_line("src/trialforge/generation/prompts/reason.jinja"), WRITE),
+    "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
     "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), {"score", "report"}),
@@ -120,7 +126,11 @@ def test_nothing_reruns_when_nothing_changed(copy: Path) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, copy: Path) -> None:
     change, expected = CASES[name]
-    kept = {path: path.read_bytes() for path in copy.rglob("*") if path.suffix in {".py", ".yaml", ".css"}}
+    kept = {
+        path: path.read_bytes()
+        for path in copy.rglob("*")
+        if path.suffix in {".py", ".yaml", ".css", ".jinja"}
+    }
     try:
         change(copy)
         # The page shows every parameter, so a change of any of them reruns it.

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialforge.generation.criteria import join_criteria, split_criteria
+
+ITEM = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z]{2,9}){0,4}", fullmatch=True).filter(
+    lambda item: "clusion" not in item
+)
+
+
+@given(st.lists(ITEM, min_size=1, max_size=5), st.lists(ITEM, min_size=1, max_size=5))
+def test_lists_survive_the_way_through_the_registry_text(inclusion: list[str], exclusion: list[str]) -> None:
+    assert split_criteria(join_criteria(inclusion, exclusion)) == (inclusion, exclusion)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Inclusion Criteria:\n\n1. Adults\n2. Asthma\n\nExclusion Criteria:\n\n* Smoking",
+        "INCLUSION CRITERIA:\n- Adults\n- Asthma\nEXCLUSION CRITERIA:\n- Smoking",
+        "Key Inclusion Criteria:\n\n• Adults\n\n• Asthma\n\nKey Exclusion Criteria:\n\n• Smoking",
+    ],
+)
+def test_bullets_and_headings_of_the_registry_are_read(text: str) -> None:
+    assert split_criteria(text) == (["Adults", "Asthma"], ["Smoking"])
+
+
+def test_a_line_without_a_bullet_goes_on_with_the_item_before() -> None:
+    assert split_criteria("Inclusion Criteria:\n- Adults who\n  can read\n- Asthma")[0] == [
+        "Adults who can read",
+        "Asthma",
+    ]
+
+
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_no_criteria_are_two_empty_lists(text: str | None) -> None:
+    assert split_criteria(text) == ([], [])

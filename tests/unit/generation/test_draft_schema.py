@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from trialforge.generation.draft_schema import AGE_BOUNDS, DEFAULT_FIELDS, DRAFT_FIELDS, draft_schema
+from trialforge.generation.schemas import check_schema
+from trialforge.trial import Masking
+
+from .records import make_draft
+
+
+def is_valid(draft: dict[str, Any]) -> bool:
+    return Draft202012Validator(draft_schema()).is_valid(draft)
+
+
+def test_engines_can_force_every_field() -> None:
+    check_schema(draft_schema(DRAFT_FIELDS))
+
+
+def test_what_the_plan_decides_is_no_part_of_a_draft() -> None:
+    assert not {"phase", "conditions", "interventions", "label"} & set(
+        draft_schema(DRAFT_FIELDS)["properties"]
+    )
+
+
+def test_allowed_words_are_those_of_the_trial() -> None:
+    assert draft_schema(("title", "design"))["properties"]["design"]["anyOf"][1]["properties"]["masking"][
+        "enum"
+    ] == list(get_args(Masking))
+
+
+def test_every_text_and_list_is_bounded() -> None:
+    def parts(value: Any) -> list[dict[str, Any]]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return [
+            *([value] if isinstance(value, dict) else []),
+            *(part for each in inner for part in parts(each)),
+        ]
+
+    for part in parts(draft_schema(DRAFT_FIELDS)):
+        if part.get("type") == "string" and "enum" not in part:
+            assert part["maxLength"] <= 1200
+        if part.get("type") == "array":
+            assert part["maxItems"] <= 6
+
+
+def test_a_good_draft_is_valid() -> None:
+    assert is_valid(make_draft())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": 1},
+        {"title": "x" * 500},
+        {"inclusion": []},
+        {"sex": "Any"},
+        {"enrolment_planned": 0},
+        {"ages": {"minimum_age": 40, "maximum_age": 30}},
+        {"design": make_draft()["design"] | {"intervention_model": "Single Group"}},
+        {"design": make_draft()["design"] | {"arms": make_draft()["design"]["arms"][:1]}},
+    ],
+    ids=lambda change: json.dumps(change)[:40],
+)
+def test_a_draft_that_contradicts_itself_or_its_bounds_is_not(change: dict[str, Any]) -> None:
+    assert not is_valid(make_draft(**change))
+
+
+def test_the_lowest_age_is_always_below_the_highest() -> None:
+    assert all(highest is None or lowest.high < highest.low for lowest, highest in AGE_BOUNDS)
+
+
+def test_default_fields_stand_in_their_order() -> None:
+    assert list(draft_schema()["properties"]) == [name for name in DRAFT_FIELDS if name in DEFAULT_FIELDS]

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from jsonschema import Draft202012Validator
+
+from trialforge.generation.draft_schema import DEFAULT_FIELDS, draft_schema
+from trialforge.generation.drafts import (
+    Fault,
+    check_draft,
+    draft_to_record,
+    names_intervention,
+    parse_draft,
+    shorten,
+    tidy,
+    view_trial,
+)
+from trialforge.trial import REGISTRATION_SCHEMA, Trial
+
+from .records import make_draft, make_trial
+
+TITLES = ["Slow Release Levodopa Against Wearing-Off"]
+
+
+def record(draft: dict[str, Any]) -> dict[str, Any]:
+    return draft_to_record(
+        draft,
+        intervention="levodopa",
+        intervention_type="Drug",
+        conditions=["Parkinson Disease"],
+        phase="Phase 2",
+    )
+
+
+def test_an_exemplar_has_the_shape_of_a_draft() -> None:
+    assert Draft202012Validator(draft_schema()).is_valid(view_trial(make_trial(), DEFAULT_FIELDS))
+
+
+def test_an_exemplar_is_cut_at_sentences_and_items_or_with_a_mark() -> None:
+    assert shorten("Short. " * 60, "summary").endswith("Short.")
+    assert shorten("word " * 100, "title").endswith(" …")
+    long = "- " + "word " * 60
+    view = view_trial(make_trial(criteria=f"Inclusion Criteria:\n\n{long}\n- Adults"), DEFAULT_FIELDS)
+    assert view["inclusion"] == ["Adults"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "not-json"), ("[]", "not-schema"), ("{}", "not-schema"), ('{"title": "x"}', "not-schema")],
+)
+def test_what_an_engine_lets_through_is_checked_again(text: str, reason: str) -> None:
+    with pytest.raises(Fault, match=reason):
+        parse_draft(text, draft_schema())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"title": "Carbidopa alone", "summary": "Carbidopa is compared with nothing at all."},
+            "other-intervention",
+        ),
+        ({"title": "SLOW release levodopa against wearing-off."}, "copied-title"),
+        ({"inclusion": ["Adults here", "adults here."]}, "repeated-items"),
+        ({"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now"]}, "repeated-items"),
+        ({"summary": "Levodopa as in NCT01234567 is studied in adults with off periods."}, "registry-id"),
+        ({"design": {"arms": [{"label": "Levodopa", "type": "Experimental"}] * 2}}, "repeated-arms"),
+    ],
+)
+def test_a_draft_off_its_target_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Fault, match=reason):
+        check_draft(make_draft(**change), "levodopa", TITLES)
+
+
+def test_a_good_draft_passes() -> None:
+    check_draft(make_draft(), "levodopa", TITLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named"),
+    [
+        ("Levodopa in adults", "levodopa", True),
+        ("LEVODOPA/carbidopa", "levodopa", True),
+        ("Levodopamine", "levodopa", False),
+        ("A test of insulin glargine", "insulin lispro", False),
+        ("Cognitive therapy by telephone", "cognitive behavioral therapy program", True),
+    ],
+)
+def test_a_text_names_an_intervention_by_its_words(text: str, name: str, named: bool) -> None:
+    assert names_intervention(text, name) is named
+
+
+def test_a_record_has_the_registration_view_and_what_the_plan_decides() -> None:
+    made = record(make_draft())
+    frame = pl.DataFrame([made], schema=REGISTRATION_SCHEMA)
+    Trial.model_validate(frame.row(0, named=True) | {"nct_id": "SYN-1"})
+    assert made["phase"] == "Phase 2"
+    assert made["conditions"] == ["Parkinson Disease"]
+    assert [item["name"] for item in made["interventions"]] == ["levodopa", "Placebo"]
+    assert made["criteria"].startswith("Inclusion Criteria:\n\n- Diagnosis of Parkinson Disease\n- Two")
+    assert "\n\nExclusion Criteria:\n\n- Chronic" in made["criteria"]
+    assert made["arms"][0]["interventions"] == ["levodopa"]
+
+
+def test_a_text_that_ran_into_its_bound_ends_at_a_whole_word() -> None:
+    title = "Levodopa " * 30
+    assert tidy(title[:120], "title").endswith("Levodopa")
+    assert tidy("Levodopa in adults", "title") == "Levodopa in adults"
+
+
+def test_nothing_that_the_model_did_not_write_is_made_up() -> None:
+    made = record({"title": "Levodopa Inhaled"})
+    assert made["summary"] is None
+    assert made["arms"] == []
+    assert json.dumps(made["primary_outcomes"]) == "[]"

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trialforge.generation.attempts import Answer
+from trialforge.generation.drafts import Fault
+from trialforge.generation.reasoning import (
+    ASPECTS,
+    REASONS_SCHEMA,
+    ask_reasons,
+    grounded_share,
+    reasons_row,
+    reasons_schema,
+    supports,
+    view_aspects,
+)
+from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.generation.schemas import check_schema
+
+from .records import make_trial
+
+TRIALS = [make_trial("SIM1"), make_trial("SIM2", masking="None")]
+GOOD: dict[str, Any] = {
+    "participants": "Only people with dementia were left out of the trial.",
+    "participants_from": "the first trial",
+    "endpoint": "A rare event was counted far too late for a result.",
+    "endpoint_from": "all trials",
+}
+
+
+def ask(label: int = 0, trials: Any = TRIALS, count: int = 2) -> Any:
+    return ask_reasons("levodopa", label, trials, ReasoningParams(count=count), 3)
+
+
+def test_a_reason_cites_exemplars_and_fields_and_each_citation_is_checked() -> None:
+    reasons = ask().accept(json.dumps(GOOD))
+    assert reasons[0]["citations"] == [{"nct_id": "SIM1", "field": "criteria", "true": True}]
+    assert [(cited["nct_id"], cited["true"]) for cited in reasons[1]["citations"]] == [
+        ("SIM1", False),
+        ("SIM2", False),
+    ]
+    assert grounded_share(reasons) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("{", "not-json"),
+        (json.dumps({"participants": "x"}), "not-schema"),
+        (json.dumps(GOOD | {"endpoint_from": "the ninth trial"}), "not-schema"),
+        (json.dumps(GOOD | {"endpoint": "E1, E2, E3, E4, E5, E6, E7, E8"}), "no-sentence"),
+        (json.dumps(GOOD | {"endpoint": GOOD["participants"]}), "repeated-reasons"),
+    ],
+)  # fmt: skip
+def test_an_answer_without_reasons_is_refused(reply: str, reason: str) -> None:
+    with pytest.raises(Fault, match=reason):
+        ask().accept(reply)
+
+
+def test_without_exemplars_nothing_is_cited() -> None:
+    question = ask(trials=[])
+    assert "participants_from" not in question.schema["properties"]
+    assert "exemplar>" not in question.messages[1].content
+    assert (
+        grounded_share(question.accept(json.dumps({k: v for k, v in GOOD.items() if "_" not in k}))) is None
+    )
+
+
+@pytest.mark.parametrize("exemplars", [0, 1, 10])
+def test_engines_can_force_the_reasons(exemplars: int) -> None:
+    check_schema(reasons_schema(list(ASPECTS), exemplars))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "true"),
+    [
+        ("Dementia at screening", "People with dementia dropped out", True),
+        ("Dementia at screening", "The trial was too small", False),
+        (120, "Only 120 people were planned", True),
+        (120, "Only 12 people were planned", False),
+        ("the trial of patients", "these patients of that trial", False),
+    ],
+)
+def test_a_reason_rests_on_a_field_by_a_telling_word_or_a_number(value: Any, reason: str, true: bool) -> None:
+    assert supports(value, reason) is true
+
+
+def test_the_question_says_how_the_trials_ended_and_never_names_them() -> None:
+    assert "levodopa failed" in ask(0).messages[1].content
+    assert "levodopa succeeded" in ask(1).messages[1].content
+    assert "SIM1" not in ask().messages[1].content
+
+
+def test_a_view_shows_each_aspect_once() -> None:
+    lines = view_aspects(make_trial(), list(ASPECTS)).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["title", *ASPECTS]
+
+
+def test_rows_fit_the_table_also_where_nothing_was_asked() -> None:
+    group = {
+        "intervention": "levodopa",
+        "label": 0,
+        "arm": "no-reasoning",
+        "exemplars": ["SIM1"],
+        "targets": ["T-1"],
+    }
+    answer = Answer(ask().accept(json.dumps(GOOD)), None, 1, 5, "d" * 64)
+    rows = [reasons_row(group, None, "h"), reasons_row(group | {"arm": "x"}, answer, "h")]
+    frame = pl.DataFrame(rows, schema=REASONS_SCHEMA)
+    assert frame["attempt"].to_list() == [None, 1]
+    assert frame["reasons"].list.len().to_list() == [0, 2]
