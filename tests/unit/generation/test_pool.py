@@ -25,12 +25,18 @@ def test_a_group_stays_with_its_worker_in_order() -> None:
     assert [work.next(worker) for worker in (0, 1, 1, 0)] == [0, 2, 3, 1]
 
 
-def test_an_idle_worker_takes_half_of_the_longest_group() -> None:
-    work = Work([[0, 1, 2, 3, 4]], 2)
+def test_an_idle_worker_takes_half_of_a_long_group() -> None:
+    work = Work([list(range(9))], 2)
     assert work.next(0) == 0
-    assert [work.next(1), work.next(1), work.next(0), work.next(0)] == [3, 4, 1, 2]
+    assert [work.next(1) for _ in range(4)] == [5, 6, 7, 8]
+    assert [work.next(0) for _ in range(4)] == [1, 2, 3, 4]
     assert work.next(0) is None
     assert work.next(1) is None
+
+
+def test_a_short_group_is_not_split() -> None:
+    work = Work([[0, 1, 2]], 2)
+    assert [work.next(0), work.next(1), work.next(0)] == [0, None, 1]
 
 
 @given(st.lists(st.integers(1, 6), max_size=8), st.integers(1, 5), st.randoms())
@@ -40,14 +46,11 @@ def test_each_request_is_taken_once(sizes: list[int], workers: int, chance: obje
         groups.append(list(range(start, start + size)))
         start += size
     work, taken = Work(groups, workers), []
-    idle: set[int] = set()
-    while len(idle) < workers:
-        worker = chance.randrange(workers)  # type: ignore[attr-defined]
-        index = work.next(worker)
-        if index is None:
-            idle.add(worker)
-        else:
-            taken.append(index)
+    for worker in (chance.randrange(workers) for _ in range(20)):  # type: ignore[attr-defined]
+        taken.append(work.next(worker))
+    for worker in range(workers):
+        taken.extend(iter(lambda worker=worker: work.next(worker), None))  # type: ignore[misc]
+    taken = [index for index in taken if index is not None]
     assert sorted(taken) == list(range(start))
 
 
