@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,16 @@ def test_no_stage_before_evaluation_reads_a_held_out_part(name: str) -> None:
     held_out = {"data/trials.parquet", "data/split.parquet", "data/validation.parquet", "data/test.parquet"}
     assert not held_out & set(body(name)["deps"])
     assert not any(path in body(name)["cmd"] for path in held_out)
+
+
+def test_lock_is_of_the_source_files_that_are_committed() -> None:
+    """A change that alters an out carries its dvc.lock: whoever clones sees the figures of this very code."""
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    stale = {
+        (stage, dep["path"])
+        for stage, entry in locked.items()
+        for dep in entry["deps"]
+        if dep["path"].endswith((".py", ".jinja"))
+        and hashlib.md5((ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]
+    }
+    assert not stale, "run dvc repro and commit dvc.lock, metrics and plots"

@@ -47,7 +47,9 @@ def test_mmd_equals_its_definition_and_tells_shifted_gaussians_apart() -> None:
         return np.exp(-((left[:, None] - right[None]) ** 2).sum(-1) / (2 * 2.0**2))
 
     real, synthetic = unit_rows(30, 0, 5).astype(float), unit_rows(20, 1.5, 6).astype(float)
-    within = [(kernel(rows, rows).sum() - len(rows)) / len(rows) / (len(rows) - 1) for rows in (real, synthetic)]
+    within = [
+        (kernel(rows, rows).sum() - len(rows)) / len(rows) / (len(rows) - 1) for rows in (real, synthetic)
+    ]
     expected = sum(within) - 2 * kernel(real, synthetic).mean()
     found = permute_discrepancy(real, synthetic, 2.0, 199, np.random.default_rng(7))
     assert found.squared == pytest.approx(expected, abs=1e-6)
