@@ -26,7 +26,7 @@ from trialforge.trial import (
 
 _BULLET = r"(?m)^[ \t]*[-*•·‣]\s+"
 _ESCAPED = r"\\([!-/:-@\[-`{-~])"
-_SPACE = r" {2,}|[^\S ]\s*"
+_SPACE = r" *[^\S ]\s*| {2,}"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{FFFE}\x{FFFF}]"
 
 
@@ -38,7 +38,7 @@ def clean_block(text: pl.Expr, *, markdown: bool) -> pl.Expr:
     """
     if markdown:
         text = text.str.replace_all(_CONTROL, " ").str.replace_all(r"\s*\n\s*", "\n")
-        text = text.str.replace_all(r" {2,}|[^\S \n][^\S\n]*", " ")
+        text = text.str.replace_all(r" *[^\S \n][^\S\n]*| {2,}", " ")
     else:
         text = text.str.replace_all(_CONTROL, " ").str.replace_all(r"\s*\n\s*\n\s*", "\x00")
         text = text.str.replace_all(_SPACE, " ")

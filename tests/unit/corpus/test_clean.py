@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialforge.corpus import clean
@@ -60,6 +60,8 @@ def test_wrapped_lines_and_markdown_give_the_same_lines(block: list[tuple[bool, 
 
 
 @given(st.text(max_size=200))
+@example("0 \x850")
+@example("0  \x85 0")
 def test_cleaned_text_has_no_loose_space_and_stays_as_it_is(text: str) -> None:
     for expression in (wrapped, lambda column: clean.clean_line(column, markdown=False)):
         (once,) = apply(expression, text)
