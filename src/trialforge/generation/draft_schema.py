@@ -31,7 +31,6 @@ TEXT_BOUNDS: dict[str, Bound] = {
     "summary": Bound(40, 260),
     "detailed_description": Bound(80, 900),
     "arms.label": Bound(3, 60),
-    "arms.description": Bound(10, 140),
     "primary_outcomes.measure": Bound(8, 120),
     "primary_outcomes.time_frame": Bound(3, 40),
     "secondary_outcomes.measure": Bound(8, 120),
@@ -107,31 +106,28 @@ def _integer(bound: Bound | None) -> dict[str, Any]:
 
 
 def _design() -> dict[str, Any]:
-    masking = field_schema("masking")
-    arm = field_schema("arms")["items"]
-    control_types = [kind for kind in arm["properties"]["type"]["enum"] if kind != "Other"]
+    arm = field_schema("arms")["items"]["properties"]
     single = {
         "allocation": _only("N/A"),
         "intervention_model": _only("Single Group"),
         "masking": _only("None"),
         "arms": {"type": "array", "minItems": 1, "maxItems": 1, "items": closed_object(
-            {"label": bounded_string("arms.label"), "type": _only("Experimental")}
+            arm | {"type": _only("Experimental")}
         )},
     }  # fmt: skip
-    arm = closed_object(
-        {"label": bounded_string("arms.label"), "type": {"type": "string", "enum": control_types}}
-    )
     compared = {
-        "allocation": _without("allocation", "N/A"),
-        "intervention_model": _without("intervention_model", "Single Group"),
-        "masking": masking,
-        "arms": {"type": "array", "minItems": 2, "maxItems": 2, "items": arm},
-    }
+        "allocation": _without(field_schema("allocation"), "N/A"),
+        "intervention_model": _without(field_schema("intervention_model"), "Single Group"),
+        "masking": field_schema("masking"),
+        "arms": {"type": "array", "minItems": 2, "maxItems": 2, "items": closed_object(
+            arm | {"type": _without(arm["type"], "Other")}
+        )},
+    }  # fmt: skip
     return {"anyOf": [closed_object(single), closed_object(compared)]}
 
 
-def _without(name: str, word: str) -> dict[str, Any]:
-    return {"type": "string", "enum": [value for value in field_schema(name)["enum"] if value != word]}
+def _without(schema: dict[str, Any], word: str) -> dict[str, Any]:
+    return schema | {"enum": [value for value in schema["enum"] if value != word]}
 
 
 def _only(word: str) -> dict[str, Any]:

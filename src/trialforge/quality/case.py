@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from trialforge.errors import MetricError
 from trialforge.quality.params import QualityParams
 from trialforge.quality.space import Space, fit_space
 from trialforge.rng import random_stream
@@ -93,7 +94,6 @@ class Case:
     unseen: Side | None = None
     exemplars: pl.DataFrame | None = None
     reasons: pl.DataFrame | None = None
-    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def scale(self) -> Scale:
@@ -104,6 +104,16 @@ class Case:
     def params(self) -> QualityParams:
         """Return the parameters."""
         return self.scale.params
+
+    def need_held_out(self) -> Side:
+        """Return the held-out trials.
+
+        Raises:
+            MetricError: there are none.
+        """
+        if self.held_out is None or not len(self.held_out):
+            raise MetricError("the set has no held-out trials")
+        return self.held_out
 
     def with_candidates(self, candidates: Side, reference: Side | None = None) -> Case:
         """Return the same measurement of other records."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import polars as pl
 
 from trialforge.leakage import RULE_NAMES, find_outcome
@@ -11,6 +14,7 @@ from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mea
 MAKERS = ("model", "prompt_hash", "arm")
 
 
+@lru_cache(maxsize=4)
 def outcome_sentences(case: Case) -> pl.DataFrame:
     """Return `row`, `sentence` and `rule` of the sentences of records that tell an outcome."""
     return find_outcome(case.candidates.prose)
@@ -18,9 +22,8 @@ def outcome_sentences(case: Case) -> pl.DataFrame:
 
 def outcome_share(case: Case) -> Estimate:
     """Share of records with a sentence that tells an outcome, by the rules that clean real trials."""
-    found = set(outcome_sentences(case)["row"].to_list())
-    told = pl.Series([place in found for place in range(len(case.candidates))])
-    return bootstrap_mean(told.to_numpy(), case.scale.stream("leaks"), case.params.bootstrap)
+    told = np.isin(np.arange(len(case.candidates)), outcome_sentences(case)["row"].to_numpy())
+    return bootstrap_mean(told, case.scale.stream("leaks"), case.params.bootstrap)
 
 
 def outcome_table(case: Case) -> pl.DataFrame:

@@ -41,9 +41,8 @@ def _attack(case: Case, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return features of members and non-members."""
     records = case.candidates.rows
     if kind == "train":
-        if case.held_out is None or not len(case.held_out):
-            raise MetricError("the set has no held-out trials")
-        return attack_features(case.reference.rows, records), attack_features(case.held_out.rows, records)
+        held_out = case.need_held_out()
+        return attack_features(case.reference.rows, records), attack_features(held_out.rows, records)
     shown = np.zeros(len(case.reference), dtype=bool)
     shown[shown_trials(case)["trial"].to_numpy()] = True
     likely = _same_interventions(case, shown)

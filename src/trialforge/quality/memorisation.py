@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, bootstrap_statistic
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference, bootstrap_mean
 from trialforge.quality.overlap import Overlap, match_runs
 from trialforge.quality.words import Words, number_words
 
+T = TypeVar("T")
 LENGTHS = (8, 13, 25, 50, 100)
 GAP_LENGTH = 13
 
@@ -85,9 +87,10 @@ def _test_gap(case: Case, records: Words, train: Words, unseen: Words) -> np.nda
     return gap
 
 
-def _need(found: Overlap | np.ndarray | None, what: str) -> None:
+def _need(found: T | None, what: str) -> T:
     if found is None:
         raise MetricError(f"the set has no {what}")
+    return found
 
 
 def _share(case: Case, overlap: Overlap, length: int, beyond: Overlap | None = None) -> Estimate:
@@ -110,23 +113,20 @@ def pool_50(case: Case) -> Estimate:
 
 def real_13(case: Case) -> Estimate:
     """Share of held-out real trials with a run of 13 words that stands in a train trial."""
-    real = match_case(case).real
-    _need(real, "held-out trials")
-    return _share(case, real, 13)  # type: ignore[arg-type]
+    return _share(case, _need(match_case(case).real, "held-out trials"), 13)
 
 
 def excess_50(case: Case) -> Estimate:
     """Share of records with a 50-word run of a train trial, minus that of held-out trials; at most 0."""
     runs = match_case(case)
-    _need(runs.real, "held-out trials")
-    ours, real = runs.pool.has_run(50), runs.real.has_run(50)  # type: ignore[union-attr]
-    stream, draws = case.scale.stream("memorisation", "excess"), case.params.bootstrap
-
-    def difference(_: np.ndarray) -> float:
-        one = ours[stream.integers(0, len(ours), len(ours))].mean()
-        return float(one - real[stream.integers(0, len(real), len(real))].mean())
-
-    low, high = bootstrap_statistic(difference, 1, stream, draws)
+    ours, real = runs.pool.has_run(50), _need(runs.real, "held-out trials").has_run(50)
+    low, high = bootstrap_difference(
+        lambda places: float(ours[places].mean()),
+        lambda places: float(real[places].mean()),
+        (len(ours), len(real)),
+        case.scale.stream("memorisation", "excess"),
+        case.params.bootstrap,
+    )
     return Estimate(float(ours.mean() - real.mean()), low, high, len(ours))
 
 
@@ -146,16 +146,13 @@ def longest_run(case: Case) -> Estimate:
 
 def shown_25(case: Case) -> Estimate:
     """Share of records with a run of 25 words of an exemplar that their own prompt showed: prompt copying."""
-    shown = match_case(case).shown
-    _need(shown, "record whose exemplars are train trials")
-    return _share(case, shown, 25)  # type: ignore[arg-type]
+    return _share(case, _need(match_case(case).shown, "record whose exemplars are train trials"), 25)
 
 
 def unshown_25(case: Case) -> Estimate:
     """Share of records with a 25-word run of an unseen trial that no train trial has: pre-training memory."""
     runs = match_case(case)
-    _need(runs.unseen, "unseen trials")
-    return _share(case, runs.unseen, 25, beyond=runs.pool)  # type: ignore[arg-type]
+    return _share(case, _need(runs.unseen, "unseen trials"), 25, beyond=runs.pool)
 
 
 def gap_to_test(case: Case) -> Estimate:
@@ -163,9 +160,8 @@ def gap_to_test(case: Case) -> Estimate:
 
     Near 0 or below is right; above it the generator knows the test part.
     """
-    gap = match_case(case).gap
-    _need(gap, "unseen trials")
-    return bootstrap_mean(gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap)  # type: ignore[arg-type]
+    gap = _need(match_case(case).gap, "unseen trials")
+    return bootstrap_mean(gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap)
 
 
 def overlap_table(case: Case) -> pl.DataFrame:

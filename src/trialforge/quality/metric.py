@@ -96,6 +96,21 @@ def bootstrap_statistic(
     return percentile_interval(np.array(values))
 
 
+def bootstrap_difference(
+    ours: Callable[[np.ndarray], float],
+    real: Callable[[np.ndarray], float],
+    sizes: tuple[int, int],
+    stream: np.random.Generator,
+    draws: int,
+) -> tuple[float, float]:
+    """Return the percentile interval of `ours` minus `real`, each of row numbers drawn from its own set."""
+    differences = np.empty(draws)
+    for draw in range(draws):
+        one, other = (stream.integers(0, size, size) for size in sizes)
+        differences[draw] = ours(one) - real(other)
+    return percentile_interval(differences)
+
+
 def percentile_interval(values: np.ndarray) -> tuple[float, float]:
     """Return the middle 95% of bootstrap values; those that are no numbers are left out."""
     kept = values[np.isfinite(values)]

@@ -7,10 +7,16 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
-from trialforge.quality.case import Case, Side
+from trialforge.quality.case import Case
 from trialforge.quality.duplicates import find_near_copies
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, percentile_interval
+from trialforge.quality.metric import (
+    Direction,
+    Estimate,
+    Metric,
+    bootstrap_difference,
+    bootstrap_mean,
+    percentile_interval,
+)
 from trialforge.quality.neighbours import nearest_distances
 
 QUANTILES = tuple(round(share, 2) for share in np.linspace(0, 1, 21))
@@ -21,10 +27,8 @@ NOTE = "A picture, no proof of privacy: distances to the closest record are blin
 @lru_cache(maxsize=4)
 def _closest(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Return distances of records and of held-out trials to their two nearest train trials."""
-    if case.held_out is None or not len(case.held_out):
-        raise MetricError("the set has no held-out trials")
-    train = case.reference.rows
-    return nearest_distances(case.candidates.rows, train, 2), nearest_distances(case.held_out.rows, train, 2)
+    train, held_out = case.reference.rows, case.need_held_out().rows
+    return nearest_distances(case.candidates.rows, train, 2), nearest_distances(held_out, train, 2)
 
 
 def ratio_of_distances(distances: np.ndarray) -> np.ndarray:
@@ -48,13 +52,13 @@ def closer_share(case: Case) -> Estimate:
 def distance_ratio(case: Case) -> Estimate:
     """Median ratio of nearest to second nearest distance (NNDR) of records, minus that of held-out trials."""
     ours, real = (ratio_of_distances(distances) for distances in _closest(case))
-    stream, draws = case.scale.stream("privacy", "ratio"), case.params.bootstrap
-    values = [
-        np.median(ours[stream.integers(0, len(ours), len(ours))])
-        - np.median(real[stream.integers(0, len(real), len(real))])
-        for _ in range(draws)
-    ]
-    low, high = percentile_interval(np.array(values))
+    low, high = bootstrap_difference(
+        lambda places: float(np.median(ours[places])),
+        lambda places: float(np.median(real[places])),
+        (len(ours), len(real)),
+        case.scale.stream("privacy", "ratio"),
+        case.params.bootstrap,
+    )
     return Estimate(float(np.median(ours) - np.median(real)), low, high, len(ours))
 
 
@@ -74,9 +78,9 @@ def closest_table(case: Case) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def mark_copies(side: Side, reference: Side) -> np.ndarray:
-    """Return which records are near-copies of a reference trial (Jaccard of 5-word runs at the bound)."""
-    found = find_near_copies(side.texts, reference.texts, side.scale.params.duplicates)
+def mark_copies(texts: pl.Series, case: Case) -> np.ndarray:
+    """Return which texts are near-copies of a train trial (Jaccard of 5-word runs at the bound)."""
+    found = find_near_copies(texts, case.reference.texts, case.params.duplicates)
     return found["train_row"].is_not_null().to_numpy()
 
 
@@ -94,13 +98,7 @@ def copy_share(case: Case) -> Estimate:
 
 @lru_cache(maxsize=4)
 def _copies(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    if case.held_out is None or not len(case.held_out):
-        raise MetricError("the set has no held-out trials")
-    both = Side(
-        pl.concat([case.candidates.frame.select("nct_id"), case.held_out.frame.select("nct_id")]), case.scale
-    )
-    both.__dict__["texts"] = pl.concat([case.candidates.texts, case.held_out.texts])
-    marked = mark_copies(both, case.reference)
+    marked = mark_copies(pl.concat([case.candidates.texts, case.need_held_out().texts]), case)
     return marked[: len(case.candidates)], marked[len(case.candidates) :]
 
 
@@ -119,7 +117,7 @@ def calibration_table(case: Case) -> pl.DataFrame:
     planted = case.reference.take(
         np.sort(stream.choice(len(case.reference), min(most, len(case.reference)), False))
     )
-    caught = mark_copies(planted, case.reference)
+    caught = mark_copies(planted.texts, case)
     near = nearest_distances(planted.rows, case.reference.rows, 1)[:, 0] < bound
     order = stream.permutation(held_out)
     rows = []

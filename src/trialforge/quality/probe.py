@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case, Side
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_statistic
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference
 from trialforge.quality.twosample import Scored, estimate_auc, linear_probe, roc_auc, score_by_folds
 from trialforge.text import field_text
 
@@ -105,22 +105,28 @@ def _score(labelled: Labelled, view: str, case: Case) -> Scored:
 
 
 @lru_cache(maxsize=8)
-def _probes(case: Case, view: str) -> tuple[Scored, Scored]:
-    """Return scores of the label of records, and of train trials drawn to the same size and balance."""
+def _draw_sides(case: Case, view: str) -> tuple[Labelled, Labelled]:
+    """Return what a probe reads of records, and of train trials drawn to the same size and balance."""
     ours, real = view_side(case.candidates, view), view_side(case.reference, view)
-    ours, real = draw_alike(ours, real, case.scale.stream("probe", "draw"), case.params.max_probe_records)
+    return draw_alike(ours, real, case.scale.stream("probe", "draw"), case.params.max_probe_records)
+
+
+@lru_cache(maxsize=8)
+def _probes(case: Case, view: str) -> tuple[Scored, Scored]:
+    ours, real = _draw_sides(case, view)
     return _score(ours, view, case), _score(real, view, case)
 
 
+@lru_cache(maxsize=8)
 def _gap(case: Case, view: str) -> Estimate:
     ours, real = _probes(case, view)
-    stream = case.scale.stream("probe", "gap", view)
-
-    def difference(_: np.ndarray) -> float:
-        one, two = (stream.integers(0, len(side.labels), len(side.labels)) for side in (ours, real))
-        return roc_auc(ours.labels[one], ours.scores[one]) - roc_auc(real.labels[two], real.scores[two])
-
-    low, high = bootstrap_statistic(difference, 1, stream, case.params.bootstrap)
+    low, high = bootstrap_difference(
+        lambda places: roc_auc(ours.labels[places], ours.scores[places]),
+        lambda places: roc_auc(real.labels[places], real.scores[places]),
+        (len(ours.labels), len(real.labels)),
+        case.scale.stream("probe", "gap", view),
+        case.params.bootstrap,
+    )
     value = roc_auc(ours.labels, ours.scores) - roc_auc(real.labels, real.scores)
     return Estimate(value, low, high, len(ours.labels))
 
@@ -194,13 +200,7 @@ def label_words(case: Case) -> pl.DataFrame:
     """Return the words and pairs that weigh most for either label."""
     rows = []
     for view in ("title", "words"):
-        sides = draw_alike(
-            view_side(case.candidates, view),
-            view_side(case.reference, view),
-            case.scale.stream("probe", "draw"),
-            case.params.max_probe_records,
-        )
-        for name, labelled in zip(("synthetic", "train"), sides, strict=True):
+        for name, labelled in zip(("synthetic", "train"), _draw_sides(case, view), strict=True):
             probe = word_probe().fit(labelled.rows, labelled.labels)
             words, weights = probe[0].get_feature_names_out(), probe[1].coef_[0]
             order = np.argsort(weights, kind="stable")

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.quality.canaries import find_canaries, make_canary
 from trialforge.quality.diversity import vendi_score
+from trialforge.quality.metric import bootstrap_difference
 from trialforge.quality.mmd import permute_discrepancy
 from trialforge.quality.prdc import compare_manifolds
 from trialforge.quality.twosample import roc_auc
@@ -69,6 +70,26 @@ def test_roc_auc_equals_scikit_learn_with_ties(pairs: list[tuple[bool, int]]) ->
     labels = np.array([label for label, _ in pairs] + [True, False], dtype=int)
     scores = np.array([score for _, score in pairs] + [2, 2], dtype=float)
     assert roc_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-9)
+
+
+def test_a_difference_of_equal_constants_is_0_and_a_shift_is_read_between_its_bounds() -> None:
+    ours, real = unit_rows(200, 1, 8)[:, 0], unit_rows(100, 0, 9)[:, 0]
+
+    def interval(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+        return bootstrap_difference(
+            lambda places: float(one[places].mean()),
+            lambda places: float(other[places].mean()),
+            (len(one), len(other)),
+            np.random.default_rng(1),
+            2000,
+        )
+
+    assert interval(np.ones(9), np.ones(4)) == (0, 0)
+    low, high = interval(ours, real)
+    middle = float(ours.mean() - real.mean())
+    # The normal interval of a difference of two independent means.
+    width = 1.96 * float(np.sqrt(ours.var() / len(ours) + real.var() / len(real)))
+    assert (low, high) == pytest.approx((middle - width, middle + width), abs=0.03)
 
 
 def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path) -> None:  # noqa: ANN001
