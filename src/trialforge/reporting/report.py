@@ -13,7 +13,7 @@ from trialforge.reporting.sections import build_sections
 
 # What can move a number of the page; the whole list, with hashes, is requirements.lock.
 SOFTWARE = (
-    *("altair", "bm25s", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars"),
+    *("altair", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars"),
     *(
         "scikit-learn",
         "scipy",
