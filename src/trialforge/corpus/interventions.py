@@ -95,7 +95,11 @@ def clean_name(name: str) -> str:
     bare = _BRACKET.sub(" ", lower)
     bare = _FORM.sub(" ", _DOSE.sub(" ", bare))
     bare = re.sub(r"\s+", " ", bare).strip(" -,:;./+")
-    return bare or re.sub(r"\s+", " ", lower).strip()
+    return next(filter(None, (bare, _squeeze(lower), _squeeze(name.lower()))), "")
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
 
 
 def normalize_name(name: str, vocabulary: Vocabulary) -> list[tuple[str, bool]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialforge.corpus.interventions import (
@@ -85,6 +85,8 @@ def test_a_name_becomes_its_known_parts(name: str, parts: list[tuple[str, bool]]
 
 
 @given(st.text(max_size=40))
+@example('"')
+@example("+ *")
 def test_every_name_has_a_part_and_none_is_lost(name: str) -> None:
     parts = normalize_name(name, KNOWN)
     assert parts
