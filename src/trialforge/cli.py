@@ -168,6 +168,19 @@ def search(
     emit(found, as_json=as_json, text=table)
 
 
+@app.command()
+def show(
+    record: Annotated[str, typer.Argument(metavar="SYN-...", help="A synthetic trial's id, or its start.")],
+    data: Annotated[Path, typer.Option(help="The folder of the pipeline's tables.")] = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the story of a synthetic trial: its target, reasons, model, and its exemplars beside it."""
+    from trialforge.generation.story import format_story, tell_story
+
+    story = tell_story(record, data)
+    emit(story, as_json=as_json, text=lambda: format_story(story))
+
+
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
