@@ -10,8 +10,8 @@ from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.files import read_parquet, write_json
 from trialforge.params import load_section
-from trialforge.retrieval.factory import open_retriever
-from trialforge.retrieval.params import RetrievalParams
+from trialforge.retrieval.elastic_index import serve_index
+from trialforge.retrieval.params import IndexParams
 from trialforge.retrieval.store import build_index
 
 
@@ -22,11 +22,11 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     args = parser.parse_args()
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
-    params = load_section(RetrievalParams, "retrieval")
+    params = load_section(IndexParams, "retrieval")
     manifest = build_index(read_parquet(args.train), encoder, params, args.index)
     write_json(manifest, args.manifest)
     if params.backend == "elasticsearch":
-        open_retriever(args.index, args.manifest, encoder, params, os.environ)
+        serve_index(args.index, manifest, params, os.environ)
 
 
 if __name__ == "__main__":

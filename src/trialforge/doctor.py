@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -131,15 +132,12 @@ def hide_secrets(address: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
 
 
-def _get(address: str, headers: Mapping[str, str], certificate: str | None) -> Any:
+def _get(address: str) -> Any:
     """Return the JSON that an address answers, or the words that say why it does not."""
-    import ssl
-
     import httpx
 
     try:
-        trust: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate) if certificate else True
-        answer = httpx.get(address, headers=dict(headers), timeout=_SECONDS, verify=trust)
+        answer = httpx.get(address, timeout=_SECONDS)
         answer.raise_for_status()
         return answer.json()
     except httpx.HTTPStatusError as error:
@@ -160,22 +158,22 @@ def _server(
     return None, Finding("servers", topic, state, f"{variable} is not set; {why}", start if needed else "")
 
 
-def _elasticsearch(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
-    needed = _choice(params, "retrieval", "backend") == "elasticsearch"
-    start = "docker compose up -d elasticsearch && export ELASTICSEARCH_URL=http://127.0.0.1:9200"
-    address, lacking = _server("elasticsearch", "ELASTICSEARCH_URL", needed, environment, start)
+def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    from trialforge.errors import RetrievalError
+    from trialforge.retrieval.elastic_client import HOSTS, START, connect
+    from trialforge.retrieval.params import ElasticsearchParams
+
+    needed = _choice(choices, "retrieval", "backend") == "elasticsearch"
+    address, lacking = _server("elasticsearch", HOSTS, needed, environment, START)
     if address is None:
         yield from [lacking] if lacking else []
         return
-    key = environment.get("ELASTICSEARCH_API_KEY")
-    headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    found = _get(address, headers, environment.get("ELASTICSEARCH_CA_CERTS"))
-    number = found.get("version", {}).get("number", "?") if isinstance(found, dict) else None
-    if number is None:
-        yield Finding("servers", "elasticsearch", "fault", f"{hide_secrets(address)} {found}", start)
-    elif not str(number).startswith(("8.", "9.")):
-        detail = f"version {number} at {hide_secrets(address)}; 8 and 9 are supported"
-        yield Finding("servers", "elasticsearch", "fault", detail, start)
+    try:
+        params = ElasticsearchParams(timeout=_SECONDS, retries=2, backoff=0.05, max_backoff=0.1)
+        with closing(connect(params, environment)) as client:
+            number = client.info()["version"]["number"]
+    except RetrievalError as error:
+        yield Finding("servers", "elasticsearch", "fault", str(error.args[0]), error.hint or START)
     else:
         yield Finding("servers", "elasticsearch", "ok", f"version {number} at {hide_secrets(address)}")
 
@@ -187,7 +185,7 @@ def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
     if address is None:
         yield from [lacking] if lacking else []
         return
-    found = _get(f"{address}/api/version", {}, None)
+    found = _get(f"{address}/api/version")
     if not isinstance(found, dict):
         yield Finding("servers", "ollama", "fault", f"{hide_secrets(address)} {found}", start)
         return
@@ -200,7 +198,7 @@ def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
         yield Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
     else:
         yield Finding("servers", "ollama", "ok", detail)
-    tags = _get(f"{address}/api/tags", {}, None)
+    tags = _get(f"{address}/api/tags")
     names = sorted(one["name"] for one in tags.get("models", [])) if isinstance(tags, dict) else []
     absent = backend == "ollama" and model not in names and f"{model}:latest" not in names
     said = ", ".join(names) or "none"

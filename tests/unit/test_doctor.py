@@ -31,6 +31,8 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, body = self.answers.get(self.path, (404, {}))
         self.send_response(status)
+        self.send_header("X-Elastic-Product", "Elasticsearch")
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
@@ -71,7 +73,7 @@ def test_elasticsearch_versions(address: str, number: str, state: str, tmp_path:
 def test_elasticsearch_that_refuses_is_named_with_its_answer(address: str, tmp_path: Path) -> None:
     Server.answers = {"/": (401, {})}
     found = find(examine(tmp_path, {}, {"ELASTICSEARCH_URL": address}), "elasticsearch")
-    assert (found.state, "answers 401" in found.detail) == ("fault", True)
+    assert (found.state, "HTTP 401" in found.detail) == ("fault", True)
 
 
 @pytest.mark.parametrize(("number", "state"), [("0.17.4", "ok"), ("0.17.0", "fault"), ("0.0.0", "note")])

@@ -7,10 +7,12 @@ Porter stems. Differences that remain: Thai and its kin are not cut into words.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 import polars as pl
+import regex
 
 MAX_TOKEN = 255  # Lucene cuts longer tokens into pieces
 
@@ -26,17 +28,18 @@ def _token_pattern() -> str:
     letter = r"[\p{wb=ALetter}\p{wb=Hebrew_Letter}]" + extend
     digit = r"\p{wb=Numeric}" + extend
     katakana, underscore = r"\p{wb=Katakana}" + extend, r"\p{wb=ExtendNumLet}" + extend
-    in_word = r"[\p{wb=MidLetter}\p{wb=MidNumLet}\p{wb=Single_Quote}:]" + extend
-    in_number = r"[\p{wb=MidNum}\p{wb=MidNumLet}\p{wb=Single_Quote}]" + extend
+    in_word = r"[\p{wb=MidLetter}\p{wb=MidNumLet}\p{wb=SingleQuote}:]" + extend
+    in_number = r"[\p{wb=MidNum}\p{wb=MidNumLet}\p{wb=SingleQuote}]" + extend
     word = f"{letter}(?:(?:{in_word})?{letter})*"
     number = f"{digit}(?:(?:{in_number})?{digit})*"
     return (
         f"(?:{word}|{number}|{katakana}|{underscore})+"
-        r"|\p{Han}|\p{Hiragana}|[\p{Emoji_Presentation}\x{A9}\x{AE}\x{2122}]"
+        r"|\p{Han}|\p{Hiragana}|[\p{Emoji_Presentation}©®™]"
     )
 
 
 TOKEN_PATTERN = _token_pattern()
+_TOKEN = regex.compile(TOKEN_PATTERN)
 _POSSESSIVES = ("'s", "’s", "＇s", "'S", "’S", "＇S")
 
 
@@ -45,13 +48,24 @@ def split_tokens(texts: pl.Expr) -> pl.Expr:
     return texts.str.extract_all(TOKEN_PATTERN)
 
 
+def query_tokens(text: str) -> list[str]:
+    """Return the tokens of one text as `split_tokens` does, many times as fast as an expression."""
+    found: list[str] = _TOKEN.findall(text)
+    return found
+
+
 def english_terms(tokens: pl.Series) -> pl.DataFrame:
     """Return the index terms of raw tokens: columns `token`, `term`; a stop word has no row.
 
     `tokens` are distinct: Python's part of the work is done once a word, not once an occurrence.
     """
-    pairs = [(token, term) for token in tokens for piece in _pieces(token) for term in _term(piece)]
+    pairs = [(token, term) for token in tokens for term in query_terms([token])]
     return pl.DataFrame(pairs, schema={"token": pl.String, "term": pl.String}, orient="row")
+
+
+def query_terms(tokens: Iterable[str]) -> list[str]:
+    """Return the index terms of raw tokens, in their order; stop words have none."""
+    return [term for token in tokens for piece in _pieces(token) for term in _term(piece)]
 
 
 def _pieces(token: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trialforge.retrieval.elastic_client import translated_errors
@@ -21,9 +22,9 @@ class ElasticBackend:
     def __init__(self, client: Elasticsearch, name: str, params: RetrievalParams) -> None:
         self._client, self._name, self._params = client, name, params
 
-    def lexical(self, text: str, where: Filter, size: int) -> dict[str, float]:
+    def lexical(self, words: Sequence[str], where: Filter, size: int) -> dict[str, float]:
         """Return BM25 scores of the best trials by id, best first, equal ones by id."""
-        return self._search(make_lexical_query(self._params, text, where, size))
+        return self._search(make_lexical_query(self._params, " ".join(words), where, size))
 
     def dense(self, vector: Matrix, where: Filter, size: int) -> dict[str, float]:
         """Return cosine similarities of the nearest trials by id, nearest first, equal ones by id."""

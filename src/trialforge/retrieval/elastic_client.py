@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ HOSTS, API_KEY, USER, PASSWORD, CA = (
     "ELASTICSEARCH_CA_CERTS",  # path of a PEM file
 )
 START = f"start one: docker compose up -d --wait elasticsearch; then export {HOSTS}=http://127.0.0.1:9200"
-OLDEST = (8, 18)
+OLDEST, BEYOND = (8, 18), (10, 0)  # the versions between them are supported
 _BUSY = (429, 502, 503, 504)
 
 
@@ -34,7 +36,7 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
     """
     from elasticsearch import Elasticsearch, OrjsonSerializer
 
-    hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
+    hosts = split_hosts(environ)
     if not hosts:
         raise RetrievalError(f"`retrieval.backend` is elasticsearch, but {HOSTS} is not set", hint=START)
     client = Elasticsearch(
@@ -52,13 +54,20 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
         sniff_on_node_failure=params.sniff,
     )
     with translated_errors():
-        version = client.info()["version"]["number"]
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        version = str(client.info()["version"]["number"])
+    if not OLDEST <= tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < BEYOND:
         client.close()
         raise RetrievalError(
-            f"Elasticsearch {version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed", hint=START
+            f"Elasticsearch {version} is not supported: it must be {'.'.join(map(str, OLDEST))} or newer, "
+            f"and below {BEYOND[0]}",
+            hint=START,
         )
     return client
+
+
+def split_hosts(environ: Mapping[str, str]) -> list[str]:
+    """Return the addresses that the environment names, in its order."""
+    return [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
 
 
 @contextmanager
@@ -106,19 +115,21 @@ def _credentials(environ: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
     elif user := environ.get(USER):
         given["basic_auth"] = (user, environ.get(PASSWORD, ""))
     if secure and (path := environ.get(CA)):
+        if not Path(path).is_file():
+            raise RetrievalError(f"{CA}: no file {path}", hint="set it to the PEM file of the server's CA")
         given["ca_certs"] = path
     return given
 
 
 def _checked(host: str) -> str:
-    parts = urlsplit(host)
-    if parts.username or parts.password:
+    if "@" in host:  # before anything is said about the address: it may hold a secret
         raise RetrievalError(f"{HOSTS} holds a password", hint=f"set {USER} and {PASSWORD} instead")
     try:
+        parts = urlsplit(host)
         valid = parts.scheme in {"http", "https"} and parts.hostname
         port = parts.port or (443 if parts.scheme == "https" else 9200)
     except ValueError:
-        valid, port = None, 0
+        valid = None
     if not valid:
         raise RetrievalError(f"{HOSTS} is no address: {host!r}", hint="write it as http://HOST:PORT")
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from trialforge.errors import RetrievalError
-from trialforge.retrieval.elastic_client import translated_errors
+from trialforge.files import read_parquet
+from trialforge.retrieval.elastic_client import connect, translated_errors
 from trialforge.retrieval.elastic_requests import OWNER, make_documents, make_index, make_mark
+from trialforge.retrieval.store import map_vectors
 
 if TYPE_CHECKING:
-    import polars as pl
     from elasticsearch import Elasticsearch
 
-    from trialforge.embedding.encoder import Matrix
-    from trialforge.retrieval.params import ElasticsearchParams, RetrievalParams
+    from trialforge.retrieval.params import ElasticsearchParams, IndexParams
 
 logger = logging.getLogger(__name__)
 Outcome = Literal["reused", "built", "rebuilt"]
@@ -30,33 +31,51 @@ def index_name(params: ElasticsearchParams, index_hash: str) -> str:
     return f"{params.alias}-{index_hash[:16]}"
 
 
+def serve_index(
+    folder: Path, manifest: dict[str, Any], params: IndexParams, environ: Mapping[str, str]
+) -> tuple[Elasticsearch, str]:
+    """Return a client and the name of the index on its server, which is loaded from `folder` if need be.
+
+    Raises:
+        RetrievalError: the server can't be used.
+    """
+    client = connect(params.elasticsearch, environ)
+    ensure_index(client, manifest, params, _stored_documents(folder))
+    return client, index_name(params.elasticsearch, manifest["hash"])
+
+
+def loading_alias(name: str) -> str:
+    """Return the name by which an index is known while it is loaded."""
+    return f"{name}-loading"
+
+
 def ensure_index(
-    client: Elasticsearch,
-    manifest: dict[str, Any],
-    params: RetrievalParams,
-    documents: pl.DataFrame,
-    vectors: Matrix,
+    client: Elasticsearch, manifest: dict[str, Any], params: IndexParams, documents: Iterable[dict[str, Any]]
 ) -> Outcome:
     """Make the server hold the whole index that the manifest describes, under the alias.
 
-    A complete index of the same hash is used as it is. One that is partial (a load was killed) or has
-    another count is deleted and built again. Other indices and their aliases are never touched.
+    A complete index of the same hash is used as it is, and `documents` are not read. One that is partial
+    (a load was killed) or has another count is deleted and built again. While it is loaded it has a name
+    of its own, its loading alias, which vanishes with it: so nothing is ever written beside it. Other
+    indices and their aliases are never touched.
 
     Raises:
         RetrievalError: a foreign index has the name, or the server refuses documents.
     """
-    settings, index_hash = params.elasticsearch, manifest["hash"]
+    settings, index_hash, trials = params.elasticsearch, manifest["hash"], manifest["trials"]
     name = index_name(settings, index_hash)
     with translated_errors():
         _check_alias(client, settings.alias)
-        state = _inspect(client, name, index_hash, documents.height)
+        state = _inspect(client, name, index_hash, trials)
         if state != "complete":
+            lack = "holds only a part of" if state == "partial" else "has no"
+            logger.warning("Elasticsearch %s index %s: it is loaded from the tracked data", lack, name)
             if state == "partial":
-                logger.warning("the index %s on the server is not complete: it is built again", name)
                 client.indices.delete(index=name)
-            client.indices.create(index=name, **make_index(params, manifest["mapping"], index_hash))
-            load_documents(client, name, make_documents(documents, vectors), settings)
-            _finish(client, name, index_hash, documents.height)
+            body = make_index(params, manifest["mapping"], index_hash)
+            client.indices.create(index=name, aliases={loading_alias(name): {}}, **body)
+            load_documents(client, loading_alias(name), documents, settings)
+            _finish(client, name, index_hash, trials)
         _switch_alias(client, settings.alias, name)
         _prune(client, settings, name)
     return {"complete": "reused", "absent": "built", "partial": "rebuilt"}[state]  # type: ignore[return-value]
@@ -104,8 +123,13 @@ def _load_chunk(
         retry_on_status=(429, 503),
         raise_on_error=False,
         yield_ok=False,
+        require_alias=True,
     )
     return [fault["index"] for _, fault in results]
+
+
+def _stored_documents(folder: Path) -> Iterator[dict[str, Any]]:
+    yield from make_documents(read_parquet(folder / "documents.parquet"), map_vectors(folder))
 
 
 def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -165,21 +189,26 @@ def _finish(client: Elasticsearch, name: str, index_hash: str, trials: int) -> N
 
 
 def _switch_alias(client: Elasticsearch, alias: str, name: str) -> None:
+    """Name the index by the alias and by no other name, in one step."""
     named = _named(client, alias)
-    if named == {name}:
-        return
     old = [{"remove": {"index": other, "alias": alias}} for other in sorted(named - {name})]
-    client.indices.update_aliases(actions=[*old, {"add": {"index": name, "alias": alias}}])
+    loading = [
+        {"remove": {"index": other, "alias": loading_alias(name)}}
+        for other in _named(client, loading_alias(name))
+    ]
+    if old or loading or name not in named:
+        client.indices.update_aliases(actions=[*old, *loading, {"add": {"index": name, "alias": alias}}])
 
 
 def _prune(client: Elasticsearch, params: ElasticsearchParams, current: str) -> None:
-    """Delete the oldest complete indices of ours beyond `keep_indices`, never the current one."""
+    """Delete the oldest complete indices of ours beyond `keep_indices`, and older loads that were killed."""
     found = client.indices.get(index=f"{params.alias}-*")
-    ours = {
-        name: int(state["settings"]["index"]["creation_date"])
-        for name, state in found.items()
-        if (state["mappings"].get("_meta", {}).get(OWNER) or {}).get("complete") and name != current
-    }
-    newest = sorted(ours, key=lambda name: (-ours[name], name))
-    for name in newest[params.keep_indices - 1 :]:
+    born = {name: int(state["settings"]["index"]["creation_date"]) for name, state in found.items()}
+    marks = {name: state["mappings"].get("_meta", {}).get(OWNER) for name, state in found.items()}
+    others = [name for name in sorted(born, key=lambda name: (-born[name], name)) if name != current]
+    complete = [name for name in others if marks[name] and marks[name]["complete"]]
+    killed = [
+        name for name in others if marks[name] and not marks[name]["complete"] and born[name] < born[current]
+    ]
+    for name in [*complete[params.keep_indices - 1 :], *killed]:
         client.indices.delete(index=name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trialforge.embedding.encoder import Matrix
-    from trialforge.retrieval.params import RetrievalParams
+    from trialforge.retrieval.params import IndexParams, RetrievalParams
 
 SIMILARITY = "trialforge_bm25"
 OWNER = "trialforge"
@@ -21,7 +21,7 @@ EXACT_NAMES = ("conditions", "interventions")  # also indexed without stems, for
 OVERSAMPLE = 3.0  # neighbours by int8 vectors, of which the best by the exact ones are kept
 
 
-def make_mapping(params: RetrievalParams, dimension: int) -> dict[str, Any]:
+def make_mapping(params: IndexParams, dimension: int) -> dict[str, Any]:
     """Return the properties of the index: texts by `english`, values to filter by, vectors by HNSW."""
     text = {"type": "text", "analyzer": "english", "similarity": SIMILARITY}
     exact = {"fields": {"exact": {"type": "text", "analyzer": "standard"}}}
@@ -43,7 +43,7 @@ def make_mapping(params: RetrievalParams, dimension: int) -> dict[str, Any]:
     }
 
 
-def make_index(params: RetrievalParams, mapping: dict[str, Any], index_hash: str) -> dict[str, Any]:
+def make_index(params: IndexParams, mapping: dict[str, Any], index_hash: str) -> dict[str, Any]:
     """Return the body that creates the index; it is not searched while it is loaded, so not refreshed."""
     return {
         "settings": {
@@ -67,7 +67,7 @@ def make_mark(index_hash: str, *, complete: bool) -> dict[str, Any]:
 
 
 def make_documents(documents: pl.DataFrame, vectors: Matrix) -> Iterator[dict[str, Any]]:
-    """Yield what is stored of each trial; a trial without text has no vector."""
+    """Yield what is stored of each trial, from a table sorted by id; a trial without text has no vector."""
     start = 0
     for part in documents.iter_slices(1000):
         for number, row in enumerate(part.iter_rows(named=True), start=start):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from trialforge.retrieval.analysis import english_terms, split_tokens
-from trialforge.retrieval.lexical import Impacts, score_trials
+from trialforge.retrieval.analysis import query_terms
+from trialforge.retrieval.lexical import Impacts, score_trials, term_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +24,9 @@ class EmbeddedBackend:
     def __init__(self, pool: Pool, impacts: Impacts) -> None:
         self._pool, self._impacts = pool, impacts
 
-    def lexical(self, text: str, where: Filter, size: int) -> dict[str, float]:
-        """Return the BM25 score of the best `size` trials that share a word with the text, best first."""
-        scores = score_trials(self._impacts, self._term_rows(text))
+    def lexical(self, words: Sequence[str], where: Filter, size: int) -> dict[str, float]:
+        """Return the BM25 score of the best `size` trials that have one of the words, best first."""
+        scores = score_trials(self._impacts, term_rows(self._impacts, query_terms(words)))
         rows = self._pool.rows(where)
         candidates = np.flatnonzero(scores) if rows is None else rows[scores[rows] > 0]
         return self._best(scores[candidates], candidates, size)
@@ -38,16 +38,10 @@ class EmbeddedBackend:
         scores = np.asarray(matrix @ vector, dtype=np.float32)
         return self._best(scores, np.arange(len(scores)) if rows is None else rows, size)
 
-    def _term_rows(self, text: str) -> NDArray[np.int64]:
-        tokens = pl.DataFrame({"text": [text]}).select(split_tokens(pl.col("text")).alias("token"))
-        found = tokens.explode("token").drop_nulls()
-        terms = found.join(english_terms(found["token"].unique()), on="token")["term"]
-        terms = terms.filter(terms.is_in(self._impacts.terms.implode()))
-        return np.asarray(self._impacts.terms.search_sorted(terms), dtype=np.int64)
-
     def _best(self, scores: NDArray[np.float32], rows: NDArray[np.int64], size: int) -> dict[str, float]:
         order = best_first(scores, size)
-        return {self._pool.ids[rows[number]]: float(scores[number]) for number in order}
+        found = zip(rows[order].tolist(), scores[order].tolist(), strict=True)
+        return {self._pool.ids[row]: score for row, score in found}
 
 
 def best_first(scores: NDArray[np.float32], size: int) -> NDArray[np.int64]:

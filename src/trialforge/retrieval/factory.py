@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trialforge.errors import ArtifactError
-from trialforge.files import read_json, read_parquet
 from trialforge.retrieval.elastic import ElasticBackend
-from trialforge.retrieval.elastic_client import connect
-from trialforge.retrieval.elastic_index import ensure_index, index_name
+from trialforge.retrieval.elastic_index import serve_index
 from trialforge.retrieval.embedded import EmbeddedBackend
 from trialforge.retrieval.retriever import Retriever
-from trialforge.retrieval.store import HINT, open_index
+from trialforge.retrieval.store import HINT, open_index, read_manifest
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder
     from trialforge.retrieval.params import RetrievalParams
-    from trialforge.retrieval.pool import Pool
-    from trialforge.retrieval.retriever import SearchBackend
 
 
 def open_retriever(
@@ -31,7 +27,7 @@ def open_retriever(
         ArtifactError: the index is absent, not whole, or was made with other parameters.
         RetrievalError: the server can't be used.
     """
-    manifest = read_json(manifest_path)
+    manifest = read_manifest(folder, manifest_path)
     wanted = {"encoder": encoder.digest, "bm25": params.bm25.model_dump()} | {
         name: dict(getattr(params, name)) for name in ("lexical_fields", "dense_fields")
     }
@@ -39,17 +35,8 @@ def open_retriever(
         raise ArtifactError(
             f"{folder} was made with another {', '.join(changed)} than params.yaml has", hint=HINT
         )
-    pool, impacts = open_index(folder, manifest_path)
+    pool, impacts = open_index(folder)
     if params.backend == "embedded":
         return Retriever(pool, EmbeddedBackend(pool, impacts), encoder, params)
-    return Retriever(pool, open_server(folder, manifest, pool, params, environ), encoder, params)
-
-
-def open_server(
-    folder: Path, manifest: dict[str, Any], pool: Pool, params: RetrievalParams, environ: Mapping[str, str]
-) -> SearchBackend:
-    """Return Elasticsearch with the whole index of `manifest`, which is loaded if it is not there."""
-    client = connect(params.elasticsearch, environ)
-    documents = read_parquet(folder / "documents.parquet")
-    ensure_index(client, manifest, params, documents, pool.vectors)
-    return ElasticBackend(client, index_name(params.elasticsearch, manifest["hash"]), params)
+    client, name = serve_index(folder, manifest, params, environ)
+    return Retriever(pool, ElasticBackend(client, name, params), encoder, params)

@@ -8,7 +8,7 @@ Lengths are rounded as Lucene stores them, in one byte: without that, rankings d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,13 +63,26 @@ def build_impacts(texts: pl.DataFrame, weights: Mapping[str, float], bm25: Bm25P
     )
 
 
+def term_rows(impacts: Impacts, terms: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rows of the terms that the index has, ascending; a term given twice stands there twice."""
+    if not terms or not len(impacts.terms):
+        return np.zeros(0, dtype=np.int64)
+    asked = pl.Series(sorted(terms), dtype=pl.String)
+    rows = np.minimum(np.asarray(impacts.terms.search_sorted(asked), dtype=np.int64), len(impacts.terms) - 1)
+    known: NDArray[np.int64] = rows[(impacts.terms.gather(rows) == asked).to_numpy()]
+    return known
+
+
 def score_trials(impacts: Impacts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the score of every trial for the query terms at `rows`; a term may stand there twice."""
-    scores = np.zeros(impacts.count, dtype=np.float64)
-    for row, times in zip(*np.unique(rows, return_counts=True), strict=True):
-        start, end = impacts.starts[row], impacts.starts[row + 1]
-        scores[impacts.trials[start:end]] += impacts.impacts[start:end] * float(times)
-    return scores.astype(np.float32)
+    spans = [
+        slice(start, end) for start, end in zip(impacts.starts[rows], impacts.starts[rows + 1], strict=True)
+    ]
+    if not spans:
+        return np.zeros(impacts.count, dtype=np.float32)
+    trials = np.concatenate([impacts.trials[span] for span in spans])
+    added = np.concatenate([impacts.impacts[span] for span in spans])
+    return np.bincount(trials, added, impacts.count).astype(np.float32)
 
 
 def count_terms(texts: pl.Series) -> pl.DataFrame:

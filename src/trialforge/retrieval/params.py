@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from trialforge.params import Section
 from trialforge.trial import TEXT_FIELDS
@@ -42,20 +42,16 @@ class EvaluationParams(Section):
     bootstrap: int = Field(default=1000, ge=1)
 
 
-class RetrievalParams(Section):
-    """What is indexed, how it is searched, and how exemplars are chosen."""
+class IndexParams(Section):
+    """What is indexed, and where: all that an index depends on, and no knob of a search."""
+
+    model_config = ConfigDict(extra="ignore")
 
     backend: Literal["embedded", "elasticsearch"] = "embedded"
     lexical_fields: dict[str, float]
     dense_fields: dict[str, float]
     bm25: Bm25Params
-    mode: Mode
-    top_k: int = Field(ge=1)
-    num_candidates: int = Field(ge=1, le=10_000)
-    rank_constant: int = Field(ge=1)
-    mmr_lambda: float = Field(ge=0, le=1)
     elasticsearch: ElasticsearchParams
-    evaluation: EvaluationParams
 
     @field_validator("lexical_fields", "dense_fields")
     @classmethod
@@ -65,3 +61,16 @@ class RetrievalParams(Section):
         if not fields or min(fields.values()) <= 0:
             raise ValueError("name at least one field, each with a weight above 0")
         return fields
+
+
+class RetrievalParams(IndexParams):
+    """What is indexed, how it is searched, and how exemplars are chosen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Mode
+    top_k: int = Field(ge=1)
+    num_candidates: int = Field(ge=1, le=10_000)
+    rank_constant: int = Field(ge=1)
+    mmr_lambda: float = Field(ge=0, le=1)
+    evaluation: EvaluationParams

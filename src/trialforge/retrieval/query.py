@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from trialforge.errors import RetrievalError
-from trialforge.retrieval.analysis import TOKEN_PATTERN
+from trialforge.retrieval.analysis import query_tokens
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
@@ -74,10 +72,9 @@ def clean_text(text: str) -> str:
     return cleaned
 
 
-def limit_words(text: str, fields: int) -> str:
-    """Return the words that a lexical search over so many fields looks for, one space between them.
+def limit_words(text: str, fields: int) -> list[str]:
+    """Return the words that a lexical search over so many fields looks for.
 
     Each word costs a server one clause a field, and it refuses queries of too many.
     """
-    tokens = pl.Series([text]).str.extract_all(TOKEN_PATTERN).explode().drop_nulls()
-    return " ".join(tokens.head(MAX_CLAUSES // fields))
+    return query_tokens(text)[: MAX_CLAUSES // fields]

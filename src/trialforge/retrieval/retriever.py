@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SearchBackend(Protocol):
     """What scores trials: in this process, or a server."""
 
-    def lexical(self, text: str, where: Filter, size: int) -> dict[str, float]:
+    def lexical(self, words: Sequence[str], where: Filter, size: int) -> dict[str, float]:
         """Return BM25 scores of the best trials by id, best first, equal ones by id."""
 
     def dense(self, vector: Matrix, where: Filter, size: int) -> dict[str, float]:

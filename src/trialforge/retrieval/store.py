@@ -18,16 +18,14 @@ from trialforge.retrieval.lexical import Impacts, build_impacts
 from trialforge.retrieval.pool import Pool
 
 if TYPE_CHECKING:
-    from trialforge.embedding.encoder import Encoder
-    from trialforge.retrieval.params import RetrievalParams
+    from trialforge.embedding.encoder import Encoder, Matrix
+    from trialforge.retrieval.params import IndexParams
 
 HINT = "run: dvc repro index"
 _ARRAYS = ("starts", "trials", "impacts")
 
 
-def build_index(
-    train: pl.DataFrame, encoder: Encoder, params: RetrievalParams, folder: Path
-) -> dict[str, Any]:
+def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, folder: Path) -> dict[str, Any]:
     """Write the index of the pool into `folder`, whole or not at all, and return its manifest."""
     documents = make_documents(train, dict.fromkeys([*params.lexical_fields, *params.dense_fields]))
     texts = text_columns(documents)
@@ -48,7 +46,7 @@ def build_index(
     return manifest
 
 
-def describe_index(documents: pl.DataFrame, encoder: Encoder, params: RetrievalParams) -> dict[str, Any]:
+def describe_index(documents: pl.DataFrame, encoder: Encoder, params: IndexParams) -> dict[str, Any]:
     """Return what decides the index: its content, its fields and constants, and the encoder."""
     identity = {
         "content": hash_frame(documents),
@@ -69,28 +67,41 @@ def hash_frame(frame: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def open_index(folder: Path, manifest_path: Path) -> tuple[Pool, Impacts]:
-    """Return the pool and the impacts of an index, its arrays memory-mapped.
+def read_manifest(folder: Path, path: Path) -> dict[str, Any]:
+    """Return the manifest of an index whose every file has the hash that the manifest states.
 
     Raises:
-        ArtifactError: it is absent, or is not what its manifest says.
+        ArtifactError: the manifest or a file is absent, or a file is another.
     """
-    manifest = read_json(manifest_path)
-    documents = read_parquet(
-        folder / "documents.parquet", columns=["nct_id", "normalized_interventions", "label"]
-    )
+    manifest: dict[str, Any] = read_json(path)
+    stated = {name: folder / name for name in manifest["files"]}
+    differ = [
+        name
+        for name, file in stated.items()
+        if not file.is_file() or hash_file(file) != manifest["files"][name]
+    ]
+    if differ:
+        raise ArtifactError(
+            f"the index in {folder} is not the one that {path} describes: {', '.join(differ)} differs",
+            hint=HINT,
+        )
+    return manifest
+
+
+def open_index(folder: Path) -> tuple[Pool, Impacts]:
+    """Return the pool and the impacts of an index that is known to be whole, its arrays memory-mapped."""
+    columns = ["nct_id", "normalized_interventions", "label"]
+    documents = read_parquet(folder / "documents.parquet", columns=columns)
     terms = read_parquet(folder / "terms.parquet")["term"]
-    starts, trials, impacts, vectors = (_map(folder / f"{name}.npy") for name in (*_ARRAYS, "vectors"))
-    whole = len(terms) + 1 == len(starts) and len(trials) == len(impacts) == (
-        starts[-1] if len(starts) else -1
-    )
-    if not (whole and documents.height == len(vectors) == manifest["trials"]):
-        raise ArtifactError(f"the index in {folder} is not the one that {manifest_path} describes", hint=HINT)
-    return Pool(documents, vectors), Impacts(terms, starts, trials, impacts, documents.height)
+    starts, trials, impacts = (_map(folder / f"{name}.npy") for name in _ARRAYS)
+    return Pool(documents, map_vectors(folder)), Impacts(terms, starts, trials, impacts, documents.height)
+
+
+def map_vectors(folder: Path) -> Matrix:
+    """Return the vectors of an index, one row a trial, memory-mapped."""
+    vectors: Matrix = _map(folder / "vectors.npy")
+    return vectors
 
 
 def _map(path: Path) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} can't be read: {error}", hint=HINT) from error
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))  # the plain type is quicker to slice

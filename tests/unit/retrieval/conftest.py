@@ -1,39 +1,19 @@
-"""Three trials small enough to count by hand, and an encoder whose vectors are known."""
+"""The small pool as fixtures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
 import pytest
-import yaml
 
+from tests.unit.retrieval.small_pool import WordEncoder, make_params, small_train
 from trialforge.retrieval.params import RetrievalParams
-from trialforge.trial import REGISTRATION_SCHEMA
+from trialforge.retrieval.store import build_index
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class WordEncoder:
-    """A text's vector counts its words in eight buckets by their first letter."""
-
-    digest, dimension = "words", 8
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        rows = np.zeros((len(texts), 8))
-        for row, text in zip(rows, texts, strict=True):
-            for word in text.lower().split():
-                row[ord(word[0]) % 8] += 1
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
-
-
-def make_trials(rows: Sequence[dict[str, object]]) -> pl.DataFrame:
-    schema = {**REGISTRATION_SCHEMA, "normalized_interventions": pl.List(pl.String), "label": pl.Int64}
-    empty = {name: [] if isinstance(kind, pl.List) else None for name, kind in schema.items()}
-    return pl.DataFrame([empty | {"source": "simulated"} | row for row in rows], schema=schema)
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @pytest.fixture
@@ -43,32 +23,16 @@ def encoder() -> WordEncoder:
 
 @pytest.fixture
 def params() -> RetrievalParams:
-    section = yaml.safe_load((ROOT / "params.yaml").read_text())["retrieval"]
-    small = {"lexical_fields": {"title": 2.0, "summary": 1.0}, "dense_fields": {"title": 1.0, "summary": 1.0}}
-    return RetrievalParams.model_validate(section | small)
+    return make_params()
 
 
 @pytest.fixture
 def train() -> pl.DataFrame:
-    return make_trials(
-        [
-            {
-                "nct_id": f"NCT{number}",
-                "title": title,
-                "summary": summary,
-                "criteria": f"Adults with {condition}",
-                "conditions": [condition],
-                "condition_mesh": [condition],
-                "normalized_interventions": [drug],
-                "phase": "Phase 2",
-                "label": label,
-            }
-            for number, title, summary, condition, drug, label in [
-                (5, "Metformin in diabetes", "Blood sugar of adults", "diabetes", "metformin", 1),
-                (1, "Metformin in obesity", "Weight of adults", "obesity", "metformin", 1),
-                (2, "Metformin and insulin in diabetes", "Sugar in children", "diabetes", "metformin", 0),
-                (3, "Aspirin after stroke", "Second strokes of patients", "stroke", "aspirin", 1),
-                (4, "Aspirin's effect on pain", "Pain of patients after surgery", "pain", "aspirin", 0),
-            ]
-        ]
-    )
+    return small_train()
+
+
+@pytest.fixture
+def folder(train: pl.DataFrame, encoder: Any, params: RetrievalParams, tmp_path: Path) -> Path:
+    manifest = build_index(train, encoder, params, tmp_path / "index")
+    (tmp_path / "index.json").write_text(json.dumps(manifest))
+    return tmp_path / "index"

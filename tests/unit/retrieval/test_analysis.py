@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trialforge.retrieval.analysis import english_terms, split_tokens, stem_word
+from trialforge.retrieval.analysis import english_terms, query_tokens, split_tokens, stem_word
 
 
 def tokens(text: str) -> list[str]:
@@ -22,6 +24,12 @@ def tokens(text: str) -> list[str]:
 )
 def test_tokens_are_those_of_the_standard_tokeniser(text: str, expected: list[str]) -> None:
     assert tokens(text) == expected
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="\u00b8"), max_size=60))
+def test_tokens_of_a_query_are_those_of_the_index(text: str) -> None:
+    # Both engines know another version of Unicode: only characters that both know are compared.
+    assert query_tokens(text) == tokens(text)
 
 
 def test_terms_drop_stop_words_and_possessives() -> None:

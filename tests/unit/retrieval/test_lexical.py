@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialforge.retrieval.lexical import build_impacts, count_terms, lucene_length, score_trials
+from trialforge.retrieval.lexical import build_impacts, count_terms, lucene_length, score_trials, term_rows
 from trialforge.retrieval.params import Bm25Params
 
 
@@ -41,6 +41,13 @@ def test_word_asked_twice_counts_twice() -> None:
     np.testing.assert_allclose(
         score_trials(impacts, np.array([1, 1])), 2 * score_trials(impacts, np.array([1]))
     )
+
+
+def test_terms_that_the_index_lacks_have_no_row() -> None:
+    impacts = build_impacts(pl.DataFrame({"title": ["b1 d1", "d1 f1"]}), {"title": 1.0}, Bm25Params())
+    assert term_rows(impacts, ["f1", "zz", "a0", "d1", "c1", "d1"]).tolist() == [1, 1, 2]
+    assert term_rows(impacts, []).tolist() == []
+    assert score_trials(impacts, term_rows(impacts, ["zz"])).tolist() == [0, 0]
 
 
 def test_field_that_no_trial_has_adds_nothing() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,6 @@ from trialforge.retrieval.params import RetrievalParams
 from trialforge.retrieval.query import Filter, Query
 from trialforge.retrieval.retriever import Retriever
 from trialforge.retrieval.store import build_index
-
-
-@pytest.fixture
-def folder(train: pl.DataFrame, encoder: Any, params: RetrievalParams, tmp_path: Path) -> Path:
-    manifest = build_index(train, encoder, params, tmp_path / "index")
-    (tmp_path / "index.json").write_text(json.dumps(manifest))
-    return tmp_path / "index"
 
 
 @pytest.fixture
