@@ -71,14 +71,9 @@ class OllamaEncoder:
         import ollama
 
         try:
-            return getattr(self._client, method)(**arguments)
+            with ollama.Client() as client:
+                return getattr(client, method)(**arguments)
         except (ConnectionError, OSError) as error:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
         except ollama.ResponseError as error:
             raise RetrievalError(f"the Ollama server refuses to embed: {error.error}") from error
-
-    @cached_property
-    def _client(self) -> Any:
-        import ollama
-
-        return ollama.Client()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ import polars as pl
 from trialforge.text import field_text
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from trialforge.embedding.encoder import Encoder, Matrix
 
 FILTERS = ("normalized_interventions", "label", "phase", "conditions")
@@ -28,18 +30,18 @@ def text_columns(documents: pl.DataFrame) -> pl.DataFrame:
     return documents.select(pl.col(name).alias(name.removeprefix("text_")) for name in names)
 
 
-def embed_fields(texts: pl.DataFrame, fields: Iterable[str], encoder: Encoder) -> dict[str, Matrix]:
-    """Return a matrix a field, one row a trial; where a trial lacks the field its row is zero."""
-    names = list(fields)
-    columns = [texts[name].fill_null("") for name in names]
-    vectors = encoder.encode(pl.concat(columns).to_list())
-    filled = np.concatenate([(column != "").to_numpy() for column in columns])
-    blocks = np.split(np.where(filled[:, None], vectors, 0).astype(np.float32), len(names))
-    return dict(zip(names, blocks, strict=True))
+def embed_field(texts: pl.Series, encoder: Encoder) -> Matrix:
+    """Return one row a text; where a trial lacks the field its row is zero."""
+    column = texts.fill_null("")
+    filled = (column != "").to_numpy()[:, None].astype(np.float32)
+    vectors: Matrix = encoder.encode(column.to_list()) * filled
+    return vectors
 
 
-def pool_fields(vectors: Mapping[str, Matrix], weights: Mapping[str, float]) -> Matrix:
+def pool_fields(weighted: Iterable[tuple[Matrix, float]]) -> Matrix:
     """Return one row of length 1 a trial: the weighted mean of its fields' vectors; zero if it has none."""
-    total = sum(vectors[name].astype(np.float64) * weight for name, weight in weights.items())
+    total: NDArray[np.float64] = np.zeros((1, 1))
+    for vectors, weight in weighted:  # one field at a time: those of a large pool together are too many
+        total = total + vectors.astype(np.float64) * weight
     norms = np.linalg.norm(total, axis=1, keepdims=True)
     return np.asarray(total / np.where(norms > 0, norms, 1.0), dtype=np.float32)

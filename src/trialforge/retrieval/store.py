@@ -12,7 +12,7 @@ import polars as pl
 
 from trialforge.errors import ArtifactError
 from trialforge.files import hash_file, hash_json, read_json, read_parquet
-from trialforge.retrieval.documents import embed_fields, make_documents, pool_fields, text_columns
+from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
 from trialforge.retrieval.elastic_requests import make_mapping
 from trialforge.retrieval.lexical import Impacts, build_impacts
 from trialforge.retrieval.pool import Pool
@@ -30,7 +30,8 @@ def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, fold
     documents = make_documents(train, dict.fromkeys([*params.lexical_fields, *params.dense_fields]))
     texts = text_columns(documents)
     impacts = build_impacts(texts, params.lexical_fields, params.bm25)
-    vectors = pool_fields(embed_fields(texts, params.dense_fields, encoder), params.dense_fields)
+    fields = params.dense_fields.items()
+    vectors = pool_fields((embed_field(texts[name], encoder), weight) for name, weight in fields)
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

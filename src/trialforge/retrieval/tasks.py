@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from trialforge.retrieval.documents import embed_fields, make_documents, pool_fields, text_columns
+from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
 from trialforge.retrieval.embedded import EmbeddedBackend
 from trialforge.retrieval.lexical import build_impacts
 from trialforge.retrieval.pool import Pool
@@ -48,7 +48,7 @@ class TaskMaker:
         dense = dict.fromkeys(["title", "summary", "criteria", *params.dense_fields])
         self._documents = make_documents(self._train, dense | dict.fromkeys(params.lexical_fields))
         self._texts = text_columns(self._documents)
-        self._vectors = embed_fields(self._texts, dense, encoder)
+        self._vectors = {name: embed_field(self._texts[name], encoder) for name in dense}
 
     def make_tasks(self) -> dict[str, Task]:
         """Return the tasks by name."""
@@ -71,7 +71,9 @@ class TaskMaker:
         }
 
     def _index(self, lexical: Mapping[str, float], dense: Mapping[str, float]) -> Retriever:
-        pool = Pool(self._documents, pool_fields(self._vectors, dense))
+        pool = Pool(
+            self._documents, pool_fields((self._vectors[name], weight) for name, weight in dense.items())
+        )
         impacts = build_impacts(self._texts, lexical, self._params.bm25)
         return Retriever(pool, EmbeddedBackend(pool, impacts), self._encoder, self._params)
 

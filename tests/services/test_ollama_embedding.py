@@ -1,0 +1,58 @@
+"""Embeddings by a real Ollama: its small language model gives vectors too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trialforge.embedding.factory import load_encoder
+from trialforge.embedding.params import EmbeddingParams
+from trialforge.errors import ParameterError, RetrievalError
+
+pytestmark = pytest.mark.services
+TEXTS = [
+    "metformin in type 2 diabetes",
+    "",
+    "knee surgery " * 60,
+    "α-β 試験 \x00 { }",
+    "metformin in type 2 diabetes",
+]
+
+
+def make_params(**changes: object) -> EmbeddingParams:
+    settings = {"backend": "ollama", "model": "smollm2:135m", "window": 32, "max_windows": 3}
+    return EmbeddingParams.model_validate(settings | changes)
+
+
+@pytest.fixture(autouse=True)
+def _server(ollama_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", ollama_host)
+
+
+def test_vectors_are_unit_rows_in_the_order_of_the_texts() -> None:
+    encoder = load_encoder(make_params(), cache=None)
+    vectors = encoder.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), encoder.dimension)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
+    assert vectors[0] @ vectors[2] < 0.999
+    assert encoder.encode([]).shape == (0, encoder.dimension)
+
+
+def test_digest_is_of_the_model_and_the_windows() -> None:
+    digests = {load_encoder(make_params(window=window), cache=None).digest for window in (32, 32, 64)}
+    assert len(digests) == 2
+
+
+def test_missing_model_names_the_command_and_what_there_is() -> None:
+    with pytest.raises(ParameterError, match=r"no 'no-such-model:latest', it has: .*smollm2:135m") as caught:
+        _ = load_encoder(make_params(model="no-such-model"), cache=None).digest
+    assert caught.value.hint == "run: ollama pull no-such-model:latest"
+
+
+def test_server_that_is_down_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    with pytest.raises(RetrievalError, match="does not answer") as caught:
+        load_encoder(make_params(), cache=None).encode(["x"])
+    assert "OLLAMA_HOST" in str(caught.value.hint)
