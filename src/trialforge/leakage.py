@@ -285,9 +285,14 @@ def cut_outcome(texts: pl.Series) -> pl.Series:
 
 
 def registration_view(trials: pl.DataFrame) -> pl.DataFrame:
-    """Return the registration fields of trials, cut by the rules, and whatever columns no Trial has."""
+    """Return the registration fields of trials, cut by the rules, and whatever columns no Trial has.
+
+    A planned enrolment of 0 is cut too: it is the count of a trial that was withdrawn, not a plan.
+    """
     extra = [name for name in trials.columns if name not in TRIAL_SCHEMA]
-    return map_free_text(trials.select(*REGISTRATION_FIELDS, *extra), cut_outcome)
+    planned = pl.col("enrolment_planned").replace(0, None)
+    view = trials.select(*REGISTRATION_FIELDS, *extra).with_columns(planned)
+    return map_free_text(view, cut_outcome)
 
 
 def count_outcome(trials: pl.DataFrame) -> dict[str, int]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialforge.leakage import (
@@ -118,12 +118,14 @@ def test_decimals_and_list_items_do_not_end_a_sentence_wrongly() -> None:
     assert cut(text) == "- Age of 18.5 years\n- Weight of 50 kg"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="Aa1 .!?\n-(\"')]", max_size=80))
 def test_sentences_joined_are_the_text_again(text: str) -> None:
     frame = pl.DataFrame({"text": [text]})
     assert frame.select(split_sentences(pl.col("text")).list.join("")).item() == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.sampled_from([one for one, _ in REVEALING] + HARMLESS)), max_size=6))
 def test_cutting_keeps_rows_and_leaves_nothing_to_find(texts: list[str | None]) -> None:
     column = pl.Series("text", texts, dtype=pl.String)
@@ -165,3 +167,10 @@ def test_counts_name_every_rule() -> None:
     counts = count_outcome(trials_to_frame([leaky_trial()]))
     assert tuple(counts) == RULE_NAMES
     assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part-closed": 1}
+
+
+def test_a_planned_enrolment_of_0_is_no_plan() -> None:
+    trials = trials_to_frame(
+        [Trial(nct_id=f"NCT{n}", source="simulated", enrolment_planned=n) for n in (0, 40)]
+    )
+    assert registration_view(trials)["enrolment_planned"].to_list() == [None, 40]

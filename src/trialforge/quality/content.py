@@ -9,6 +9,8 @@ from trialforge.quality.validity import Check, is_true
 from trialforge.text import trial_text
 
 TEXT = "checked_text"
+PROSE = ("summary", "criteria", "detailed_description")
+LONG_WORDS = 20
 
 _STOP_WORDS = (
     "the", "of", "and", "to", "in", "a", "or", "with", "for", "is", "be", "by", "on", "at", "are", "as",
@@ -40,8 +42,13 @@ _SITE = (
     r"\b\d{1,5}\s+[A-Z][a-z]+\s+(?:Street|Avenue|Road|Boulevard|Drive|Lane)\b"
 )
 _NOT_A_SITE = (
-    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|"
-    r"(?:Patients?|General|In|The|Each|Any|All|If|At)\s+(?:Hospital|Clinic)"
+    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|Clinic\s+Liver\s+Cancer|"
+    # A kind of place, where no name stands before it.
+    r"(?:^|[^\w\s]\s*|\b[a-z]+\s+)(?:Patients?|General|In|The|Each|Any|All|If|At|Day|Outpatient|Out-patient|"
+    r"Pediatric|Diabetes|Pain)\s+(?:Hospital|Clinic)|"
+    # An instrument that is named after where it was made.
+    rf"(?:University\s+of\s+[A-Z][a-z]+|{_NAME}(?:University|Hospital|Clinic))(?:\s+[\w'-]+){{0,3}}\s+"
+    r"(?:[Ss]cale|[Ss]core|[Rr]ating|[Ii]ndex|[Qq]uestionnaire|[Ii]nventory|[Cc]riteria)"
 )
 _ECHO = (
     r"(?i)<\|?(?:im_start|im_end|endoftext|system|user|assistant)\|?>|\[/?INST\]|"
@@ -60,13 +67,21 @@ _BOILERPLATE = (
 )
 
 
+# The checks that a real trial fails truly: it names what exists.
+NAMING = ("registry_id", "url", "telephone", "person", "site")
+
+
 def content_checks(params: ValidityParams) -> list[Check]:
     """Return the checks of language, degenerate text and real-looking names; they read column TEXT."""
     text = pl.col(TEXT)
     sites = text.str.replace_all(_NOT_A_SITE, " ").str.contains(_SITE)
+    # Each long text alone as well: beside a long record a faulty field weighs little.
+    parts = [text, *(_long_text(pl.col(name)) for name in PROSE)]
+    foreign = [is_true(stop_word_share(part) < params.min_stop_words) for part in parts]
+    repeats = [is_true(repetition(part) > params.max_repetition) for part in parts]
     return [
-        Check("not_english", is_true(stop_word_share(text) < params.min_stop_words) | foreign_script(text)),
-        Check("repetition", is_true(repetition(text) > params.max_repetition)),
+        Check("not_english", pl.any_horizontal(*foreign, foreign_script(text))),
+        Check("repetition", pl.any_horizontal(repeats)),
         Check("boilerplate", is_true(text.str.contains(_BOILERPLATE))),
         Check("prompt_echo", is_true(text.str.contains(_ECHO))),
         Check("registry_id", is_true(text.str.contains(_REGISTRY_ID))),
@@ -80,6 +95,10 @@ def content_checks(params: ValidityParams) -> list[Check]:
 def add_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the records with their text as column TEXT."""
     return frame.with_columns(trial_text().alias(TEXT))
+
+
+def _long_text(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.count_matches(r"\S+") >= LONG_WORDS).then(text)
 
 
 def _words(text: pl.Expr) -> pl.Expr:

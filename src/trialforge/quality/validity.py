@@ -30,6 +30,10 @@ _EXCLUDING = (
     r"(?i)exclu|ineligible|\b(?:no|not|never|none|without|unless|cannot|absence|negative|free of|less than|"
     r"contraindicat\w*)\b"
 )
+_INCLUSION, _EXCLUSION = (
+    rf"(?im:^\W*(?:key |main |major )?{part}(?: criteria)?[^\w\n]*$|\b{part} criteria[^\w\n]*:)"
+    for part in ("inclusion", "exclusion")
+)
 _INCLUDING = (
     r"(?i)inclu|eligib|characteristics|\b(?:must|require[sd]?|diagnos\w*|confirmed|with|who|aged?|ages|adults?|"
     r"healthy|willing|able|presence|history|positive|allowed|years?|males?|females?|patients?|subjects?)\b"
@@ -170,11 +174,17 @@ def _impossible_time(frame: pl.Expr, max_years: float) -> pl.Expr:
 
 
 def criteria_checks(params: ValidityParams) -> list[Check]:
-    """Return the checks of eligibility criteria: long enough, and saying who may enter and who may not."""
+    """Return the checks of eligibility criteria: long enough, and both parts where one is headed.
+
+    Criteria in running text, as a tenth of registered trials have them, need no second part.
+    """
     criteria = pl.col("criteria")
     words = criteria.str.count_matches(r"\S+")
-    two_parts = criteria.str.contains(_INCLUDING) & criteria.str.contains(_EXCLUDING)
+    including, excluding = criteria.str.contains(_INCLUSION), criteria.str.contains(_EXCLUSION)
+    no_exclusion = including & ~criteria.str.contains(_EXCLUDING)
+    no_inclusion = excluding & ~criteria.str.contains(_INCLUDING)
+    empty_part = criteria.str.contains(rf"(?:{_INCLUSION}\W*{_EXCLUSION})|(?:{_EXCLUSION}\W*\z)")
     return [
         Check("short_criteria", is_true(words < params.min_criteria_words)),
-        Check("one_sided_criteria", is_true(~two_parts)),
+        Check("one_sided_criteria", is_true(no_exclusion | no_inclusion | empty_part)),
     ]

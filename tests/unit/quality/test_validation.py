@@ -1,0 +1,216 @@
+"""Drafts with planted defects are rejected for them; what is like a real trial is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trialforge.corpus.interventions import NameCollector, add_normalized
+from trialforge.corpus.registry import JsonSource, XmlSource
+from trialforge.corpus.simulated import simulate
+from trialforge.errors import MetricError
+from trialforge.leakage import registration_view
+from trialforge.params import load_section
+from trialforge.people import scrub_people
+from trialforge.quality.content import NAMING
+from trialforge.quality.params import QualityParams
+from trialforge.quality.validation import REASONS, Validated, validate
+from trialforge.trial import REGISTRATION_SCHEMA
+
+ROOT = Path(__file__).resolve().parents[3]
+PARAMS = load_section(QualityParams, "quality", ROOT / "params.yaml")
+Row = dict[str, Any]
+
+
+def as_trials(trials: pl.DataFrame) -> pl.DataFrame:
+    """Trials as ingest and split leave them, with an outcome label."""
+    collector = NameCollector()
+    scrubbed, _ = scrub_people(trials)
+    collector.add(scrubbed)
+    named = add_normalized(scrubbed, collector.normalize())
+    return registration_view(named).with_columns(label=pl.lit(1, pl.Int64))
+
+
+def as_drafts(trials: pl.DataFrame) -> pl.DataFrame:
+    """Trials as a generator would hand them in that writes like the registry."""
+    named = pl.col("normalized_interventions").list.first()
+    return trials.select(
+        pl.concat_str(pl.lit("SYN-"), "nct_id").alias("nct_id"),
+        pl.lit("synthetic").alias("source"),
+        *[name for name in REGISTRATION_SCHEMA if name not in {"nct_id", "source"}],
+        "normalized_interventions",
+        "label",
+        named.fill_null(pl.col("interventions").list.first().struct.field("name")).alias("intervention"),
+        pl.concat_str(pl.lit("target-"), "nct_id").alias("target_id"),
+        pl.lit("retrieval-reasoning").alias("arm"),
+        pl.lit("a model").alias("model"),
+        pl.lit(None, pl.String).alias("reject_reason"),
+    )
+
+
+def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Validated:
+    """Validate rows against the targets that the records of `asked` meet."""
+    plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
+    return validate(rows, plan, train, PARAMS, seed=1)
+
+
+def add_to(field: str, text: str) -> Callable[[Row], Row]:
+    return lambda row: row | {field: f"{row[field]} {text}"}
+
+
+def put(**values: Any) -> Callable[[Row], Row]:
+    return lambda row: row | values
+
+
+def name_something_real(row: Row) -> Row:
+    texts = (
+        "Patients of NCT01234567 may enter.",
+        "See www.trialsite.org for details.",
+        "Call +44 20 7946 0958 for details.",
+        "Visits are at Massachusetts General Hospital in Boston.",
+        "Principal investigator: Maria Lopez, MD.",
+    )
+    return add_to("summary", texts[int(row["place"]) % len(texts)])(row)
+
+
+def break_time_frame(row: Row) -> Row:
+    frames = ("Blue", "-3 months", "0 weeks", "900 years")
+    frame = frames[int(row["place"]) % len(frames)]
+    return row | {"primary_outcomes": [{"measure": "Survival", "time_frame": frame, "description": None}]}
+
+
+def change_phase(row: Row) -> Row:
+    return row | {"phase": "N/A" if row["phase"] == "Phase 4" else "Phase 4"}
+
+
+def drop_exclusion(row: Row) -> Row:
+    return row | {"criteria": "Inclusion Criteria:\n- Adults of 18 years or older with the condition"}
+
+
+def break_enrolment(row: Row) -> Row:
+    return row | {"enrolment_planned": (0, -40, 50_000_000)[int(row["place"]) % 3]}
+
+
+SPANISH = (
+    "Este estudio compara el tratamiento nuevo frente al placebo durante doce meses en pacientes adultos "
+    "mayores con enfermedad grave. Los participantes deben firmar el consentimiento informado antes de "
+    "comenzar; se excluyen mujeres embarazadas, menores y personas con insuficiencia renal avanzada. "
+)
+COPY = "a copy of a train trial"
+DEFECTS: dict[str, tuple[Callable[[Row], Row], set[str]]] = {
+    "another intervention": (
+        put(
+            interventions=[{"type": "Drug", "name": "Qazolimab", "description": None, "other_names": []}],
+            normalized_interventions=["qazolimab"],
+        ),
+        {"off_intervention"},
+    ),
+    "another condition": (put(conditions=["Qazonitis"]), {"off_condition"}),
+    "another phase": (change_phase, {"off_phase"}),
+    "crossed ages": (put(minimum_age=70.0, maximum_age=18.0), {"impossible_age"}),
+    "impossible enrolment": (break_enrolment, {"impossible_enrolment"}),
+    "impossible time frame": (break_time_frame, {"unreadable_time_frame", "impossible_time_frame"}),
+    "no exclusion": (drop_exclusion, {"one_sided_criteria"}),
+    "another language": (
+        put(summary=SPANISH, criteria=SPANISH),
+        {"not_english"},
+    ),
+    "repetition": (put(summary="The drug is given daily to all of them. " * 20), {"repetition"}),
+    "prompt echo": (add_to("summary", "Here is the JSON object of the trial."), {"prompt_echo"}),
+    "a real-looking name": (name_something_real, set(NAMING)),
+    COPY: (put(), {"near_copy_of_train"}),
+}  # fmt: skip
+
+
+def plant(drafts: pl.DataFrame, train: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """One defect in each draft, the kinds in turn, and the kind of each; a copy takes its draft's place."""
+    kinds = [list(DEFECTS)[place % len(DEFECTS)] for place in range(len(drafts))]
+    copied = as_drafts(train.slice(1)).rows(named=True)
+    rows = []
+    for place, (row, kind) in enumerate(zip(drafts.iter_rows(named=True), kinds, strict=True)):
+        if kind == COPY:
+            planted = copied[place] | {name: row[name] for name in ("nct_id", "target_id")}
+        else:
+            planted = DEFECTS[kind][0](row | {"place": place // len(DEFECTS)})
+        rows.append({name: planted[name] for name in drafts.columns})
+    return pl.DataFrame(rows, schema=drafts.schema), kinds
+
+
+def count_caught(drafts: pl.DataFrame, train: pl.DataFrame) -> Counter[str]:
+    """How many planted defects of each kind are rejected for a reason of their own."""
+    planted, kinds = plant(drafts, train)
+    copied = pl.Series([kind == COPY for kind in kinds])
+    asked = pl.concat([planted.filter(copied), drafts.filter(~copied)])
+    # One good draft among them: that none is valid would be an error.
+    good = as_drafts(train.head(1))
+    judged = judge(pl.concat([planted, good]), pl.concat([asked, good]), train.slice(1))
+    found = dict(judged.rejected.select("nct_id", REASONS).iter_rows())
+    return Counter(
+        kind
+        for nct_id, kind in zip(drafts["nct_id"], kinds, strict=True)
+        if DEFECTS[kind][1] & set(found.get(nct_id, []))
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[pl.DataFrame, pl.DataFrame]:
+    trials = as_trials(simulate(700, 5))
+    return as_drafts(trials.head(200)), trials.slice(200)
+
+
+def test_untouched_simulated_trials_are_refused_as_near_copies_alone(
+    simulated: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    drafts, train = simulated
+    rejected = judge(drafts, drafts, train).rejected
+    assert set(rejected[REASONS].explode()) <= {"near_copy_of_train", "near_copy_of_sibling"}
+    assert len(rejected) <= 10
+
+
+def test_planted_defects_are_caught(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    found = count_caught(drafts, train)
+    assert sum(found.values()) >= 195, found
+
+
+@pytest.fixture(scope="module")
+def real(shared_data: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """800 interventional trials of both registry files as drafts, and 250 others of these files."""
+    sources = (
+        XmlSource(shared_data / "ctgov/AllPublicXML.sample.zip"),
+        JsonSource(shared_data / "ctgov/studies_v2.jsonl.gz"),
+    )
+    trials = pl.concat(batch.trials for source in sources for batch in source.batches())
+    shuffled = trials.filter(pl.col("study_type") == "Interventional").unique("nct_id").sort("nct_id")
+    shuffled = as_trials(shuffled.sample(1050, seed=20412, shuffle=True))
+    return as_drafts(shuffled.head(800)), shuffled.slice(800)
+
+
+@pytest.mark.shared
+def test_untouched_real_trials_are_refused_for_what_they_name_alone(
+    real: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    """A real trial may name its hospital, which a draft may not: such finds are true, and counted apart."""
+    drafts, train = real
+    rejected = judge(drafts, drafts, train).rejected
+    faulty = rejected.filter(pl.col(REASONS).list.set_difference(list(NAMING)).list.len() > 0)
+    # 5 of 200, asked of 800.
+    assert len(faulty) <= 0.025 * len(drafts), faulty[REASONS].to_list()
+
+
+@pytest.mark.shared
+def test_planted_defects_in_real_trials_are_caught(real: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = real
+    found = count_caught(drafts.head(200), train)
+    assert sum(found.values()) >= 195, found
+
+
+def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    with pytest.raises(MetricError, match="of no target of the plan"):
+        judge(drafts.with_columns(target_id=pl.lit("stranger")), drafts, train)
