@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trialforge.files import read_parquet, write_csv, write_json
 from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
-from trialforge.learning.plots import curve_rows, reliability_rows
+from trialforge.learning.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.learning.predictions import read_predictions
 from trialforge.learning.report import answer_rows, score_metrics, unseen_mask
 from trialforge.learning.scoring import check_control, score_predictions, shuffled_control
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("predictions", type=Path, help="the folder of what the train stages wrote")
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
-    parser.add_argument("--zeroshot", type=Path)
+    parser.add_argument("--zero-shot", type=Path)
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--plots", type=Path, required=True)
     args = parser.parse_args()
@@ -40,16 +40,18 @@ def main() -> None:
         seed,
     )
     synthetic = read_parquet(args.synthetic) if args.synthetic else None
-    zeroshot = read_parquet(args.zeroshot) if args.zeroshot else None
+    zero_shot = read_parquet(args.zero_shot) if args.zero_shot else None
     control = shuffled_control(scoring, params)
-    write_json(score_metrics(scoring, control, params, unseen_mask(test, synthetic), zeroshot), args.metrics)
+    write_json(score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot), args.metrics)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,
-        "comparisons": answer_rows(scoring),
+        "comparisons": answer_rows(scoring.answers),
+        "against-real": answer_rows(scoring.explored),
         "roc": roc,
         "precision-recall": pr,
         "reliability": reliability_rows(scoring.scores.values()),
+        **{f"curve-{item}": rows for item, rows in sweep_rows(scoring.arms, params).items()},
     }
     for name, table in tables.items():
         write_csv(table, args.plots / f"{name}.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     return values
 
 
-def list_keys(profile: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each (section, key) that a profile sets; all set the same, so that each undoes another."""
-    for section, values in profile.items():
-        for key in values:
-            yield section, key
+def list_keys(profile: Mapping[str, Any], *parents: str) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each value that a profile sets; all set the same, so that each undoes another."""
+    for key, value in profile.items():
+        if isinstance(value, Mapping):
+            yield from list_keys(value, *parents, key)
+        else:
+            yield (*parents, key)
 
 
 def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[Any, Any]]:
@@ -47,23 +50,33 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
     editor.preserve_quotes = True
     editor.width = 4096
     editor.indent(mapping=2, sequence=4, offset=2)
+    editor.representer.add_representer(float, _write_float)
     document = editor.load(params.read_text(encoding="utf-8"))
     changed: dict[str, tuple[Any, Any]] = {}
-    for section, key in list_keys(profile):
-        if key not in document.get(section, {}):
-            raise ParameterError(f"{params} has no `{section}.{key}`, which the profile sets")
-        old, new = document[section][key], profile[section][key]
+    for *parents, key in list_keys(profile):
+        part, values = document, profile
+        for parent in parents:
+            part, values = part.get(parent, {}), values[parent]
+        name = ".".join([*parents, key])
+        if key not in part:
+            raise ParameterError(f"{params} has no `{name}`, which the profile sets")
+        old, new = part[key], values[key]
         if old != new:
-            changed[f"{section}.{key}"] = (_plain(old), new)
+            changed[name] = (_plain(old), new)
             if isinstance(new, list):
                 old[:] = new  # in place: the list keeps its layout and comments
             else:
-                document[section][key] = new
+                part[key] = new
     if changed:
         text = io.StringIO()
         editor.dump(document, text)
         write_text(text.getvalue(), params)
     return changed
+
+
+def _write_float(representer: Any, value: float) -> Any:
+    """Write 0.00001 so, not as 1e-05, which readers of YAML 1.1 take for a word."""
+    return representer.represent_scalar("tag:yaml.org,2002:float", format(Decimal(repr(value)), "f"))
 
 
 def _plain(value: Any) -> Any:

@@ -98,6 +98,11 @@ def test_no_stage_before_evaluation_reads_a_held_out_part(name: str) -> None:
     assert not any(path in body(name)["cmd"] for path in held_out)
 
 
+def test_nothing_flows_back_from_asking_the_model_about_test_trials() -> None:
+    readers = {name for name in STAGES if "data/zero_shot.parquet" in body(name)["deps"]}
+    assert readers == {"score"}
+
+
 def test_lock_is_of_the_source_files_that_are_committed() -> None:
     """A change that alters an out carries its dvc.lock: whoever clones sees the figures of this very code."""
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]

@@ -81,6 +81,12 @@ def add_line(path: str) -> Callable[[Path], None]:
     return change
 
 
+def change_arm(copy: Path) -> None:
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params["learning"]["experiments"]["controls"][-1]["extra_count"] = 5
+    (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
 def set_param(section: str, key: str, value: Any) -> Callable[[Path], None]:
     def change(copy: Path) -> None:
         params = yaml.safe_load((copy / "params.yaml").read_text())
@@ -92,7 +98,8 @@ def set_param(section: str, key: str, value: Any) -> Callable[[Path], None]:
 
 
 LATE = {"reason", "generate", "validate", "measure"}
-ALL = {"ingest", "split", "plan", "index", "retrieve", "train-real", "train", "score", "report"} | LATE
+EARLY = {"ingest", "split", "plan", "index", "retrieve"}
+ALL = EARLY | {"train-real", "train", "zero-shot", "score", "report"} | LATE
 LEARN = {"train", "score", "report"}
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
@@ -112,6 +119,10 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
+    "what the model is asked about test trials": (
+        add_line("src/trialforge/generation/prompts/zero-shot.jinja"),
+        {"zero-shot", "score", "report"},
+    ),
     "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), {"score", "report"}),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
@@ -140,3 +151,16 @@ def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, 
         for path, data in kept.items():
             if path.read_bytes() != data:
                 path.write_bytes(data)
+
+
+def test_a_changed_arm_trains_its_own_experiment_and_no_other(copy: Path) -> None:
+    kept = (copy / "params.yaml").read_bytes()
+    try:
+        change_arm(copy)
+        with Repo(copy) as repo:
+            changed = {name.split(":")[-1] for name in repo.status()}
+    finally:
+        (copy / "params.yaml").write_bytes(kept)
+    trained = {name for name in changed if name.startswith("train")}
+    models = yaml.safe_load(kept)["learning"]["models"]
+    assert trained == {f"train@controls-{model}" for model in models}

@@ -11,6 +11,7 @@ import yaml
 from trialforge.corpus.params import CorpusParams
 from trialforge.errors import ParameterError
 from trialforge.generation.llm_params import LlmParams
+from trialforge.learning.params import LearningParams
 from trialforge.params import load_section
 from trialforge.profiles import apply_profile, list_keys, read_profile
 from trialforge.retrieval.params import RetrievalParams
@@ -45,6 +46,8 @@ def test_a_profile_is_valid_keeps_comments_and_is_undone(name: str, params: Path
     load_section(CorpusParams, "corpus", params)
     load_section(LlmParams, "llm", params)
     load_section(RetrievalParams, "retrieval", params)
+    learning = load_section(LearningParams, "learning", params)
+    assert learning.classifiers.transformer.model == "dmis-lab/biobert-v1.1"
     text = params.read_text()
     assert text.count("#") == (ROOT / "params.yaml").read_text().count("#")
     apply_profile(read("quick"), params)

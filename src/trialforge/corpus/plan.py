@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialforge.corpus.controls import CONTROLS
+from trialforge.controls import CONTROLS
 from trialforge.corpus.params import PlanParams
 from trialforge.errors import ParameterError
 from trialforge.files import hash_text

@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from trialforge.corpus.controls import CONTROLS
+from trialforge.controls import CONTROLS
 from trialforge.corpus.params import SplitParams
 from trialforge.errors import ArtifactError, ParameterError
 from trialforge.rng import random_stream

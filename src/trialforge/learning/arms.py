@@ -82,6 +82,13 @@ def _synthetic(arm: Arm, pool: Pool) -> pl.DataFrame:
     if pool.synthetic is None:
         raise LearningError(f"arm `{arm.name}` needs synthetic trials and none were given")
     rows = pool.synthetic.filter(pl.col("generation_arm") == arm.generation_arm)
+    if rows.is_empty():
+        made = ", ".join(pool.synthetic["generation_arm"].unique().sort()) or "none"
+        raise LearningError(
+            f"arm `{arm.name}` has no data: no synthetic trial of generation arm `{arm.generation_arm}` "
+            f"(there are: {made})",
+            hint="add it to `plan.arms` in params.yaml, or take the experiment out of `learning.items`",
+        )
     if arm.filtered:
         rows = rows.filter("filtered")
     return _before(rows, arm).select(pool.real.columns)

@@ -144,12 +144,14 @@ def resample(
         thresholds: (seeds,), each chosen on validation trials.
         draws: weights of trials and seeds.
     """
+    if (scores == scores[0]).all() and (thresholds == thresholds[0]).all():
+        scores, thresholds = scores[:1], thresholds[:1]  # a model without chance of its own: seeds are equal
     values = np.empty((len(scores), len(draws.trials)))
     for start in range(0, len(draws.trials), CHUNK):
         chunk = slice(start, start + CHUNK)
         for number, (row, threshold) in enumerate(zip(scores, thresholds, strict=True)):
             values[number, chunk] = measure(labels, row, threshold, draws.trials[chunk])
-    means: Floats = np.einsum("sd,ds->d", values, draws.seeds)
+    means: Floats = values[0] if len(values) == 1 else np.einsum("sd,ds->d", values, draws.seeds)
     return means
 
 

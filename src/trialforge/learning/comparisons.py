@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from trialforge.errors import LearningError
-from trialforge.learning.bootstrap import Draws, interval, p_value, resample
+from trialforge.learning.bootstrap import interval, p_value
 from trialforge.learning.metrics import METRICS
 from trialforge.learning.paired_tests import AreaTest, delong, holm, mcnemar
+from trialforge.learning.params import Comparison, MetricName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from trialforge.learning.params import Comparison, StatisticsParams
-    from trialforge.learning.scores import ArmScores
+    from trialforge.learning.params import StatisticsParams
+    from trialforge.learning.scores import ArmScores, Resamples
 
+AGAINST = "real"
+TESTED: tuple[MetricName, ...] = ("roc_auc", "pr_auc", "accuracy", "brier")
 Verdict = Literal["better", "worse", "no difference shown"]
 
 
@@ -52,7 +57,7 @@ class Answer:
 def compare(
     question: Comparison,
     scores: dict[tuple[str, str], ArmScores],
-    draws: Draws,
+    resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
 ) -> Answer:
@@ -70,8 +75,7 @@ def compare(
             )
     second, first = scores[question.model, question.arm], scores[question.model, question.against]
     measure = METRICS[question.metric].measure
-    drawn = [resample(measure, one.labels, one.scores, one.thresholds, draws) for one in (first, second)]
-    gaps = drawn[1] - drawn[0]
+    gaps = resamples.of(second, question.metric) - resamples.of(first, question.metric)
     once = np.ones((1, first.labels.size))
     values = [
         np.mean(
@@ -99,19 +103,30 @@ def compare(
 
 
 def answer_all(
+    questions: Sequence[Comparison],
     scores: dict[tuple[str, str], ArmScores],
-    draws: Draws,
+    resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
 ) -> list[Answer]:
-    """Return the answers to the primary question (first) and its family, corrected together (Holm)."""
-    answers = [compare(question, scores, draws, clusters, params) for question in params.questions]
+    """Return the answers to questions, in their order, corrected together (Holm)."""
+    answers = [compare(question, scores, resamples, clusters, params) for question in questions]
     corrected = holm(np.array([answer.p for answer in answers]))
     judged = [
         replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))
         for answer, p in zip(answers, corrected, strict=True)
     ]
     return [replace(answer, words=describe(answer, params.level)) for answer in judged]
+
+
+def explore(scores: dict[tuple[str, str], ArmScores]) -> list[Comparison]:
+    """Return each trained arm against real trials by the tested metrics; these were not declared."""
+    return [
+        Comparison.model_validate({"model": model, "arm": arm, "against": AGAINST, "metric": metric})
+        for model, arm in scores
+        for metric in TESTED
+        if arm != AGAINST and (model, AGAINST) in scores
+    ]
 
 
 def judge(answer: Answer, level: float) -> Verdict:

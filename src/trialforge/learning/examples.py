@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from trialforge.controls import CONTROLS
 from trialforge.text import field_text, trial_text
 from trialforge.trial import REGISTRATION_SCHEMA
 
@@ -25,16 +26,15 @@ EXAMPLE_SCHEMA: dict[str, pl.DataType] = {
     **{name: pl.Float64() for name in NUMBERS},
     "label": pl.Int64(),
 }
-COMPARATORS = ("placebo", "standard of care", "best supportive care", "no intervention", "sham")
 
 
 def cluster_key() -> pl.Expr:
     """Return an expression: the intervention that stands for a trial in clustered statistics.
 
-    It is the first of its normalised names that is no comparator; a trial without one stands for itself.
+    It is the first of its normalised names that is no control; a trial without one stands for itself.
     """
     names = pl.col("normalized_interventions")
-    real = names.list.filter(~pl.element().is_in(COMPARATORS))
+    real = names.list.filter(~pl.element().is_in(CONTROLS))
     return pl.coalesce(real.list.first(), pl.col("nct_id")).alias("cluster")
 
 

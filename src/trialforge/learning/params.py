@@ -125,13 +125,6 @@ class StatisticsParams(Section):
         return tuple(dict.fromkeys((self.primary, *self.family)))
 
 
-class ZeroshotParams(Section):
-    """How many test trials the generator is asked about outright; 0 asks none."""
-
-    trials: int = Field(default=0, ge=0)
-    max_characters: int = Field(default=2000, ge=200)
-
-
 class LearningParams(Section):
     """Experiments, classifiers and statistics."""
 
@@ -144,7 +137,6 @@ class LearningParams(Section):
     experiments: dict[str, tuple[Arm, ...]]
     classifiers: ClassifierParams = ClassifierParams()
     statistics: StatisticsParams
-    zeroshot: ZeroshotParams = ZeroshotParams()
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

@@ -12,6 +12,7 @@ from trialforge.learning.metrics import BINS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from trialforge.learning.params import Arm, LearningParams
     from trialforge.learning.scores import ArmScores
 
 POINTS = 60
@@ -55,3 +56,32 @@ def reliability_rows(scores: Iterable[ArmScores]) -> pl.DataFrame:
             .select(pl.lit(one.model).alias("model"), pl.lit(one.arm).alias("arm"), pl.all())
         )
     return pl.concat(frames)
+
+
+def sweep_rows(arms: pl.DataFrame, params: LearningParams) -> dict[str, pl.DataFrame]:
+    """Return, for each experiment that varies an amount, its curve: ROC-AUC by that amount.
+
+    `x` is the share of synthetic trials, how many times the real ones they are, or the number of real ones;
+    `series` tells arms with synthetic trials from those without where both are swept.
+    """
+    areas = arms.filter(pl.col("metric") == "roc_auc").select("arm", "model", "mean", "low", "high")
+    curves = {}
+    for item in params.trained_items:
+        points = _sweep(params.arms_of(item))
+        if points:
+            frame = pl.DataFrame(points, schema=["arm", "axis", "x", "series"], orient="row")
+            curves[item] = frame.join(areas, on="arm", maintain_order="left").sort("model", "series", "x")
+    return curves
+
+
+def _sweep(arms: tuple[Arm, ...]) -> list[tuple[str, str, float, str]]:
+    if all(arm.synthetic_share is not None for arm in arms):
+        return [(arm.name, "share synthetic", arm.synthetic_share or 0.0, "fixed size") for arm in arms]
+    if any(arm.extra_times is not None for arm in arms):
+        return [(arm.name, "synthetic to real", arm.extra_times or 0.0, "real and synthetic") for arm in arms]
+    if all(arm.real_count is not None for arm in arms):
+        return [
+            (arm.name, "real trials", float(arm.real_count or 0), "augmented" if arm.extra else "real")
+            for arm in arms
+        ]
+    return []

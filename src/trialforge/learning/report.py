@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from trialforge.errors import LearningError
 from trialforge.learning.comparisons import as_row
 from trialforge.learning.paired_tests import roc_test
 from trialforge.learning.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from trialforge.learning.comparisons import Answer
     from trialforge.learning.params import LearningParams
 
-KNOWS = 0.5
+CHANCE = 0.5
 
 
 def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame | None) -> NDArray[np.bool_] | None:
@@ -35,7 +38,7 @@ def score_metrics(
     control: dict[str, dict[str, Any]],
     params: LearningParams,
     unseen: NDArray[np.bool_] | None,
-    zeroshot: pl.DataFrame | None,
+    zero_shot: pl.DataFrame | None,
 ) -> dict[str, Any]:
     """Return the flat metrics of the score stage; all details are in the tables of plots."""
     level = params.statistics.level
@@ -57,32 +60,42 @@ def score_metrics(
     }
     if unseen is not None:
         value["unseen_interventions"] = unseen_interventions(scoring, unseen, level)
-    if zeroshot is not None and zeroshot.height:
-        value["zeroshot"] = zeroshot_metrics(zeroshot, level)
+    if zero_shot is not None:
+        value["zeroshot"] = zero_shot_metrics(zero_shot, scoring, level)
     return value
 
 
-def zeroshot_metrics(zeroshot: pl.DataFrame, level: float) -> dict[str, Any]:
-    """Return the ROC-AUC of the generator asked outright: above 0.5, it knows outcomes of test trials."""
-    area = roc_test(
-        zeroshot["label"].to_numpy(), zeroshot["score"].to_numpy(), zeroshot["cluster"].to_numpy()
-    )
+def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> dict[str, Any]:
+    """Return the ROC-AUC of the generator asked outright: above 0.5, it knows or guesses outcomes.
+
+    Raises:
+        LearningError: it was asked about other trials than those that were scored.
+    """
+    answers = answers.sort("nct_id")
+    if answers["label"].to_list() != scoring.labels.tolist():
+        raise LearningError(
+            f"the generator was asked about other test trials ({answers.height}) than were scored",
+            hint="run: dvc repro zero-shot",
+        )
+    area = roc_test(scoring.labels, answers["score"].to_numpy(), scoring.clusters)
     low, high = area.interval(level)
-    known = low > KNOWS
+    figure = f"ROC-AUC {area.value:.3f} ({low:.3f} to {high:.3f})"
+    knows = low > CHANCE
     words = (
-        "The generator knows outcomes of these test trials without training: "
-        "no figure beside this one is free of that."
-        if known
-        else "The generator, asked outright, is not shown to know outcomes of the test trials."
+        f"The generator, asked outright, tells how these test trials ended better than chance: {figure}. "
+        "It may know them, so no figure of synthetic trials is free of that."
+        if knows
+        else f"The generator, asked outright, is not shown to know how the test trials ended: {figure}."
     )
     return {
-        "trials": zeroshot.height,
+        "trials": answers.height,
+        "answered": int((answers["answers"].list.len() > 0).sum()),
+        "says_success": round(float(answers["answers"].explode().mean() or 0.0), 6),  # type: ignore[arg-type]
         "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),
-        "knows": known, "words": words,
+        "knows": knows, "words": words,
     }  # fmt: skip
 
 
-def answer_rows(scoring: Scoring) -> pl.DataFrame:
-    """Return the answers as a table, the primary question first."""
-    rows = [as_row(replace(answer)) for answer in scoring.answers]
-    return pl.DataFrame(rows).with_row_index("order")
+def answer_rows(answers: Sequence[Answer]) -> pl.DataFrame:
+    """Return answers as a table, in their order."""
+    return pl.DataFrame([as_row(answer) for answer in answers]).with_row_index("order")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from trialforge.errors import LearningError
-from trialforge.learning.bootstrap import Floats
-from trialforge.learning.metrics import choose_threshold
+from trialforge.learning.bootstrap import Draws, Floats, resample
+from trialforge.learning.metrics import METRICS, choose_threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,22 @@ class ArmScores:
             self.scores[:, chosen],
             self.thresholds,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """The metrics of every draw, each computed once: intervals and paired comparisons share them."""
+
+    draws: Draws
+    _kept: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+
+    def of(self, one: ArmScores, metric: str) -> Floats:
+        """Return a metric of a model and arm in each draw."""
+        key = one.model, one.arm, metric
+        if key not in self._kept:
+            measure = METRICS[metric].measure
+            self._kept[key] = resample(measure, one.labels, one.scores, one.thresholds, self.draws)
+        return self._kept[key]
 
 
 def collect_scores(predictions: pl.DataFrame, aim: str) -> dict[tuple[str, str], ArmScores]:

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import GateError
-from trialforge.learning.bootstrap import Draws, draw_weights, interval, resample
-from trialforge.learning.comparisons import Answer, answer_all
+from trialforge.learning.bootstrap import draw_weights, interval
+from trialforge.learning.comparisons import Answer, answer_all, explore
 from trialforge.learning.metrics import METRICS, compute_metrics
 from trialforge.learning.paired_tests import roc_test
-from trialforge.learning.scores import ArmScores, collect_scores
+from trialforge.learning.scores import ArmScores, Resamples, collect_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,13 +31,15 @@ class Scoring:
 
     Attributes:
         arms: one row a model, arm and metric: mean and deviation over seeds, interval.
-        answers: the primary question first.
+        answers: to the declared questions, the primary one first.
+        explored: each arm against real trials, corrected among themselves; nothing rests on them.
         clusters: the intervention of each test trial.
     """
 
     scores: dict[tuple[str, str], ArmScores]
     arms: pl.DataFrame
     answers: list[Answer]
+    explored: list[Answer]
     clusters: NDArray[np.str_]
     labels: NDArray[np.int64]
 
@@ -61,21 +63,24 @@ def score_predictions(
         .to_numpy()
         .astype(str)
     )
-    draws = draw_weights(member, params.seeds, params.statistics.draws, seed)
-    rows = [row for one in scores.values() for row in _arm_rows(one, draws, params.statistics.level)]
-    return Scoring(
-        scores, pl.DataFrame(rows), answer_all(scores, draws, member, params.statistics), member, first.labels
+    statistics = params.statistics
+    resamples = Resamples(draw_weights(member, params.seeds, statistics.draws, seed))
+    rows = [row for one in scores.values() for row in _arm_rows(one, resamples, statistics.level)]
+    answers, explored = (
+        answer_all(questions, scores, resamples, member, statistics)
+        for questions in (statistics.questions, explore(scores))
     )
+    return Scoring(scores, pl.DataFrame(rows), answers, explored, member, first.labels)
 
 
-def _arm_rows(one: ArmScores, draws: Draws, level: float) -> Iterable[dict[str, object]]:
+def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[dict[str, object]]:
     cells = [
         compute_metrics(one.labels, row, float(cut))
         for row, cut in zip(one.scores, one.thresholds, strict=True)
     ]
-    for name, metric in METRICS.items():
+    for name in METRICS:
         values = np.array([cell[name] for cell in cells])
-        low, high = interval(resample(metric.measure, one.labels, one.scores, one.thresholds, draws), level)
+        low, high = interval(resamples.of(one, name), level)
         yield {
             "experiment": one.experiment,
             "model": one.model,

@@ -1,0 +1,84 @@
+"""The language model asked outright how test trials ended: what it knows without any training.
+
+This is a measurement at the end of the pipeline. Nothing flows back from it into what is generated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from trialforge.generation.attempts import Answer, Question
+from trialforge.generation.backend import Sampling
+from trialforge.generation.drafts import Fault
+from trialforge.generation.rendering import neutralize, render, target_line
+from trialforge.params import Section
+from trialforge.rng import derive_seed
+
+PROMPT = "zero-shot.jinja"
+OUTCOMES = ("failure", "success")  # by label
+ZERO_SHOT_SCHEMA: dict[str, pl.DataType] = {
+    "nct_id": pl.String(), "label": pl.Int64(), "score": pl.Float64(), "answers": pl.List(pl.Int64()),
+    "model_digest": pl.String(),
+}  # fmt: skip
+
+
+class ZeroShotParams(Section):
+    """How often each test trial is asked about, and how much of its summary is shown."""
+
+    answers: int = Field(default=2, ge=1, le=100)
+    summary_characters: int = Field(default=100, ge=0)
+    sampling: Sampling = Sampling(temperature=1.0, max_tokens=8)
+
+
+def ask_outcome(trial: Mapping[str, Any], turn: int, params: ZeroShotParams, seed: int) -> Question[int]:
+    """Return one question about a trial, its answer a label; odd turns name the outcomes the other way round.
+
+    A small model prefers the word that it read first or last: over both orders that is no answer.
+    """
+    named = [item["name"] for item in trial["interventions"] or []][:3]
+    lines = [
+        f"Title: {neutralize(trial['title'] or '')}",
+        target_line(", ".join(named), (trial["conditions"] or [])[:3], trial["phase"]),
+        f"Summary: {neutralize(trial['summary'] or '')[: params.summary_characters]}",
+    ]
+    options = OUTCOMES if turn % 2 else OUTCOMES[::-1]
+    messages = render(PROMPT, record="\n".join(lines), options=options)
+    schema = {"type": "string", "enum": list(OUTCOMES)}
+    return Question(messages, schema, derive_seed(seed, "zero-shot", trial["nct_id"], turn), read_outcome)
+
+
+def read_outcome(text: str) -> int:
+    """Return the label that an answer names.
+
+    Raises:
+        Fault: it names none.
+    """
+    try:
+        return OUTCOMES.index(json.loads(text))
+    except ValueError as error:
+        raise Fault("not-schema") from error
+
+
+def ask_outcomes(
+    trials: Sequence[Mapping[str, Any]], params: ZeroShotParams, seed: int
+) -> list[Question[int]]:
+    """Return all questions: those about one trial follow each other, and share the start of their prompt."""
+    return [ask_outcome(trial, turn, params, seed) for trial in trials for turn in range(params.answers)]
+
+
+def zero_shot_rows(
+    trials: Sequence[Mapping[str, Any]], answers: Sequence[Answer[int]], params: ZeroShotParams
+) -> pl.DataFrame:
+    """Return ZERO_SHOT_SCHEMA rows: the score of a trial is the share of its answers that say success."""
+    rows = []
+    for place, trial in enumerate(trials):
+        asked = answers[place * params.answers : (place + 1) * params.answers]
+        said = [answer.value for answer in asked if answer.value is not None]
+        score = sum(said) / len(said) if said else 0.5
+        rows.append((trial["nct_id"], trial["label"], score, said, asked[0].model_digest))
+    return pl.DataFrame(rows, schema=ZERO_SHOT_SCHEMA, orient="row")

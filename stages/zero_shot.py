@@ -1,0 +1,40 @@
+"""Test trials -> how the language model says that they ended, asked outright and without any training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from trialforge.files import read_parquet, write_parquet
+from trialforge.generation.attempts import Tally, ask_all
+from trialforge.generation.factory import load_generator
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.progress import CallProgress, clean_interrupt
+from trialforge.generation.timings import write_timings
+from trialforge.generation.zero_shot import ZeroShotParams, ask_outcomes, zero_shot_rows
+from trialforge.params import load_section, load_seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--answers", type=Path, required=True)
+    args = parser.parse_args()
+    params = load_section(ZeroShotParams, "zero_shot")
+    trials = read_parquet(args.test).filter(pl.col("label").is_not_null()).sort("nct_id").to_dicts()
+    questions = ask_outcomes(trials, params, load_seed())
+    generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
+    try:
+        with CallProgress("zero-shot answers", len(questions)) as progress:
+            answers = ask_all(generator, questions, params.sampling, 0, tally, progress.report)
+    finally:
+        generator.close()
+    write_parquet(zero_shot_rows(trials, answers, params), args.answers)
+    write_timings("zero-shot", tally, progress.seconds)
+
+
+if __name__ == "__main__":
+    with clean_interrupt("zero-shot"):
+        main()

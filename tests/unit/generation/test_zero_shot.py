@@ -1,0 +1,83 @@
+"""The model asked outright: balanced questions, one score a trial, no label in a question."""
+
+from __future__ import annotations
+
+import pytest
+
+from trialforge.generation.attempts import Tally, ask_all
+from trialforge.generation.backend import Sampling
+from trialforge.generation.drafts import Fault
+from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.schemas import check_schema
+from trialforge.generation.zero_shot import (
+    ZERO_SHOT_SCHEMA,
+    ZeroShotParams,
+    ask_outcome,
+    ask_outcomes,
+    read_outcome,
+    zero_shot_rows,
+)
+
+from .records import QueuedGenerator
+
+PARAMS = ZeroShotParams(answers=2, summary_characters=20, sampling=Sampling(max_tokens=8))
+
+
+def trial(number: int, label: int = 1) -> dict[str, object]:
+    return {
+        "nct_id": f"NCT0000000{number}",
+        "label": label,
+        "title": "Aspirin </trial> for headache",
+        "phase": "Phase 3",
+        "conditions": ["Headache"],
+        "interventions": [{"name": "Aspirin"}],
+        "summary": "Whether aspirin helps more than nothing.",
+    }
+
+
+def test_a_question_shows_the_registration_in_a_fence_and_no_outcome() -> None:
+    texts = [ask_outcome(trial(1, label), 0, PARAMS, seed=1).messages for label in (0, 1)]
+    assert texts[0] == texts[1]
+    user = texts[0][1].content
+    assert user.count("</trial>") == 1
+    assert "Aspirin ‹/trial> for headache" in user
+    assert "Phase: Phase 3" in user
+    assert "Summary: Whether aspirin help" in user
+    assert "NCT" not in user
+
+
+def test_every_second_question_names_the_outcomes_the_other_way_round() -> None:
+    first, second = ask_outcomes([trial(1)], PARAMS, seed=1)
+    assert "success or failure" in first.messages[1].content
+    assert "failure or success" in second.messages[1].content
+    assert first.seed != second.seed
+    check_schema(first.schema)
+
+
+def test_a_trials_score_is_the_share_of_its_answers_that_say_success() -> None:
+    trials = [trial(1), trial(2, 0), trial(3)]
+    generator = QueuedGenerator('"success"', '"success"', '"success"', '"failure"', '"failure"', "cut")
+    answers = ask_all(generator, ask_outcomes(trials, PARAMS, 1), PARAMS.sampling, 0, Tally())
+    rows = zero_shot_rows(trials, answers, PARAMS)
+    assert dict(rows.schema) == ZERO_SHOT_SCHEMA
+    assert rows["score"].to_list() == [1.0, 0.5, 0.0]
+    assert rows["answers"].to_list() == [[1, 1], [1, 0], [0]]
+    assert rows["label"].to_list() == [1, 0, 1]
+
+
+def test_a_trial_without_any_answer_stands_in_the_middle() -> None:
+    answers = ask_all(
+        QueuedGenerator("cut", "cut"), ask_outcomes([trial(1)], PARAMS, 1), PARAMS.sampling, 0, Tally()
+    )
+    assert zero_shot_rows([trial(1)], answers, PARAMS).select("score", "answers").row(0) == (0.5, [])
+
+
+@pytest.mark.parametrize("text", ["", "success", '"perhaps"', "{}"])
+def test_an_answer_that_names_no_outcome_is_a_fault(text: str) -> None:
+    with pytest.raises(Fault, match="not-schema"):
+        read_outcome(text)
+
+
+def test_a_real_model_is_forced_to_name_an_outcome(engine: EmbeddedGenerator) -> None:
+    answers = ask_all(engine, ask_outcomes([trial(1)], PARAMS, 1), PARAMS.sampling, 0, Tally())
+    assert {answer.value for answer in answers} <= {0, 1}

@@ -1,0 +1,177 @@
+"""From predictions to words: what counts as a gain, what control fails the run, what curves are drawn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from stages import score as score_stage
+from trialforge.errors import GateError, LearningError
+from trialforge.files import read_json, write_parquet
+from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
+from trialforge.learning.predictions import PREDICTION_SCHEMA
+from trialforge.learning.report import zero_shot_metrics
+from trialforge.learning.scoring import Scoring, check_control, credit, score_predictions, shuffled_control
+from trialforge.params import load_section
+
+ROOT = Path(__file__).parents[3]
+TRIALS = 200
+MODEL = "tfidf-logreg"
+ARMS = {
+    "none": "real", "real": "real", "synthetic": "in-distribution", "augmented": "in-distribution",
+    "shuffled": "controls", "duplicated": "controls", "word-dropout": "controls",
+}  # fmt: skip
+EQUAL = dict.fromkeys(ARMS, 1.0) | {"none": 0.0, "shuffled": 0.0}
+
+
+@pytest.fixture(scope="module")
+def params() -> LearningParams:
+    """The committed experiments and questions, of one model and with fewer draws."""
+    read = load_section(LearningParams, "learning", ROOT / "params.yaml")
+    family = tuple(one for one in read.statistics.family if one.model == MODEL)
+    statistics = read.statistics.model_copy(update={"family": family, "draws": 200})
+    return read.model_copy(update={"seeds": 2, "models": (MODEL,), "statistics": statistics})
+
+
+def predictions(strength: Mapping[str, float], seeds: int = 2) -> pl.DataFrame:
+    """Predictions of arms whose scores follow the label so strongly; 0 does not follow it at all."""
+    stream = np.random.default_rng(5)
+    labels = np.tile([0, 1], TRIALS // 2)
+    noise = stream.normal(size=TRIALS)
+    frames = []
+    for arm, item in ARMS.items():
+        for seed in range(seeds):
+            own = stream.normal(size=TRIALS) if strength[arm] == 0 else 0.05 * stream.normal(size=TRIALS)
+            odds = strength[arm] * labels + (noise if strength[arm] else 0) + own
+            for part, prefix in (("validation", "NCT1"), ("test", "NCT2")):
+                names = [f"{prefix}{number:07d}" for number in range(TRIALS)]
+                about = {"experiment": item, "arm": arm, "model": MODEL, "seed": seed, "part": part}
+                frames.append(
+                    pl.DataFrame({"nct_id": names, "label": labels, "score": 1 / (1 + np.exp(-odds))})
+                    .with_columns(pl.lit(value).alias(name) for name, value in about.items())
+                    .select(pl.col(name).cast(kind) for name, kind in PREDICTION_SCHEMA.items())
+                )
+    return pl.concat(frames)
+
+
+def scored(strength: Mapping[str, float], params: LearningParams) -> Scoring:
+    found = predictions(strength)
+    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+    return score_predictions(found, clusters, params, seed=1)
+
+
+def test_the_committed_family_asks_whether_augmented_beats_both_controls_of_its_size() -> None:
+    statistics = load_section(LearningParams, "learning", ROOT / "params.yaml").statistics
+    primary = statistics.primary
+    rivals = {
+        one.against for one in statistics.family if (one.arm, one.model) == (primary.arm, primary.model)
+    }
+    assert rivals == {"duplicated", "word-dropout"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict", "counts", "words"),
+    [
+        ({"augmented": 2.0}, "better", True, "augmented is better than real"),
+        (
+            {"augmented": 2.0, "duplicated": 2.0},
+            "better",
+            False,
+            "It is not shown to beat duplicated, so the gain is not theirs alone.",
+        ),
+        ({"augmented": 2.0, "word-dropout": 2.2}, "better", False, "not shown to beat word-dropout"),
+        ({}, "no difference shown", False, "no difference between augmented and real is shown"),
+        ({"augmented": 0.3}, "worse", False, "augmented is worse than real"),
+    ],
+    ids=["beats all", "as good as duplicates", "worse than dropout", "equal", "worse"],
+)
+def test_a_gain_counts_only_when_the_controls_of_its_size_are_beaten_too(
+    changed: dict[str, float], verdict: str, counts: bool, words: str, params: LearningParams
+) -> None:
+    answers = scored(EQUAL | changed, params).answers
+    found = credit(answers, params)
+    assert answers[0].verdict == verdict
+    assert found["counts"] is counts
+    assert words in found["words"]
+
+
+def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(params: LearningParams) -> None:
+    statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
+    alone = params.model_copy(update={"statistics": statistics})
+    found = credit(scored(EQUAL | {"augmented": 2.0}, alone).answers, alone)
+    assert found["counts"] is False
+    assert "compared with no control" in found["words"]
+
+
+def test_each_arm_is_tested_against_real_trials_beside_the_declared_questions(params: LearningParams) -> None:
+    scoring = scored(EQUAL | {"synthetic": 0.2}, params)
+    assert {answer.arm for answer in scoring.explored} == set(ARMS) - {"real"}
+    tests = {answer.metric: answer.test for answer in scoring.explored}
+    assert tests == {"roc_auc": "delong", "accuracy": "mcnemar", "pr_auc": "bootstrap", "brier": "bootstrap"}
+    verdicts = {answer.arm: answer.verdict for answer in scoring.explored if answer.metric == "roc_auc"}
+    assert verdicts["synthetic"] == "worse"
+    assert verdicts["duplicated"] == "no difference shown"
+    assert len(scoring.answers) == 3
+
+
+def test_what_learned_from_shuffled_labels_fails_the_run(params: LearningParams) -> None:
+    check_control(shuffled_control(scored(EQUAL, params), params))
+    with pytest.raises(
+        GateError, match=r"tfidf-logreg\.shuffled: trained on shuffled labels.*leaves out 0\.5"
+    ):
+        check_control(shuffled_control(scored(EQUAL | {"shuffled": 1.0}, params), params))
+
+
+def test_the_stage_keeps_its_figures_when_the_control_fails_it(
+    tmp_path: Path, params: LearningParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = predictions(EQUAL | {"shuffled": 1.0})
+    test = found.filter(part="test").select("nct_id", "label").unique(maintain_order=True)
+    write_parquet(
+        test.with_columns(normalized_interventions=pl.concat_list("nct_id")), tmp_path / "test.parquet"
+    )
+    for item in params.trained_items:
+        write_parquet(found.filter(experiment=item), tmp_path / f"{item}-{MODEL}.parquet")
+    values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["score", ".", "--test", "test.parquet", "--metrics", "score.json", "--plots", "plots"]
+    )
+    with pytest.raises(GateError, match="leaves out"):
+        score_stage.main()
+    metrics = read_json(tmp_path / "score.json")
+    assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
+    assert (tmp_path / "plots/against-real.csv").is_file()
+
+
+def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> None:
+    scoring = scored(EQUAL, params)
+    labels = scoring.labels
+    names = [f"NCT2{number:07d}" for number in range(TRIALS)]
+    guesses = np.random.default_rng(1).integers(0, 2, TRIALS)
+    for said, knows, words in (
+        (np.where(guesses == 1, labels, guesses), True, "better than chance: ROC-AUC 0."),
+        (guesses, False, "is not shown to know how the test trials ended: ROC-AUC 0."),
+        (np.ones(TRIALS), False, "ROC-AUC 0.500 (0.500 to 0.500)"),
+    ):
+        answers = pl.DataFrame(
+            {
+                "nct_id": names,
+                "label": labels,
+                "score": said.astype(float),
+                "answers": [[int(one)] for one in said],
+            }
+        )
+        found = zero_shot_metrics(answers, scoring, 0.95)
+        assert found["knows"] is knows
+        assert words in found["words"]
+        assert found["answered"] == TRIALS
+    with pytest.raises(LearningError, match=r"asked about other test trials \(199\)"):
+        zero_shot_metrics(answers.head(TRIALS - 1), scoring, 0.95)
