@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--generated", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
-    params = load_section(GenerationParams, "generation")
+    params, llm = load_section(GenerationParams, "generation"), load_section(LlmParams, "llm")
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
     shown = {name for target in targets for name in target["exemplars"]}
     train = {
@@ -37,10 +37,16 @@ def main() -> None:
         for row in read_parquet(args.train).filter(pl.col("nct_id").is_in(shown)).to_dicts()
     }
     questions = [
-        ask_draft(target, target["reasons"], {name: train[name] for name in target["exemplars"]}, params)
+        ask_draft(
+            target,
+            target["reasons"],
+            {name: train[name] for name in target["exemplars"]},
+            params,
+            llm.context_tokens,
+        )
         for target in targets
     ]
-    generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
+    generator, tally = load_generator(llm), Tally()
     origin = {
         "model": generator.model,
         "engine": generator.engine,

@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--reasons", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
-    params, seed = load_section(ReasoningParams, "reasoning"), load_seed()
+    params, llm = load_section(ReasoningParams, "reasoning"), load_section(LlmParams, "llm")
+    seed = load_seed()
     sets = exemplar_sets(
         read_parquet(args.plan), read_parquet(args.exemplars), count=params.exemplars, share=params.share
     ).to_dicts()
@@ -40,11 +41,16 @@ def main() -> None:
     asked = [group for group in sets if group["arm"] != "no-reasoning"]
     questions = [
         ask_reasons(
-            group["intervention"], group["label"], [train[name] for name in group["exemplars"]], params, seed
+            group["intervention"],
+            group["label"],
+            [train[name] for name in group["exemplars"]],
+            params,
+            seed,
+            llm.context_tokens,
         )
         for group in asked
     ]
-    generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
+    generator, tally = load_generator(llm), Tally()
     try:
         with CallProgress("reasons", len(questions)) as progress:
             answers = ask_all(generator, questions, params.sampling, params.retries, tally, progress.report)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -38,7 +39,7 @@ TEXT_BOUNDS: dict[str, Bound] = {
     "inclusion": Bound(8, 100),
     "exclusion": Bound(8, 100),
     "keywords": Bound(3, 40),
-    "reason": Bound(25, 140),  # of reasoning, beside the fields of a draft
+    "reason": Bound(30, 160),  # of reasoning, beside the fields of a draft
 }
 LIST_BOUNDS: dict[str, Bound] = {
     "primary_outcomes": Bound(1, 1),
@@ -48,12 +49,10 @@ LIST_BOUNDS: dict[str, Bound] = {
     "keywords": Bound(2, 3),
 }
 NUMBER_BOUNDS: dict[str, Bound] = {"enrolment_planned": Bound(8, 5000)}
-# Years, so that no minimum lies above its maximum: children, adults, adults without a maximum.
-AGE_BOUNDS: tuple[tuple[Bound, Bound | None], ...] = (
-    (Bound(0, 12), Bound(13, 17)),
-    (Bound(18, 60), Bound(61, 100)),
-    (Bound(18, 80), None),
-)
+# Years: a minimum age from `low` to `high` goes with a maximum above `high`, or with none. So no minimum
+# lies above its maximum, and all but the narrowest groups can be said.
+AGE_STEPS = (0, 1, 3, 6, 12, 18, 21, 30, 40, 50, 60, 70, 81)
+OLDEST = 110
 # The two halves of the registry's one criteria text.
 CRITERIA_FIELDS = ("inclusion", "exclusion")
 # In the order in which a registrant thinks: the design decides the arms, the arms the endpoints.
@@ -93,16 +92,20 @@ def field_schema(name: str) -> dict[str, Any]:
 
 
 def _ages() -> dict[str, Any]:
+    bounds = [Bound(low, after - 1) for low, after in pairwise(AGE_STEPS)]
     return {
-        "anyOf": [
-            closed_object({name: _integer(bound) for name, bound in zip(AGE_FIELDS, bounds, strict=True)})
-            for bounds in AGE_BOUNDS
-        ]
+        "anyOf": [_age_range(_integer(bound), _integer(Bound(bound.high + 1, OLDEST))) for bound in bounds]
+        + [_age_range({"type": "null"}, _integer(Bound(1, OLDEST)))]
     }
 
 
-def _integer(bound: Bound | None) -> dict[str, Any]:
-    return {"type": "integer", "minimum": bound.low, "maximum": bound.high} if bound else {"type": "null"}
+def _age_range(lowest: dict[str, Any], highest: dict[str, Any]) -> dict[str, Any]:
+    ages = (lowest, {"anyOf": [highest, {"type": "null"}]})
+    return closed_object(dict(zip(AGE_FIELDS, ages, strict=True)))
+
+
+def _integer(bound: Bound) -> dict[str, Any]:
+    return {"type": "integer", "minimum": bound.low, "maximum": bound.high}
 
 
 def _design() -> dict[str, Any]:

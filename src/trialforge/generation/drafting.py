@@ -10,17 +10,18 @@ import polars as pl
 
 from trialforge.errors import ArtifactError
 from trialforge.generation.attempts import Answer, Question, Tally
+from trialforge.generation.draft_checks import check_draft
 from trialforge.generation.draft_schema import draft_schema
 from trialforge.generation.drafts import (
-    check_draft,
     draft_to_record,
-    names_intervention,
     parse_draft,
     view_trial,
 )
 from trialforge.generation.exemplar_sets import order_exemplars
+from trialforge.generation.fitting import FRAME_TOKENS, count_at_most, fit_views
 from trialforge.generation.generation_params import GenerationParams
 from trialforge.generation.lineage import GENERATED_SCHEMA, name_record
+from trialforge.generation.on_target import names_intervention
 from trialforge.generation.rendering import (
     exemplar_values,
     label_line,
@@ -36,7 +37,11 @@ Row = Mapping[str, Any]
 
 
 def ask_draft(
-    target: Row, reasons: Sequence[str], trials: Mapping[str, Row], params: GenerationParams
+    target: Row,
+    reasons: Sequence[str],
+    trials: Mapping[str, Row],
+    params: GenerationParams,
+    context_tokens: int,
 ) -> Question[dict[str, Any]]:
     """Return the question for one target; `trials` are the rows of its exemplars by id."""
     schema = draft_schema(params.fields)
@@ -46,9 +51,11 @@ def ask_draft(
     )
     # A small model repeats a title that it sees, so exemplars come without theirs.
     shown = [name for name in params.fields if name not in ("title", "official_title")]
+    room = context_tokens - params.sampling.max_tokens - FRAME_TOKENS - sum(map(count_at_most, reasons))
+    views = fit_views([view_trial(trials[name], shown) for name in order], room)
     exemplars = [
-        exemplar_values(trials[name], record_json(view_trial(trials[name], shown)), params.label_wording)
-        for name in order
+        exemplar_values(trials[name], target["intervention"], record_json(view), params.label_wording)
+        for name, view in zip(order, views, strict=True)
     ]
     messages = render(
         PROMPT,
@@ -64,7 +71,7 @@ def ask_draft(
 
     def accept(text: str) -> dict[str, Any]:
         draft = parse_draft(text, schema)
-        check_draft(draft, target["intervention"], titles)
+        check_draft(draft, target, titles)
         return draft_to_record(
             draft,
             intervention=target["intervention"],

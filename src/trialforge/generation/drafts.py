@@ -19,8 +19,7 @@ from trialforge.generation.draft_schema import (
 )
 from trialforge.trial import REGISTRATION_SCHEMA
 
-_REGISTRY_ID = re.compile(r"(?i)\bNCT\s?\d{6,8}\b|\bSIM\d{6,}\b")
-_WORD = re.compile(r"[^\W_]+")
+_RATIONALE = re.compile(r"^RATIONALE:.*?\bPURPOSE:\s*", re.DOTALL)
 
 
 class Fault(Exception):
@@ -34,7 +33,8 @@ def view_trial(trial: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any
     view: dict[str, Any] = {}
     for name in fields:
         if name == "design":
-            view[name] = {part: trial[part] for part in DESIGN_FIELDS[:-1]} | {"arms": _view_arms(trial)}
+            design = {part: trial[part] for part in DESIGN_FIELDS[:-1]} | {"arms": _view_arms(trial)}
+            view[name] = {part: value for part, value in design.items() if value}
         elif name in CRITERIA_FIELDS:
             view[name] = shorten_items(criteria[name], name)
         elif name in ("primary_outcomes", "secondary_outcomes"):
@@ -48,11 +48,13 @@ def view_trial(trial: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any
             ]
         elif name == "keywords":
             view[name] = shorten_items(trial[name] or [], name)
+        elif name == "summary":
+            view[name] = shorten(_RATIONALE.sub("", trial[name] or ""), name)
         elif name == "ages":
             view[name] = {part: None if trial[part] is None else round(trial[part]) for part in AGE_FIELDS}
         else:
             view[name] = shorten(trial[name], name) if isinstance(trial[name], str) else trial[name]
-    return {name: value for name, value in view.items() if value not in (None, [], "")}
+    return {name: value for name, value in view.items() if value not in (None, [], "", {})}
 
 
 def _view_arms(trial: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -91,34 +93,6 @@ def parse_draft(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if next(Draft202012Validator(schema).iter_errors(draft), None) is not None:
         raise Fault("not-schema")
     return dict(draft)
-
-
-def check_draft(draft: Mapping[str, Any], intervention: str, exemplar_titles: Sequence[str]) -> None:
-    """Check what no schema can say: that the draft is of the asked intervention, new and consistent.
-
-    Raises:
-        Fault: the first of the faults found.
-    """
-    items = [_plain(item) for name in CRITERIA_FIELDS for item in draft.get(name, [])]
-    if len(set(items)) < len(items):
-        raise Fault("repeated-items")
-    labels = [_plain(arm["label"]) for arm in draft.get("design", {}).get("arms", [])]
-    if len(set(labels)) < len(labels):
-        raise Fault("repeated-arms")
-    if _plain(draft.get("title", "")) in {_plain(title) for title in exemplar_titles if title}:
-        raise Fault("copied-title")
-    if _REGISTRY_ID.search(json.dumps(draft, ensure_ascii=False)):
-        raise Fault("registry-id")
-    if not names_intervention(f"{draft.get('title', '')} {draft.get('summary', '')}", intervention):
-        raise Fault("other-intervention")
-
-
-def names_intervention(text: str, intervention: str) -> bool:
-    """Tell whether text names an intervention: all of its words, or at least half of a long name."""
-    words = set(_plain(text).split())
-    asked = _plain(intervention).split()
-    found = sum(word in words for word in asked)
-    return found == len(asked) if len(asked) < 3 else 2 * found >= len(asked)
 
 
 def draft_to_record(
@@ -181,7 +155,3 @@ def _arm(arm: Mapping[str, Any], intervention: str) -> dict[str, Any]:
         "description": None,
         "interventions": given.get(arm["type"], []),
     }
-
-
-def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(text.casefold()))

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from jsonschema import Draft202012Validator
 
+from trialforge.budget import fit_to_budget
 from trialforge.generation.attempts import Answer, Question, Tally
 from trialforge.generation.draft_schema import bounded_string, closed_object
-from trialforge.generation.drafts import Fault, tidy, view_trial
+from trialforge.generation.drafts import Fault, parse_draft, tidy, view_trial
 from trialforge.generation.exemplar_sets import name_set
+from trialforge.generation.fitting import FRAME_TOKENS, count_at_most
+from trialforge.generation.on_target import has_other_script, plain_text
 from trialforge.generation.reasoning_params import ReasoningParams
 from trialforge.generation.rendering import exemplar_values, label_verb, neutralize, render
 from trialforge.rng import derive_seed
@@ -24,9 +26,9 @@ ASPECTS: dict[str, str] = {
     "participants": "criteria",
     "endpoint": "primary_outcomes",
     "comparison": "arms",
+    "question": "summary",
     "size": "enrolment_planned",
     "masking": "masking",
-    "question": "summary",
 }
 REASONS_SCHEMA: dict[str, pl.DataType] = {
     "reasons_id": pl.String(), "intervention": pl.String(), "label": pl.Int64(), "arm": pl.String(),
@@ -51,47 +53,64 @@ _COMMON = frozenset(
     outcomes over participants patients results studies study subjects succeeded success successful such
     than that their there these they this those treatment trial trials under were which will with""".split()  # noqa: SIM905
 )
+_NO_SENTENCE = re.compile(r"[{}\[\]_|]|;\s*;|\.;|(?:\d+[;,]\s*){3}")
 Trials = Sequence[Mapping[str, Any]]
 
 
-def reasons_schema(aspects: Sequence[str], exemplars: int) -> dict[str, Any]:
+def reasons_schema(aspects: Sequence[str], label: int, exemplars: int) -> dict[str, Any]:
     """Return the JSON schema of one reason for each aspect; without exemplars they cite nothing."""
     properties: dict[str, Any] = {}
     for aspect in aspects:
-        properties[aspect] = bounded_string("reason")
+        properties[_question(aspect, label)] = bounded_string("reason")
         if exemplars:
             aliases = [*_PLACES[:exemplars], _ALL]
             properties[f"{aspect}_from"] = {"type": "string", "enum": aliases}
     return closed_object(properties)
 
 
-def view_aspects(trial: Mapping[str, Any], aspects: Sequence[str]) -> str:
-    """Return a trial as a line for each aspect, neutralized and shortened as in a draft."""
+def _question(aspect: str, label: int) -> str:
+    """A key that asks for a cause: under the bare aspect a small model recites the exemplar's line."""
+    return f"how_{aspect}_led_to_{'success' if label else 'failure'}"
+
+
+def view_aspects(trial: Mapping[str, Any]) -> dict[str, str]:
+    """Return a trial's title and each aspect that it tells of as a line, shortened as in a draft."""
     view = view_trial(trial, ("title", "summary", "design", "primary_outcomes", "inclusion", "exclusion"))
-    design = view["design"]
-    lines = {
+    design = view.get("design", {})
+    said = {
+        "title": view.get("title", ""),
         "participants": "; ".join(view.get("inclusion", []))
         + (f"; not: {'; '.join(view['exclusion'])}" if "exclusion" in view else ""),
         "endpoint": "; ".join(" in ".join(item.values()) for item in view.get("primary_outcomes", [])),
-        "comparison": " against ".join(arm["label"] for arm in design["arms"]),
-        "size": str(trial["enrolment_planned"] or ""),
-        "masking": design["masking"] or "",
+        "comparison": " against ".join(arm["label"] for arm in design.get("arms", [])),
         "question": view.get("summary", ""),
+        "size": str(trial["enrolment_planned"] or ""),
+        "masking": design.get("masking", ""),
     }
-    shown = [f"{aspect}: {neutralize(lines[aspect])}" for aspect in aspects if lines[aspect]]
-    return "\n".join([f"title: {neutralize(view.get('title', ''))}", *shown])
+    return {name: f"{name}: {neutralize(text)}" for name, text in said.items() if text}
+
+
+def choose_aspects(views: Sequence[Mapping[str, str]], count: int) -> list[str]:
+    """Return the first aspects that most exemplars tell of; what no exemplar tells of can't be cited."""
+    told = {name: sum(name in view for view in views) for name in ASPECTS}
+    best = sorted(ASPECTS, key=lambda name: 2 * told[name] < len(views))[:count]
+    return [name for name in best if told[name] or not views]
 
 
 def ask_reasons(
-    intervention: str, label: int, trials: Trials, params: ReasoningParams, seed: int
+    intervention: str, label: int, trials: Trials, params: ReasoningParams, seed: int, context_tokens: int
 ) -> Question[list[dict[str, Any]]]:
     """Return the question for one exemplar set; `trials` are its exemplars in prompt order."""
-    aspects = list(ASPECTS)[: params.count]
-    schema = reasons_schema(aspects, len(trials))
+    views = [view_aspects(trial) for trial in trials]
+    aspects = choose_aspects(views, params.count)
+    lines = [{name: view[name] for name in ("title", *aspects) if name in view} for view in views]
+    fitted = fit_to_budget(lines, count_at_most, context_tokens - params.sampling.max_tokens - FRAME_TOKENS)
+    schema = reasons_schema(aspects, label, len(trials))
     messages = render(
         PROMPT,
         exemplars=[
-            exemplar_values(trial, view_aspects(trial, aspects), params.label_wording) for trial in trials
+            exemplar_values(trial, intervention, "\n".join(view.values()), params.label_wording)
+            for trial, view in zip(trials, fitted.records, strict=True)
         ],
         position=params.label_position,
         intervention=neutralize(intervention),
@@ -99,46 +118,47 @@ def ask_reasons(
         verb=label_verb(label, params.label_wording),
     )
     own_seed = derive_seed(seed, "reason", intervention, label, *sorted(trial["nct_id"] for trial in trials))
-    return Question(messages, schema, own_seed, _accept(schema, trials))
+    shown = [line for view in views for line in view.values()]
+    keys = {aspect: _question(aspect, label) for aspect in aspects}
+    return Question(messages, schema, own_seed, _accept(schema, keys, trials, shown))
 
 
-def _accept(schema: Mapping[str, Any], trials: Trials) -> Callable[[str], list[dict[str, Any]]]:
-    validator = Draft202012Validator(schema)
+def _accept(
+    schema: Mapping[str, Any], keys: dict[str, str], trials: Trials, shown: Sequence[str]
+) -> Callable[[str], list[dict[str, Any]]]:
+    lines = [plain_text(line) for line in shown]
 
     def accept(text: str) -> list[dict[str, Any]]:
-        try:
-            reply = json.loads(text)
-        except ValueError as error:
-            raise Fault("not-json") from error
-        if next(validator.iter_errors(reply), None) is not None:
-            raise Fault("not-schema")
-        reasons = [read_reason(aspect, reply, trials) for aspect in ASPECTS if aspect in reply]
-        if not all(_is_sentence(reason["text"]) for reason in reasons):
-            raise Fault("no-sentence")
-        distinct = {reason["text"].casefold(): reason for reason in reversed(reasons)}
-        if len(distinct) < min(len(reasons), 2):
-            raise Fault("repeated-reasons")
-        return [reason for reason in reasons if reason in distinct.values()]
+        reply = parse_draft(text, schema)
+        reasons = {
+            plain_text(reply[key]): read_reason(aspect, reply[key], reply.get(f"{aspect}_from"), trials)
+            for aspect, key in reversed(keys.items())
+            if is_sentence(reply[key]) and not any(plain_text(reply[key]) in line for line in lines)
+        }
+        if 2 * len(reasons) < len(keys):
+            raise Fault("no-reasons")
+        return [*reversed(reasons.values())]
 
     return accept
 
 
-def _is_sentence(text: str) -> bool:
+def is_sentence(text: str) -> bool:
+    """Tell whether text reads as a sentence: mostly words, without the marks of lists and of JSON."""
     words = text.split()
     plain = [word for word in words if word.strip(".,;:()%'\"").replace("-", "").isalpha()]
-    return len(plain) >= max(4, len(words) / 2) and not set("{}[]_|") & set(text)
+    return (
+        len(plain) >= max(4, len(words) / 2) and not _NO_SENTENCE.search(text) and not has_other_script(text)
+    )
 
 
-def read_reason(aspect: str, reply: Mapping[str, str], trials: Trials) -> dict[str, Any]:
+def read_reason(aspect: str, said: str, alias: str | None, trials: Trials) -> dict[str, Any]:
     """Return the reason about an aspect with its citations as registry ids, each checked."""
-    alias = reply.get(f"{aspect}_from")
     cited = [trial for place, trial in zip(_PLACES, trials, strict=False) if alias in (_ALL, place)]
     name = ASPECTS[aspect]
     return {
-        "text": tidy(reply[aspect], "reason"),
+        "text": tidy(said, "reason"),
         "citations": [
-            {"nct_id": trial["nct_id"], "field": name, "true": supports(trial[name], reply[aspect])}
-            for trial in cited
+            {"nct_id": trial["nct_id"], "field": name, "true": supports(trial[name], said)} for trial in cited
         ],
     }
 

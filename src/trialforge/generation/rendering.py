@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from trialforge.files import hash_text
 from trialforge.generation.backend import Message
+from trialforge.generation.on_target import names_intervention
 
 PROMPT_FOLDER = Path(__file__).parent / "prompts"
 EXEMPLAR_FILE = "exemplar.jinja"
@@ -26,7 +27,7 @@ _LABEL_WORDS: dict[LabelWording, dict[int, tuple[str, str]]] = {
     "negative": {1: ("no failure", "did not fail"), 0: ("failure", "failed")},
 }
 # Openings of markup and of chat-template tokens of any model family. `<18 years` stays as it is.
-_MARKUP = re.compile(r"<(?=[A-Za-z/!?|\uff5c])")
+_MARKUP = re.compile(r"<(?=\s*[A-Za-z/!?|\uff5c])")
 _TOKEN_END = re.compile(r"(?<=[|\uff5c])>")
 _BRACKET_TOKEN = re.compile(r"\[(?=/?[A-Z_]{3,20}\])")
 _SPACES = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]+")
@@ -66,9 +67,12 @@ def target_line(intervention: str, conditions: Sequence[str], phase: str | None)
     return f"{asked}\nPhase: {phase}" if phase else asked
 
 
-def exemplar_values(trial: Mapping[str, Any], record: str, wording: LabelWording) -> dict[str, str]:
-    """Return what a template says of one exemplar; its registry id is never shown."""
+def exemplar_values(
+    trial: Mapping[str, Any], intervention: str, record: str, wording: LabelWording
+) -> dict[str, str]:
+    """Return what a template says of one exemplar, `intervention` first; its registry id is never shown."""
     names = [item["name"] for item in trial["interventions"] or []]
+    names.sort(key=lambda name: not names_intervention(name, intervention))
     return {
         "label": label_line(trial["label"], wording) if trial["label"] is not None else "Outcome: not known",
         "target": target_line(", ".join(names[:3]), (trial["conditions"] or [])[:3], trial["phase"]),

@@ -10,9 +10,7 @@ from jsonschema import Draft202012Validator
 from trialforge.generation.draft_schema import DEFAULT_FIELDS, draft_schema
 from trialforge.generation.drafts import (
     Fault,
-    check_draft,
     draft_to_record,
-    names_intervention,
     parse_draft,
     shorten,
     tidy,
@@ -21,8 +19,6 @@ from trialforge.generation.drafts import (
 from trialforge.trial import REGISTRATION_SCHEMA, Trial
 
 from .records import make_draft, make_trial
-
-TITLES = ["Slow Release Levodopa Against Wearing-Off"]
 
 
 def record(draft: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +43,16 @@ def test_an_exemplar_is_cut_at_sentences_and_items_or_with_a_mark() -> None:
     assert view["inclusion"] == ["Adults"]
 
 
+def test_a_summary_is_cut_to_its_purpose_and_what_is_not_known_is_left_out() -> None:
+    trial = make_trial(
+        summary="RATIONALE: Drugs used in chemotherapy work.\n\nPURPOSE: Phase I trial of gemcitabine.",
+        allocation=None, intervention_model=None, masking=None, arms=[],
+    )  # fmt: skip
+    view = view_trial(trial, DEFAULT_FIELDS)
+    assert view["summary"] == "Phase I trial of gemcitabine."
+    assert "design" not in view
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("{", "not-json"), ("[]", "not-schema"), ("{}", "not-schema"), ('{"title": "x"}', "not-schema")],
@@ -54,43 +60,6 @@ def test_an_exemplar_is_cut_at_sentences_and_items_or_with_a_mark() -> None:
 def test_what_an_engine_lets_through_is_checked_again(text: str, reason: str) -> None:
     with pytest.raises(Fault, match=reason):
         parse_draft(text, draft_schema())
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (
-            {"title": "Carbidopa alone", "summary": "Carbidopa is compared with nothing at all."},
-            "other-intervention",
-        ),
-        ({"title": "SLOW release levodopa against wearing-off."}, "copied-title"),
-        ({"inclusion": ["Adults here", "adults here."]}, "repeated-items"),
-        ({"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now"]}, "repeated-items"),
-        ({"summary": "Levodopa as in NCT01234567 is studied in adults with off periods."}, "registry-id"),
-        ({"design": {"arms": [{"label": "Levodopa", "type": "Experimental"}] * 2}}, "repeated-arms"),
-    ],
-)
-def test_a_draft_off_its_target_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Fault, match=reason):
-        check_draft(make_draft(**change), "levodopa", TITLES)
-
-
-def test_a_good_draft_passes() -> None:
-    check_draft(make_draft(), "levodopa", TITLES)
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "named"),
-    [
-        ("Levodopa in adults", "levodopa", True),
-        ("LEVODOPA/carbidopa", "levodopa", True),
-        ("Levodopamine", "levodopa", False),
-        ("A test of insulin glargine", "insulin lispro", False),
-        ("Cognitive therapy by telephone", "cognitive behavioral therapy program", True),
-    ],
-)
-def test_a_text_names_an_intervention_by_its_words(text: str, name: str, named: bool) -> None:
-    assert names_intervention(text, name) is named
 
 
 def test_a_record_has_the_registration_view_and_what_the_plan_decides() -> None:

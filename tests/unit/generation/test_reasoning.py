@@ -12,6 +12,7 @@ from trialforge.generation.reasoning import (
     ASPECTS,
     REASONS_SCHEMA,
     ask_reasons,
+    choose_aspects,
     grounded_share,
     reasons_row,
     reasons_schema,
@@ -25,15 +26,16 @@ from .records import make_trial
 
 TRIALS = [make_trial("SIM1"), make_trial("SIM2", masking="None")]
 GOOD: dict[str, Any] = {
-    "participants": "Only people with dementia were left out of the trial.",
+    "how_participants_led_to_failure": "Only people with dementia were left out of the trial.",
     "participants_from": "the first trial",
-    "endpoint": "A rare event was counted far too late for a result.",
+    "how_endpoint_led_to_failure": "A rare event was counted far too late for a result.",
     "endpoint_from": "all trials",
 }
+TEXTS = [key for key in GOOD if key.startswith("how_")]
 
 
 def ask(label: int = 0, trials: Any = TRIALS, count: int = 2) -> Any:
-    return ask_reasons("levodopa", label, trials, ReasoningParams(count=count), 3)
+    return ask_reasons("levodopa", label, trials, ReasoningParams(count=count), 3, 4096)
 
 
 def test_a_reason_cites_exemplars_and_fields_and_each_citation_is_checked() -> None:
@@ -50,10 +52,10 @@ def test_a_reason_cites_exemplars_and_fields_and_each_citation_is_checked() -> N
     ("reply", "reason"),
     [
         ("{", "not-json"),
-        (json.dumps({"participants": "x"}), "not-schema"),
+        (json.dumps({"how_participants_led_to_failure": "x"}), "not-schema"),
         (json.dumps(GOOD | {"endpoint_from": "the ninth trial"}), "not-schema"),
-        (json.dumps(GOOD | {"endpoint": "E1, E2, E3, E4, E5, E6, E7, E8"}), "no-sentence"),
-        (json.dumps(GOOD | {"endpoint": GOOD["participants"]}), "repeated-reasons"),
+        (json.dumps(GOOD | dict.fromkeys(TEXTS, "158; 135; 120; 158; 135; 120; 158")), "no-reasons"),
+        (json.dumps(GOOD | dict.fromkeys(TEXTS, "Age of 40 years or older; Off time of two hours")), "no-reasons"),
     ],
 )  # fmt: skip
 def test_an_answer_without_reasons_is_refused(reply: str, reason: str) -> None:
@@ -61,18 +63,24 @@ def test_an_answer_without_reasons_is_refused(reply: str, reason: str) -> None:
         ask().accept(reply)
 
 
+@pytest.mark.parametrize(
+    "bad", ["E1, E2, E3, E4, E5, E6, E7, E8", GOOD[TEXTS[0]], "因为 a trial was small 化疗"]
+)
+def test_a_bad_reason_is_left_out_and_the_good_one_stays(bad: str) -> None:
+    reasons = ask().accept(json.dumps(GOOD | {TEXTS[1]: f"{bad:<30}"}))
+    assert [reason["text"] for reason in reasons] == [GOOD[TEXTS[0]]]
+
+
 def test_without_exemplars_nothing_is_cited() -> None:
     question = ask(trials=[])
     assert "participants_from" not in question.schema["properties"]
     assert "exemplar>" not in question.messages[1].content
-    assert (
-        grounded_share(question.accept(json.dumps({k: v for k, v in GOOD.items() if "_" not in k}))) is None
-    )
+    assert grounded_share(question.accept(json.dumps({key: GOOD[key] for key in TEXTS}))) is None
 
 
 @pytest.mark.parametrize("exemplars", [0, 1, 10])
 def test_engines_can_force_the_reasons(exemplars: int) -> None:
-    check_schema(reasons_schema(list(ASPECTS), exemplars))
+    check_schema(reasons_schema(list(ASPECTS), 1, exemplars))
 
 
 @pytest.mark.parametrize(
@@ -96,8 +104,22 @@ def test_the_question_says_how_the_trials_ended_and_never_names_them() -> None:
 
 
 def test_a_view_shows_each_aspect_once() -> None:
-    lines = view_aspects(make_trial(), list(ASPECTS)).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["title", *ASPECTS]
+    assert list(view_aspects(make_trial())) == ["title", *ASPECTS]
+
+
+def test_reasons_are_asked_about_what_the_exemplars_tell() -> None:
+    bare = view_aspects(make_trial(arms=[], primary_outcomes=[]))
+    assert choose_aspects([bare, bare], 3) == ["participants", "question", "size"]
+    assert choose_aspects([], 3) == ["participants", "endpoint", "comparison"]
+
+
+def test_exemplars_are_cut_to_the_context() -> None:
+    long = make_trial(
+        summary="Levodopa and its dose. " * 400, criteria="Inclusion Criteria:\n- " + "word " * 999
+    )
+    question = ask_reasons("levodopa", 0, [long] * 10, ReasoningParams(count=6, exemplars=10), 3, 2048)
+    assert len(question.messages[1].content.encode()) < 3 * (2048 - 512)
+    assert "[...]" in question.messages[1].content
 
 
 def test_rows_fit_the_table_also_where_nothing_was_asked() -> None:
