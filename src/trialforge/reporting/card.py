@@ -9,12 +9,29 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 
 from trialforge.reporting.answer import describe_corpus
-from trialforge.reporting.blocks import format_cell, name_words, pick
+from trialforge.reporting.blocks import format_cell
 from trialforge.reporting.inputs import Inputs
 from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 
-# Which measures the card shows, in this order, each by the first of its names that was measured.
-SHOWN: tuple[tuple[str, str], ...] = ()
+# Which measures the card shows, in this order: `stage.metric` and what it says to a reader.
+SHOWN = (
+    ("validation.acceptance_rate", "share of the drafts that validation accepted"),
+    ("quality.fidelity.precision", "precision: share of the records near real trials"),
+    ("quality.fidelity.coverage", "coverage: share of real trials near a record"),
+    ("quality.fidelity.two_sample_auc", "ROC-AUC of telling records from real trials; 0.5 is not at all"),
+    ("quality.diversity.vendi", "Vendi score: how many different records it counts"),
+    ("quality.memorisation.longest_run", "longest run of words shared with a training trial"),
+    ("quality.privacy.copies", "share of near-copies of training trials, above that of held-out trials"),
+    (
+        "quality.membership.exemplar_auc",
+        "ROC-AUC of telling which trials the model was shown; 0.5 tells nothing",
+    ),
+    ("quality.leakage.words_gap", "ROC-AUC of reading the label from words, above that of real trials"),
+    ("score.primary.effect", "change of the classifier's score by adding the records"),
+    ("score.primary.low", "its interval, from"),
+    ("score.primary.high", "its interval, to"),
+    ("score.primary.verdict", "in words"),
+)
 
 
 def _size_category(count: int) -> str:
@@ -42,12 +59,12 @@ def _makers(records: pl.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _measures(inputs: Inputs) -> list[tuple[str, str]]:
-    shown = []
-    for stage, name in SHOWN:
-        value = pick(inputs.metrics.get(stage, {}), name)
-        if value is not None:
-            shown.append((name_words(name), format_cell(value)))
-    return shown
+    measured = {
+        f"{stage}.{name}": value
+        for stage, metrics in inputs.metrics.items()
+        for name, value in metrics.items()
+    }
+    return [(label, format_cell(measured[name])) for name, label in SHOWN if measured.get(name) is not None]
 
 
 def _fields() -> list[tuple[str, str]]:

@@ -1,25 +1,16 @@
-"""The pictures of the report: tables of plots/ as Vega-Lite."""
+"""How each table of plots/ is drawn, as Vega-Lite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from trialforge.reporting.blocks import Plot, Table, name_words
+from trialforge.reporting.blocks import name_words
 
 Chart = Any  # altair's own types do not survive layering
 _ROW = 22  # height of one row of a chart with names on its side
-
-
-class Picture(NamedTuple):
-    """How one table of plots/ is drawn, and the sentence that says what it shows."""
-
-    title: str
-    text: str
-    draw: Callable[[pl.DataFrame], Chart]
 
 
 def _chart(frame: pl.DataFrame, height: int | None = None) -> Chart:
@@ -36,7 +27,7 @@ def _hints(frame: pl.DataFrame) -> list[alt.Tooltip]:
 
 
 def _rows_high(frame: pl.DataFrame, *columns: str) -> int:
-    return max(3, frame.select(columns).n_unique()) * _ROW + 30
+    return frame.select(columns).n_unique() * _ROW + 30
 
 
 def _order(frame: pl.DataFrame, column: str) -> list[str]:
@@ -81,7 +72,9 @@ def _intervals(
 def _bars(frame: pl.DataFrame, name: str, value: str, title: str, color: str | None = None) -> Chart:
     chart = _chart(frame, _rows_high(frame, name)).mark_bar(cornerRadiusEnd=3, height={"band": 0.7})
     chart = chart.encode(
-        x=alt.X(f"{value}:Q", title=title),
+        x=alt.X(
+            f"{value}:Q", title=title, axis=alt.Axis(tickMinStep=1 if frame[value].dtype.is_integer() else 0)
+        ),
         y=alt.Y(f"{name}:N", sort=_order(frame, name), title=None),
         tooltip=_hints(frame),
     )
@@ -139,16 +132,19 @@ def draw_reliability(frame: pl.DataFrame) -> Chart:
     return alt.layer(even.encode(x="a:Q", y="b:Q"), curves).properties(width="container")
 
 
+def _short(metric: str) -> str:
+    return name_words(metric.rpartition(".")[2])
+
+
 def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     """Return where each measure lies between random text (0) and held-out real trials (1)."""
     span = pl.col("ceiling") - pl.col("worst")
     placed = frame.filter((span.abs() > 0) & pl.col("at_size").is_not_null()).select(
-        "metric", place=((pl.col("at_size") - pl.col("worst")) / span).clip(-0.5, 1.5).round(3)
+        metric=pl.col("metric").map_elements(_short, return_dtype=pl.String),
+        place=((pl.col("at_size") - pl.col("worst")) / span).clip(-0.5, 1.5).round(3),
     )
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
-    axis = alt.X(
-        "place:Q", title="0 random text, 1 held-out real trials", scale=alt.Scale(domain=[-0.5, 1.5])
-    )
+    axis = alt.X("place:Q", title="0 random, 1 real", scale=alt.Scale(domain=[-0.5, 1.5]))
     dots = dots.encode(
         x=axis, y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None), tooltip=_hints(placed)
     )
@@ -193,7 +189,29 @@ def draw_marginals(frame: pl.DataFrame) -> Chart:
 
 def draw_probes(frame: pl.DataFrame) -> Chart:
     """Return how well the label is read from each view of the text."""
-    return _intervals(frame.drop_nulls("auc"), "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
+    named = frame.drop_nulls("auc").with_columns(pl.col("view").str.replace_all("_", " "))
+    return _intervals(named, "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
+
+
+def draw_closest(frame: pl.DataFrame) -> Chart:
+    """Return how far each set is from its closest training trial, by quantile."""
+    shown = frame.filter(pl.col("measure") == "DCR").with_row_index("row")
+    return _lines(shown, "quantile", "value", "set", ("share of the set", "distance to the closest"))
+
+
+def draw_overlap(frame: pl.DataFrame) -> Chart:
+    """Return the share of records that have a run of so many words in common with others."""
+    named = frame.with_columns(
+        pairs=pl.format("{} / {}", "set", pl.col("reference").str.replace("exemplars ", ""))
+    ).with_row_index("row")
+    return _lines(named, "words", "share", "pairs", ("words of the run", "share of records"))
+
+
+def draw_membership(frame: pl.DataFrame) -> Chart:
+    """Return how well each attack tells members from others."""
+    named = frame.with_columns(attack=pl.format("{}, {}", "attack", "feature"))
+    shown = named.select("attack", "auc", low="auc_low", high="auc_high")
+    return _intervals(shown, "attack", "auc", "ROC-AUC of the attack", at=0.5)
 
 
 def draw_modes(frame: pl.DataFrame) -> Chart:
@@ -212,75 +230,3 @@ def draw_years(frame: pl.DataFrame) -> Chart:
             tooltip=_hints(frame),
         )
     )
-
-
-PICTURES: dict[str, Picture] = {
-    "data/year": Picture("Trials by year", "The year in which a trial was first submitted.", draw_years),
-    "retrieval/modes": Picture(
-        "How high the searched trial stands",
-        "A trial is looked for by a part of itself that the index lacks; 1 is the first place.",
-        draw_modes,
-    ),
-    "learning/arms": Picture(
-        "What each training mix reaches",
-        "ROC-AUC with its interval; the dashed line is chance.",
-        draw_arms,
-    ),
-    "learning/comparisons": Picture(
-        "The declared comparisons",
-        "Difference with its interval, corrected for the family; one that crosses 0 shows none.",
-        draw_comparisons,
-    ),
-    "learning/roc": Picture("ROC curves", "The mean score over seeds, of the primary classifier.", draw_roc),
-    "learning/precision-recall": Picture(
-        "Precision and recall", "The mean score over seeds, of the primary classifier.", draw_precision_recall
-    ),
-    "learning/reliability": Picture(
-        "Calibration", "On the dashed line a predicted probability means what it says.", draw_reliability
-    ),
-    "quality/measures": Picture(
-        "Between random text and real trials",
-        "Each measure at equal size: 0 is what text of random words gets, 1 what held-out real trials get.",
-        draw_yardsticks,
-    ),
-    "quality/cosines": Picture(
-        "How similar trials are", "Cosine similarity of pairs, within and between the sets.", draw_cosine
-    ),
-    "quality/picture": Picture(
-        "Where the records lie", "t-SNE of the embedding: near points are similar trials.", draw_picture
-    ),
-    "quality/marginals": Picture(
-        "Single fields beside real trials",
-        "Jensen-Shannon divergence for categories, Wasserstein distance for numbers; 0 is equal.",
-        draw_marginals,
-    ),
-    "quality/probes": Picture(
-        "What of the label can be read",
-        "How well a classifier reads the label from part of the text, beside the same for real trials.",
-        draw_probes,
-    ),
-    "quality/rejections": Picture(
-        "Why drafts were rejected", "A draft may have more than one reason.", draw_rejections
-    ),
-}  # fmt: skip
-
-
-def _table(title: str, frame: pl.DataFrame, limit: int = 100) -> Table:
-    caption = title if frame.height <= limit else f"{title} (first {limit} of {frame.height} rows)"
-    return Table(caption, [name_words(name) for name in frame.columns], frame.head(limit).rows())
-
-
-def build_plots(plots: Mapping[str, pl.DataFrame], prefix: str) -> list[Plot]:
-    """Return the pictures of the tables below `prefix`, in the order of PICTURES.
-
-    A table of one column `note` says why there is nothing to draw.
-    """
-    found = []
-    for name, (title, text, draw) in PICTURES.items():
-        if not name.startswith(prefix) or name not in plots:
-            continue
-        table = plots[name]
-        if table.height and table.columns != ["note"]:
-            spec = draw(table).to_dict()
-            found.append(Plot(name.replace("/", "-"), title, text, spec, _table(title, table)))
-    return found

@@ -61,12 +61,17 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
     table_files = [path for name in TABLES if (path := data / f"{name}.parquet").is_file()]
     return Inputs(
         metrics={path.stem: flatten(read_json(path)) for path in metric_files},
-        plots={str(path.relative_to(plots).with_suffix("")): pl.read_csv(path) for path in plot_files},
+        plots={str(path.relative_to(plots).with_suffix("")): _read_csv(path) for path in plot_files},
         tables={path.stem: read_parquet(path) for path in table_files},
         params=params,
         hashes={path.as_posix(): hash_file(path) for path in [*metric_files, *plot_files, *table_files]},
         newest_record=_newest_record(data / "trials.parquet"),
     )
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    # A table without rows may be written without columns: then there is nothing to draw.
+    return pl.read_csv(path) if path.read_bytes().strip() else pl.DataFrame()
 
 
 def _newest_record(path: Path) -> date | None:

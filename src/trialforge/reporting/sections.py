@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trialforge.reporting.blocks import Cell, Figure, Section, Table, metric_table
-from trialforge.reporting.charts import build_plots
 from trialforge.reporting.inputs import Inputs, flatten
+from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.summaries import (
     arm_table,
     arm_words,
@@ -22,7 +23,13 @@ from trialforge.reporting.summaries import (
 if TYPE_CHECKING:
     import polars as pl
 
-Wanted = tuple[str, str, str, str]  # `stage.metric`, label, note, tone
+Wanted = tuple[str, str, str, str]  # `stage.metric`, label, note, form
+_FORMS = {"share": "{:.0%}", "score": "{:.3f}"}
+
+
+def _form(value: Cell, form: str) -> Cell:
+    number = isinstance(value, int | float) and form in _FORMS
+    return _FORMS[form].format(value).replace("-", "\u2212") if number else value
 
 
 def _section(
@@ -35,13 +42,13 @@ def _section(
     tables: Sequence[Table] = (),
     rows: Mapping[str, pl.DataFrame] | None = None,
 ) -> Section:
-    """Return a section: figures, pictures of plots/KEY/ and `rows`, a table for each file of `sources`."""
+    """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`."""
     measured = {
         f"{stage}.{name}": value for stage in sources for name, value in inputs.metrics.get(stage, {}).items()
     }
     shown = [
-        Figure(label, measured[name], note, tone)
-        for name, label, note, tone in figures
+        Figure(label, _form(measured[name], form), note)
+        for name, label, note, form in figures
         if measured.get(name) is not None
     ]
     files = [
@@ -55,7 +62,7 @@ def _section(
         title,
         lead,
         shown,
-        build_plots(inputs.plots | dict(rows or {}), f"{key}/"),
+        build_plots(inputs.plots | dict(rows or {}), key),
         [*tables, *files],
         notes,
     )
@@ -74,7 +81,12 @@ def data_section(inputs: Inputs) -> Section:
         ("split.validation.trials", "for validation", "thresholds, stopping", ""),
         ("split.test.trials", "for the test", "unseen until the end", ""),
         ("split.dropped.trials", "dropped", "they straddle or repeat across parts", ""),
-        ("split.simulated_best_roc_auc", "best reachable ROC-AUC", "known, as the corpus is simulated", ""),
+        (
+            "split.simulated_best_roc_auc",
+            "best reachable ROC-AUC",
+            "known, as the corpus is simulated",
+            "score",
+        ),
     )
     ingest = inputs.metrics.get("ingest", {})
     tables = [
@@ -106,41 +118,73 @@ def retrieval_section(inputs: Inputs) -> Section:
     )
 
 
-def generation_section(inputs: Inputs) -> Section:
-    """Return what the language model was asked, what it answered and what it cost."""
+def cost_section(inputs: Inputs) -> Section:
+    """Return what the language model was asked, what it answered and what that cost."""
     lead = (
-        "What the language model was asked and what it answered. Cost is counted in tokens: times differ "
-        "from run to run and are kept out of this page."
+        "What the language model was asked, what it answered and what that cost, in calls and tokens. "
+        "Seconds differ from run to run, so that this page has none: those of the last run stand in "
+        ".trialforge/timings, and the benchmarks measure them."
     )
     sources = {"reasoning": "All counts of reasons", "generation": "All counts of calls and answers"}
     figures = (
         ("generation.targets", "records asked for", "", ""),
+        ("generation.retries", "asked again", "for a fault of the first answer", ""),
         ("generation.given_up", "given up", "after every retry", ""),
-        ("generation.first_try_valid_share", "valid at the first try", "share of the uncut answers", ""),
-        ("generation.prompt_tokens_sent", "prompt tokens", "", ""),
-        ("generation.completion_tokens", "tokens written", "", ""),
-        ("reasoning.grounded_share", "true citations", "share of what the reasons cite", ""),
+        ("generation.first_try_accepted_share", "good at the first try", "share of the records", "share"),
+        ("generation.prompt_tokens_sent", "prompt tokens", "for the records", ""),
+        ("generation.completion_tokens", "tokens written", "for the records", ""),
+        ("reasoning.grounded_share", "true citations", "share of what the reasons cite", "share"),
     )
-    return _section("generation", "Generation", lead, inputs, sources, figures)
+    section = _section("cost", "Cost and time", lead, inputs, sources, figures)
+    return replace(section, figures=[*section.figures, *_price(inputs)])
+
+
+def _price(inputs: Inputs) -> list[Figure]:
+    written = inputs.metrics.get("generation", {}).get("completion_tokens")
+    accepted = inputs.metrics.get("validation", {}).get("accepted")
+    if not isinstance(written, int) or not isinstance(accepted, int) or not accepted:
+        return []
+    return [Figure("tokens for each record kept", round(written / accepted), "written, without its reasons")]
 
 
 def quality_section(inputs: Inputs) -> Section:
-    """Return validity, fidelity, diversity, privacy."""
+    """Return validity, fidelity, diversity."""
     lead = (
-        "Are the records valid, faithful, diverse and private? Each measure stands beside a yardstick: "
+        "Are the records valid, faithful and diverse? Each measure stands beside a yardstick: "
         "held-out real trials against training ones is the best that can be had."
     )
     sources = {"validation": "All counts of validation", "quality": "All measures of the records"}
     figures = (
-        ("validation.acceptance_rate", "drafts accepted", "share", ""),
-        ("quality.fidelity.precision", "precision", "share near real trials", ""),
-        ("quality.fidelity.coverage", "coverage", "share of real trials near a record", ""),
-        ("quality.memorisation.longest_run", "longest copied run", "words of a training trial", ""),
-        ("quality.membership.exemplar_auc", "membership attack", "ROC-AUC; 0.5 tells nothing", ""),
-        ("quality.leakage.words_gap", "label written into style", "ROC-AUC above real text", ""),
+        ("validation.acceptance_rate", "drafts accepted", "by validation", "share"),
+        ("quality.fidelity.precision", "precision", "share near real trials", "score"),
+        ("quality.fidelity.coverage", "coverage", "share of real trials near a record", "score"),
+        ("quality.fidelity.two_sample_auc", "told from real trials", "ROC-AUC; 0.5 is not at all", "score"),
+        ("quality.diversity.vendi", "Vendi score", "how many different records it counts", ""),
     )
-    tables = measure_tables(inputs.plots.get("quality/measures"))
+    tables = measure_tables(inputs.plots.get("quality/measures"), ("fidelity", "diversity"))
     return _section("quality", "Quality", lead, inputs, sources, figures, tables)
+
+
+def privacy_section(inputs: Inputs) -> Section:
+    """Return memorisation, privacy, membership and leakage."""
+    lead = (
+        "Do the records repeat real trials, betray what the model was shown, or tell their label in ways "
+        "that real trials do not? These measures bound what was looked for and prove nothing about the rest."
+    )
+    figures = (
+        ("quality.memorisation.longest_run", "longest copied run", "words of a training trial", ""),
+        ("quality.memorisation.any_100", "runs of 100 words", "share of records that have one", "share"),
+        ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
+        ("quality.membership.exemplar_auc", "membership attack", "ROC-AUC; 0.5 tells nothing", "score"),
+        ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),
+        ("quality.leakage.words_gap", "label told by words", "ROC-AUC above that of real text", "score"),
+    )
+    groups = ("memorisation", "privacy", "membership", "leakage")
+    tables = measure_tables(inputs.plots.get("quality/measures"), groups)
+    section = _section(
+        "privacy", "Privacy", lead, inputs, {"quality": "All measures of the records"}, figures, tables
+    )
+    return replace(section, tables=[table for table in section.tables if not table.closed])
 
 
 def learning_section(inputs: Inputs) -> Section:
@@ -157,9 +201,14 @@ def learning_section(inputs: Inputs) -> Section:
     }
     arms = rows.get("learning/arms")
     figures = (
-        ("score.always_yes.base_rate", "base rate", "share of successes in the test", ""),
-        ("score.always_yes.accuracy", "always yes: accuracy", "what no learning gets", ""),
-        ("score.zeroshot.roc_auc", "generator asked outright", "ROC-AUC; above 0.5 it knows outcomes", ""),
+        ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
+        ("score.always_yes.accuracy", "always yes: accuracy", "what no learning gets", "share"),
+        (
+            "score.zeroshot.roc_auc",
+            "generator asked outright",
+            "ROC-AUC; above 0.5 it knows outcomes",
+            "score",
+        ),
         (
             "score.unseen_interventions.trials",
             "test trials of unseen drugs",
@@ -183,7 +232,7 @@ def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> Section:
     ]
     lead = (
         "Everything that decides this page. dvc.lock, in the same commit, holds the hash of every input of "
-        "every stage; `git log -1 dvc.lock` names that commit."
+        "every stage: git log -1 dvc.lock names that commit, which this page can't know before it is made."
     )
     return Section("provenance", "Provenance", lead, tables=tables)
 
@@ -205,8 +254,9 @@ def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[Section]
     return [
         data_section(inputs),
         retrieval_section(inputs),
-        generation_section(inputs),
         quality_section(inputs),
+        privacy_section(inputs),
         learning_section(inputs),
+        cost_section(inputs),
         provenance_section(inputs, software),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -18,6 +18,35 @@ GROUPS = {
     "privacy": "Privacy: are they nearer to training trials than unseen real trials are?",
     "membership": "Membership: can one tell what the model was shown?",
     "leakage": "Leakage: does text tell the label, or anything of the test trials?",
+}
+
+# What a name alone does not say; each definition stands in docs/metrics.md.
+WORDS = {
+    "memorisation.train_13": "records with 13 words in a row of a training trial",
+    "memorisation.train_50": "records with 50 words in a row of a training trial",
+    "memorisation.real_13": "unseen real trials with 13 words in a row of a training trial",
+    "memorisation.excess_50": "50 words in a row: records minus unseen real trials",
+    "memorisation.any_100": "records with 100 words in a row of any real trial",
+    "memorisation.longest_run": "longest run of words of a training trial",
+    "memorisation.shown_25": "records with 25 words in a row of what they were shown",
+    "memorisation.unseen_25": "records with 25 words in a row of an unseen trial alone",
+    "privacy.closer": "records nearer to a training trial than 95% of unseen ones are",
+    "privacy.copies": "near-copies of training trials, minus those of unseen trials",
+    "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
+    "privacy.rare_words": "records that repeat a word which only one shown trial has",
+    "membership.exemplar_auc": "guessing which trials were shown, ROC-AUC",
+    "membership.exemplar_tpr": "shown trials found at 1% false alarms",
+    "membership.train_auc": "guessing which trials were in training, ROC-AUC",
+    "membership.train_tpr": "training trials found at 1% false alarms",
+    "leakage.test_gap": "13 words in a row of a test trial, minus those of as many training trials",
+    "leakage.title_gap": "label read from titles, ROC-AUC above that of real trials",
+    "leakage.style_gap": "label read from length and punctuation, ROC-AUC above that of real trials",
+    "leakage.words_gap": "label read from words, ROC-AUC above that of real trials",
+    "leakage.words_auc": "label read from words of records, ROC-AUC",
+    "leakage.real_words_auc": "label read from words of real trials, ROC-AUC",
+    "leakage.gaps_flagged": "of the three gaps, how many are flagged",
+    "leakage.outcome_told": "records with a sentence that tells an outcome",
+    "leakage.held_out_ids": "ids of validation and test trials found",
 }
 
 
@@ -51,31 +80,35 @@ def mode_rows(retrieval: Mapping[str, Cell]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["task", "mode", "mrr", "low", "high"], orient="row")
 
 
-def _interval(low: Cell, high: Cell) -> str:
-    return "" if low is None or high is None else f"{format_cell(low)} to {format_cell(high)}"
+def _interval(low: Cell, high: Cell) -> str | None:
+    return None if low is None or high is None else f"{format_cell(low)} to {format_cell(high)}"
 
 
-def measure_tables(measures: pl.DataFrame | None) -> list[Table]:
-    """Return one table a group of plots/quality/measures.csv: value, interval, ceiling, worst, direction."""
+def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list[Table]:
+    """Return one table a group of plots/quality/measures.csv: value, interval, ceiling, worst, direction.
+
+    A column that the group has nothing for is left out.
+    """
     if measures is None or "metric" not in measures.columns:
         return []
-    headings = ("Measure", "Value", "95% interval", "Real trials", "Random text", "Better is")
     tables = []
-    for group, caption in GROUPS.items():
-        rows = [
-            (
-                name_words(row["metric"].removeprefix(f"{group}.")),
-                row["value"],
-                _interval(row.get("low"), row.get("high")),
-                row.get("ceiling"),
-                row.get("worst"),
-                row["direction"],
-            )
-            for row in measures.iter_rows(named=True)
-            if row["metric"].startswith(f"{group}.")
-        ]
-        if rows:
-            tables.append(Table(caption, headings, rows, wide=True))
+    for group in groups:
+        found = [row for row in measures.iter_rows(named=True) if row["metric"].startswith(f"{group}.")]
+        columns = {
+            "Measure": [
+                WORDS.get(row["metric"], name_words(row["metric"].partition(".")[2])) for row in found
+            ],
+            "Value": [row["value"] for row in found],
+            "95% interval": [_interval(row.get("low"), row.get("high")) for row in found],
+            "Real trials": [row.get("ceiling") for row in found],
+            "Random text": [row.get("worst") for row in found],
+            "Better is": [row["direction"] for row in found],
+        }
+        told = {
+            heading: cells for heading, cells in columns.items() if any(cell is not None for cell in cells)
+        }
+        if found:
+            tables.append(Table(GROUPS[group], list(told), list(zip(*told.values(), strict=True)), wide=True))
     return tables
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.reporting import sample
 from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
 from trialforge.reporting.blocks import format_cell, name_words
-from trialforge.reporting.charts import build_plots
 from trialforge.reporting.inputs import flatten
+from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.sections import build_sections
 from trialforge.reporting.summaries import measure_tables, mode_rows, order_arms
 
@@ -40,7 +40,7 @@ def test_nothing_is_claimed_before_anything_is_measured() -> None:
     inputs = replace(sample.make_inputs(), metrics={}, plots={}, tables={})
     assert build_answer(inputs).headline == NOT_MEASURED
     notes = [note for section in build_sections(inputs, {}) for note in section.notes]
-    assert notes.count("Not measured in this run.") == 5
+    assert notes.count("Not measured in this run.") == 6
 
 
 def test_effect_is_shown_with_sign_and_interval() -> None:
@@ -70,7 +70,7 @@ def test_flatten_joins_keys() -> None:
 
 
 def test_a_plot_that_could_not_be_made_is_left_out() -> None:
-    assert build_plots({"quality/cosines": pl.DataFrame({"note": ["too few"]})}, "quality/") == []
+    assert build_plots({"quality/cosines": pl.DataFrame({"note": ["too few"]})}, "quality") == []
 
 
 def test_modes_are_read_from_metrics() -> None:
@@ -81,8 +81,8 @@ def test_modes_are_read_from_metrics() -> None:
 
 
 def test_measures_stand_beside_their_yardsticks() -> None:
-    (table,) = measure_tables(sample.make_plots()["quality/measures"])
-    assert table.rows[0] == ("Precision", 0.8, "", 0.95, 0.1, "higher")
+    (table,) = measure_tables(sample.make_plots()["quality/measures"], ("fidelity", "diversity"))
+    assert table.rows[0] == ("Precision", 0.8, 0.95, 0.1, "higher")
 
 
 def test_arms_are_read_in_one_order_and_the_primary_classifier_first() -> None:

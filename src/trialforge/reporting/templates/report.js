@@ -33,7 +33,7 @@ const CONFIG = {
   legend: { ...ink, labelFontSize: 12, titleFontSize: 12, orient: "top", title: null, symbolType: "circle" },
   header: { ...ink, labelFontSize: 12 },
   view: { stroke: null },
-  range: { category: ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"] },
+  range: { category: ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)", "var(--c7)", "var(--c8)"] },
   mark: { color: "var(--c1)" },
   rule: { color: "var(--c1)" },
   text: { color: "var(--ink)" },
@@ -46,8 +46,10 @@ async function drawNext() {
     document.documentElement.dataset.plots = "drawn";
     return;
   }
+  // Names of a legend stand in as many columns as the plot has room for.
+  const columns = Math.max(1, Math.floor((place.clientWidth - 60) / 120));
   await vegaEmbed(place, plots[place.dataset.plot], {
-    mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: CONFIG, defaultStyle: false,
+    mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: { ...CONFIG, legend: { ...CONFIG.legend, columns } }, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
   });
   // A screen reader has the picture's sentence and its table; marks one by one would only be noise.

@@ -1,0 +1,136 @@
+"""The pictures of the report: where each stands, what it says, and its numbers beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from trialforge.reporting import charts
+from trialforge.reporting.blocks import Plot, Table, name_words
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Picture(NamedTuple):
+    """How one table of plots/ is drawn, where it stands, and the sentence that says what it shows."""
+
+    section: str
+    title: str
+    text: str
+    draw: Callable[[pl.DataFrame], charts.Chart]
+
+
+PICTURES: dict[str, Picture] = {
+    "data/year": Picture(
+        "data", "Trials by year", "The year in which a trial was first submitted.", charts.draw_years
+    ),
+    "retrieval/modes": Picture(
+        "retrieval",
+        "How high the searched trial stands",
+        "A trial is looked for by a part of itself that the index lacks; 1 is the first place.",
+        charts.draw_modes,
+    ),
+    "learning/arms": Picture(
+        "learning",
+        "What each training mix reaches",
+        "ROC-AUC with its interval; the dashed line is chance.",
+        charts.draw_arms,
+    ),
+    "learning/comparisons": Picture(
+        "learning",
+        "The declared comparisons",
+        "Difference with its interval, corrected for the family; one that crosses 0 shows none.",
+        charts.draw_comparisons,
+    ),
+    "learning/roc": Picture(
+        "learning", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
+    ),
+    "learning/precision-recall": Picture(
+        "learning",
+        "Precision and recall",
+        "The mean score over seeds, of the primary classifier.",
+        charts.draw_precision_recall,
+    ),
+    "learning/reliability": Picture(
+        "learning",
+        "Calibration",
+        "On the dashed line a predicted probability means what it says.",
+        charts.draw_reliability,
+    ),
+    "quality/measures": Picture(
+        "quality",
+        "Between random text and real trials",
+        "Each measure at equal size: 0 is what text of random words gets, 1 what held-out real trials get.",
+        charts.draw_yardsticks,
+    ),
+    "quality/cosines": Picture(
+        "quality",
+        "How similar trials are",
+        "Cosine similarity of pairs, within and between the sets.",
+        charts.draw_cosine,
+    ),
+    "quality/picture": Picture(
+        "quality",
+        "Where the records lie",
+        "t-SNE of the embedding: near points are similar trials.",
+        charts.draw_picture,
+    ),
+    "quality/marginals": Picture(
+        "quality",
+        "Single fields beside real trials",
+        "Jensen-Shannon divergence for categories, Wasserstein distance for numbers; 0 is equal.",
+        charts.draw_marginals,
+    ),
+    "quality/probes": Picture(
+        "privacy",
+        "What of the label can be read",
+        "How well a classifier reads the label from part of the text, beside the same for real trials.",
+        charts.draw_probes,
+    ),
+    "quality/overlap": Picture(
+        "privacy",
+        "Words that are repeated",
+        "Records that have a run of so many words in common with the trials named after the stroke.",
+        charts.draw_overlap,
+    ),
+    "quality/membership": Picture(
+        "privacy",
+        "Can one tell what the model was shown?",
+        "What an attacker reaches who has the synthetic trials; on the dashed line nothing can be told.",
+        charts.draw_membership,
+    ),
+    "quality/closest": Picture(
+        "privacy",
+        "How near the closest training trial is",
+        "A picture and no proof: such distances are blind to a few verbatim copies.",
+        charts.draw_closest,
+    ),
+    "quality/rejections": Picture(
+        "quality",
+        "Why drafts were rejected",
+        "A draft may have more than one reason.",
+        charts.draw_rejections,
+    ),
+}
+
+
+def _table(title: str, frame: pl.DataFrame, limit: int = 100) -> Table:
+    caption = title if frame.height <= limit else f"{title} (first {limit} of {frame.height} rows)"
+    return Table(caption, [name_words(name) for name in frame.columns], frame.head(limit).rows())
+
+
+def build_plots(plots: Mapping[str, pl.DataFrame], section: str) -> list[Plot]:
+    """Return the pictures of a section, in the order of PICTURES.
+
+    A table of one column `note` says why there is nothing to draw.
+    """
+    found = []
+    for name, (place, title, text, draw) in PICTURES.items():
+        if place != section or name not in plots:
+            continue
+        table = plots[name]
+        if table.height and table.columns != ["note"]:
+            spec = draw(table).to_dict()
+            found.append(Plot(name.replace("/", "-"), title, text, spec, _table(title, table)))
+    return found
