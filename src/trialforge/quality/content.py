@@ -76,9 +76,11 @@ def content_checks(params: ValidityParams) -> list[Check]:
     text = pl.col(TEXT)
     sites = text.str.replace_all(_NOT_A_SITE, " ").str.contains(_SITE)
     # Each long text alone as well: beside a long record a faulty field weighs little.
-    parts = [text, *(_long_text(pl.col(name)) for name in PROSE)]
-    foreign = [is_true(stop_word_share(part) < params.min_stop_words) for part in parts]
-    repeats = [is_true(repetition(part) > params.max_repetition) for part in parts]
+    parts = {name: _long_text(pl.col(name)) for name in PROSE} | {TEXT: text}
+    repeats = [is_true(repetition(part) > params.max_repetition) for part in parts.values()]
+    # Lists of criteria may be of nouns alone.
+    sentences = [part for name, part in parts.items() if name != "criteria"]
+    foreign = [is_true(stop_word_share(part) < params.min_stop_words) for part in sentences]
     return [
         Check("not_english", pl.any_horizontal(*foreign, foreign_script(text))),
         Check("repetition", pl.any_horizontal(repeats)),
