@@ -1,0 +1,82 @@
+"""Texts that say nearly the same: proposed by MinHash (Broder 1997), decided by their exact share of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+from datasketch import MinHash, MinHashLSH
+
+RUN = 5
+PERMUTATIONS = 128
+_CHUNK = 4096
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+class NearDuplicates:
+    """Texts under numbers, to be asked which of them share `threshold` of their runs of words (Jaccard)."""
+
+    def __init__(self, threshold: float, permutations: int = PERMUTATIONS) -> None:
+        self._threshold = threshold
+        self._empty = MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
+        # Weighed so that few pairs are missed: what is proposed too much, the exact share refuses.
+        self._index = MinHashLSH(threshold=threshold, num_perm=permutations, weights=(0.1, 0.9))
+        self._runs: dict[int, np.ndarray] = {}
+
+    def add(self, number: int, runs: np.ndarray) -> None:
+        """Remember a text."""
+        self._remember(number, runs, self._sketch(runs))
+
+    def find_and_add(self, number: int, runs: np.ndarray) -> list[tuple[int, float]]:
+        """Return numbers and shares of the texts so far that are near, by number; then remember this one."""
+        sketch = self._sketch(runs)
+        shares = [(other, jaccard(runs, self._runs[other])) for other in sorted(self._index.query(sketch))]
+        self._remember(number, runs, sketch)
+        return [(other, share) for other, share in shares if share >= self._threshold]
+
+    def _sketch(self, runs: np.ndarray) -> MinHash:
+        sketch = self._empty.copy()
+        if len(runs):
+            sketch.update_batch(runs)
+        return sketch
+
+    def _remember(self, number: int, runs: np.ndarray, sketch: MinHash) -> None:
+        self._index.insert(number, sketch, check_duplication=False)
+        self._runs[number] = runs
+
+
+def jaccard(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of the runs of either text that both have; 0 where neither has one."""
+    shared = np.intersect1d(one, other, assume_unique=True).size
+    return float(shared / max(one.size + other.size - shared, 1))
+
+
+def word_runs(texts: pl.Series) -> Iterator[np.ndarray]:
+    """Yield for each text the sorted distinct hashes (32 bits) of its runs of 5 words; none without a word.
+
+    A text of fewer words is one run.
+    """
+    for chunk in texts.rename("text").to_frame().iter_slices(_CHUNK):
+        numbered = chunk.with_row_index("row")
+        words = numbered.select("row", pl.col("text").str.to_lowercase().str.extract_all(r"\w+"))
+        words = words.explode("text").drop_nulls()
+        distinct = words["text"].unique().sort()
+        hashes = pl.DataFrame({"text": distinct, "hash": [crc32(word.encode()) for word in distinct]})
+        hashed = words.join(hashes, on="text", maintain_order="left")
+        values = hashed["hash"].to_numpy().astype(np.uint64)
+        bounds = np.searchsorted(hashed["row"].to_numpy(), np.arange(len(chunk) + 1))
+        for begin, end in pairwise(bounds):
+            yield _hash_runs(values[begin:end])
+
+
+def _hash_runs(words: np.ndarray) -> np.ndarray:
+    if not len(words):
+        return np.empty(0, np.uint32)
+    length = max(len(words) - RUN + 1, 1)
+    mixed = np.zeros(length, np.uint64)
+    for place in range(min(RUN, len(words))):
+        mixed = mixed * _BASE + words[place : place + length]
+    return np.unique((mixed * _BASE >> np.uint64(32)).astype(np.uint32))
