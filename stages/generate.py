@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.drafting import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
@@ -69,4 +70,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with clean_interrupt("generate"):
-        main()
+        run_stage(main)

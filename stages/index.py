@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json
 from trialforge.params import load_section
 from trialforge.retrieval.elastic_index import serve_index
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -16,6 +16,7 @@ from trialforge.corpus.labels import label_trials, load_label_table
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.source import refuse_synthetic
 from trialforge.corpus.table import TableWriter, write_refused
+from trialforge.errors import run_stage
 from trialforge.files import write_json
 from trialforge.params import load_section, load_seed
 from trialforge.people import scrub_people
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trialforge.corpus.params import PlanParams
 from trialforge.corpus.plan import plan_metrics, plan_targets
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.params import load_section, load_seed
 
@@ -24,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trialforge.errors import run_stage
 from trialforge.files import write_text
 from trialforge.params import load_section, read_params
 from trialforge.reporting.card import build_card
@@ -29,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.params import load_section, load_seed
 from trialforge.retrieval.evaluation import measure_agreement, measure_tasks, summarise_exemplars
@@ -43,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

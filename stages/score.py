@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_csv, write_json
 from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
@@ -59,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -9,6 +9,7 @@ from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
 from trialforge.corpus.params import SplitParams
 from trialforge.corpus.split import PARTS, check_split, split_trials
 from trialforge.corpus.split_metrics import split_metrics
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.leakage import registration_view
 from trialforge.params import load_section, load_seed
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

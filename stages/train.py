@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_parquet
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
@@ -33,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_csv, write_json, write_parquet
 from trialforge.params import load_section, load_seed
 from trialforge.quality.params import QualityParams
@@ -34,4 +35,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

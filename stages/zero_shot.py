@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.factory import load_generator
@@ -37,4 +38,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with clean_interrupt("zero-shot"):
-        main()
+        run_stage(main)

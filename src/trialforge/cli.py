@@ -18,10 +18,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from trialforge.errors import TrialforgeError
+from trialforge.errors import DEBUG_VARIABLE, TrialforgeError
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
-DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
 
 GUIDE = """
 Make synthetic clinical trials with local models, and measure what they are worth.

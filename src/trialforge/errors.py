@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+
+DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
+
 
 class TrialforgeError(Exception):
     """Root of all errors that a user can mend.
@@ -54,3 +60,14 @@ class LearningError(TrialforgeError):
 
 class ExportError(TrialforgeError):
     """A set of records can't be exported as asked."""
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage: what a user can mend ends it with one line and a hint, no traceback, exit code 1."""
+    try:
+        main()
+    except TrialforgeError as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        hint = f"\n  next: {error.hint}" if error.hint else ""
+        sys.exit(f"error: {' '.join(error.args[0].split())}{hint}")
