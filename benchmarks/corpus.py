@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
@@ -14,23 +12,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from trialforge.corpus.interventions import NameCollector, add_normalized
-from trialforge.corpus.labels import label_trials
+from benchmarks._sample import SAMPLE, read_sample
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
-from trialforge.corpus.params import CorpusParams, PlanParams, SplitParams
+from trialforge.corpus.params import PlanParams, SplitParams
 from trialforge.corpus.plan import plan_targets
-from trialforge.corpus.registry import XmlSource
 from trialforge.corpus.simulated import simulate
 from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.corpus.split import PARTS, check_split, split_trials
-from trialforge.corpus.table import TableWriter
 from trialforge.leakage import count_outcome, registration_view
 from trialforge.people import scrub_people
 from trialforge.text import trial_text
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared"))
-SAMPLE = SHARED / "data/ctgov/AllPublicXML.sample.zip"
 T = TypeVar("T")
 SEED = 20412
 TRAIN, TEST = 5000, 2000
@@ -43,7 +35,8 @@ def main() -> None:
     if not SAMPLE.is_file():
         print(f"no real sample at {SAMPLE}: its times are left out")
         return
-    trials = _read_sample()
+    trials = read_sample()
+    _timed(f"scrub people of {trials.height} trials", lambda: scrub_people(trials))
     _part(trials)
     copies = [
         trials.with_columns(
@@ -82,21 +75,6 @@ def _learn_simulated() -> None:
     print(f"ROC-AUC of TF-IDF and logistic regression {reached:.4f}; best reachable {best:.4f}")
     drawn = roc_auc_score(success[TRAIN:], chance)
     print(f"  apart {best - reached:.4f}; the true chance scores {drawn:.4f} on what was drawn")
-
-
-def _read_sample() -> pl.DataFrame:
-    params, collector = CorpusParams(), NameCollector()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trials.parquet"
-        with TableWriter(path) as table:
-            for batch in XmlSource(SAMPLE).batches():
-                collector.add(batch.trials)
-                table.add(label_trials(batch.trials, params))
-            names = collector.normalize()
-            table.finish(lambda part: add_normalized(part, names))
-        trials = pl.read_parquet(path)
-    _timed(f"scrub people of {trials.height} trials", lambda: scrub_people(trials))
-    return trials
 
 
 def _part(trials: pl.DataFrame) -> None:

@@ -28,9 +28,11 @@ SAME_CONDITION = {"P@5": "precision_5", "P@10": "precision_10"}
 def measure_tasks(tasks: Mapping[str, Task], params: RetrievalParams, seed: int) -> dict[str, float]:
     """Return `TASK.MODE.MEASURE` and its 95 % interval, `.low` and `.high`, by the bootstrap over searches.
 
-    Known items also have `TASK.hybrid_gain.mrr`: hybrid minus the better of lexical and dense, paired.
+    Known items also have `TASK.hybrid_gain.mrr`: hybrid minus the better of lexical and dense, paired;
+    and as the task `known_items` the searches of all such tasks together.
     """
     metrics: dict[str, float] = {}
+    known: dict[Mode, list[NDArray[np.float64]]] = {mode: [] for mode in MODES}
     for name, task in tasks.items():
         metrics[f"{name}.queries"] = len(task.ids)
         if not task.ids:
@@ -42,10 +44,25 @@ def measure_tasks(tasks: Mapping[str, Task], params: RetrievalParams, seed: int)
             for measure, each in measures.items():
                 metrics |= interval(f"{name}.{mode}.{measure}", each, draws)
         if task.known_item:
-            better = max(values["lexical"]["mrr"], values["dense"]["mrr"], key=np.mean)
-            gain: NDArray[np.float64] = np.subtract(values["hybrid"]["mrr"], better)
-            metrics |= interval(f"{name}.hybrid_gain.mrr", gain, draws)
+            metrics |= _hybrid_gain(name, {mode: values[mode]["mrr"] for mode in MODES}, draws)
+            for mode in MODES:
+                known[mode].append(values[mode]["mrr"])
+    if known["hybrid"]:
+        pooled = {mode: np.concatenate(each) for mode, each in known.items()}
+        count = len(pooled["hybrid"])
+        shape = (params.evaluation.bootstrap, count)
+        draws = random_stream(seed, "retrieval-bootstrap", "known_items").integers(count, size=shape)
+        for mode, each in pooled.items():
+            metrics |= interval(f"known_items.{mode}.mrr", each, draws)
+        metrics |= _hybrid_gain("known_items", pooled, draws)
     return metrics
+
+
+def _hybrid_gain(
+    name: str, mrr: Mapping[Mode, NDArray[np.float64]], draws: NDArray[np.int64]
+) -> dict[str, float]:
+    better = max(mrr["lexical"], mrr["dense"], key=np.mean)
+    return interval(f"{name}.hybrid_gain.mrr", mrr["hybrid"] - better, draws)
 
 
 def score_task(task: Task, mode: Mode, seed: int) -> dict[str, NDArray[np.float64]]:

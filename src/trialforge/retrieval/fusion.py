@@ -16,12 +16,15 @@ def rank_ids(scores: Mapping[str, float], size: int | None = None) -> list[str]:
     return sorted(scores, key=lambda nct_id: (-scores[nct_id], nct_id))[:size]
 
 
-def fuse_rankings(rankings: Sequence[Sequence[str]], rank_constant: int) -> dict[str, float]:
-    """Return the score of each id by reciprocal rank fusion (Cormack 2009): sum of 1 / (constant + rank)."""
+def fuse_rankings(weighted: Sequence[tuple[Sequence[str], float]], rank_constant: int) -> dict[str, float]:
+    """Return the score of each id by reciprocal rank fusion: sum of weight / (constant + rank).
+
+    Cormack 2009, where all weights are 1.
+    """
     fused: dict[str, float] = {}
-    for ranking in rankings:
+    for ranking, weight in weighted:
         for rank, nct_id in enumerate(ranking, start=1):
-            fused[nct_id] = fused.get(nct_id, 0.0) + 1.0 / (rank_constant + rank)
+            fused[nct_id] = fused.get(nct_id, 0.0) + weight / (rank_constant + rank)
     return fused
 
 

@@ -8,6 +8,7 @@ Lengths are rounded as Lucene stores them, in one byte: without that, rankings d
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ SLICE = 20_000  # trials analysed at once: bounds the memory of building
 class Impacts:
     """Rows of a sparse matrix: the trials of term `t` are `trials[starts[t]:starts[t + 1]]`."""
 
-    terms: pl.Series
+    terms: Sequence[str]  # sorted
     starts: NDArray[np.int64]
     trials: NDArray[np.int32]
     impacts: NDArray[np.float32]
@@ -55,7 +56,7 @@ def build_impacts(texts: pl.DataFrame, weights: Mapping[str, float], bm25: Bm25P
         .agg(pl.col("impact").sum())
     )
     return Impacts(
-        terms=terms,
+        terms=terms.to_list(),
         starts=np.searchsorted(joined["row"].to_numpy(), np.arange(len(terms) + 1)),
         trials=joined["trial"].cast(pl.Int32).to_numpy(),
         impacts=joined["impact"].cast(pl.Float32).to_numpy(),
@@ -65,12 +66,10 @@ def build_impacts(texts: pl.DataFrame, weights: Mapping[str, float], bm25: Bm25P
 
 def term_rows(impacts: Impacts, terms: Sequence[str]) -> NDArray[np.int64]:
     """Return the rows of the terms that the index has, ascending; a term given twice stands there twice."""
-    if not terms or not len(impacts.terms):
-        return np.zeros(0, dtype=np.int64)
-    asked = pl.Series(sorted(terms), dtype=pl.String)
-    rows = np.minimum(np.asarray(impacts.terms.search_sorted(asked), dtype=np.int64), len(impacts.terms) - 1)
-    known: NDArray[np.int64] = rows[(impacts.terms.gather(rows) == asked).to_numpy()]
-    return known
+    known = impacts.terms
+    places = ((bisect_left(known, term), term) for term in sorted(terms))
+    rows = [row for row, term in places if row < len(known) and known[row] == term]
+    return np.array(rows, dtype=np.int64)
 
 
 def score_trials(impacts: Impacts, rows: NDArray[np.int64]) -> NDArray[np.float32]:

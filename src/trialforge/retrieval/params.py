@@ -72,5 +72,6 @@ class RetrievalParams(IndexParams):
     top_k: int = Field(ge=1)
     num_candidates: int = Field(ge=1, le=10_000)
     rank_constant: int = Field(ge=1)
+    dense_weight: float = Field(gt=0)
     mmr_lambda: float = Field(ge=0, le=1)
     evaluation: EvaluationParams

@@ -49,7 +49,8 @@ class Retriever:
         if query.mode in ("dense", "hybrid"):
             vector = self._encoder.encode([text])[0] if query.vector is None else query.vector
             dense = _without(self._backend.dense(vector, query.where, size), query.exclude)
-        fused = fuse_rankings([list(lexical), list(dense)], self._params.rank_constant)
+        weighted = [(list(lexical), 1.0), (list(dense), self._params.dense_weight)]
+        fused = fuse_rankings(weighted, self._params.rank_constant)
         ranking = rank_ids(fused)[: max(self._params.num_candidates, query.top_k)]
         if query.trade < 1 and len(ranking) > 1:
             relevance = [fused[nct_id] for nct_id in ranking]

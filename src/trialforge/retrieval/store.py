@@ -36,7 +36,8 @@ def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, fold
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     documents.write_parquet(temporary / "documents.parquet", compression="zstd")
-    pl.DataFrame({"term": impacts.terms}).write_parquet(temporary / "terms.parquet", compression="zstd")
+    terms = pl.DataFrame({"term": impacts.terms}, schema={"term": pl.String})
+    terms.write_parquet(temporary / "terms.parquet", compression="zstd")
     np.save(temporary / "vectors.npy", vectors)
     for name in _ARRAYS:
         np.save(temporary / f"{name}.npy", getattr(impacts, name))
@@ -93,7 +94,7 @@ def open_index(folder: Path) -> tuple[Pool, Impacts]:
     """Return the pool and the impacts of an index that is known to be whole, its arrays memory-mapped."""
     columns = ["nct_id", "normalized_interventions", "label"]
     documents = read_parquet(folder / "documents.parquet", columns=columns)
-    terms = read_parquet(folder / "terms.parquet")["term"]
+    terms = read_parquet(folder / "terms.parquet")["term"].to_list()
     starts, trials, impacts = (_map(folder / f"{name}.npy") for name in _ARRAYS)
     return Pool(documents, map_vectors(folder)), Impacts(terms, starts, trials, impacts, documents.height)
 

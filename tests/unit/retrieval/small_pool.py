@@ -39,6 +39,7 @@ def make_params(**changes: object) -> RetrievalParams:
     """The parameters of params.yaml over two fields; `elasticsearch` and others as given."""
     section = yaml.safe_load((ROOT / "params.yaml").read_text())["retrieval"]
     small = {"lexical_fields": {"title": 2.0, "summary": 1.0}, "dense_fields": {"title": 1.0, "summary": 1.0}}
+    small |= {"rank_constant": 60, "dense_weight": 1.0}
     server = section["elasticsearch"] | dict(changes.pop("elasticsearch", {}))
     return RetrievalParams.model_validate(section | small | changes | {"elasticsearch": server})
 

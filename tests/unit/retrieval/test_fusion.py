@@ -9,8 +9,8 @@ from trialforge.retrieval.fusion import diversify, fuse_rankings, rank_ids
 
 
 def test_fused_score_is_the_sum_of_reciprocal_ranks() -> None:
-    fused = fuse_rankings([["a", "b"], ["b"]], rank_constant=60)
-    assert fused == pytest.approx({"a": 1 / 61, "b": 1 / 62 + 1 / 61})
+    fused = fuse_rankings([(["a", "b"], 1), (["b"], 0.5)], rank_constant=60)
+    assert fused == pytest.approx({"a": 1 / 61, "b": 1 / 62 + 0.5 / 61})
 
 
 def test_equal_scores_stand_in_the_order_of_ids() -> None:

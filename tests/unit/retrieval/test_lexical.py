@@ -28,7 +28,7 @@ def test_stored_length_is_never_longer_and_loses_less_than_an_eighth(lengths: li
 def test_score_of_one_word_is_bm25_worked_by_hand() -> None:
     texts = pl.DataFrame({"title": ["aspirin aspirin stroke", "aspirin", "pain"]})
     impacts = build_impacts(texts, {"title": 3.0}, Bm25Params(k1=1.2, b=0.75))
-    row = impacts.terms.to_list().index("aspirin")
+    row = list(impacts.terms).index("aspirin")
     idf = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
     norm = 1.2 * (1 - 0.75 + 0.75 * 3 / (5 / 3))
     scores = score_trials(impacts, np.array([row]))
@@ -53,7 +53,7 @@ def test_terms_that_the_index_lacks_have_no_row() -> None:
 def test_field_that_no_trial_has_adds_nothing() -> None:
     texts = pl.DataFrame({"title": ["aspirin"], "summary": [None]}, schema_overrides={"summary": pl.String})
     impacts = build_impacts(texts, {"title": 1.0, "summary": 1.0}, Bm25Params())
-    assert impacts.terms.to_list() == ["aspirin"]
+    assert impacts.terms == ["aspirin"]
 
 
 def test_counts_do_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,41 @@
+"""The sample of real registry records, read as the pipeline reads them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from trialforge.corpus.interventions import NameCollector, add_normalized
+from trialforge.corpus.labels import label_trials
+from trialforge.corpus.params import CorpusParams
+from trialforge.corpus.registry import XmlSource
+from trialforge.corpus.table import TableWriter
+from trialforge.leakage import registration_view
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared"))
+SAMPLE = SHARED / "data/ctgov/AllPublicXML.sample.zip"
+
+
+def read_sample() -> pl.DataFrame:
+    """Return the labelled trials of the sample."""
+    params, collector = CorpusParams(), NameCollector()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trials.parquet"
+        with TableWriter(path) as table:
+            for batch in XmlSource(SAMPLE).batches():
+                collector.add(batch.trials)
+                table.add(label_trials(batch.trials, params))
+            names = collector.normalize()
+            table.finish(lambda part: add_normalized(part, names))
+        return pl.read_parquet(path)
+
+
+def registered_sample() -> pl.DataFrame:
+    """Return the sample as a train part: what was known at registration, with interventions and labels."""
+    trials = read_sample()
+    view = registration_view(trials)
+    return view.with_columns(trials["label"], trials["normalized_interventions"])
