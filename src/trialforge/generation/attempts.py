@@ -50,9 +50,7 @@ class Tally:
     """What the attempts came to; `cached_tokens` and `replayed` differ from run to run, the rest doesn't."""
 
     asked: int = 0
-    accepted: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    uncut: int = 0
     valid_first: int = 0
     uncut_first: int = 0
     prompt_tokens: int = 0
@@ -63,11 +61,9 @@ class Tally:
     def count(self, completion: Completion, attempt: int, fault: str | None) -> None:
         """Count one attempt."""
         self.asked += 1
-        self.accepted += fault is None
         if fault is not None:
             self.faults[fault] += 1
         uncut = completion.finish_reason != "length"
-        self.uncut += uncut
         if attempt == 0 and uncut:
             self.uncut_first += 1
             self.valid_first += fault not in ("not-json", "not-schema")
