@@ -14,12 +14,12 @@ from trialforge.corpus.interventions import NameCollector, add_normalized, read_
 from trialforge.corpus.judge import judge_trials
 from trialforge.corpus.labels import label_trials, load_label_table
 from trialforge.corpus.params import CorpusParams
-from trialforge.corpus.source import refuse_synthetic
+from trialforge.corpus.source import prepare_batch
 from trialforge.corpus.table import TableWriter, write_refused
+from trialforge.corpus.top import refuse_labels
 from trialforge.errors import run_stage
 from trialforge.files import write_json
 from trialforge.params import load_section, load_seed
-from trialforge.people import scrub_people
 
 
 def main() -> None:
@@ -33,16 +33,15 @@ def main() -> None:
     label_table = load_label_table(params)
     spellings = read_vocabulary(Path(params.vocabulary)) if params.vocabulary else None
 
-    refused = []
+    refused = [refuse_labels(params.top_path)] if params.top_path else []
     people: Counter[str] = Counter()
     collector = NameCollector()
     with TableWriter(args.trials) as table:
-        for batch in map(refuse_synthetic, source.batches()):
+        for batch in source.batches(prepare_batch):
             refused.append(batch.refused)
-            trials, removed = scrub_people(batch.trials)
-            people.update(removed)
-            collector.add(trials)
-            table.add(label_trials(trials, params, label_table))
+            people.update(batch.people_removed)
+            collector.add(batch.trials)
+            table.add(label_trials(batch.trials, params, label_table))
         names = collector.normalize(spellings)
         refused.append(table.finish(lambda part: add_normalized(part, names)))
     counts = ingest_metrics(args.trials, write_refused(refused, args.refused))

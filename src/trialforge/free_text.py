@@ -23,13 +23,19 @@ def map_free_text(trials: pl.DataFrame, change: Callable[[pl.Series], pl.Series]
 
 def free_texts(trials: pl.DataFrame) -> pl.Series:
     """Return every free text of trials, without nulls."""
-    flat = [trials.select(text=pl.col(name)) for name in TEXTS]
+    return numbered_texts(trials)["text"]
+
+
+def numbered_texts(trials: pl.DataFrame) -> pl.DataFrame:
+    """Return `row` (of `trials`) and `text`, one row for each free text that is there."""
+    numbered = trials.with_row_index("row").lazy()
+    flat = [numbered.select("row", text=name) for name in TEXTS]
     nested = [
-        trials.select(pl.col(name).explode()).select(text=pl.col(name).struct.field(part))
+        numbered.select("row", name).explode(name).select("row", text=pl.col(name).struct.field(part))
         for name, parts in NESTED_TEXTS.items()
         for part in parts
     ]
-    return pl.concat([*flat, *nested]).drop_nulls().to_series()
+    return pl.concat([*flat, *nested]).drop_nulls("text").collect()
 
 
 def _map_parts(column: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:

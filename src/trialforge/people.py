@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
-from trialforge.free_text import map_free_text
+from trialforge.free_text import map_free_text, numbered_texts
 
 REMOVED = "[removed]"
 INVESTIGATOR = "the investigator"
@@ -22,17 +23,17 @@ _STREET = r"(?:Street|Avenue|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Drive|Lane|Parkwa
 
 @dataclass(frozen=True, slots=True)
 class PersonRule:
-    """A pattern, what stands in its place, and a quick pattern that every text with a match has."""
+    """A pattern, what stands in its place, and quick patterns of which every text with a match has one."""
 
-    quick: str
+    quick: tuple[str, ...]
     pattern: str
     instead: str
 
 
 PERSON_RULES: dict[str, PersonRule] = {
-    "email": PersonRule("@", r"(?i)[\w.+-]+@[\w-]+(?:\.[\w-]+)+", REMOVED),
+    "email": PersonRule(("@",), r"(?i)[\w.+-]+@[\w-]+(?:\.[\w-]+)+", REMOVED),
     "telephone": PersonRule(
-        r"\d[ ).-]{0,2}\d{3}|8\d\d-[A-Z]",
+        (r"[0-9][.-][0-9]{4}|8[0-9][0-9]-|\+[0-9]", r"(?i)phone|fax|pager", r"(?i)\btel\b"),
         # (301) 496-8959, 734-647-8174, 1-800-4-CANCER, +44 20 7946 0958, tel. 030 1234567
         r"(?:\+?1[ .-])?(?:\(\d{3}\) ?|\b\d{3}[.-])\d{3}[.-]\d{4}\b"
         r"|\b(?:1-)?8(?:00|88|77|66|55)-(?:[\dA-Z]{3}-[\dA-Z]{4}|\d-[A-Z]{4,7})\b"
@@ -40,14 +41,14 @@ PERSON_RULES: dict[str, PersonRule] = {
         r"|(?i:\b(?:tel|telephone|phone|fax|pager)\b\.?:? ?(?:number |no\. )?)[+(]?\d[\d ().-]{6,}\d",
         REMOVED,
     ),
-    "title": PersonRule(r"\b(?:Dr|Prof)", rf"\b(?:Drs?|Prof|Professor)\b\.? {_NAME}", INVESTIGATOR),
+    "title": PersonRule((r"\b(?:Dr|Prof)",), rf"\b(?:Drs?|Prof|Professor)\b\.? {_NAME}", INVESTIGATOR),
     "degree": PersonRule(
-        r"M\.?D|Ph\.?D|R\.?N",
+        (r"M\.?D|Ph\.?D|R\.?N|MPH|PharmD",),
         rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}},? (?:M\.?D|Ph\.?D|R\.?N|MPH|PharmD)\b\.?",
         INVESTIGATOR,
     ),
     "address": PersonRule(
-        rf"{_STREET}|Box|\d{{5}}-\d",
+        (_STREET, "[Bb][Oo][Xx]", "[0-9]{5}-[0-9]"),
         rf"\b\d{{1,5}} (?:[NSEW]\. )?(?:{_WORD} ){{1,3}}{_STREET}"
         r"|\b[A-Z]{2},? \d{5}(?:-\d{4})\b|(?i:\bP\.? ?O\.? Box \d+)",
         REMOVED,
@@ -58,15 +59,19 @@ PERSON_RULES: dict[str, PersonRule] = {
 def scrub_people(trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return trials without the people named in their free text, and how often each rule was needed."""
     counts: Counter[str] = Counter(dict.fromkeys(PERSON_RULES, 0))
+    rows = _rows_with_people(trials)
 
     def scrub(texts: pl.Series) -> pl.Series:
         for name, rule in PERSON_RULES.items():
-            texts, found = _replace(texts, rule)
+            found = int(texts.str.count_matches(rule.pattern).sum() or 0)
+            texts = texts.str.replace_all(rule.pattern, rule.instead) if found else texts
             counts[name] += found
         return texts
 
-    scrubbed = map_free_text(trials, scrub)
-    return scrubbed.with_columns(scrub(trials["why_stopped"])), dict(counts)
+    if rows:
+        some = trials[rows]
+        trials = _put_back(map_free_text(some, scrub).with_columns(scrub(some["why_stopped"])), rows, trials)
+    return trials, dict(counts)
 
 
 def find_people(texts: pl.Series) -> pl.DataFrame:
@@ -79,10 +84,23 @@ def find_people(texts: pl.Series) -> pl.DataFrame:
     return pl.concat(found).explode("found").drop_nulls("found")
 
 
-def _replace(texts: pl.Series, rule: PersonRule) -> tuple[pl.Series, int]:
-    likely = texts.str.contains(rule.quick).fill_null(value=False).arg_true()
-    some = texts.gather(likely)
-    found = int(some.str.count_matches(rule.pattern).sum() or 0)
-    if not found:
-        return texts, 0
-    return texts.scatter(likely, some.str.replace_all(rule.pattern, rule.instead)), found
+def _rows_with_people(trials: pl.DataFrame) -> list[int]:
+    """Return the few trials that have work for a rule; most texts are passed over at the quick patterns."""
+    why_stopped = trials.with_row_index("row").select("row", text="why_stopped").drop_nulls()
+    texts = pl.concat([numbered_texts(trials), why_stopped])
+    text = pl.col("text").str
+    found = [
+        texts.filter(pl.any_horizontal(text.contains(quick) for quick in rule.quick)).filter(
+            text.contains(rule.pattern)
+        )["row"]
+        for rule in PERSON_RULES.values()
+    ]
+    return pl.concat(found).unique().sort().to_list()
+
+
+def _put_back(some: pl.DataFrame, rows: list[int], trials: pl.DataFrame) -> pl.DataFrame:
+    """Return trials with `some` at its rows."""
+    parts: list[pl.DataFrame] = []
+    for place, (row, after) in enumerate(pairwise([*rows, trials.height])):
+        parts += [some[place : place + 1], trials[row + 1 : after]]
+    return pl.concat([trials[: rows[0]], *parts], rechunk=True)

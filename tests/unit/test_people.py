@@ -25,6 +25,9 @@ def scrub(text: str) -> str:
         ("Nurse Tino Merced-Galindez, R.N., helps.", "the investigator, helps."),
         ("At 600 North Wolfe Street, ground floor.", "At [removed], ground floor."),
         ("Mail to P.O. Box 1234.", "Mail to [removed]."),
+        ("Mail to P.O. BOX 1234 or CA 94305-1234.", "Mail to [removed] or [removed]."),
+        ("TEL 030 1234567, Fax: 030 7654321, Pager 12345678", "[removed], [removed], [removed]"),
+        ("Led by Jane Roe, MPH and John Q. Doe, PharmD", "Led by the investigator and the investigator"),
     ],
 )
 def test_people_are_removed(text: str, left: str) -> None:
@@ -65,3 +68,20 @@ def test_every_free_text_is_scrubbed_and_each_rule_counted() -> None:
 def test_finds_are_listed_by_row() -> None:
     found = find_people(pl.Series(["no one", "a@b.org and c@d.org", None]))
     assert found.rows() == [(1, "a@b.org", "email"), (1, "c@d.org", "email")]
+
+
+def test_only_the_rows_that_name_people_change() -> None:
+    texts = ["no one", "ask Dr. Roe", None, "mail a@b.org", "no one at all"]
+    trials = [
+        Trial(nct_id=f"NCT{number}", source="ctgov-xml", summary=text) for number, text in enumerate(texts)
+    ]
+    frame, counts = scrub_people(trials_to_frame(trials))
+    assert frame["summary"].to_list() == [
+        "no one",
+        "ask the investigator",
+        None,
+        "mail [removed]",
+        "no one at all",
+    ]
+    assert frame["nct_id"].to_list() == [trial.nct_id for trial in trials]
+    assert counts["email"] == counts["title"] == 1

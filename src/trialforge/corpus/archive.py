@@ -136,14 +136,23 @@ def check_member(member: Member, endings: tuple[str, ...]) -> None:
         raise RecordError("encrypted", "the member is encrypted")
     if member.name.lower().endswith((".zip", ".7z", ".tar", ".tgz", ".rar")):
         raise RecordError("nested-archive", "an archive in the archive")
-    if not member.name.lower().endswith(endings):
-        raise RecordError("other-file", f"not one of {', '.join(endings)}")
+    check_ending(member.name, endings)
     if member.method not in (_STORED, _DEFLATED):
         raise RecordError(
             "unknown-packing", f"packed by method {member.method}; stored and deflated are known"
         )
     if member.packed_size > MAX_MEMBER:
         raise RecordError("too-large", f"{member.packed_size} packed bytes; at most {MAX_MEMBER} are read")
+
+
+def check_ending(name: str, endings: tuple[str, ...]) -> None:
+    """Refuse a file that is of another kind.
+
+    Raises:
+        RecordError: its name has none of the endings.
+    """
+    if not name.lower().endswith(endings):
+        raise RecordError("other-file", f"not one of {', '.join(endings)}")
 
 
 def read_packed(file: BinaryIO, member: Member) -> bytes:

@@ -55,8 +55,8 @@ def clean_line(text: pl.Expr, *, markdown: bool) -> pl.Expr:
 
 
 def _non_empty(text: pl.Expr) -> pl.Expr:
-    text = text.str.strip_chars()
-    return pl.when(text != "").then(text)
+    # Not `when(text != "").then(text)`: it would work out the text twice.
+    return text.str.strip_chars().replace("", None)
 
 
 def parse_date(text: pl.Expr) -> pl.Expr:

@@ -47,7 +47,8 @@ class Faults:
     def replace(self, frame: pl.DataFrame, rules: Iterable[Rule]) -> pl.DataFrame:
         """Return `frame` with each rule's column parsed; a value that gives null is noted."""
         rules = list(rules)
-        parsed = frame.with_columns(rule.parsed.alias(_parsed(rule.name)) for rule in rules)
+        # Lazily, so that what a rule says twice is worked out once.
+        parsed = frame.lazy().with_columns(rule.parsed.alias(_parsed(rule.name)) for rule in rules).collect()
         unread = parsed.select(
             (pl.col(rule.name).is_not_null() & pl.col(_parsed(rule.name)).is_null()).any().alias(rule.name)
             for rule in rules

@@ -171,9 +171,8 @@ def _read_top_labels(path: str) -> pl.DataFrame:
     rank = pl.col("part").replace_strict({"test": 0, "validation": 1}, default=2)
     table = read_top(path).filter(pl.col("nctid").is_not_null()).sort(rank, "file")
     first = table.unique("nctid", keep="first", maintain_order=True)
-    valid = pl.when(pl.col("label").is_in([0, 1])).then("label")
     return first.select(
-        nct_id="nctid", table_label=valid, table_evidence=pl.format("TOP {}", "file"), official_part="part"
+        nct_id="nctid", table_label="label", table_evidence=pl.format("TOP {}", "file"), official_part="part"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trialforge.corpus import archive
 from trialforge.corpus.raw import RecordError
-from trialforge.errors import ParameterError
+from trialforge.errors import IngestError, ParameterError
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024
@@ -90,13 +90,20 @@ def find_in_zip(path: Path, endings: tuple[str, ...]) -> Iterator[Found]:
                 yield Found(file, packed=packed, method=member.method, checksum=member.checksum)
 
 
-def find_in_folder(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files of a folder and those below it that have one of the endings, in order of name."""
-    for place, folders, names in os.walk(folder):
+def find_in_folder(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and those below it, in order of name.
+
+    Raises:
+        IngestError: a folder can't be read.
+    """
+    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders.sort()
         for name in sorted(names):
-            if name.lower().endswith(endings):
-                yield Path(place) / name
+            yield Path(place) / name
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise IngestError(f"folder {error.filename} can't be read: {error.strerror}") from error
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

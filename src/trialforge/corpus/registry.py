@@ -15,8 +15,8 @@ from trialforge.corpus.ctgov_xml import parse_xml
 from trialforge.corpus.pool import map_in_order
 from trialforge.corpus.raw import RawTrial, RecordError
 from trialforge.corpus.records import Found, chunk, find_in_folder, find_in_zip, read_chunks
-from trialforge.corpus.source import REFUSED_SCHEMA, Batch
-from trialforge.corpus.split_json import split_records
+from trialforge.corpus.source import REFUSED_SCHEMA, Batch, Prepare, leave_batch
+from trialforge.corpus.split_json import split_page, split_records
 from trialforge.corpus.strict_json import load_json
 from trialforge.corpus.typed import build_batch
 from trialforge.errors import IngestError
@@ -40,9 +40,9 @@ class XmlSource:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
         """Yield the trials of all records, in the order of the archive or of the file names."""
-        read = partial(_read_chunk, _read_xml, "ctgov-xml")
+        read = partial(_read_chunk, _read_xml, "ctgov-xml", prepare)
         return map_in_order(read, chunk(_find(self._path, _XML, _one_file)))
 
 
@@ -52,9 +52,9 @@ class JsonSource:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
         """Yield the trials of all records, in the order of the archive or of the file names."""
-        read = partial(_read_chunk, _read_json, "ctgov-json")
+        read = partial(_read_chunk, _read_json, "ctgov-json", prepare)
         return map_in_order(read, chunk(_find(self._path, _JSON, _records_of)))
 
 
@@ -62,8 +62,14 @@ def _find(
     path: Path, endings: tuple[str, ...], records_of: Callable[[Path, str], Iterator[Found]]
 ) -> Iterator[Found]:
     if path.is_dir():
-        for inner in find_in_folder(path, endings):
-            yield from records_of(inner, inner.relative_to(path.parent).as_posix())
+        for inner in find_in_folder(path):
+            file = inner.relative_to(path.parent).as_posix()
+            try:
+                archive.check_ending(file, endings)
+            except RecordError as error:
+                yield Found(file, refusal=(error.reason, error.detail))
+            else:
+                yield from records_of(inner, file)
     elif path.suffix.lower() == ".zip":
         yield from find_in_zip(path, endings)
     elif path.name.lower().endswith(endings):
@@ -92,7 +98,9 @@ def _plain(name: str) -> str:
     return name[:-3] if name.lower().endswith(".gz") else name
 
 
-def _read_chunk(read: Callable[[Found], Iterator[_Read]], source: SourceName, chunk: list[Found]) -> Batch:
+def _read_chunk(
+    read: Callable[[Found], Iterator[_Read]], source: SourceName, prepare: Prepare, chunk: list[Found]
+) -> Batch:
     raws: list[RawTrial] = []
     files: list[str] = []
     refused: list[tuple[str, str, str, str]] = []
@@ -104,7 +112,7 @@ def _read_chunk(read: Callable[[Found], Iterator[_Read]], source: SourceName, ch
             refused.append((one.file, one.record, one.outcome.reason, one.outcome.detail))
     batch = build_batch(raws, files, source, markdown=source == "ctgov-json")
     rows = pl.DataFrame(refused, schema=REFUSED_SCHEMA, orient="row")
-    return Batch(batch.trials, pl.concat([rows, batch.refused]))
+    return prepare(Batch(batch.trials, pl.concat([rows, batch.refused])))
 
 
 def _read_xml(found: Found) -> Iterator[_Read]:
@@ -130,21 +138,23 @@ def _read_json(found: Found) -> Iterator[_Read]:
 
 
 def _read_studies(text: bytes, file: str) -> Iterator[_Read]:
-    try:
-        value = load_json(text)
-    except RecordError as error:
-        yield _Read(file, "", error)
+    page = split_page(text)
+    if page is None:
+        yield _read_study(text, file)
         return
-    page = value.get("studies") if isinstance(value, dict) else None
-    if isinstance(page, list):
-        for count, study in enumerate(page, start=1):
-            yield _read_study(study, f"{file}:{count}", len(text))
-    else:
-        yield _read_study(value, file, len(text))
-
-
-def _read_study(study: object, file: str, size: int) -> _Read:
+    count = 0
     try:
-        return _Read(file, "", parse_study(study, size))
+        for count, study in enumerate(page, start=1):
+            yield _read_study(study, f"{file}:{count}")
+    except RecordError as error:
+        detail = f"{error.detail}; the rest of the page is lost"
+        yield _Read(f"{file}:{count + 1}", "", RecordError(error.reason, detail))
+
+
+def _read_study(text: bytes, file: str) -> _Read:
+    study = None
+    try:
+        study = load_json(text)
+        return _Read(file, "", parse_study(study, len(text)))
     except RecordError as error:
         return _Read(file, study_id(study), error)

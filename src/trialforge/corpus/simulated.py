@@ -27,7 +27,7 @@ from trialforge.corpus.simulated_text import (
     word_summary,
 )
 from trialforge.corpus.simulated_vocabulary import COUNTRIES, WHY_STOPPED, Drug
-from trialforge.corpus.source import BATCH_SCHEMA, Batch, no_refused
+from trialforge.corpus.source import BATCH_SCHEMA, Batch, Prepare, leave_batch, no_refused
 from trialforge.rng import random_stream
 from trialforge.trial import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
 
@@ -46,12 +46,11 @@ class SimulatedSource:
     def __init__(self, params: CorpusParams, seed: int) -> None:
         self._count, self._seed = params.simulated_trials, seed
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
         """Yield the trials; none is ever refused."""
         for trials in simulate_batches(self._count, self._seed):
-            yield Batch(
-                trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys()), no_refused()
-            )
+            named = trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys())
+            yield prepare(Batch(named, no_refused()))
 
 
 def simulate(count: int, seed: int) -> pl.DataFrame:

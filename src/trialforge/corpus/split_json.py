@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from trialforge.corpus.archive import MAX_MEMBER
 from trialforge.corpus.raw import RecordError
+from trialforge.corpus.strict_json import load_json
 
 LINE_ENDINGS = (".jsonl", ".ndjson")
 _STRUCTURE = re.compile(rb'["\[\]{},]')
+# A page of the API's answer: an object with a list of studies, before which only plain values stand.
+_PAGE = re.compile(
+    rb'(?:\xef\xbb\xbf)?\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]++)\s*+,)*+\s*+"studies"\s*+:\s*+(?=\[)'
+)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
@@ -30,7 +35,23 @@ def split_records(chunks: Iterable[bytes], name: str) -> Iterator[tuple[int, byt
         head = chunk
     whole = chain([head.removeprefix(b"\xef\xbb\xbf")], chunks)
     is_list = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-    return enumerate(_split_list(whole) if is_list else [_join(whole)], 1)
+    return enumerate(_split_list(whole, _check_end) if is_list else [_join(whole)], 1)
+
+
+def split_page(text: bytes) -> Iterator[bytes] | None:
+    """Return the items of a page's list of studies, or None where the text is no page.
+
+    Raises:
+        RecordError: the list breaks off, or what stands around it is no JSON.
+    """
+    head = _PAGE.match(text)
+    if not head:
+        return None
+
+    def check_rest(rest: bytes, _: Iterable[bytes]) -> None:
+        load_json(head.group() + b"[]" + rest)
+
+    return _split_list([text[head.end() :]], check_rest)
 
 
 def _join(chunks: Iterable[bytes]) -> bytes:
@@ -55,7 +76,9 @@ def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield rest
 
 
-def _split_list(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _split_list(
+    chunks: Iterable[bytes], check_rest: Callable[[bytes, Iterable[bytes]], None]
+) -> Iterator[bytes]:
     text = bytearray()
     depth = position = start = 0
     for chunk in chunks:
@@ -77,7 +100,7 @@ def _split_list(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 if item.strip() or mark == b",":
                     yield item
                 if mark == b"]":
-                    _check_end(text[position:], chunks)
+                    check_rest(bytes(text[position:]), chunks)
                     return
                 start = position
             elif mark in b"]}":
@@ -91,6 +114,6 @@ def _split_list(chunks: Iterable[bytes]) -> Iterator[bytes]:
     raise RecordError("malformed-json", "the list breaks off within a record")
 
 
-def _check_end(rest: bytes | bytearray, chunks: Iterable[bytes]) -> None:
+def _check_end(rest: bytes, chunks: Iterable[bytes]) -> None:
     if rest.strip() or any(chunk.strip() for chunk in chunks):
         raise RecordError("malformed-json", "text follows the end of the list")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from trialforge.corpus.raw import MAX_FIELD, RawIntervention, RawTrial, RecordError, check_record
-from trialforge.corpus.source import REFUSED_SCHEMA, Batch, Source
+from trialforge.corpus.source import REFUSED_SCHEMA, Batch, Prepare, Source, leave_batch
 from trialforge.corpus.typed import build_batch
 from trialforge.errors import IngestError
 
@@ -31,7 +32,8 @@ TOP_COLUMNS = (
     "criteria",
 )
 TOP_SCHEMA: dict[str, pl.DataType] = {
-    **dict.fromkeys(TOP_COLUMNS, pl.String()), "label": pl.Int64(), "part": pl.String(), "file": pl.String()
+    **dict.fromkeys(TOP_COLUMNS, pl.String()), "label": pl.Int64(), "bad_label": pl.String(),
+    "part": pl.String(), "file": pl.String(),
 }  # fmt: skip
 _PARTS = {"train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 _BATCH = 2048
@@ -39,6 +41,8 @@ _BATCH = 2048
 
 def read_top(path: str) -> pl.DataFrame:
     """Return the rows of TOP tables with TOP_SCHEMA; the list columns are texts still.
+
+    A label other than 0 and 1 is in `bad_label`, and `label` is null there.
 
     Args:
         path: a CSV file (or .csv.gz), a folder of them, or a pattern as `top/phase_I_*.csv.gz`. A name that
@@ -70,10 +74,22 @@ def _read_table(path: Path) -> pl.DataFrame:
         )
     part = _PARTS.get(path.name.split(".")[0].lower().rpartition("_")[2])
     rows = pl.format("{}:{}", pl.lit(path.name), pl.int_range(2, pl.len() + 2))
+    number = pl.col("label").str.strip_chars().cast(pl.Float64, strict=False)
+    label = pl.when(number.is_in([0.0, 1.0])).then(number).cast(pl.Int64)
     return table.select(
-        *TOP_COLUMNS[:3], pl.col("label").cast(pl.Int64, strict=False), *TOP_COLUMNS[4:],
+        *TOP_COLUMNS[:3], label, *TOP_COLUMNS[4:],
+        bad_label=pl.when(label.is_null()).then("label"),
         part=pl.lit(part, dtype=pl.String), file=rows,
     )  # fmt: skip
+
+
+def refuse_labels(path: str) -> pl.DataFrame:
+    """Return the labels of TOP tables that are none (REFUSED_SCHEMA); their trials stay, unlabelled."""
+    detail = pl.format("label {}; allowed are 0 and 1; the trial is kept without it", "bad_label")
+    bad = read_top(path).drop_nulls("bad_label")
+    return bad.select(
+        "file", record=pl.col("nctid").fill_null(""), reason=pl.lit("unknown-label"), detail=detail
+    )
 
 
 class TopSource:
@@ -83,18 +99,21 @@ class TopSource:
         self._path = path
         self._records = records
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
         """Yield the registry records that the tables name, then the rows that no record was found for."""
         table = read_top(self._path)
         found = pl.Series(dtype=pl.String)
         if self._records:
-            for batch in self._records.batches():
-                trials = batch.trials.join(table, left_on="nct_id", right_on="nctid", how="semi")
-                found.extend(trials["nct_id"])
-                yield Batch(trials, batch.refused)
+            for batch in self._records.batches(partial(_choose, table["nctid"], prepare)):
+                found.extend(batch.trials["nct_id"])
+                yield batch
         alone = table.filter(~pl.col("nctid").is_in(found.implode()).fill_null(value=False))
         for part in alone.iter_slices(_BATCH):
-            yield _build(part)
+            yield prepare(_build(part))
+
+
+def _choose(nct_ids: pl.Series, prepare: Prepare, batch: Batch) -> Batch:
+    return prepare(Batch(batch.trials.filter(pl.col("nct_id").is_in(nct_ids.implode())), batch.refused))
 
 
 def _build(table: pl.DataFrame) -> Batch:

@@ -17,6 +17,7 @@ import pytest
 from tests.unit.corpus import read_again
 from trialforge.corpus.records import Found
 from trialforge.corpus.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
+from trialforge.corpus.source import leave_batch
 from trialforge.trial import frame_to_trials
 
 pytestmark = pytest.mark.shared
@@ -133,7 +134,7 @@ def test_broken_records_are_refused_or_read_and_raise_nothing(kind: str, shared_
         Found(f"{number}.{kind}:1", packed=mutate(stream.choice(originals), stream)) for number in range(500)
     ]
     read: Callable[[Found], Any] = _read_xml if kind == "xml" else _read_json
-    batch = _read_chunk(read, "ctgov-xml" if kind == "xml" else "ctgov-json", broken)
+    batch = _read_chunk(read, "ctgov-xml" if kind == "xml" else "ctgov-json", leave_batch, broken)
     files = Counter(batch.trials["file"]) + Counter(set(batch.refused["file"]) - set(batch.trials["file"]))
     assert files == Counter(found.file for found in broken)
     assert batch.refused.height > 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,27 @@ def test_a_bad_item_costs_no_other_item(tmp_path: Path) -> None:
     assert read(JsonSource(tmp_path / "all.json")) == ([A, B], refused)
 
 
+def page(*studies: bytes, tail: bytes = b', "nextPageToken": "x"}') -> bytes:
+    return b'{"totalCount": 3, "studies": [' + b", ".join(studies) + b"]" + tail
+
+
+def test_a_bad_study_costs_no_other_study_of_its_page(tmp_path: Path) -> None:
+    (tmp_path / "page.json").write_bytes(
+        page(study_text(A), study_text(C).replace(b'"count": 120', b'"count": NaN'), study_text(B))
+    )
+    refused = [("page.json:1:2", "", "not-a-number")]
+    assert read(JsonSource(tmp_path / "page.json")) == ([A, B], refused)
+
+
+def test_a_page_that_is_cut_or_goes_wrong_keeps_its_studies(tmp_path: Path) -> None:
+    whole = page(study_text(A), study_text(B))
+    (tmp_path / "pages.jsonl").write_bytes(
+        whole[: -len(study_text(B))] + b"\n" + page(study_text(B), tail=b', "x": NaN}') + b"\n" + page()
+    )
+    refused = [("pages.jsonl:1:2", "", "malformed-json"), ("pages.jsonl:2:2", "", "not-a-number")]
+    assert read(JsonSource(tmp_path / "pages.jsonl")) == ([A, B], refused)
+
+
 def test_a_list_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
     (tmp_path / "all.json").write_bytes(b"[" + study_text(A) + b"," + study_text(B)[:100])
     assert read(JsonSource(tmp_path / "all.json")) == ([A], [("all.json:2", "", "malformed-json")])
@@ -227,6 +249,31 @@ def test_a_file_of_another_kind_is_an_error(source: type[XmlSource | JsonSource]
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(IngestError, match=r"a\.txt is no folder"):
         list(source(tmp_path / "a.txt").batches())
+
+
+@pytest.mark.parametrize(("source", "name"), [(XmlSource, "a.xml"), (JsonSource, "a.json")])
+def test_other_files_of_a_folder_are_refused(
+    source: type[XmlSource | JsonSource], name: str, tmp_path: Path
+) -> None:
+    record = xml_record(A) if name == "a.xml" else study_text(A)
+    folder = write_folder(tmp_path / "all", {name: record, "in/notes.txt": b"", "in/more.zip": b"PK"})
+    refused = [("all/in/more.zip", "", "other-file"), ("all/in/notes.txt", "", "other-file")]
+    trials, found = read(source(folder))
+    assert (trials, [(file, "", reason) for file, _, reason in found]) == ([A], refused)
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = write_folder(tmp_path / "all", {"in/a.xml": xml_record(A)}) / "in"
+    scan = os.scandir
+
+    def deny(path: str) -> Any:
+        if Path(path) == inner:
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(IngestError, match=r"folder .*all/in can't be read: Permission denied"):
+        list(XmlSource(tmp_path / "all").batches())
 
 
 def test_an_empty_folder_gives_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.unit.corpus.made_records import xml_record
 from trialforge.corpus.factory import open_source
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.registry import XmlSource
-from trialforge.corpus.top import TopSource, read_top
+from trialforge.corpus.top import TopSource, read_top, refuse_labels
 from trialforge.errors import IngestError, ParameterError
 
 HEAD = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\n"
@@ -96,6 +96,22 @@ def test_bad_rows_are_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_a_label_that_is_none_is_told_and_its_trial_kept(tmp_path: Path) -> None:
+    rows = [row("NCT00000001"), row("NCT00000002"), row("NCT00000003"), row("NCT00000004")]
+    rows[0] = rows[0].replace(",1,", ", 1.0,")
+    rows[1] = rows[1].replace(",1,", ",yes,")
+    rows[2] = rows[2].replace(",1,", ",2,")
+    rows[3] = rows[3].replace(",1,", ",,")
+    write(tmp_path, "a_train.csv", *rows)
+    refused = refuse_labels(str(tmp_path))
+    assert refused.select("file", "record", "reason").rows() == [
+        ("a_train.csv:3", "NCT00000002", "unknown-label"),
+        ("a_train.csv:4", "NCT00000003", "unknown-label"),
+    ]
+    assert "label yes; allowed are 0 and 1" in refused["detail"][0]
+    assert read_top(str(tmp_path))["label"].to_list() == [1, None, None, None]
+
+
 def test_what_is_no_table_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="no TOP table"):
         read_top(str(tmp_path / "*.csv"))
@@ -109,7 +125,7 @@ def test_what_is_no_table_is_an_error_that_names_it(tmp_path: Path) -> None:
 def test_sources_are_chosen_by_parameters(tmp_path: Path) -> None:
     tables = write(tmp_path / "top", "a.csv", row("NCT00000001"))
     params = CorpusParams(source="top", top_path=str(tables), records="ctgov-xml", path=str(tmp_path))
-    assert [batch.trials.height for batch in open_source(params, 0).batches()] == [1]
+    assert sum(batch.trials.height for batch in open_source(params, 0).batches()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""`python -m stages.ingest` on small files of every kind of source, and with what a user may get wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.unit.corpus.made_records import study_record, study_text, xml_record
+from tests.unit.corpus.registry_server import Registry, serve
+from trialforge.files import read_json
+from trialforge.trial import TRIAL_SCHEMA
+
+ROOT = Path(__file__).resolve().parents[2]
+A, B, C = "NCT00000001", "NCT00000002", "NCT00000003"
+TOP = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\n"
+
+
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": os.environ["PATH"], **variables}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def run_ingest(folder: Path, **corpus: Any) -> subprocess.CompletedProcess[str]:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["corpus"] |= corpus
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    outs = ("--trials", "trials.parquet", "--refused", "refused.parquet", "--metrics", "ingest.json")
+    return run(folder, "stages.ingest", *outs)
+
+
+def ingest(folder: Path, **corpus: Any) -> tuple[pl.DataFrame, list[tuple[str, str]], dict[str, Any]]:
+    """The trials, file and reason of what was refused, and the metrics."""
+    done = run_ingest(folder, **corpus)
+    assert done.returncode == 0, done.stderr
+    trials = pl.read_parquet(folder / "trials.parquet")
+    assert set(trials.columns) == {*TRIAL_SCHEMA, "normalized_interventions", "official_part"}
+    refused = pl.read_parquet(folder / "refused.parquet").select("file", "reason").rows()
+    return trials, refused, read_json(folder / "ingest.json")
+
+
+def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path) -> None:
+    stopped = xml_record(B, overall_status="Terminated").replace(
+        b"<start_date>", b"<why_stopped>Slow accrual, says Dr. Jane Roe</why_stopped><start_date>"
+    )
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        file.writestr(f"{A}.xml", xml_record(A, overall_status="Completed", measure="Mail a@b.org"))
+        file.writestr(f"{B}.xml", stopped)
+        file.writestr("cut.xml", xml_record(C)[:900])
+        file.writestr("../out.xml", xml_record(C))
+        file.writestr("Contents.txt", b"")
+        file.writestr("again.xml", xml_record(A, overall_status="Completed", phase="Phase 9"))
+    trials, refused, metrics = ingest(tmp_path, source="ctgov-xml", path="all.zip")
+    assert trials.select("nct_id", "source", "label", "label_source", "label_evidence").rows() == [
+        (B, "ctgov-xml", 0, "status", "Terminated (enrolment)"),
+        (A, "ctgov-xml", 1, "status", "Completed"),
+    ]
+    assert trials["why_stopped"][0] == "Slow accrual, says the investigator"
+    assert trials["normalized_interventions"].list.len().min() > 0
+    assert sorted(refused) == [
+        ("all.zip/../out.xml", "zip-slip"),
+        ("all.zip/Contents.txt", "other-file"),
+        ("all.zip/NCT00000001.xml", "duplicate-id"),
+        ("all.zip/again.xml", "unknown-phase"),
+        ("all.zip/cut.xml", "malformed-xml"),
+    ]
+    assert (metrics["trials"], metrics["label"]) == (2, {"failure": 1, "success": 1})
+    assert metrics["refused"]["total"] == 5
+    assert metrics["people_removed"] == {"address": 0, "degree": 0, "email": 1, "telephone": 0, "title": 1}
+
+
+def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path) -> None:
+    for number in range(600):
+        (tmp_path / "all" / f"{number % 7}").mkdir(parents=True, exist_ok=True)
+        nct_id = f"NCT{number:08d}"
+        (tmp_path / "all" / f"{number % 7}" / f"{nct_id}.xml").write_bytes(xml_record(nct_id))
+    (tmp_path / "all" / "notes.txt").write_text("")
+    trials, refused, _ = ingest(tmp_path, source="ctgov-xml", path="all")
+    assert trials["nct_id"].n_unique() == trials.height == 600
+    assert trials["nct_id"].head(2).to_list() == ["NCT00000000", "NCT00000007"]
+    assert refused == [("all/notes.txt", "other-file")]
+
+
+def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -> None:
+    faults = {0: (503, {"Retry-After": "0"}, b""), 1: (0, {}, b""), 2: (200, {}, b'{"studies": [')}
+    studies = [study_record(A), study_record(B), {"protocolSection": {}}]
+    with serve(Registry(studies, faults=faults)) as registry:
+        fetch = ("trialforge.cli", "fetch", "got.jsonl.gz", "--condition", "fatigue", "--phase", "Phase 2")
+        done = run(tmp_path, *fetch, "--json", REGISTRY_URL=registry.url)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == read_json(tmp_path / "got.jsonl.gz.manifest.json")
+    assert len(registry.queries) == 4
+    assert registry.queries[0]["query.cond"] == "fatigue"
+    assert all(
+        later - earlier > 0.9 for earlier, later in zip(registry.times, registry.times[1:], strict=False)
+    )
+    trials, refused, _ = ingest(tmp_path, source="ctgov-json", path="got.jsonl.gz", labels="votes")
+    assert trials.select("nct_id", "source").rows() == [(A, "ctgov-json"), (B, "ctgov-json")]
+    assert refused == [("got.jsonl.gz:3", "missing-id")]
+
+
+def test_a_server_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
+    with serve(Registry([], faults={0: (400, {}, b"no such area")})) as registry:
+        done = run(tmp_path, "trialforge.cli", "fetch", "got.jsonl.gz", REGISTRY_URL=registry.url)
+    assert done.returncode != 0
+    assert "is refused: HTTP 400 no such area" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "got.jsonl.gz").exists()
+
+
+def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path) -> None:
+    def row(nct_id: str, label: str) -> str:
+        return f"""{nct_id},completed,,{label},phase 2,"['a cold']",[],"['aspirin']",[],Adults\n"""
+
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top/x_train.csv").write_text(TOP + row(A, "0") + row(B, "perhaps"))
+    with gzip.open(tmp_path / "top/x_test.csv.gz", "wt") as file:
+        file.write(TOP + row(C, "1"))
+    (tmp_path / "studies.json").write_bytes(study_text(A, statusModule__overallStatus="COMPLETED"))
+    (tmp_path / "names.csv").write_text("Common name,Synonyms\nAcetylsalicylic acid,Aspirin | ASA\n")
+    trials, refused, metrics = ingest(
+        tmp_path, source="top", top_path="top", records="ctgov-json", path="studies.json", labels="top",
+        vocabulary="names.csv",
+    )  # fmt: skip
+    assert trials.select("nct_id", "source", "label", "label_source", "official_part").rows() == [
+        (A, "ctgov-json", 0, "top", "train"),
+        (C, "top", 1, "top", "test"),
+        (B, "top", None, None, "train"),
+    ]
+    assert trials["label_evidence"].to_list() == ["TOP x_train.csv:2", "TOP x_test.csv.gz:2", None]
+    assert trials["normalized_interventions"][1].to_list() == ["acetylsalicylic acid"]
+    assert refused == [("x_train.csv:3", "unknown-label")]
+    agreement = metrics["label_agreement"]
+    assert (agreement["status_table_n"], agreement["status_table_share"]) == (2, 0.5)
+
+
+def test_labels_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "all.jsonl").write_bytes(study_text(A) + b"\n" + study_text(B) + b"\n")
+    (tmp_path / "mine.csv").write_text(f"nct_id,label,evidence\n{B},1,read the paper\n{C},0,\n")
+    trials, refused, _ = ingest(
+        tmp_path, source="ctgov-json", path="all.jsonl", labels="csv", labels_path="mine.csv"
+    )
+    assert trials.select("nct_id", "label", "label_source", "label_evidence").rows() == [
+        (A, None, None, None),
+        (B, 1, "csv", "read the paper"),
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("corpus", "problem"),
+    [
+        ({"source": "pubmed"}, "`corpus.source`"),
+        ({"sorce": "top"}, "`corpus.sorce`: Extra inputs are not permitted"),
+        ({"source": "ctgov-xml"}, "`corpus.path` is empty, but ctgov-xml records are the user's own files"),
+        ({"source": "ctgov-json", "path": "nowhere"}, "`corpus.path`: no file or folder nowhere"),
+        ({"source": "ctgov-xml", "path": "empty"}, "the source has no record at all"),
+        ({"source": "ctgov-xml", "path": "cut.zip"}, "cut.zip is no whole zip archive"),
+        ({"labels": "csv"}, "`corpus.labels: csv` needs `corpus.labels_path`"),
+        ({"vocabulary": "nowhere.csv"}, "vocabulary nowhere.csv can't be read"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_named(tmp_path: Path, corpus: dict[str, Any], problem: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    done = run_ingest(tmp_path, **corpus)
+    assert done.returncode != 0
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "trials.parquet").exists()
+    assert list(tmp_path.glob(".*.part")) == []
