@@ -204,6 +204,22 @@ def export_command(
 
 
 @app.command()
+def predict(
+    trials: Annotated[list[str], typer.Argument(metavar="FILE|NCT...", help="Records, or registry ids.")],
+    model: Annotated[Path, typer.Option(help="A trained model.")] = Path("models/real/tfidf-logreg/real"),
+    as_json: JsonOption = False,
+) -> None:
+    """Give new trials' chance of success, and what moved it (REGISTRY_URL serves ids)."""
+    from trialforge.corpus.new_trials import read_new_trials
+    from trialforge.corpus.registry_api import REGISTRY_URL
+    from trialforge.learning.predict import describe_predictions, predict_trials
+
+    found, refused = read_new_trials(trials, os.environ.get("REGISTRY_URL", REGISTRY_URL))
+    value, rows = describe_predictions(predict_trials(model, found), refused)
+    emit(value, as_json=as_json, text=lambda: align(rows, ["trial", "success", "what moved it"]))
+
+
+@app.command()
 def profile(
     name: Annotated[str, typer.Argument(help="quick (the default), real or paper: a file of profiles/.")],
     as_json: JsonOption = False,

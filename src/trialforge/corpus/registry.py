@@ -58,6 +58,11 @@ class JsonSource:
         return map_in_order(read, chunk(_find(self._path, _JSON, _records_of)))
 
 
+def read_found(found: list[Found]) -> Batch:
+    """Return the trials of studies of API v2 that are in memory already."""
+    return _read_chunk(_read_json, "ctgov-json", found)
+
+
 def _find(
     path: Path, endings: tuple[str, ...], records_of: Callable[[Path, str], Iterator[Found]]
 ) -> Iterator[Found]:

@@ -47,12 +47,17 @@ class BoostingClassifier:
         )  # a fixed start, so that signs and order are the same each time
         _, strength, self._axes = svds(words.astype(np.float64), k=rank, v0=start)
         self._axes = self._axes[np.argsort(-strength, kind="stable")]
-        self._categories = {name: sorted(task.train[name].drop_nulls().unique()) for name in CATEGORIES}
+        # A field that no training trial has tells nothing, and the library can't bin it.
+        known = [name for name in (*CATEGORIES, *NUMBERS) if task.train[name].drop_nulls().len()]
+        self._numbers = [name for name in NUMBERS if name in known]
+        self._categories = {
+            name: sorted(task.train[name].drop_nulls().unique()) for name in CATEGORIES if name in known
+        }
         model: Any = HistGradientBoostingClassifier(
             learning_rate=params.learning_rate,
             max_iter=params.trees,
             max_leaf_nodes=params.leaves,
-            categorical_features=list(range(len(CATEGORIES))),
+            categorical_features=list(range(len(self._categories))),
             early_stopping=True,
             n_iter_no_change=params.patience,
             random_state=0,
@@ -66,17 +71,12 @@ class BoostingClassifier:
 
     def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
         codes = examples.select(
-            pl.col(name).replace_strict(
-                self._categories[name],
-                range(len(self._categories[name])),
-                default=None,
-                return_dtype=pl.Float64,
-            )
-            for name in CATEGORIES
+            pl.col(name).replace_strict(words, range(len(words)), default=None, return_dtype=pl.Float64)
+            for name, words in self._categories.items()
         )
-        numbers = examples.select(NUMBERS)
-        words = self._words.transform(examples["text"].to_list()) @ self._axes.T
-        return np.hstack([codes.to_numpy(), numbers.to_numpy(), words]).astype(np.float64)
+        numbers = examples.select(self._numbers)
+        components = self._words.transform(examples["text"].to_list()) @ self._axes.T
+        return np.hstack([codes.to_numpy(), numbers.to_numpy(), components]).astype(np.float64)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
@@ -85,9 +85,9 @@ class BoostingClassifier:
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
         """Return the fields whose absence changes each example's log-odds most; `text` is all words."""
-        names = [*CATEGORIES, *NUMBERS, "text"]
+        names = [*self._categories, *self._numbers, "text"]
         rows = self._rows(examples)
-        groups = [[column] for column in range(len(CATEGORIES) + len(NUMBERS))]
+        groups = [[column] for column in range(len(names) - 1)]
         groups.append(list(range(len(groups), rows.shape[1])))
         whole = self._model.decision_function(rows)
         moved = []
@@ -101,12 +101,13 @@ class BoostingClassifier:
         """Write words, components, categories and trees."""
         self._words.save(folder)
         write_arrays({"axes": np.ascontiguousarray(self._axes)}, folder / "axes.safetensors")
-        write_json(self._categories, folder / "categories.json")
+        write_json({"categories": self._categories, "numbers": self._numbers}, folder / "fields.json")
         write_estimator(self._model, folder / "trees.skops")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         self._words.load(folder)
         self._axes = read_arrays(folder / "axes.safetensors")["axes"]
-        self._categories = read_json(folder / "categories.json")
+        fields = read_json(folder / "fields.json")
+        self._categories, self._numbers = fields["categories"], fields["numbers"]
         self._model = read_estimator(folder / "trees.skops")

@@ -26,6 +26,18 @@ PREDICTION_SCHEMA: dict[str, pl.DataType] = {
 KEY = ("model", "arm", "seed")
 
 
+def check_probabilities(scores: np.ndarray, where: str) -> np.ndarray:
+    """Return scores as they are.
+
+    Raises:
+        LearningError: a score is NaN or no probability.
+    """
+    wrong = int((~((scores >= 0) & (scores <= 1))).sum())
+    if wrong:
+        raise LearningError(f"{where}: {wrong} of {len(scores)} scores are NaN or no probability")
+    return scores
+
+
 def check_scores(predictions: pl.DataFrame, where: str) -> pl.DataFrame:
     """Return predictions as they are.
 

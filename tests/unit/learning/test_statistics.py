@@ -44,7 +44,12 @@ def two_arms(
     labels = np.tile([0, 1], count // 2)
     shared = labels + stream.normal(size=count)
     first, second = (
-        shared + luck * stream.normal(size=(seeds, 1)) * labels + 0.5 * stream.normal(size=(seeds, count))
+        np.asarray(
+            shared
+            + luck * stream.normal(size=(seeds, 1)) * labels
+            + 0.5 * stream.normal(size=(seeds, count)),
+            dtype=np.float64,
+        )
         for _ in range(2)
     )
     return labels, first, second
@@ -122,7 +127,7 @@ def test_the_bootstrap_interval_equals_a_plain_loop_within_monte_carlo_error() -
     scores = labels + stream.normal(size=100)
     draws = draw_weights(np.arange(100).astype(str), 1, 4000, seed=1)
     found = interval(resample(roc_auc, labels, scores[None, :], np.zeros(1), draws), 0.95)
-    plain = []
+    plain: list[float] = []
     while len(plain) < 4000:
         rows = stream.integers(0, 100, size=100)
         plain.append(sk.roc_auc_score(labels[rows], scores[rows]))

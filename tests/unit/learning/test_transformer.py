@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trialforge.errors import LearningError
-from trialforge.learning import finetune
+from trialforge.learning import checkpoint, finetune
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
@@ -60,7 +60,7 @@ def test_a_run_after_a_kill_ends_in_the_same_scores(
     whole = fitted(params, task).predict(task.validation)
 
     killed = Task(task.train, task.validation, task.seed, task.epoch_size, tmp_path / "killed")
-    write = finetune.write_state
+    write = checkpoint.write_state
     written: list[int] = []
 
     def write_and_die(state: State, folder: Path) -> None:

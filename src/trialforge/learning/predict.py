@@ -1,0 +1,66 @@
+"""What a trained model says of trials that it has never seen, and what moved it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.learning.classifier import Influence
+from trialforge.learning.examples import make_examples
+from trialforge.learning.factory import load_classifier
+from trialforge.learning.modelcard import read_card
+from trialforge.learning.predictions import check_probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The probability that a trial succeeds, and the words or fields that moved its log-odds most."""
+
+    nct_id: str
+    title: str | None
+    probability: float
+    influences: tuple[Influence, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self) | {"influences": [one._asdict() for one in self.influences]}
+
+
+def predict_trials(model: Path, trials: pl.DataFrame, count: int = 5) -> list[Prediction]:
+    """Return a prediction for each trial, in order of nct_id.
+
+    Args:
+        model: the folder of a trained model.
+        trials: registration views, cut as those that it learned from.
+        count: how many words or fields are named for each.
+
+    Raises:
+        LearningError: the folder holds no trained model, it can't be loaded, or a score is NaN.
+    """
+    fields = read_card(model)["fields"]
+    unknown = trials.with_columns(pl.lit(0, dtype=pl.Int64).alias("label"))  # its label plays no part
+    examples = make_examples(unknown, fields)
+    classifier = load_classifier(model)
+    scores = check_probabilities(classifier.predict(examples), str(model))
+    moved = classifier.explain(examples, count)
+    titles = dict(trials.select("nct_id", "title").iter_rows())
+    return [
+        Prediction(nct_id, titles[nct_id], round(float(score), 6), tuple(influences))
+        for nct_id, score, influences in zip(examples["nct_id"], scores, moved, strict=True)
+    ]
+
+
+def describe_predictions(
+    predictions: list[Prediction], refused: pl.DataFrame
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """Return predictions and refused records as plain values, and as rows for people."""
+    value = {"predictions": [one.as_json() for one in predictions], "refused": refused.to_dicts()}
+    rows = [
+        (one.nct_id, f"{one.probability:.3f}", ", ".join(f"{name} {by:+.2f}" for name, by in one.influences))
+        for one in predictions
+    ]
+    rows += [(row["record"] or row["file"], "refused", row["detail"]) for row in refused.to_dicts()]
+    return value, rows
