@@ -180,6 +180,24 @@ def show(
     emit(story, as_json=as_json, text=lambda: format_story(story))
 
 
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A", help="A .parquet or .jsonl file, or REVISION:PATH.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another; as HEAD~1:data/synthetic.parquet.")],
+    data: Annotated[Path, typer.Option(help="The folder of the real trials that both meet.")] = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Measure two sets of records side by side, each measure with its 95% interval."""
+    from trialforge.params import load_section, load_seed
+    from trialforge.quality.comparison import HEADINGS, compare_files, comparison_rows
+    from trialforge.quality.params import QualityParams
+    from trialforge.quality.registry import METRICS
+
+    params = load_section(QualityParams, "quality")
+    found = compare_files((one, other), data, METRICS, params, load_seed())
+    emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
+
+
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],

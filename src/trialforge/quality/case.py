@@ -134,8 +134,7 @@ def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     return frame.select(trial_text(fields).fill_null("").alias("text"))["text"]
 
 
-def build_scale(synthetic: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> Scale:
-    """Return the scale: the fields that the synthetic set fills, and the space of train in these fields."""
-    fields = filled_fields(synthetic)
+def build_scale(fields: tuple[str, ...], train: pl.DataFrame, params: QualityParams, seed: int) -> Scale:
+    """Return the scale: the fields that are read (those that a set fills), and the space of train in them."""
     space = fit_space(field_texts(train, fields).to_list(), params.space)
     return Scale(fields, space, params, seed)

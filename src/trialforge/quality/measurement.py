@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from trialforge.errors import MetricError
-from trialforge.quality.case import Case, Side, build_scale
+from trialforge.quality.case import Case, Side, build_scale, filled_fields
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table
 from trialforge.quality.leaks import outcome_sentences, outcome_table
@@ -53,7 +53,7 @@ def build_case(
     """
     if not len(synthetic):
         raise MetricError("there is no synthetic trial to measure", hint="run: dvc repro validate")
-    scale = build_scale(synthetic, train, params, seed)
+    scale = build_scale(filled_fields(synthetic), train, params, seed)
     return Case(
         candidates=Side(synthetic, scale),
         reference=Side(train, scale),

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.errors import MetricError
-from trialforge.quality.case import Side, build_scale
+from trialforge.quality.case import Side, build_scale, filled_fields
 from trialforge.quality.content import add_text, content_checks
 from trialforge.quality.duplicates import earlier_cosine, find_near_copies, nearest_cosine
 from trialforge.quality.params import QualityParams
@@ -79,7 +79,7 @@ def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: QualityParams
     sound = drafts.filter(pl.col(REASONS).list.len() == 0)
     if len(sound) == 0:
         return drafts.drop("row")
-    scale = build_scale(sound, train, params, seed)
+    scale = build_scale(filled_fields(sound), train, params, seed)
     drafted, real = Side(sound, scale), Side(train, scale)
     copies = find_near_copies(drafted.texts, real.texts, params.duplicates)
     highest = params.duplicates.max_cosine
