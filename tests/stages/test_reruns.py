@@ -97,6 +97,11 @@ def set_param(section: str, key: str, value: Any) -> Callable[[Path], None]:
     return change
 
 
+def set_seed(copy: Path) -> None:
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    (copy / "params.yaml").write_text(yaml.safe_dump(params | {"seed": 7}, sort_keys=False))
+
+
 LATE = {"reason", "generate", "validate", "measure"}
 EARLY = {"ingest", "split", "plan", "index", "retrieve"}
 ALL = EARLY | {"train-real", "train", "zero-shot", "score", "report"} | LATE
@@ -106,7 +111,17 @@ WRITE = {"reason", "generate"} | JUDGE
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a source of trials": (set_param("corpus", "simulated_trials", 701), ALL),
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
+    "the seed": (set_seed, ALL),
     "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
+    "the embedder": (set_param("embedding", "max_windows", 1), {"index", "retrieve"} | WRITE),
+    "how many exemplars": (set_param("retrieval", "top_k", 4), {"retrieve"} | WRITE),
+    "the language model": (set_param("llm", "model", "other.gguf"), {"zero-shot"} | WRITE),
+    "how many calls are in flight": (set_param("llm", "slots", 4), {"report"}),
+    "a knob of reasoning": (set_param("reasoning", "retries", 5), WRITE),
+    "a question to the model about test trials": (
+        set_param("zero_shot", "answers", 4),
+        {"zero-shot", "score", "report"},
+    ),
     "the search": (
         add_line("src/trialforge/retrieval/exemplars.py"),
         {"retrieve"} | WRITE,
@@ -128,6 +143,13 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
     "an export": (add_line("src/trialforge/reporting/export.py"), set()),
 }
+
+
+def test_every_section_of_the_parameters_has_a_case() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    source = Path(__file__).read_text()
+    sections = [name for name, values in params.items() if isinstance(values, dict)]
+    assert [name for name in sections if f'set_param("{name}",' not in source] == []
 
 
 def test_nothing_reruns_when_nothing_changed(copy: Path) -> None:
