@@ -40,27 +40,31 @@ class Impacts:
 
 def build_impacts(texts: pl.DataFrame, weights: Mapping[str, float], bm25: Bm25Params) -> Impacts:
     """Return the impacts of all terms of the weighted columns of `texts`, one row a trial."""
-    parts = [
-        _field_impacts(texts[name], bm25).select("term", "trial", pl.lit(number).alias("field"), impact)
-        for number, (name, weight) in enumerate(weights.items())
-        for impact in (pl.col("impact") * weight,)
-    ]
-    fields = pl.concat(parts)
-    terms = fields["term"].unique().sort()
-    numbered = pl.DataFrame({"term": terms}).with_row_index("row")
-    # Sorted before it is summed: floats added in another order differ in their last bits.
-    joined = (
-        fields.join(numbered, on="term")
-        .sort("row", "trial", "field")
-        .group_by("row", "trial", maintain_order=True)
-        .agg(pl.col("impact").sum())
+    numbers: dict[str, int] = {}
+    parts = [_field_impacts(texts[name], bm25, numbers) for name in weights]
+    terms = sorted(numbers)
+    row_of = np.empty(len(terms), dtype=np.int64)
+    row_of[[numbers[term] for term in terms]] = np.arange(len(terms))
+    count = texts.height
+    cells = np.concatenate(
+        [row_of[part["term"].to_numpy()] * count + part["trial"].to_numpy() for part in parts]
     )
+    added = np.concatenate(
+        [part["impact"].to_numpy() * weight for part, weight in zip(parts, weights.values(), strict=True)]
+    )
+    del parts
+    # A stable order: floats added in another one differ in their last bits.
+    order = np.argsort(cells, kind="stable")
+    cells = cells[order]
+    firsts = np.flatnonzero(np.diff(cells, prepend=-1))
+    impacts = np.add.reduceat(added[order], firsts) if len(firsts) else added
+    cells = cells[firsts]
     return Impacts(
-        terms=terms.to_list(),
-        starts=np.searchsorted(joined["row"].to_numpy(), np.arange(len(terms) + 1)),
-        trials=joined["trial"].cast(pl.Int32).to_numpy(),
-        impacts=joined["impact"].cast(pl.Float32).to_numpy(),
-        count=texts.height,
+        terms=terms,
+        starts=np.searchsorted(cells, np.arange(len(terms) + 1) * count),
+        trials=(cells % max(count, 1)).astype(np.int32),
+        impacts=impacts.astype(np.float32),
+        count=count,
     )
 
 
@@ -84,8 +88,11 @@ def score_trials(impacts: Impacts, rows: NDArray[np.int64]) -> NDArray[np.float3
     return np.bincount(trials, added, impacts.count).astype(np.float32)
 
 
-def count_terms(texts: pl.Series) -> pl.DataFrame:
-    """Return `trial`, `term`, `count`: how often each term stands in each text; null texts have none."""
+def count_terms(texts: pl.Series, numbers: dict[str, int]) -> pl.DataFrame:
+    """Return `trial`, `term`, `count`: how often each term stands in each text; null texts have none.
+
+    A term is its number in `numbers`, to which new terms are added: their texts would fill the memory.
+    """
     parts = []
     for offset in range(0, len(texts), SLICE):
         part = pl.DataFrame({"text": texts.slice(offset, SLICE)}).with_row_index("trial", offset)
@@ -99,8 +106,10 @@ def count_terms(texts: pl.Series) -> pl.DataFrame:
             .collect()
         )
         terms = english_terms(tokens["token"].unique())
+        numbered = [numbers.setdefault(term, len(numbers)) for term in terms["term"]]
+        terms = terms.with_columns(pl.Series("term", numbered, dtype=pl.UInt32))
         parts.append(tokens.join(terms, on="token").group_by("trial", "term").agg(pl.col("count").sum()))
-    empty = pl.DataFrame(schema={"trial": pl.UInt32, "term": pl.String, "count": pl.UInt32})
+    empty = pl.DataFrame(schema={"trial": pl.UInt32, "term": pl.UInt32, "count": pl.UInt32})
     return pl.concat([empty, *parts])
 
 
@@ -114,8 +123,8 @@ def lucene_length(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return rounded
 
 
-def _field_impacts(texts: pl.Series, bm25: Bm25Params) -> pl.DataFrame:
-    counts = count_terms(texts)
+def _field_impacts(texts: pl.Series, bm25: Bm25Params, numbers: dict[str, int]) -> pl.DataFrame:
+    counts = count_terms(texts, numbers)
     lengths = counts.group_by("trial").agg(pl.col("count").sum().cast(pl.Int64).alias("length"))
     trials = lengths.height
     frequency = pl.len().over("term")
