@@ -24,6 +24,7 @@ from tests.services.elastic import Served, indices_of, many_trials, named_by
 from tests.services.proxy import Answer, Asked, Proxy, serve
 from trialforge.errors import RetrievalError
 from trialforge.retrieval.elastic_client import API_KEY, CA, HOSTS, PASSWORD, USER
+from trialforge.retrieval.query import Query
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -89,6 +90,34 @@ def test_server_that_stays_busy_ends_the_load_and_a_rerun_completes_it(
     proxy.before = lambda asked: asked
     assert through(served, proxy).ensure() == "rebuilt"
     assert client.count(index=alias)["count"] == 200
+
+
+def test_server_that_hangs_is_given_up_after_the_time_that_params_set(served: Served, proxy: Proxy) -> None:
+    released = threading.Event()
+
+    def hang(asked: Asked) -> Asked:
+        released.wait(10)
+        return asked
+
+    proxy.before = hang
+    with pytest.raises(RetrievalError, match="did not answer in time") as caught:
+        through(served, proxy, timeout=0.2, retries=1).ensure()
+    released.set()
+    assert "retrieval.elasticsearch.timeout" in str(caught.value.hint)
+    assert len(proxy.asked) == 2
+
+
+def test_search_is_asked_again_while_the_server_is_busy(served: Served, proxy: Proxy) -> None:
+    retriever = through(served, proxy).open()
+    left = [2]
+
+    def be_busy(asked: Asked) -> Asked | Answer:
+        left[0] -= 1
+        return Answer(503) if left[0] >= 0 else asked
+
+    proxy.before = be_busy
+    assert retriever.search(Query("w17", "lexical", 1))[0].nct_id == "NCT00017"
+    assert left[0] == -1
 
 
 def test_single_trials_that_are_put_off_are_sent_again(
