@@ -12,13 +12,14 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from trialforge.errors import DEBUG_VARIABLE, TrialforgeError
+from trialforge.printing import align, emit, print_line
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
 
@@ -35,7 +36,14 @@ Then, for real trials:
   5  trialforge profile real     write the parameters for them
   6  dvc repro                   run what these changed, and nothing else
 
-Each command explains itself by --help and prints JSON by --json.
+To look closer and to take the records elsewhere:
+
+  7  trialforge show SYN-...     read one record beside what it was made from
+  8  trialforge history          see how the metrics moved over the commits
+  9  trialforge export FOLDER    write a data set folder with its card
+
+Each command explains itself by --help and prints JSON by --json. Press Tab to complete names after
+`trialforge --install-completion`.
 """
 
 app = typer.Typer(
@@ -71,36 +79,7 @@ def set_options(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-def print_line(text: str = "") -> None:
-    """Print a line of the answer."""
-    sys.stdout.write(f"{text}\n")
-
-
-def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Print `value` as JSON, or else `text`."""
-    if as_json:
-        print_line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-    else:
-        print_line(text() if callable(text) else text)
-
-
-def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
-    """Return rows as text in aligned columns; the last column is as wide as it likes."""
-    table = [[str(cell) for cell in row] for row in [headings, *rows] if row]
-    if not table:
-        return ""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
-    return "\n".join(lines)
-
-
-# --- commands: one section a package, in the order of the pipeline ---------------------------------
-
-
-@app.command()
+@app.command(short_help="Download real trials from ClinicalTrials.gov.")
 def fetch(
     out: Annotated[Path, typer.Argument(help="The file to write, a .jsonl.gz.")],
     condition: Annotated[str, typer.Option(help="A condition, as `type 2 diabetes`.")] = "",
@@ -134,7 +113,7 @@ def fetch(
     emit(found, as_json=as_json, text=f"{found['count']} trials in {out}\n  next: {reading}")
 
 
-@app.command()
+@app.command(short_help="Find training trials by words, by meaning, or by both.")
 def search(
     text: Annotated[str, typer.Argument(help="What the trial is about, in plain words.")],
     intervention: Annotated[str | None, typer.Option(help="Only trials of this intervention.")] = None,
@@ -167,7 +146,7 @@ def search(
     emit(found, as_json=as_json, text=table)
 
 
-@app.command()
+@app.command(short_help="Tell the whole story of one synthetic trial.")
 def show(
     record: Annotated[str, typer.Argument(metavar="SYN-...", help="A synthetic trial's id, or its start.")],
     data: Annotated[Path, typer.Option(help="The folder of the pipeline's tables.")] = Path("data"),
@@ -180,7 +159,7 @@ def show(
     emit(story, as_json=as_json, text=lambda: format_story(story))
 
 
-@app.command()
+@app.command(short_help="Measure two sets of records side by side.")
 def compare(
     one: Annotated[str, typer.Argument(metavar="A", help="A .parquet or .jsonl file, or REVISION:PATH.")],
     other: Annotated[str, typer.Argument(metavar="B", help="Another; as HEAD~1:data/synthetic.parquet.")],
@@ -198,11 +177,12 @@ def compare(
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
-@app.command("export")
+@app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
     form: Annotated[
-        str, typer.Option("--format", "-f", help="hf (Hugging Face data set), jsonl, xml or api (API v2).")
+        Literal["hf", "jsonl", "xml", "api"],
+        typer.Option("--format", "-f", help="hf: a Hugging Face data set; xml, api: the registry's shapes."),
     ] = "hf",
     data: Annotated[Path, typer.Option(help="The pipeline's data folder.")] = Path("data"),
     as_json: JsonOption = False,
@@ -221,7 +201,7 @@ def export_command(
     emit(found, as_json=as_json, text=f"{records.height} synthetic trials in {written[0]}")
 
 
-@app.command()
+@app.command(short_help="Give new trials' chance of success, and what moved it.")
 def predict(
     trials: Annotated[list[str], typer.Argument(metavar="FILE|NCT...", help="Records, or registry ids.")],
     model: Annotated[Path, typer.Option(help="A trained model.")] = Path("models/real/tfidf-logreg/real"),
@@ -237,7 +217,7 @@ def predict(
     emit(value, as_json=as_json, text=lambda: align(rows, ["trial", "success", "what moved it"]))
 
 
-@app.command()
+@app.command(short_help="Set a profile's parameters in params.yaml.")
 def profile(
     name: Annotated[str, typer.Argument(help="quick (the default), real or paper: a file of profiles/.")],
     as_json: JsonOption = False,
@@ -276,7 +256,7 @@ def history(
     emit([asdict(step) for step in steps], as_json=as_json, text=lines)
 
 
-@app.command("cache")
+@app.command("cache", short_help="Look at, check or remove kept answers of models.")
 def cache_command(
     action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],
     days: Annotated[float | None, typer.Option(min=0, help="prune: what was asked longer ago.")] = None,
@@ -291,7 +271,7 @@ def cache_command(
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command()
+@app.command(short_help="Say what this machine lacks, and what mends it.")
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and lacks, and the command that mends it."""
     from dataclasses import asdict
@@ -310,9 +290,6 @@ def doctor(as_json: JsonOption = False) -> None:
     emit([asdict(one) for one in findings], as_json=as_json, text=lines)
     if any(one.state == "fault" for one in findings):
         raise typer.Exit(EXIT_ERROR)
-
-
-# --- the way in -------------------------------------------------------------------------------------
 
 
 def _print_error(message: str, hint: str | None, *, as_json: bool) -> None:

@@ -26,7 +26,9 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in folder.glob("*.yaml"))) or "none"
-        raise ParameterError(f"no profile {name!r} in {folder}; known are {known}")
+        raise ParameterError(
+            f"no profile {name!r} in {folder}; known are {known}", hint="trialforge profile quick"
+        )
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import typer
 
 from trialforge import cli
 from trialforge.errors import ParameterError
+from trialforge.printing import align
 
 
 @pytest.fixture
@@ -88,4 +90,33 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_align_makes_columns() -> None:
-    assert cli.align([["a", 1], ["long", 22]], ["name", "n"]) == "name  n\na     1\nlong  22"
+    assert align([["a", 1], ["long", 22]], ["name", "n"]) == "name  n\na     1\nlong  22"
+
+
+COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_answers_in_json(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([name, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_the_guide_says_what_each_command_does_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["--help"])
+    listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()[1:]
+    assert [line.split()[0] for line in listed if line.strip()] == list(
+        typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    )
+    assert not [line for line in listed if line.endswith("...")]
+
+
+def test_names_are_completed_in_a_shell() -> None:
+    asked = {"_TRIALFORGE_COMPLETE": "complete_bash", "COMP_WORDS": "trialforge do", "COMP_CWORD": "1"}
+    code = "from trialforge.cli import app; app(prog_name='trialforge')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["doctor"]

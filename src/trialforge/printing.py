@@ -1,0 +1,34 @@
+"""How an answer is printed: as JSON, as text, as columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+
+def print_line(text: str = "") -> None:
+    """Print a line of the answer."""
+    sys.stdout.write(f"{text}\n")
+
+
+def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
+    """Print `value` as JSON, or else `text`."""
+    if as_json:
+        print_line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    else:
+        print_line(text() if callable(text) else text)
+
+
+def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
+    """Return rows as text in aligned columns; the last column is as wide as it likes."""
+    table = [[str(cell) for cell in row] for row in [headings, *rows] if row]
+    if not table:
+        return ""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
