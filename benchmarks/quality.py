@@ -1,0 +1,111 @@
+"""The measures: 5,000 synthetic against 20,000 real trials, time and peak memory of each step.
+
+The trials are simulated on both sides. `BENCH_QUALITY=SYNTHETIC,REAL` sets other sizes; where memory grows
+with more than the sizes, the second line of totals, of a quarter of both, shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialforge.corpus.simulated import simulate
+from trialforge.errors import MetricError
+from trialforge.leakage import registration_view
+from trialforge.params import load_section
+from trialforge.quality.duplicates import find_near_copies
+from trialforge.quality.measurement import TABLES, build_case
+from trialforge.quality.params import QualityParams
+from trialforge.quality.registry import METRICS
+from trialforge.quality.yardstick import compare_yardsticks
+
+ROOT = Path(__file__).resolve().parents[1]
+SYNTHETIC, REAL = (int(size) for size in os.environ.get("BENCH_QUALITY", "5000,20000").split(","))
+SHOWN = 3
+Row = tuple[str, float, float, float]
+
+
+def main() -> None:
+    """Print one table of steps."""
+    for share in (4, 1):
+        synthetic, real = SYNTHETIC // share, REAL // share
+        rows = _measure(synthetic, real)
+        if share == 1:
+            print(f"{'step':<36}{'seconds':>9}{'peak MB':>9}{'more MB':>9}")
+            for name, seconds, peak, more in rows:
+                print(f"{name:<36}{seconds:>9.2f}{peak:>9.0f}{more:>9.0f}")
+        seconds, peak = sum(row[1] for row in rows), max(row[2] for row in rows)
+        print(f"{synthetic} synthetic x {real} real: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
+
+
+def _measure(synthetic: int, real: int) -> list[Row]:
+    params = load_section(QualityParams, "quality", ROOT / "params.yaml")
+    rows: list[Row] = []
+
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        before = _reset_peak()
+        start = time.perf_counter()
+        try:
+            return work()
+        except MetricError as error:
+            name = f"{name} ({str(error)[:20]})"
+            return None
+        finally:
+            peak = _peak()
+            rows.append((name, time.perf_counter() - start, peak, peak - before))
+
+    parts = _make_parts(synthetic, real)
+    case = step("build case (fit the space)", lambda: build_case(*parts, params, 1))
+    step("embed records", lambda: case.candidates.rows)
+    step("embed train", lambda: case.reference.rows)
+    texts = case.candidates.texts, case.reference.texts
+    step("validate: near-copies", lambda: find_near_copies(*texts, params.duplicates))
+    for name, metric in METRICS.items():
+        step(name, lambda metric=metric: metric.measure(case))  # type: ignore[misc]
+    step("yardsticks of all measures", lambda: compare_yardsticks(case, METRICS))
+    for name, make in TABLES.items():
+        step(f"table {name}", lambda make=make: make(case))  # type: ignore[misc]
+    return rows
+
+
+def _make_parts(synthetic: int, real: int) -> list[pl.DataFrame]:
+    """Return records with their exemplars, train, validation and test, and the tables of lineage."""
+    held_out = real // 10
+    trials = registration_view(simulate(synthetic + real + 2 * held_out, 1))
+    names = pl.col("interventions").list.eval(pl.element().struct.field("name").str.to_lowercase())
+    stream = np.random.default_rng(1)
+    trials = trials.with_columns(
+        normalized_interventions=names, label=pl.Series(stream.integers(0, 2, len(trials)))
+    )
+    bounds = [0, real, real + held_out, real + 2 * held_out]
+    train, validation, test = (trials[begin:end] for begin, end in pairwise(bounds))
+    ids = train["nct_id"].to_numpy()
+    shown = [ids[places].tolist() for places in stream.integers(0, real, (synthetic, SHOWN))]
+    records = trials[bounds[-1] :].with_columns(
+        intervention=pl.col("normalized_interventions").list.first(),
+        exemplars=pl.Series(shown),
+        arm=pl.lit("retrieval-reasoning"),
+    )
+    return [records, train, validation, test, records.select("nct_id", "exemplars"), records.select("nct_id")]
+
+
+def _status(key: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) / 1024
+
+
+def _peak() -> float:
+    return _status("VmHWM")
+
+
+def _reset_peak() -> float:
+    """Begin a new peak (Linux), and return the memory in use now, in MB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
