@@ -1,10 +1,11 @@
-"""No code that runs what it reads, and no secret in what a run leaves."""
+"""What is installed is pinned and named, no code runs what it reads, and no secret is tracked."""
 
 from __future__ import annotations
 
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,26 @@ def test_no_secret_is_tracked() -> None:
         if path.is_file() and SECRET.search(path.read_text(encoding="utf-8", errors="ignore"))
     ]
     assert leaked == []
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DIRECT = [
+    re.split(r"[<>=!~ \[;]", line)[0].lower()
+    for line in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["models"]]
+]
+LOCKED = re.findall(
+    r"^([a-z0-9][a-z0-9._-]*)==(?:[^\n]*\\\n)((?: +--hash=sha256:[0-9a-f]{64}[ \\]*\n)+)",
+    (ROOT / "requirements.lock").read_text(encoding="utf-8"),
+    flags=re.MULTILINE,
+)
+
+
+def test_each_locked_package_has_its_hashes() -> None:
+    pins = re.findall(r"^\S+==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(LOCKED) == len(pins) > 100
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_each_package_that_is_asked_for_is_locked_and_its_licence_named(name: str) -> None:
+    assert name.replace(".", "-") in {locked for locked, _ in LOCKED}
+    assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", (ROOT / "NOTICE").read_text().lower())
