@@ -18,6 +18,7 @@ from trialforge.leakage import registration_view
 from trialforge.people import scrub_people
 
 MOST_IDS = 500
+_JSON = (".json", ".jsonl", ".ndjson", ".gz")
 _ID = re.compile(r"NCT\d{8}", re.IGNORECASE)
 
 
@@ -52,10 +53,8 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
 def _read_path(path: Path) -> list[Batch]:
     if not path.exists():
         raise IngestError(f"no file or folder {path}", hint="name a file, or an id as NCT01234567")
-    if path.is_dir():
-        return [*XmlSource(path).batches(), *JsonSource(path).batches()]
-    source = JsonSource if ".json" in path.name.lower() or path.name.lower().endswith(".gz") else XmlSource
-    return list(source(path).batches())
+    xml = any(path.rglob("*.xml")) if path.is_dir() else not path.name.lower().endswith(_JSON)
+    return list((XmlSource if xml else JsonSource)(path).batches())
 
 
 def fetch_ids(ids: Sequence[str], registry: str) -> Batch:

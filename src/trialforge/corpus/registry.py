@@ -60,7 +60,7 @@ class JsonSource:
 
 def read_found(found: list[Found]) -> Batch:
     """Return the trials of studies of API v2 that are in memory already."""
-    return _read_chunk(_read_json, "ctgov-json", found)
+    return _read_chunk(_read_json, "ctgov-json", leave_batch, found)
 
 
 def _find(
