@@ -129,6 +129,7 @@ def fetch_trials(
     if not out.name.endswith(".jsonl.gz"):
         raise ParameterError(f"{out} must end in .jsonl.gz: that is what is written, and how it is read")
     folder = out.with_name(f"{out.name}.part")
+    page_size = min(page_size, maximum or page_size)
     for _ in range(_RESTARTS + 1):
         version = api.version()
         start = _State(query.parameters(), maximum, version)

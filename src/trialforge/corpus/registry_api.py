@@ -17,7 +17,6 @@ from trialforge.errors import IngestError
 
 REGISTRY_URL = "https://clinicaltrials.gov"
 _LONGEST_WAIT = 600.0
-_RETRIED = {429, 500, 502, 503, 504}
 
 
 class _TransientError(Exception):
@@ -126,7 +125,7 @@ class RegistryApi:
             response = self._client.get(self._url + path, params=dict(query))
         except httpx.TransportError as error:
             raise _TransientError(f"{type(error).__name__}: {error}") from error
-        if response.status_code in _RETRIED:
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
             raise _TransientError(f"HTTP {response.status_code}", _retry_after(response))
         if response.status_code != httpx.codes.OK:
             kind = (

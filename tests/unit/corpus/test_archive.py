@@ -9,16 +9,20 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.corpus.made_records import xml_record
 from trialforge.corpus import archive
 from trialforge.corpus.raw import RecordError
 from trialforge.corpus.records import Found, find_in_zip
+from trialforge.corpus.registry import XmlSource
 from trialforge.errors import IngestError
 
 XML = (".xml",)
+A, B = "NCT00000001", "NCT00000002"
 
 
 def write_zip(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -174,3 +178,27 @@ def test_one_changed_byte_never_breaks_the_reader(
     except IngestError:
         return
     assert len(found) <= 2
+
+
+def test_hostile_members_of_a_zip_are_refused_and_the_rest_is_read(tmp_path: Path) -> None:
+    inner = write_zip(tmp_path / "inner.zip", {f"{B}.xml": xml_record(B)}).read_bytes()
+    spaces = b" " * (33 * 1024 * 1024)
+    files = {
+        "../a.xml": xml_record(B), "in.zip": inner, "in.xml": inner, "notes.txt": b"", "locked.xml": b"<a/>",
+        "bomb.xml": xml_record(B) + spaces[:5_000_000], "a.xml": xml_record(A),
+    }  # fmt: skip
+    path = write_zip(tmp_path / "all.zip", files)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file:
+        file.writestr("large.xml", spaces)
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"locked.xml") - 46  # of the directory: its flags stand at byte 8
+    data[entry + 8] |= 1
+    path.write_bytes(data)
+    (batch,) = XmlSource(path).batches()
+    assert batch.trials["nct_id"].to_list() == [A]
+    refused = dict(batch.refused.select(pl.col("file").str.strip_prefix("all.zip/"), "reason").iter_rows())
+    assert refused == {
+        "../a.xml": "zip-slip", "in.zip": "nested-archive", "in.xml": "nested-archive",
+        "notes.txt": "other-file", "locked.xml": "encrypted", "bomb.xml": "zip-bomb",
+        "large.xml": "too-large",
+    }  # fmt: skip

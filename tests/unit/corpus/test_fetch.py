@@ -108,12 +108,15 @@ def test_maximum_is_obeyed(registry: Registry, api: RegistryApi, tmp_path: Path)
     fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4, maximum=6)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(6)
     assert len(registry.queries) == 2
+    fetch_trials(Query(), tmp_path / "few.jsonl.gz", api, page_size=4, maximum=2)
+    assert (fetched_ids(tmp_path / "few.jsonl.gz"), registry.queries[-1]["pageSize"]) == (ids(2), "2")
 
 
 FAULTS = {
     "429": (429, {}, b""),
     "500": (500, {}, b"oops"),
     "503": (503, {}, b""),
+    "520": (520, {}, b"from a proxy"),
     "hang-up": (0, {}, b""),
     "cut-short": (200, {"Content-Length": "5000"}, b'{"studies": ['),
     "no-json": (200, {}, b"<html>busy</html>"),
