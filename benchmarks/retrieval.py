@@ -87,6 +87,9 @@ def main() -> None:
 def _compare_embedding(train: pl.DataFrame, params: RetrievalParams) -> None:
     """Time our encoder and a plain loop over the same texts: batches of 32 as they come, none sorted."""
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
 
     rows = np.sort(np.random.default_rng(SEED).permutation(train.height)[:EMBEDDED]).tolist()
     fields = text_columns(tabulate(train[rows], params.dense_fields))
@@ -118,7 +121,7 @@ def _embed_plainly(model: Any, texts: Sequence[str]) -> Matrix:
     rows = []
     with torch.inference_mode():
         for start in range(0, len(texts), 32):
-            found = model(model.tokenize(list(texts[start : start + 32])))["sentence_embedding"]
+            found = model(model.preprocess(list(texts[start : start + 32])))["sentence_embedding"]
             rows.append(torch.nn.functional.normalize(found, dim=1).numpy())
     return np.concatenate(rows)
 
