@@ -1,15 +1,17 @@
 """The JSON schema of a draft: the fields that the model writes, in order, with bounds.
 
 Types and allowed words come from the definition of Trial; the bounds are the one table below.
-What the plan decides (intervention, conditions, phase, label) is no part of it. There is no
-`pattern` in it: engines treat regular expressions differently, or let them through.
+What the plan decides is no choice of the model: it repeats intervention, condition and phase, and
+never says the label. There is no `pattern` in it: engines treat regular expressions differently.
 """
 
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -25,11 +27,12 @@ class Bound:
     high: int
 
 
-# Long enough for most registry entries, short enough that a small model stays on its subject.
+# Long enough for most registry entries, short enough that a small model stays on its subject. A text that runs
+# into its bound ends in odd tokens: close to it only short ones fit, Chinese characters among them.
 TEXT_BOUNDS: dict[str, Bound] = {
-    "title": Bound(15, 120),
+    "title": Bound(15, 200),
     "official_title": Bound(20, 220),
-    "summary": Bound(40, 260),
+    "summary": Bound(40, 300),
     "detailed_description": Bound(80, 900),
     "arms.label": Bound(3, 60),
     "primary_outcomes.measure": Bound(8, 120),
@@ -39,7 +42,7 @@ TEXT_BOUNDS: dict[str, Bound] = {
     "inclusion": Bound(8, 100),
     "exclusion": Bound(8, 100),
     "keywords": Bound(3, 40),
-    "reason": Bound(30, 160),  # of reasoning, beside the fields of a draft
+    "reason": Bound(30, 200),  # of reasoning, beside the fields of a draft
 }
 LIST_BOUNDS: dict[str, Bound] = {
     "primary_outcomes": Bound(1, 1),
@@ -76,11 +79,17 @@ DESIGN_FIELDS = ("allocation", "intervention_model", "masking", "arms")
 AGE_FIELDS = ("minimum_age", "maximum_age")
 
 
-def draft_schema(fields: tuple[str, ...] = DEFAULT_FIELDS) -> dict[str, Any]:
-    """Return the JSON schema of a draft that holds `fields`."""
+def draft_schema(
+    fields: tuple[str, ...] = DEFAULT_FIELDS, given: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the JSON schema of a draft that holds `fields`, after what is `given` and only repeated.
+
+    A small model that has just written the target's condition stays with it.
+    """
     composed = {"design": _design, "ages": _ages}
+    repeated = {name: _only(text) for name, text in given.items()}
     return closed_object(
-        {name: composed[name]() if name in composed else field_schema(name) for name in fields}
+        repeated | {name: composed[name]() if name in composed else field_schema(name) for name in fields}
     )
 
 

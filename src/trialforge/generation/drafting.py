@@ -23,7 +23,9 @@ from trialforge.generation.generation_params import GenerationParams
 from trialforge.generation.lineage import GENERATED_SCHEMA, name_record
 from trialforge.generation.on_target import names_intervention
 from trialforge.generation.rendering import (
+    exemplar_subject,
     exemplar_values,
+    given_fields,
     label_line,
     label_verb,
     neutralize,
@@ -44,7 +46,8 @@ def ask_draft(
     context_tokens: int,
 ) -> Question[dict[str, Any]]:
     """Return the question for one target; `trials` are the rows of its exemplars by id."""
-    schema = draft_schema(params.fields)
+    given = given_fields(target["intervention"], target["conditions"], target["phase"])
+    schema = draft_schema(params.fields, given)
     # The order follows from the set, not from the target, so that its prompts begin alike.
     order = order_exemplars(
         sorted(trials), {name: trial["label"] for name, trial in trials.items()}, params.exemplar_order, 0
@@ -52,10 +55,14 @@ def ask_draft(
     # A small model repeats a title that it sees, so exemplars come without theirs.
     shown = [name for name in params.fields if name not in ("title", "official_title")]
     room = context_tokens - params.sampling.max_tokens - FRAME_TOKENS - sum(map(count_at_most, reasons))
-    views = fit_views([view_trial(trials[name], shown) for name in order], room)
+    subjects = [exemplar_subject(trials[name], target["intervention"]) for name in order]
+    views = [
+        given_fields(*subject) | view_trial(trials[name], shown)
+        for name, subject in zip(order, subjects, strict=True)
+    ]
     exemplars = [
-        exemplar_values(trials[name], target["intervention"], record_json(view), params.label_wording)
-        for name, view in zip(order, views, strict=True)
+        exemplar_values(trials[name], record_json(view), params.label_wording)
+        for name, view in zip(order, fit_views(views, room), strict=True)
     ]
     messages = render(
         PROMPT,
@@ -65,13 +72,12 @@ def ask_draft(
         verb=label_verb(target["label"], params.label_wording),
         label=label_line(target["label"], params.label_wording),
         intervention=neutralize(target["intervention"]),
-        target=target_line(target["intervention"], target["conditions"][:3], target["phase"]),
+        target=target_line(target["intervention"], target["conditions"], target["phase"]),
     )
-    titles = [trial[name] for trial in trials.values() for name in ("title", "official_title")]
 
     def accept(text: str) -> dict[str, Any]:
         draft = parse_draft(text, schema)
-        check_draft(draft, target, titles)
+        check_draft(draft, target, [*trials.values()])
         return draft_to_record(
             draft,
             intervention=target["intervention"],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from trialforge.budget import CUT_MARK
 from trialforge.generation.criteria import join_criteria, split_criteria
 from trialforge.generation.draft_schema import (
     AGE_FIELDS,
@@ -17,6 +19,7 @@ from trialforge.generation.draft_schema import (
     LIST_BOUNDS,
     TEXT_BOUNDS,
 )
+from trialforge.generation.on_target import plain_text
 from trialforge.trial import REGISTRATION_SCHEMA
 
 _RATIONALE = re.compile(r"^RATIONALE:.*?\bPURPOSE:\s*", re.DOTALL)
@@ -95,6 +98,13 @@ def parse_draft(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(draft)
 
 
+def distinct_items(draft: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the criteria lists without repeated items, and without those that stand in both."""
+    lists = {name: {plain_text(item): item for item in draft.get(name, [])} for name in CRITERIA_FIELDS}
+    seen = Counter(item for items in lists.values() for item in items)
+    return {name: [item for key, item in items.items() if seen[key] == 1] for name, items in lists.items()}
+
+
 def draft_to_record(
     draft: Mapping[str, Any], *, intervention: str, intervention_type: str | None, conditions: Sequence[str],
     phase: str | None,
@@ -118,7 +128,7 @@ def draft_to_record(
         "conditions": list(conditions),
         "interventions": given,
         "arms": [_arm(arm, intervention) for arm in arms],
-        "criteria": join_criteria(*(tidy(draft.get(name, []), name) for name in CRITERIA_FIELDS)),
+        "criteria": join_criteria(*(tidy(items, name) for name, items in distinct_items(draft).items())),
     }
     for name in ("primary_outcomes", "secondary_outcomes"):
         record[name] = [{**endpoint, "description": None} for endpoint in record[name]]
@@ -135,7 +145,7 @@ def tidy(value: Any, name: str) -> Any:
         return {part: tidy(item, f"{name}.{part}") for part, item in value.items()}
     if not isinstance(value, str):
         return value
-    text = " ".join(value.split())
+    text = " ".join(value.split()).removesuffix(" …").removesuffix(f" {CUT_MARK}")
     bound = TEXT_BOUNDS.get(name)
     if bound is None or len(value) < bound.high:
         return text

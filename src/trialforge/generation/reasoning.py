@@ -17,7 +17,14 @@ from trialforge.generation.exemplar_sets import name_set
 from trialforge.generation.fitting import FRAME_TOKENS, count_at_most
 from trialforge.generation.on_target import has_other_script, plain_text
 from trialforge.generation.reasoning_params import ReasoningParams
-from trialforge.generation.rendering import exemplar_values, label_verb, neutralize, render
+from trialforge.generation.rendering import (
+    exemplar_subject,
+    exemplar_values,
+    label_verb,
+    neutralize,
+    render,
+    target_line,
+)
 from trialforge.rng import derive_seed
 
 PROMPT = "reason.jinja"
@@ -109,7 +116,11 @@ def ask_reasons(
     messages = render(
         PROMPT,
         exemplars=[
-            exemplar_values(trial, intervention, "\n".join(view.values()), params.label_wording)
+            exemplar_values(
+                trial,
+                "\n".join([target_line(*exemplar_subject(trial, intervention)), *view.values()]),
+                params.label_wording,
+            )
             for trial, view in zip(trials, fitted.records, strict=True)
         ],
         position=params.label_position,

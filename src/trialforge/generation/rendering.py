@@ -17,6 +17,7 @@ from trialforge.generation.on_target import names_intervention
 
 PROMPT_FOLDER = Path(__file__).parent / "prompts"
 EXEMPLAR_FILE = "exemplar.jinja"
+Row = Mapping[str, Any]
 LabelPosition = Literal["head", "tail"]
 LabelWording = Literal["plain", "positive", "negative"]
 
@@ -63,21 +64,27 @@ def label_verb(label: int, wording: LabelWording) -> str:
 
 def target_line(intervention: str, conditions: Sequence[str], phase: str | None) -> str:
     """Return the lines that say what a trial is of."""
-    asked = f"Intervention: {neutralize(intervention)}\nCondition: {neutralize(', '.join(conditions))}"
-    return f"{asked}\nPhase: {phase}" if phase else asked
+    given = given_fields(intervention, conditions, phase)
+    return "\n".join(f"{name.capitalize()}: {text}" for name, text in given.items())
 
 
-def exemplar_values(
-    trial: Mapping[str, Any], intervention: str, record: str, wording: LabelWording
-) -> dict[str, str]:
-    """Return what a template says of one exemplar, `intervention` first; its registry id is never shown."""
+def given_fields(intervention: str, conditions: Sequence[str], phase: str | None) -> dict[str, str]:
+    """Return what a trial is of as the first fields of its record, which the plan decides."""
+    told = {"intervention": intervention, "condition": ", ".join(conditions[:3]), "phase": phase or ""}
+    return {name: neutralize(text) for name, text in told.items() if text}
+
+
+def exemplar_subject(trial: Row, intervention: str) -> tuple[str, list[str], str | None]:
+    """Return what an exemplar is of, the target's intervention first; its registry id is never shown."""
     names = [item["name"] for item in trial["interventions"] or []]
     names.sort(key=lambda name: not names_intervention(name, intervention))
-    return {
-        "label": label_line(trial["label"], wording) if trial["label"] is not None else "Outcome: not known",
-        "target": target_line(", ".join(names[:3]), (trial["conditions"] or [])[:3], trial["phase"]),
-        "record": record,
-    }
+    return ", ".join(names[:3]), trial["conditions"] or [], trial["phase"]
+
+
+def exemplar_values(trial: Row, record: str, wording: LabelWording) -> dict[str, str]:
+    """Return what a template says of one exemplar."""
+    known = trial["label"] is not None
+    return {"label": label_line(trial["label"], wording) if known else "Outcome: not known", "record": record}
 
 
 def record_json(record: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ import pytest
 from trialforge.generation.draft_checks import check_draft
 from trialforge.generation.drafts import Fault
 
-from .records import TARGET, make_draft
+from .records import TARGET, make_draft, make_trial
 
-TITLES = ["Slow Release Levodopa Against Wearing-Off"]
+EXEMPLARS = [make_trial()]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,12 @@ TITLES = ["Slow Release Levodopa Against Wearing-Off"]
         ({"summary": "A study of levodopa failed to help people with Parkinson disease."}, "tells-outcome"),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied-title"),
         ({"inclusion": ["Adults here", "adults here."]}, "repeated-items"),
-        ({"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now"]}, "repeated-items"),
+        (
+            {"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now", "A", "B"]},
+            "repeated-items",
+        ),
+        ({"summary": EXEMPLARS[0]["summary"].upper()}, "copied-summary"),
+        ({"title": "{{Levodopa}} in Parkinson Disease"}, "markup"),
         ({"summary": "Levodopa as in NCT01234567 is studied in adults with off periods."}, "registry-id"),
         ({"summary": "Levodopa 化疗 is studied in adults who have Parkinson disease."}, "other-script"),
         ({"design": {"arms": [{"label": "Levodopa", "type": "Experimental"}] * 2}}, "repeated-arms"),
@@ -43,8 +48,8 @@ TITLES = ["Slow Release Levodopa Against Wearing-Off"]
 )
 def test_a_draft_off_its_target_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(Fault, match=reason):
-        check_draft(make_draft(**change), TARGET, TITLES)
+        check_draft(make_draft(**change), TARGET, EXEMPLARS)
 
 
 def test_a_good_draft_passes() -> None:
-    check_draft(make_draft(), TARGET, TITLES)
+    check_draft(make_draft(), TARGET, EXEMPLARS)

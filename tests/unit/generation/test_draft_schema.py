@@ -27,6 +27,15 @@ def test_what_the_plan_decides_is_no_part_of_a_draft() -> None:
     )
 
 
+def test_a_draft_repeats_what_is_given_and_nothing_else_first() -> None:
+    schema = draft_schema(given={"intervention": "levodopa", "condition": "Parkinson Disease"})
+    check_schema(schema)
+    assert list(schema["properties"])[:3] == ["intervention", "condition", "title"]
+    said = make_draft(intervention="levodopa", condition="Parkinson Disease")
+    assert Draft202012Validator(schema).is_valid(said)
+    assert not Draft202012Validator(schema).is_valid(said | {"condition": "Gastric Cancer"})
+
+
 def test_allowed_words_are_those_of_the_trial() -> None:
     assert draft_schema(("title", "design"))["properties"]["design"]["anyOf"][1]["properties"]["masking"][
         "enum"

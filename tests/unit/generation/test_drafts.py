@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
 
+from trialforge.generation.criteria import join_criteria
 from trialforge.generation.draft_schema import DEFAULT_FIELDS, draft_schema
 from trialforge.generation.drafts import (
     Fault,
@@ -74,9 +75,22 @@ def test_a_record_has_the_registration_view_and_what_the_plan_decides() -> None:
     assert made["arms"][0]["interventions"] == ["levodopa"]
 
 
+def test_an_item_that_is_said_twice_stands_once_and_one_of_both_lists_in_none() -> None:
+    draft = make_draft(
+        inclusion=["Adults here", "adults here.", "Can read"],
+        exclusion=["Can read", "Smokes now", "Is ill now"],
+    )
+    made = record(draft)
+    assert made["criteria"] == join_criteria(["adults here."], ["Smokes now", "Is ill now"])
+
+
+def test_the_mark_of_a_cut_exemplar_is_no_part_of_a_record() -> None:
+    assert tidy("Levodopa in adults who …", "title") == "Levodopa in adults who"
+
+
 def test_a_text_that_ran_into_its_bound_ends_at_a_whole_word() -> None:
     title = "Levodopa " * 30
-    assert tidy(title[:120], "title").endswith("Levodopa")
+    assert tidy(title[:200], "title").endswith("Levodopa")
     assert tidy("Levodopa in adults", "title") == "Levodopa in adults"
 
 

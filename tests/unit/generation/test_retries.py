@@ -19,6 +19,7 @@ from .records import TARGET, QueuedGenerator, make_draft, make_trial
 
 PARAMS = GenerationParams()
 QUESTION = ask_draft(TARGET, [], {"SIM1": make_trial()}, PARAMS, 4096)
+GIVEN = {"intervention": "levodopa", "condition": "Parkinson Disease", "phase": "Phase 2"}
 OFF_TARGET = make_draft(
     title="Melatonin for Sleep",
     summary="The study asks whether melatonin brings sleep sooner than placebo in adults.",
@@ -38,6 +39,7 @@ class Recorded:
 
     def ask(self, *answers: Any, retries: int) -> tuple[Answer[dict[str, Any]], Tally]:
         for attempt, answer in enumerate(answers):
+            text = json.dumps(GIVEN | answer if isinstance(answer, dict) else answer)
             finish: FinishReason = "length" if answer == "cut" else "stop"
             key = hash_call(
                 self.engine.model_digest, self.engine.engine, QUESTION.request(Sampling(), attempt)
@@ -45,7 +47,7 @@ class Recorded:
             self.cache.keep(
                 key,
                 self.engine.engine,
-                Completion(json.dumps(answer), 9, 0, 5, self.engine.model_digest, finish),
+                Completion(text, 9, 0, 5, self.engine.model_digest, finish),
             )
         tally = Tally()
         generator = CachedGenerator(self.engine, self.cache)
