@@ -73,7 +73,7 @@ def history_rows(steps: Sequence[Step], names: Sequence[str]) -> list[list[str]]
     for name in names:
         values = [step.metrics.get(name) for step in steps]
         cells = [
-            "=" if at and value == values[at - 1] else "-" if value is None else str(value)
+            "-" if value is None else "=" if at and value == values[at - 1] else str(value)
             for at, value in enumerate(values)
         ]
         rows.append([name, *cells])

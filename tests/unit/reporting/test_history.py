@@ -49,6 +49,10 @@ def test_rows_show_what_moved(repository: Path) -> None:
     ]
 
 
+def test_what_was_never_measured_is_a_dash_at_each_step(repository: Path) -> None:
+    assert history_rows(read_history(repository), ["score.brier"]) == [["score.brier", "-", "-"]]
+
+
 def test_limit_takes_the_newest(repository: Path) -> None:
     assert [step.subject for step in read_history(repository, limit=1)] == ["Better"]
 
