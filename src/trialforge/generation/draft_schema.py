@@ -27,8 +27,8 @@ class Bound:
     high: int
 
 
-# Long enough for most registry entries, short enough that a small model stays on its subject. A text that runs
-# into its bound ends in odd tokens: close to it only short ones fit, Chinese characters among them.
+# Long enough for most registry entries, short enough that a small model stays on its subject. A text that
+# runs into its bound ends in odd tokens: close to it only short ones fit, Chinese characters among them.
 TEXT_BOUNDS: dict[str, Bound] = {
     "title": Bound(15, 200),
     "official_title": Bound(20, 220),
