@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ def write_hf(records: pl.DataFrame, folder: Path) -> Path:
 
 def write_jsonl(records: pl.DataFrame, folder: Path) -> Path:
     """Write one JSON object a line, every column of the table and `synthetic: true`."""
-    path = folder / "trials.jsonl"
+    path = folder / "synthetic-trials.jsonl"
     rows = ({"synthetic": True, **row} for row in records.iter_rows(named=True))
     lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
     write_text("".join(f"{line}\n" for line in lines), path)
@@ -71,7 +72,7 @@ def write_jsonl(records: pl.DataFrame, folder: Path) -> Path:
 
 def write_xml(records: pl.DataFrame, folder: Path) -> Path:
     """Write a zip of one XML file a trial, laid out as the registry's full download."""
-    path = folder / "trials.zip"
+    path = folder / "synthetic-trials.zip"
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = NOTICE.encode()
         for trial, marks in zip(_trials(records), _marks(records), strict=True):
@@ -83,7 +84,7 @@ def write_xml(records: pl.DataFrame, folder: Path) -> Path:
 
 def write_api(records: pl.DataFrame, folder: Path) -> Path:
     """Write one API v2 study a line."""
-    path = folder / "studies.jsonl"
+    path = folder / "synthetic-studies.jsonl"
     pairs = zip(_trials(records), _marks(records), strict=True)
     studies = (to_study(trial, {"notice": NOTICE, **marks}) for trial, marks in pairs)
     write_text("".join(f"{json.dumps(study, ensure_ascii=False)}\n" for study in studies), path)
@@ -98,6 +99,13 @@ FORMATS: dict[str, Callable[[pl.DataFrame, Path], Path]] = {
 }
 
 
+def point_card(card: str, form: str, path: str) -> str:
+    """Return the card whose header names the file of this form, where a data set library can read it."""
+    if form in ("hf", "jsonl"):
+        return card.replace("path: data/train-*.parquet", f"path: {path}")
+    return re.sub(r"^configs:\n(?:(?:- |  ).*\n)+", "", card, count=1, flags=re.MULTILINE)
+
+
 def export_records(records: pl.DataFrame, form: str, folder: Path, card: str) -> list[Path]:
     """Write `records` in a form of FORMATS, and the data set card beside them.
 
@@ -108,5 +116,6 @@ def export_records(records: pl.DataFrame, form: str, folder: Path, card: str) ->
         raise ExportError(f"no export format {form!r}; known are {', '.join(FORMATS)}")
     check_synthetic(records)
     written = FORMATS[form](records.sort("nct_id"), folder)
-    write_text(card, folder / "README.md")
+    name = written.relative_to(folder).as_posix()
+    write_text(point_card(card, form, name), folder / "README.md")
     return [written, folder / "README.md"]

@@ -66,11 +66,15 @@ def test_each_form_marks_record_and_file(tmp_path: Path) -> None:
     parquet = next((tmp_path / "hf").rglob("*.parquet"))
     assert pl.read_parquet_metadata(parquet)["synthetic"] == "true"
     assert pl.read_parquet(parquet)["synthetic"].all()
-    rows = [json.loads(line) for line in (tmp_path / "jsonl" / "trials.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (tmp_path / "jsonl" / "synthetic-trials.jsonl").read_text().splitlines()
+    ]
     assert all(row["synthetic"] is True and row["nct_id"].startswith("SYN-") for row in rows)
-    studies = [json.loads(line) for line in (tmp_path / "api" / "studies.jsonl").read_text().splitlines()]
+    studies = [
+        json.loads(line) for line in (tmp_path / "api" / "synthetic-studies.jsonl").read_text().splitlines()
+    ]
     assert all("describes no real trial" in study["synthetic"]["notice"] for study in studies)
-    with zipfile.ZipFile(tmp_path / "xml" / "trials.zip") as archive:
+    with zipfile.ZipFile(tmp_path / "xml" / "synthetic-trials.zip") as archive:
         assert b"describes no real trial" in archive.comment
         roots = [etree.fromstring(archive.read(name)) for name in archive.namelist()]
     assert [root.get("synthetic") for root in roots] == ["true"] * RECORDS.height
@@ -80,6 +84,20 @@ def test_card_header_is_yaml_that_a_hub_reads() -> None:
     header = yaml.safe_load(CARD.split("---\n")[1])
     assert header["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
     assert "synthetic" in header["tags"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_card_names_the_file_beside_it_or_none(form: str, tmp_path: Path) -> None:
+    written, card = export_records(RECORDS, form, tmp_path, CARD)
+    header = yaml.safe_load(card.read_text().split("---\n")[1])
+    paths = [one["path"] for config in header.get("configs", []) for one in config["data_files"]]
+    assert paths == ([written.relative_to(tmp_path).as_posix()] if form in {"hf", "jsonl"} else [])
+    assert "synthetic" in header["tags"]
+
+
+def test_card_shows_what_was_measured() -> None:
+    assert "| precision: share of the records near real trials | 0.82 |" in CARD
+    assert "| in words | no difference shown |" in CARD
 
 
 def test_card_of_real_sources_names_registry_date_and_changes() -> None:
@@ -98,8 +116,9 @@ def test_markdown_cells_hold_no_markup() -> None:
     assert plain_cell("a|b <img>\n`x`") == "a\\|b &lt;img&gt; \\`x\\`"
 
 
-def test_loads_as_a_data_set_without_network(tmp_path: Path) -> None:
-    export_records(RECORDS, "hf", tmp_path / "set", CARD)
+@pytest.mark.parametrize("form", ["hf", "jsonl"])
+def test_loads_as_a_data_set_without_network(form: str, tmp_path: Path) -> None:
+    export_records(RECORDS, form, tmp_path / "set", CARD)
     code = (
         "import sys; from datasets import load_dataset;"
         "rows = load_dataset(sys.argv[1], split='train');"

@@ -28,7 +28,7 @@ from trialforge.trial import (
     trials_to_frame,
 )
 
-READERS = {"xml": (XmlSource, "trials.zip"), "api": (JsonSource, "studies.jsonl")}
+READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies.jsonl")}
 
 
 def full_trial() -> Trial:
