@@ -206,7 +206,7 @@ def test_index_that_vanishes_during_the_load_is_not_made_anew_without_its_mappin
         return asked
 
     proxy.before = wipe
-    with pytest.raises(RetrievalError):
+    with pytest.raises(RetrievalError, match="vanished from Elasticsearch while it was loaded"):
         through(served, proxy).ensure()
     assert indices_of(client, alias) == set()
     proxy.before = lambda asked: asked

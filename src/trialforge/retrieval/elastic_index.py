@@ -98,8 +98,15 @@ def load_documents(
             running.append(pool.submit(_load_chunk, client, name, chunk, params))
         for future in running:
             refused += future.result()
+    if any(_error(fault).get("type") == "index_not_found_exception" for fault in refused):
+        raise RetrievalError(
+            "the index vanished from Elasticsearch while it was loaded",
+            hint="run again, and let one run at a time load it",
+        )
     if refused:
-        shown = "; ".join(f"{fault['_id']}: {_reason(fault)}" for fault in refused[:SHOWN_FAILURES])
+        shown = "; ".join(
+            f"{fault['_id']}: {_error(fault).get('reason')}" for fault in refused[:SHOWN_FAILURES]
+        )
         more = f" and {len(refused) - SHOWN_FAILURES} more" if len(refused) > SHOWN_FAILURES else ""
         raise RetrievalError(
             f"Elasticsearch refuses {len(refused)} documents: {shown}{more}",
@@ -138,9 +145,9 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str
         yield chunk
 
 
-def _reason(fault: dict[str, Any]) -> str:
+def _error(fault: dict[str, Any]) -> dict[str, Any]:
     error = fault.get("error")
-    return str(error.get("reason", error)) if isinstance(error, dict) else str(error)
+    return error if isinstance(error, dict) else {"reason": error}
 
 
 def _mark(client: Elasticsearch, name: str) -> dict[str, Any] | None:

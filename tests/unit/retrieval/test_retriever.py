@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from trialforge.errors import ArtifactError, RetrievalError
 from trialforge.retrieval.embedded import best_first
 from trialforge.retrieval.exemplars import choose_exemplars
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.found import describe_hits, make_filter
-from trialforge.retrieval.params import RetrievalParams
+from trialforge.retrieval.params import Mode, RetrievalParams
 from trialforge.retrieval.query import Filter, Query
 from trialforge.retrieval.retriever import Retriever
 from trialforge.retrieval.store import build_index
@@ -68,6 +70,18 @@ def test_query_without_words_is_an_error(retriever: Retriever, text: str) -> Non
 )
 def test_hostile_query_is_read_as_plain_words(retriever: Retriever, text: str) -> None:
     assert set(ids(retriever, Query(text, "lexical", 2))) == {"NCT2", "NCT5"}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=200), mode=st.sampled_from(["lexical", "dense", "hybrid", "random"]))
+def test_any_text_is_answered_or_has_no_words(retriever: Retriever, text: str, mode: Mode) -> None:
+    try:
+        found = ids(retriever, Query(text, mode, 3))
+    except RetrievalError as error:
+        assert "the query has no words" in str(error)  # noqa: PT017 - most texts have some
+    else:
+        assert len(set(found)) == len(found) <= 3
+        assert set(found) <= set(retriever.pool.ids)
 
 
 def test_index_is_the_same_bytes_again(
