@@ -188,6 +188,11 @@ def _read_label_csv(path: Path) -> pl.DataFrame:
         raise IngestError(
             f"label table {path}: label {wrong['label'][0]!r} of {wrong['nct_id'][0]}; allowed are 0 and 1"
         )
+    two = (
+        table.group_by("nct_id").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1)["nct_id"].sort()
+    )
+    if two.len():
+        raise IngestError(f"label table {path}: {two[0]} is both 0 and 1, and {two.len() - 1} more are")
     evidence = "evidence" if "evidence" in table.columns else pl.lit(path.name)
     chosen = table.select(
         "nct_id", table_label=pl.col("label").cast(pl.Int64), table_evidence=evidence,

@@ -129,6 +129,7 @@ def test_a_csv_of_the_user_labels(tmp_path: Path) -> None:
         ("nct_id,label\nA,2\n", "label '2' of A"),
         ("id,label\nA,1\n", "needs the columns"),
         ("", "can't be read"),
+        ("nct_id,label\nA,1\nB,0\nA,0\nB,0\n", "A is both 0 and 1, and 0 more are"),
     ],
 )
 def test_a_bad_label_table_is_an_error_that_names_the_fault(tmp_path: Path, text: str, message: str) -> None:
