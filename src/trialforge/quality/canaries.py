@@ -14,6 +14,8 @@ from trialforge.rng import random_stream
 
 CANARY_FIELDS = ("title", "summary", "criteria", "detailed_description")
 _SYLLABLES = ("zor", "vex", "qui", "ply", "wub", "jaf", "kyz", "dro", "xen", "gru", "hiv", "mox")
+# What make_canary makes, in lower case.
+CANARY_PATTERN = rf"\bcanary(?:{'|'.join(_SYLLABLES)}){{6}}\b"
 
 
 def make_canary(nct_id: str, seed: int) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from trialforge.quality.case import Case, Side
 from trialforge.quality.duplicates import find_near_copies
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, jackknife_statistic
 from trialforge.quality.words import Words, number_words
 
 BLEU_ORDER = 4
@@ -125,17 +125,25 @@ def self_bleu(case: Case) -> Estimate:
 
 def distinct_2(case: Case) -> Estimate:
     """Share of pairs of words that are different, over all records (Li et al. 2016); falls with length."""
-    return Estimate(distinct_share(_words(case.candidates), 2), n=len(case.candidates))
+    owners, runs = number_runs(_words(case.candidates), 2)
+
+    def share(places: np.ndarray) -> float:
+        kept = runs[np.isin(owners, places)] if len(places) < len(case.candidates) else runs
+        return len(np.unique(kept)) / max(len(kept), 1)
+
+    return jackknife_statistic(share, len(case.candidates))
 
 
 def vendi(case: Case) -> Estimate:
     """Vendi score: effective number of different records in the space (Friedman and Dieng 2023)."""
-    return Estimate(vendi_score(case.candidates.rows), n=len(case.candidates))
+    rows = case.candidates.rows
+    return jackknife_statistic(lambda places: vendi_score(rows[places]), len(rows))
 
 
 def pairwise_distance(case: Case) -> Estimate:
     """Mean cosine distance of two records in the space."""
-    return Estimate(mean_pairwise_distance(case.candidates.rows), n=len(case.candidates))
+    rows = case.candidates.rows
+    return jackknife_statistic(lambda places: mean_pairwise_distance(rows[places]), len(rows))
 
 
 def near_copy_share(case: Case) -> Estimate:

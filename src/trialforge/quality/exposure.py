@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import MetricError
+from trialforge.quality.canaries import CANARY_PATTERN
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
@@ -53,11 +54,44 @@ def exposed_words(case: Case) -> pl.DataFrame:
 def rare_word_share(case: Case) -> Estimate:
     """Share of records that repeat a word which, in all of train, stands in one exemplar they were shown.
 
-    A canary exposure test (Carlini et al. 2019, The Secret Sharer) with the rare strings that the corpus
-    has by nature; `plant_canaries` serves the one with planted strings.
+    The test of `canary_share` with the rare strings that the corpus has by nature.
     """
     found = np.isin(np.arange(len(case.candidates)), exposed_words(case)["record"].to_numpy())
     return bootstrap_mean(found, case.scale.stream("exposure"), case.params.bootstrap)
 
 
-METRICS = (Metric("privacy.rare_words", Direction.LOWER, 0, 1, rare_word_share),)
+def exposed_canaries(case: Case) -> pl.DataFrame:
+    """Return each canary that a record's exemplars held: `record`, `trial`, `word`, and if it came `out`.
+
+    Raises:
+        MetricError: no exemplar holds a canary, as in every run but one made to test exposure.
+    """
+    words = case.reference.prose.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
+    planted = words.to_frame().with_row_index("trial").explode("word").drop_nulls().unique()
+    shown = planted.join(shown_trials(case), on="trial").select("record", "trial", "word")
+    if not len(shown):
+        raise MetricError("no exemplar holds a planted canary")
+    out = _words(case.candidates.prose, "record").with_columns(out=pl.lit(value=True))
+    return (
+        shown.join(out, on=["record", "word"], how="left")
+        .with_columns(pl.col("out").fill_null(value=False))
+        .sort("record", "trial", "word")
+    )
+
+
+def canary_share(case: Case) -> Estimate:
+    """Share of the canaries planted in exemplars that came out in the record that was shown them.
+
+    The canary exposure test (Carlini et al. 2019, The Secret Sharer): `plant_canaries` in the train trials,
+    then retrieve, reason, generate and measure. Without planted canaries it has no value.
+    """
+    shown = exposed_canaries(case)
+    shares = shown.group_by("record", maintain_order=True).agg(pl.col("out").mean())["out"]
+    estimate = bootstrap_mean(shares.to_numpy(), case.scale.stream("canaries"), case.params.bootstrap)
+    return Estimate(float(shown["out"].to_numpy().mean()), estimate.low, estimate.high, len(shown))
+
+
+METRICS = (
+    Metric("privacy.rare_words", Direction.LOWER, 0, 1, rare_word_share),
+    Metric("privacy.canaries", Direction.LOWER, 0, 1, canary_share),
+)

@@ -46,11 +46,10 @@ def outcome_table(case: Case) -> pl.DataFrame:
     )
 
 
-def held_out_ids(case: Case) -> Estimate:
-    """Number of validation and test trials whose id stands in a record, its lineage, exemplars or reasons."""
-    hidden = set()
-    for side in (case.held_out, case.unseen):
-        hidden |= set(side.frame["nct_id"].to_list()) if side else set()
+@lru_cache(maxsize=4)
+def named_held_out(case: Case) -> list[str]:
+    """Return the ids of validation and test trials that a record, its lineage, exemplars or reasons have."""
+    hidden = _hidden_ids(case)
     named: set[str] = set()
     for frame in (case.candidates.frame, case.exemplars, case.reasons):
         if frame is not None:
@@ -61,7 +60,17 @@ def held_out_ids(case: Case) -> Estimate:
                 for name in hidden
                 if not name.startswith(("NCT", "SIM")) and lines.str.contains(name, literal=True).any()
             }
-    return Estimate(float(len(hidden & named)), n=len(hidden))
+    return sorted(hidden & named)
+
+
+def _hidden_ids(case: Case) -> set[str]:
+    sides = (case.held_out, case.unseen)
+    return {name for side in sides if side for name in side.frame["nct_id"]}
+
+
+def held_out_ids(case: Case) -> Estimate:
+    """Number of validation and test trials whose id stands in a record, its lineage, exemplars or reasons."""
+    return Estimate(float(len(named_held_out(case))), n=len(_hidden_ids(case)))
 
 
 METRICS = (

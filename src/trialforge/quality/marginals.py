@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_statistic
 
 CATEGORIES: dict[str, pl.Expr] = {
     name: pl.col(name).cast(pl.String).fill_null("absent")
@@ -61,36 +62,53 @@ def scaled_distance(candidate: pl.Series, reference: pl.Series) -> float | None:
 
 def marginal_table(case: Case) -> pl.DataFrame:
     """Return the distance of each field: `field`, `kind`, `distance` (null where a set has no value), `n`."""
-    return _table(case)
+    one, _ = _values(case)
+    rows = []
+    for kind, distances in _distances(case).items():
+        for name, distance in distances.items():
+            n = len(one) if name in CATEGORIES else one[name].count()
+            rows.append((name, kind, None if distance is None else round(distance, 4), n))
+    schema = {"field": pl.String, "kind": pl.String, "distance": pl.Float64, "n": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+@lru_cache(maxsize=8)
+def _values(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the values of each field of both sides."""
+    columns = [expr.alias(name) for name, expr in (CATEGORIES | NUMBERS).items()]
+    return case.candidates.frame.select(columns), case.reference.frame.select(columns)
 
 
 @lru_cache(maxsize=4)
-def _table(case: Case) -> pl.DataFrame:
-    left, right = case.candidates.frame, case.reference.frame
-    rows: list[tuple[str, str, float | None, int]] = []
-    for name, expr in CATEGORIES.items():
-        one, two = (frame.select(expr.alias("value"))["value"] for frame in (left, right))
-        rows.append((name, "Jensen-Shannon", divergence(one, two), len(one)))
-    for name, expr in NUMBERS.items():
-        one, two = (frame.select(expr.alias("value"))["value"] for frame in (left, right))
-        rows.append((name, "Wasserstein", scaled_distance(one, two), one.count()))
-    schema = {"field": pl.String, "kind": pl.String, "distance": pl.Float64, "n": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("distance").round(4))
+def _distances(case: Case) -> dict[str, dict[str, float | None]]:
+    one, two = _values(case)
+    return {
+        "Jensen-Shannon": {name: divergence(one[name], two[name]) for name in CATEGORIES},
+        "Wasserstein": {name: scaled_distance(one[name], two[name]) for name in NUMBERS},
+    }
 
 
-def _mean(case: Case, kind: str) -> Estimate:
-    distances = _table(case).filter(pl.col("kind") == kind)["distance"].drop_nulls()
-    return Estimate(float(distances.to_numpy().mean()), n=len(case.candidates))
+def _mean(
+    case: Case, fields: Iterable[str], distance: Callable[[pl.Series, pl.Series], float | None]
+) -> Estimate:
+    one, two = _values(case)
+
+    def mean(places: np.ndarray) -> float:
+        some = one[places]
+        found = (distance(some[name], two[name]) for name in fields)
+        return float(np.mean([number for number in found if number is not None]))
+
+    return jackknife_statistic(mean, len(one))
 
 
 def category_distance(case: Case) -> Estimate:
     """Mean Jensen-Shannon divergence (bits) over phase, sex, masking, allocation and other closed fields."""
-    return _mean(case, "Jensen-Shannon")
+    return _mean(case, CATEGORIES, divergence)
 
 
 def number_distance(case: Case) -> Estimate:
     """Mean Wasserstein distance, in real standard deviations, over ages, enrolment, counts and lengths."""
-    return _mean(case, "Wasserstein")
+    return _mean(case, NUMBERS, scaled_distance)
 
 
 METRICS = (

@@ -10,7 +10,8 @@ from trialforge.errors import MetricError
 from trialforge.quality.case import Case, Side, build_scale, filled_fields
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table
-from trialforge.quality.leaks import outcome_sentences, outcome_table
+from trialforge.quality.duplicates import find_near_copies
+from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
 from trialforge.quality.memorisation import overlap_table, worst_runs
@@ -86,11 +87,30 @@ def build_tables(case: Case) -> dict[str, pl.DataFrame]:
     return found
 
 
-def worst_records(case: Case) -> dict[str, list[str]]:
+def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     """Return, by metric, the records that weigh most in it, for the table of broken gates."""
-    runs = worst_runs(case)
-    told = outcome_sentences(case)
     ids = case.candidates.frame["nct_id"]
-    sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.head(3).iter_rows()]
-    names = ("excess_50", "any_100", "longest_run", "train_13")
-    return {f"memorisation.{name}": runs for name in names} | {"leakage.outcome_told": sentences}
+    runs = worst_runs(case, most)
+    told = outcome_sentences(case).head(most)
+    sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.iter_rows()]
+    texts, train = case.candidates.texts, case.reference
+    copies = find_near_copies(texts, train.texts, case.params.duplicates)
+    names = ("excess_50", "any_100", "longest_run", "train_13", "train_50")
+    return {f"memorisation.{name}": runs for name in names} | {
+        "leakage.outcome_told": sentences,
+        "leakage.held_out_ids": named_held_out(case)[:most],
+        "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
+        "diversity.near_copies": _worst_copies(copies, "sibling", ids, ids, most),
+    }
+
+
+def _worst_copies(
+    copies: pl.DataFrame, side: str, ids: pl.Series, originals: pl.Series, most: int
+) -> list[str]:
+    """Return the records that are most alike their original, with its id and the share of equal runs."""
+    row, share = f"{side}_row", f"{side}_jaccard"
+    worst = copies.with_row_index("row").drop_nulls(row).sort(share, "row", descending=[True, False])
+    return [
+        f"{ids[one]}: {alike:.0%} of the runs of {originals[other]}"
+        for one, other, alike in worst.select("row", row, share).head(most).iter_rows()
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from trialforge.errors import MetricError
 from trialforge.quality.case import Case
 
 LEVEL = 0.95
+JACKKNIFE_GROUPS = 20
 
 
 class Direction(StrEnum):
@@ -59,7 +61,9 @@ class Metric:
         slack = 1e-6
         if not math.isfinite(estimate.value) or not self.low - slack <= estimate.value <= self.high + slack:
             raise MetricError(f"{self.name} is {estimate.value}, which is not from {self.low} to {self.high}")
-        return estimate
+        if estimate.low is None or estimate.high is None:
+            return estimate
+        return replace(estimate, low=max(estimate.low, self.low), high=min(estimate.high, self.high))
 
 
 def index_metrics(metrics: Iterable[Metric]) -> dict[str, Metric]:
@@ -109,6 +113,32 @@ def bootstrap_difference(
         one, other = (stream.integers(0, size, size) for size in sizes)
         differences[draw] = ours(one) - real(other)
     return percentile_interval(differences)
+
+
+def jackknife_groups(n: int) -> list[np.ndarray]:
+    """Return the row numbers that are left out in turn: each row once, in at most 20 groups."""
+    return [np.arange(first, n, JACKKNIFE_GROUPS) for first in range(min(n, JACKKNIFE_GROUPS))]
+
+
+def jackknife_interval(value: float, left_out: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the 95% interval of a statistic from its values with each group left out (Shao and Wu 1989).
+
+    For statistics of a whole set, which rows drawn twice, as a bootstrap draws them, would change.
+    """
+    values = np.array(left_out)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None, None
+    error = float(np.sqrt((len(values) - 1) * values.var()))
+    width = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+    return value - width, value + width
+
+
+def jackknife_statistic(statistic: Callable[[np.ndarray], float], n: int) -> Estimate:
+    """Return a statistic of row numbers with its jackknife interval."""
+    every = np.arange(n)
+    value = statistic(every)
+    left_out = [statistic(np.delete(every, group)) for group in jackknife_groups(n)] if n > 2 else []
+    return Estimate(value, *jackknife_interval(value, left_out), n)
 
 
 def percentile_interval(values: np.ndarray) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
 from trialforge.quality.neighbours import distance_blocks
 
 MEDIAN_ROWS = 1000
@@ -18,10 +18,14 @@ MEDIAN_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """The unbiased squared MMD, and its p-value under permutation of the two sets."""
+    """The unbiased squared MMD, and its p-value under permutation of the two sets.
+
+    `left_out` are its values without each jackknife group of the synthetic rows.
+    """
 
     squared: float
     p_value: float
+    left_out: tuple[float, ...] = ()
 
 
 def median_bandwidth(rows: np.ndarray, stream: np.random.Generator) -> float:
@@ -58,17 +62,44 @@ def permute_discrepancy(
     sides[:n, 0] = 1
     for draw in range(1, permutations + 1):
         sides[stream.permutation(n + m)[:n], draw] = 1
+    members = _memberships(n, m)
     within, outgoing, total = np.zeros(permutations + 1), np.zeros(permutations + 1), 0.0
+    sums_of_groups = np.zeros((members.shape[1], members.shape[1]))
     for block, kernel in _kernel_blocks(rows, width):
         within += np.einsum("ij,ij->j", sides[block], kernel @ sides)
         sums = kernel.sum(axis=1)
         outgoing += sums @ sides[block]
         total += float(sums.sum())
+        sums_of_groups += members[block].T @ (kernel @ members)
     first = (within - n) / (n * (n - 1))
     second = (total - 2 * outgoing + within - m) / (m * (m - 1))
     values = first + second - 2 * (outgoing - within) / (n * m)
     beaten = int((values[1:] >= values[0] - 1e-12).sum())
-    return Discrepancy(float(values[0]), (1 + beaten) / (permutations + 1))
+    left_out = _leave_out(sums_of_groups, members.sum(axis=0)) if m > 2 else ()
+    return Discrepancy(float(values[0]), (1 + beaten) / (permutations + 1), left_out)
+
+
+def _memberships(n: int, m: int) -> np.ndarray:
+    """Return which rows are real (column 0), and which synthetic ones are in which jackknife group."""
+    groups = jackknife_groups(m)
+    members = np.zeros((n + m, len(groups) + 1))
+    members[:n, 0] = 1
+    for column, group in enumerate(groups, start=1):
+        members[n + group, column] = 1
+    return members
+
+
+def _leave_out(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, ...]:
+    """Return the unbiased squared MMD without each group, from the kernel's sums between groups."""
+    n = sizes[0]
+    real = (sums[0, 0] - n) / (n * (n - 1))
+    found = []
+    for group in range(1, len(sizes)):
+        kept = [other for other in range(1, len(sizes)) if other != group]
+        m = sizes[kept].sum()
+        synthetic = (sums[np.ix_(kept, kept)].sum() - m) / (m * (m - 1))
+        found.append(float(real + synthetic - 2 * sums[0, kept].sum() / (n * m)))
+    return tuple(found)
 
 
 @lru_cache(maxsize=4)
@@ -80,7 +111,8 @@ def _discrepancy(case: Case) -> Discrepancy:
 
 def squared_mmd(case: Case) -> Estimate:
     """Unbiased squared MMD in the space, Gaussian kernel of median width (Gretton et al. 2012, JMLR 13)."""
-    return Estimate(_discrepancy(case).squared, n=len(case.candidates))
+    found = _discrepancy(case)
+    return Estimate(found.squared, *jackknife_interval(found.squared, found.left_out), len(case.candidates))
 
 
 def mmd_p_value(case: Case) -> Estimate:

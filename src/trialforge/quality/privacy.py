@@ -90,10 +90,14 @@ def copy_share(case: Case) -> Estimate:
     Calibrated: a share of verbatim copies planted among held-out trials reads as that share.
     """
     ours, real = _copies(case)
-    value = float(ours.mean() - real.mean())
-    interval = bootstrap_mean(ours, case.scale.stream("privacy", "copies"), case.params.bootstrap)
-    shift = float(real.mean())
-    return Estimate(value, (interval.low or 0) - shift, (interval.high or 0) - shift, len(ours))
+    low, high = bootstrap_difference(
+        lambda places: float(ours[places].mean()),
+        lambda places: float(real[places].mean()),
+        (len(ours), len(real)),
+        case.scale.stream("privacy", "copies"),
+        case.params.bootstrap,
+    )
+    return Estimate(float(ours.mean() - real.mean()), low, high, len(ours))
 
 
 @lru_cache(maxsize=4)

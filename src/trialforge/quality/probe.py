@@ -158,26 +158,44 @@ def real_words_probe(case: Case) -> Estimate:
     return estimate_auc(real, case.scale.stream("probe", "words", "real"), case.params.bootstrap)
 
 
+def judge_gap(gap: Estimate, most: float) -> str:
+    """Return what the interval says of a gap: `above` the bound, `at most` it, or `too few to tell`."""
+    if gap.low is not None and gap.low > most:
+        return "above"
+    return "at most" if gap.high is not None and gap.high <= most else "too few to tell"
+
+
 def flagged_gaps(case: Case) -> Estimate:
-    """Number of the three gaps (title, style, words) above `quality.max_probe_gap`."""
+    """Number of the three gaps (title, style, words) above `quality.max_probe_gap`.
+
+    With few records a gap may lie above by chance: `gaps_above` counts those that don't.
+    """
     gaps = [_gap(case, view).value for view in VIEWS]
     return Estimate(float(sum(gap > case.params.max_probe_gap for gap in gaps)), n=len(VIEWS))
+
+
+def certain_gaps(case: Case) -> Estimate:
+    """Number of the three gaps whose whole 95% interval lies above `quality.max_probe_gap`."""
+    found = [judge_gap(_gap(case, view), case.params.max_probe_gap) for view in VIEWS]
+    return Estimate(float(found.count("above")), n=len(VIEWS))
 
 
 def probe_table(case: Case) -> pl.DataFrame:
     """Return the ROC-AUC of each view of both sets, and of each single field of real trials.
 
-    Columns: `set`, `view`, `auc`, `low`, `high`, `n`, `flagged` (the gap of the view is above the bound).
+    Columns: `set`, `view`, `auc`, `low`, `high`, `n`, `flagged` (the gap of the view is above the bound),
+    `verdict` (what the gap's interval says of that, see `judge_gap`; empty for single fields).
     """
     rows = []
     for view in VIEWS:
-        flagged = _gap(case, view).value > case.params.max_probe_gap
+        gap = _gap(case, view)
+        flagged, verdict = gap.value > case.params.max_probe_gap, judge_gap(gap, case.params.max_probe_gap)
         for name, scored in zip(("synthetic", "train"), _probes(case, view), strict=True):
             auc = estimate_auc(scored, case.scale.stream("probe", view, name), case.params.bootstrap)
-            rows.append((name, view, auc.value, auc.low, auc.high, auc.n, flagged))
+            rows.append((name, view, auc.value, auc.low, auc.high, auc.n, flagged, verdict))
     for field in case.scale.fields:
         rows.append(_field_row(case, field))
-    names = ["set", "view", "auc", "low", "high", "n", "flagged"]
+    names = ["set", "view", "auc", "low", "high", "n", "flagged", "verdict"]
     return pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("auc", "low", "high").round(4))
 
 
@@ -192,8 +210,8 @@ def _field_row(case: Case, field: str) -> tuple[Any, ...]:
     try:
         auc = estimate_auc(_score(labelled, field, case), case.scale.stream("probe", "field", field), 100)
     except ValueError:  # no word of two letters in the field
-        return ("train", f"field {field}", None, None, None, len(labelled.labels), False)
-    return ("train", f"field {field}", auc.value, auc.low, auc.high, auc.n, False)
+        return ("train", f"field {field}", None, None, None, len(labelled.labels), False, None)
+    return ("train", f"field {field}", auc.value, auc.low, auc.high, auc.n, False, None)
 
 
 def label_words(case: Case) -> pl.DataFrame:
@@ -218,4 +236,5 @@ METRICS = (
     Metric("leakage.words_auc", Direction.REAL, 0, 1, words_probe, headline=False),
     Metric("leakage.real_words_auc", Direction.REAL, 0, 1, real_words_probe, headline=False),
     Metric("leakage.gaps_flagged", Direction.LOWER, 0, 3, flagged_gaps),
+    Metric("leakage.gaps_above", Direction.LOWER, 0, 3, certain_gaps),
 )

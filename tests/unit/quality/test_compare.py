@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, parts: dict[str, pl.DataFra
     """A folder with parameters, the real parts, a set and the copier's set: train trials word for word."""
     folder = tmp_path_factory.mktemp("compare")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["quality"] |= {"bootstrap": 100, "permutations": 19}
+    params["quality"] |= {"bootstrap": 100, "permutations": 19, "folds": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "data").mkdir()
     for name, frame in parts.items():

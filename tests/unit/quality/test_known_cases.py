@@ -12,9 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.quality.canaries import find_canaries, make_canary
 from trialforge.quality.diversity import vendi_score
-from trialforge.quality.metric import bootstrap_difference
+from trialforge.quality.metric import Estimate, bootstrap_difference, jackknife_groups, jackknife_statistic
 from trialforge.quality.mmd import permute_discrepancy
 from trialforge.quality.prdc import compare_manifolds
+from trialforge.quality.probe import judge_gap
 from trialforge.quality.twosample import roc_auc
 
 
@@ -101,3 +102,31 @@ def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path) -> No
     assert "dirty.parquet" in str(found.to_dicts())
     assert "clean.parquet" not in str(found.to_dicts())
     assert find_canaries({"NCT1": canary}, [clean]).is_empty()
+
+
+def test_a_jackknife_interval_of_a_mean_is_its_normal_interval() -> None:
+    values = unit_rows(400, 1, 10)[:, 0].astype(float)
+    found = jackknife_statistic(lambda places: float(values[places].mean()), len(values))
+    width = 1.96 * float(values.std() / np.sqrt(len(values)))
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - width, abs=0.05)
+    assert found.high == pytest.approx(values.mean() + width, abs=0.05)
+    constant = jackknife_statistic(lambda _: 3.0, 50)
+    assert (constant.low, constant.high) == (3, 3)
+    assert jackknife_statistic(lambda _: 3.0, 2).low is None
+
+
+def test_mmd_without_a_group_is_mmd_of_the_others() -> None:
+    real, synthetic = unit_rows(30, 0, 5).astype(float), unit_rows(50, 0.5, 6).astype(float)
+    found = permute_discrepancy(real, synthetic, 2.0, 19, np.random.default_rng(7))
+    for group, value in zip(jackknife_groups(50), found.left_out, strict=True):
+        rest = np.delete(synthetic, group, axis=0)
+        assert value == pytest.approx(
+            permute_discrepancy(real, rest, 2.0, 19, np.random.default_rng(7)).squared, abs=1e-9
+        )
+
+
+def test_a_gap_is_judged_by_its_interval() -> None:
+    assert judge_gap(Estimate(0.3, 0.1, 0.5), 0.05) == "above"
+    assert judge_gap(Estimate(0.3, -0.1, 0.6), 0.05) == "too few to tell"
+    assert judge_gap(Estimate(0.0, -0.04, 0.04), 0.05) == "at most"

@@ -1,0 +1,135 @@
+"""What is planted is read as such: copies, runs of words, canaries; and a broken gate says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from stages import measure
+from trialforge.errors import GateError, MetricError
+from trialforge.files import write_json
+from trialforge.quality.canaries import plant_canaries
+from trialforge.quality.case import PROSE_FIELDS, Case, Side, build_scale, filled_fields
+from trialforge.quality.exposure import canary_share, rare_word_share
+from trialforge.quality.memorisation import any_100, excess_50, longest_run, pool_50, shown_25, unshown_25
+from trialforge.quality.params import QualityParams
+from trialforge.quality.privacy import PLANTED_RATES, calibration_table, copy_share
+
+ROOT = Path(__file__).resolve().parents[3]
+Parts = dict[str, pl.DataFrame]
+
+
+def make_case(
+    records: pl.DataFrame, parts: Parts, params: QualityParams, train: pl.DataFrame | None = None
+) -> Case:
+    train = parts["train"] if train is None else train
+    scale = build_scale(filled_fields(train), train, params, 1)
+    sides = (Side(frame, scale) for frame in (records, train, parts["validation"], parts["test"]))
+    return Case(*sides)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.05, 0.2])
+def test_copies_planted_among_unseen_trials_read_as_their_rate(
+    rate: float, parts: Parts, params: QualityParams
+) -> None:
+    honest = pl.concat([parts["test"], parts["synthetic"]]).head(100)
+    copies = round(rate * len(honest))
+    planted = pl.concat([parts["train"].head(copies), honest.slice(copies)])
+    found, clean = (copy_share(make_case(records, parts, params)) for records in (planted, honest))
+    assert found.value - clean.value == pytest.approx(rate, abs=0.011)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value <= found.high
+
+
+def test_the_calibration_of_a_run_reads_what_it_plants(parts: Parts, params: QualityParams) -> None:
+    table = calibration_table(make_case(parts["synthetic"], parts, params))
+    assert table["planted"].to_list() == list(PLANTED_RATES)
+    for planted, found in table.select("true", "copies").iter_rows():
+        assert found == pytest.approx(planted, abs=0.011)
+
+
+def words(first: int, count: int) -> str:
+    return " ".join(f"w{number}" for number in range(first, first + count))
+
+
+def with_summary(frame: pl.DataFrame, texts: list[str]) -> pl.DataFrame:
+    """Records whose prose is these texts alone."""
+    named = frame.head(len(texts)).with_columns(summary=pl.Series(texts))
+    others = [name for name in PROSE_FIELDS if name != "summary"]
+    return named.with_columns(pl.lit(None, named.schema[name]).alias(name) for name in others)
+
+
+def test_runs_of_50_and_100_words_are_told_by_where_they_come_from(
+    parts: Parts, params: QualityParams
+) -> None:
+    source = {name: with_summary(parts[name], [words(place, 120)]) for name, place in
+              (("train", 1000), ("validation", 2000), ("test", 3000))}  # fmt: skip
+    records = with_summary(
+        parts["synthetic"],
+        [words(1000, 49), words(1000, 50), words(1010, 100), words(3000, 25), words(9000, 200)],
+    ).with_columns(exemplars=pl.Series([[source["train"]["nct_id"][0]]] * 5))
+    case = make_case(records, source, params)
+    assert pool_50(case).value == pytest.approx(2 / 5)
+    assert excess_50(case).value == pytest.approx(2 / 5)
+    assert any_100(case).value == pytest.approx(1 / 5)
+    assert longest_run(case).value == 100
+    assert shown_25(case).value == pytest.approx(3 / 5)
+    assert unshown_25(case).value == pytest.approx(1 / 5)
+
+
+def test_canaries_planted_in_exemplars_are_counted_as_they_come_out(
+    parts: Parts, params: QualityParams
+) -> None:
+    train, canaries = plant_canaries(parts["train"], parts["train"]["nct_id"], seed=3)
+    shown = train["nct_id"].head(8).to_list()
+    records = parts["synthetic"].head(4).with_columns(
+        # Two exemplars each: the records repeat both canaries, one, that of another record, and none.
+        exemplars=pl.Series([shown[2 * place : 2 * place + 2] for place in range(4)]),
+        intervention=pl.lit("none of them"),
+        summary=pl.Series([
+            f"As {canaries[shown[0]]} and {canaries[shown[1]].upper()}.", f"As {canaries[shown[2]]}.",
+            f"As {canaries[shown[0]]}.", "As none.",
+        ]),
+    )  # fmt: skip
+    case = make_case(records, parts, params, train)
+    found = canary_share(case)
+    assert (found.value, found.n) == (3 / 8, 8)
+    assert rare_word_share(case).value == pytest.approx(2 / 4)
+    with pytest.raises(MetricError, match="no exemplar holds a planted canary"):
+        canary_share(make_case(records, parts, params))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_which_records(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["quality"] |= {"bootstrap": 100, "permutations": 19, "max_trials_drawn": 10, "folds": 2}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.chdir(tmp_path)
+    copies = parts["train"].head(12).with_columns(nct_id=pl.concat_str(pl.lit("SYN-"), "nct_id"))
+    frames = {name: parts[name].head(40) for name in ("train", "validation", "test")}
+    frames |= {"synthetic": copies, "exemplars": copies.select("nct_id"), "reasons": copies.select("nct_id")}
+    for name, frame in frames.items():
+        frame.write_parquet(f"{name}.parquet")
+    write_json({"acceptance_rate": 1.0}, Path("validation.json"))
+    inputs = [f"--{name}={name}.parquet" for name in frames if name != "synthetic"]
+    with pytest.raises(GateError) as caught:
+        measure.main(
+            ["synthetic.parquet", *inputs, "--validated=validation.json", "--metrics=q.json", "--plots=plots"]
+        )
+    message = str(caught.value)
+    lines = {
+        line.split()[0]: line.split() for line in message.splitlines() if line.startswith(("mem", "priv"))
+    }
+    assert lines["privacy.copies"][1:] == ["1", "at", "most", "0.01", "0.99"]
+    assert {"memorisation.any_100", "memorisation.excess_50"} <= set(lines)
+    assert f"{copies['nct_id'][0]}: 100% of the runs of {parts['train']['nct_id'][0]}" in message
+    assert "words" in message
+    assert "quality.gates in params.yaml" in message
+    # The figures are there for whoever looks why.
+    assert Path("q.json").is_file()
