@@ -21,6 +21,15 @@ def _run(folder: Path, *command: str, check: bool = True) -> tuple[float, str, i
     return time.perf_counter() - start, done.stdout, done.returncode
 
 
+def _empty_status(folder: Path) -> float:
+    """Return the seconds of `dvc status` where there is nothing at all: what DVC itself costs."""
+    folder.mkdir()
+    _run(folder, "git", "init", "--quiet")
+    _run(folder, "dvc", "init", "--quiet")
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    return min(_run(folder, "dvc", "status")[0] for _ in range(3))
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         clone = Path(name) / "clone"
@@ -38,8 +47,12 @@ def main() -> None:
         what = (
             "the whole graph" if whole else f"{', '.join(CHEAP)} (the outs of dvc.lock are not cached here)"
         )
+        empty = _empty_status(Path(name) / "empty")
         print(
             f"{what}: dvc repro {first:.1f} s, again (runs nothing) {again:.1f} s, dvc status {status:.1f} s"
+        )
+        print(
+            f"dvc status of an empty pipeline {empty:.1f} s; dvc repro again {again / empty:.1f} times as much"
         )
 
 
