@@ -51,9 +51,7 @@ def main() -> None:
         print(
             f"{what}: dvc repro {first:.1f} s, again (runs nothing) {again:.1f} s, dvc status {status:.1f} s"
         )
-        print(
-            f"dvc status of an empty pipeline {empty:.1f} s; dvc repro again {again / empty:.1f} times as much"
-        )
+        print(f"dvc status of an empty pipeline {empty:.1f} s; repro again is {again / empty:.1f} times that")
 
 
 if __name__ == "__main__":
