@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from trialforge.errors import LearningError
-from trialforge.learning import checkpoint, finetune
+from trialforge.learning import finetune
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
@@ -54,28 +57,43 @@ def test_fine_tuning_learns_what_the_words_tell(
     assert right.mean() > 0.75
 
 
-def test_a_run_after_a_kill_ends_in_the_same_scores(
+KILLED = """
+import os, signal, sys
+import polars as pl
+from pathlib import Path
+from trialforge.learning import finetune
+from trialforge.learning.classifier import Task
+from trialforge.learning.params import TransformerParams
+from trialforge.learning.transformer import TransformerClassifier
+
+folder = Path(sys.argv[1])
+def write_and_die(state, where):
+    checkpoint.write_state(state, where)
+    if state.epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+finetune.write_state = write_and_die
+params = TransformerParams.model_validate_json((folder / "params.json").read_text())
+train, held = (pl.read_parquet(folder / f"{name}.parquet") for name in ("train", "held"))
+TransformerClassifier(params).fit(Task(train, held, seed=3, epoch_size=60, scratch=folder / "state"))
+"""
+
+
+def test_a_killed_process_loses_one_epoch_at_most(
     params: TransformerParams, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fitted(params, task).predict(task.validation)
-
-    killed = Task(task.train, task.validation, task.seed, task.epoch_size, tmp_path / "killed")
-    write = checkpoint.write_state
-    written: list[int] = []
-
-    def write_and_die(state: State, folder: Path) -> None:
-        write(state, folder)
-        written.append(state.epoch)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(finetune, "write_state", write_and_die)
-    with pytest.raises(KeyboardInterrupt):
-        fitted(params, killed)
-    monkeypatch.setattr(finetune, "write_state", lambda state, _: written.append(state.epoch))
-    resumed = fitted(params, killed).predict(task.validation)
-
-    assert written == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_array_equal(resumed, whole)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / "params.json").write_text(params.model_dump_json())
+    task.train.write_parquet(folder / "train.parquet")
+    task.validation.write_parquet(folder / "held.parquet")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    trained: list[int] = []
+    monkeypatch.setattr(finetune, "write_state", lambda state, _: trained.append(state.epoch))
+    resumed = Task(task.train, task.validation, task.seed, task.epoch_size, folder / "state")
+    np.testing.assert_array_equal(fitted(params, resumed).predict(task.validation), whole)
+    assert trained == [3, 4, 5, 6]
 
 
 def test_a_saved_model_scores_as_before(params: TransformerParams, task: Task, tmp_path: Path) -> None:

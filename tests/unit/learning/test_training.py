@@ -1,0 +1,149 @@
+"""Whole experiments: what is refused first, what is never trained twice, how long an arm trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from trialforge.errors import LearningError
+from trialforge.learning import finetune
+from trialforge.learning.linear import WordClassifier
+from trialforge.learning.params import LearningParams
+from trialforge.learning.tables import Tables, make_tables
+from trialforge.learning.training import Training, train_item
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trialforge.learning.classifier import Task
+
+FIELDS = ("phase", "criteria")
+ARMS: list[dict[str, Any]] = [
+    {"name": "synthetic", "real": 0.0, "extra": "synthetic"},
+    {"name": "augmented", "extra": "synthetic"},
+    {"name": "duplicated", "extra": "duplicated"},
+]
+
+
+@pytest.fixture
+def tables(parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame) -> Tables:
+    return make_tables(parts, FIELDS, synthetic)
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of training examples of each fit that happens."""
+    sizes: list[int] = []
+    fit = WordClassifier.fit
+
+    def count(self: WordClassifier, task: Task) -> None:
+        sizes.append(task.train.height)
+        fit(self, task)
+
+    monkeypatch.setattr(WordClassifier, "fit", count)
+    return sizes
+
+
+def experiment(arms: list[dict[str, Any]], **changes: Any) -> LearningParams:
+    return LearningParams.model_validate(
+        {
+            "seeds": 2,
+            "fields": FIELDS,
+            "real_items": [],
+            "items": ["tried"],
+            "models": ["tfidf-logreg"],
+            "experiments": {"tried": arms},
+            "statistics": {"primary": {"arm": "augmented"}},
+        }
+        | changes
+    )
+
+
+def training(
+    folder: Path, arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any
+) -> Training:
+    return Training(experiment(arms, **changes), "tried", model, 1, folder / "models", folder / "store")
+
+
+def test_of_changed_arms_only_these_are_trained_again(
+    tables: Tables, fitted: list[int], tmp_path: Path
+) -> None:
+    first = train_item(training(tmp_path, ARMS), tables)
+    # Two seeds each; a mix that no draw changes is one cell of a model without chance.
+    assert sorted(fitted) == [20, 80, 80, 80]
+    fitted.clear()
+    assert train_item(training(tmp_path, ARMS), tables).equals(first)
+    assert fitted == []
+    changed = [*ARMS[:2], {**ARMS[2], "extra_count": 12}]
+    again = train_item(training(tmp_path, changed), tables)
+    assert fitted == [72, 72]
+    kept = ["synthetic", "augmented"]
+    assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        (
+            {"name": "no-reasoning", "extra": "synthetic", "generation_arm": "no-reasoning"},
+            r"arm `no-reasoning` has no data: no synthetic trial of generation arm `no-reasoning` "
+            r"\(there are: retrieval-reasoning\)",
+        ),
+        ({"name": "one", "real_count": 1}, "arm `one` has one class only: all 1 trials have the label"),
+        ({"name": "nothing", "real": 0.0}, "arm `nothing` has no labelled trial"),
+        ({"name": "many", "real_count": 400}, "arm `many` asks for 400 real trials and there are 60"),
+    ],
+    ids=lambda value: value["name"] if isinstance(value, dict) else "",
+)
+def test_an_arm_that_can_not_be_trained_stops_all_before_any_is(
+    arm: dict[str, Any], message: str, tables: Tables, fitted: list[int], tmp_path: Path
+) -> None:
+    with pytest.raises(LearningError, match=message):
+        train_item(training(tmp_path, [*ARMS, arm]), tables)
+    assert fitted == []
+
+
+def test_an_absent_encoder_stops_all_before_any_is_trained(tables: Tables, tmp_path: Path) -> None:
+    absent = {"transformer": {"backend": "transformers", "model": str(tmp_path / "biobert")}}
+    asked = training(tmp_path, ARMS, "transformer", models=["transformer"], classifiers=absent)
+    with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
+        train_item(asked, tables)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_nan_score_is_refused_and_never_kept(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = WordClassifier.predict
+    monkeypatch.setattr(WordClassifier, "predict", lambda self, rows: predict(self, rows) * float("nan"))
+    with pytest.raises(LearningError, match="tfidf-logreg gave NaN scores for arm `synthetic`"):
+        train_item(training(tmp_path, ARMS), tables)
+    assert list(tmp_path.rglob("scores.parquet")) == []
+
+
+def test_every_arm_gets_as_many_optimiser_steps(
+    tables: Tables, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    make = finetune._make_optimizer
+
+    def count(model: Any, params: Any) -> Any:
+        optimizer = make(model, params)
+        number = len(steps)
+        steps.append(0)
+
+        def counted(*_: Any) -> None:
+            steps[number] += 1
+
+        optimizer.register_step_post_hook(counted)
+        return optimizer
+
+    monkeypatch.setattr(finetune, "_make_optimizer", count)
+    encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
+    asked = training(
+        tmp_path, ARMS, "transformer", models=["transformer"], classifiers={"transformer": encoder}, seeds=1
+    )
+    train_item(asked, tables)
+    assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80
