@@ -77,6 +77,10 @@ def test_page_says_that_it_holds_the_first_of_more(page: Page) -> None:
 
 
 def test_filters_narrow_the_list(page: Page) -> None:
+    choose(page, "label", "success")
+    assert count(page).startswith("25 of 50")
+    assert "asked label: success" in page.evaluate("document.getElementById('record').innerText")
+    choose(page, "label", "")
     choose(page, "intervention", "lintorol")
     assert count(page).startswith("25 of 50")
     choose(page, "verdict", "rejected")

@@ -46,6 +46,14 @@ def test_page_loads_nothing(page: str) -> None:
     assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'>\s]+""", markup)
 
 
+def test_the_page_tells_everything_in_reading_order(page: str) -> None:
+    sections = re.findall(r'<section id="(\w+)"', page)
+    assert sections == [
+        *("answer", "data", "records", "retrieval", "quality"),
+        *("privacy", "learning", "cost", "provenance"),
+    ]
+
+
 def test_a_simulated_corpus_is_named_as_such(page: str) -> None:
     assert "Simulated corpus" in page
 
