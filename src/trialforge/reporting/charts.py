@@ -136,6 +136,11 @@ def _short(metric: str) -> str:
     return name_words(metric.rpartition(".")[2])
 
 
+def draw_sweep(frame: pl.DataFrame) -> Chart:
+    """Return ROC-AUC by the amount that an experiment varies, of the first model."""
+    return _lines(_first_model(frame), "x", "mean", "series", (frame["axis"][0], "ROC-AUC"))
+
+
 def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     """Return where each measure lies between random text (0) and held-out real trials (1)."""
     span = pl.col("ceiling") - pl.col("worst")

@@ -43,6 +43,18 @@ PICTURES: dict[str, Picture] = {
         "Difference with its interval, corrected for the family; one that crosses 0 shows none.",
         charts.draw_comparisons,
     ),
+    **{
+        f"learning/curve-{experiment}": Picture("learning", title, text, charts.draw_sweep)
+        for experiment, title, text in (
+            ("ratio", "More and more of it synthetic", "One fixed size of the training mix."),
+            (
+                "growing",
+                "More and more beside real trials",
+                "The same real trials, with more synthetic ones.",
+            ),
+            ("few-real", "When real trials are few", "Without and with all synthetic trials."),
+        )
+    },
     "learning/roc": Picture(
         "learning", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
     ),
