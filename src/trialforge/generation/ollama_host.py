@@ -27,13 +27,15 @@ class OllamaHost:
     """A server at an address; `alive` turns False, and `fault` says why, when it stops answering."""
 
     def __init__(self, address: str, params: LlmParams) -> None:
-        self.address = address.rstrip("/")
+        whole = httpx.URL(address.rstrip("/"))
+        self.address = str(whole.copy_with(userinfo=b""))  # errors say it: it holds no password
+        self._auth = (whole.username, whole.password) if whole.username else None
         self.alive = True
         self.fault = ""
         self.version = ""
         self._params = params
         limits = httpx.Timeout(params.read_seconds, connect=params.connect_seconds)
-        self._http = httpx.Client(base_url=self.address, timeout=limits, trust_env=False)
+        self._http = httpx.Client(base_url=self.address, auth=self._auth, timeout=limits, trust_env=False)
 
     def find_version(self) -> str | None:
         """Return the server's version, or None if it does not answer."""
@@ -95,7 +97,8 @@ class OllamaHost:
         import ollama
 
         try:
-            ollama.Client(host=self.address, timeout=self._params.call_seconds).pull(model)
+            client = ollama.Client(host=self.address, auth=self._auth, timeout=self._params.call_seconds)
+            client.pull(model)
         except (ollama.ResponseError, httpx.HTTPError, ConnectionError) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 
