@@ -36,7 +36,7 @@ lint: setup ## format, lint, types, import direction
 	lint-imports
 
 test: setup ## run every test; those that need a server run where its address is set
-	pytest -n auto
+	pytest -n auto --dist loadfile
 
 bench: setup ## measure, each figure against a named baseline in the same run
 	python -m benchmarks
