@@ -2,7 +2,7 @@
 
 The sample is repeated with its long words changed in each copy, so that the vocabulary grows with the pool.
 To embed 200,000 trials takes hours on two cores, so vectors are stand-ins: the sample's, each copy's moved
-at random. The last line of what is printed is a JSON object of figures.
+at random. Each line of what is printed is a JSON object: the figures of one backend.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -79,29 +78,33 @@ def main(sample: Path, size: int, folder: Path) -> None:
     logging.getLogger("trialforge").setLevel(logging.ERROR)
     train, params, seed = pl.read_parquet(sample), bench_params(), 20412
     encoder = load_cached_encoder()
-    titles = sample_titles(train, 200)
+    titles = sample_titles(train, 60)
     vectors = encoder.encode(titles)
     pool = repeat_sample(train, size)
     near = NearbyEncoder(encoder, min(train.height, size), seed)
-    figures: dict[str, Any] = {"trials": size}
-    figures["build_s"], manifest = timed(lambda: build_index(pool, near, params, folder))
+    build_s, manifest = timed(lambda: build_index(pool, near, params, folder))
     write_json(manifest, folder.with_suffix(".json"))
-    figures["build_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures["disk_mb"] = sum(path.stat().st_size for path in folder.iterdir()) / MB
-    figures["embedded"] = _measure(params, folder, near, titles, vectors)
-    if os.environ.get(HOSTS):
-        served = params.model_copy(update={"backend": "elasticsearch"})
-        try:
-            figures["elasticsearch"] = _measure(served, folder, near, titles, vectors)
-            with connect(params.elasticsearch, os.environ) as client:
-                alias = params.elasticsearch.alias
-                store = client.indices.stats(index=alias, metric="store")["_all"]["total"]["store"]
-                node = next(iter(client.nodes.stats(metric=["jvm"])["nodes"].values()))
-                figures["server_disk_mb"] = store["size_in_bytes"] / MB
-                figures["server_heap_mb"] = node["jvm"]["mem"]["heap_used_in_bytes"] / MB
-        finally:
-            forget(params)
-    sys.stdout.write(json.dumps(figures) + "\n")
+    figures = {"build_s": build_s, "disk_mb": sum(path.stat().st_size for path in folder.iterdir()) / MB}
+    figures["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    _say(size, "embedded", figures | _measure(params, folder, near, titles, vectors))
+    if not os.environ.get(HOSTS):
+        return
+    served = params.model_copy(update={"backend": "elasticsearch"})
+    try:
+        times = _measure(served, folder, near, titles, vectors)
+        with connect(params.elasticsearch, os.environ) as client:
+            stats = client.indices.stats(index=params.elasticsearch.alias, metric="store")
+            node = next(iter(client.nodes.stats(metric="jvm")["nodes"].values()))
+        figures = {"disk_mb": stats["_all"]["total"]["store"]["size_in_bytes"] / MB}
+        figures["memory_mb"] = node["jvm"]["mem"]["heap_used_in_bytes"] / MB
+        _say(size, "elasticsearch", figures | times)
+    finally:
+        forget(params)
+
+
+def _say(size: int, backend: str, figures: dict[str, float]) -> None:
+    sys.stdout.write(json.dumps({"trials": size, "backend": backend, **figures}) + "\n")
+    sys.stdout.flush()
 
 
 def _measure(
