@@ -1,7 +1,7 @@
 """The measures: 5,000 synthetic against 20,000 real trials, time and peak memory of each step.
 
-The trials are simulated on both sides. `BENCH_QUALITY=SYNTHETIC,REAL` sets other sizes; where memory grows
-with more than the sizes, the second line of totals, of a quarter of both, shows it.
+The trials are simulated on both sides. `BENCH_QUALITY=SYNTHETIC,REAL` sets other sizes: of a step that takes more
+than four times the memory where both are four times as many, memory is quadratic. Linux alone tells peaks.
 """
 
 from __future__ import annotations
@@ -34,15 +34,10 @@ Row = tuple[str, float, float, float]
 
 def main() -> None:
     """Print one table of steps."""
-    for share in (4, 1):
-        synthetic, real = SYNTHETIC // share, REAL // share
-        rows = _measure(synthetic, real)
-        if share == 1:
-            print(f"{'step':<36}{'seconds':>9}{'peak MB':>9}{'more MB':>9}")
-            for name, seconds, peak, more in rows:
-                print(f"{name:<36}{seconds:>9.2f}{peak:>9.0f}{more:>9.0f}")
-        seconds, peak = sum(row[1] for row in rows), max(row[2] for row in rows)
-        print(f"{synthetic} synthetic x {real} real: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
+    print(f"{'step':<36}{'seconds':>9}{'peak MB':>9}{'more MB':>9}")
+    rows = _measure(SYNTHETIC, REAL)
+    seconds, peak = sum(row[1] for row in rows), max(row[2] for row in rows)
+    print(f"{SYNTHETIC} synthetic x {REAL} real: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
 
 
 def _measure(synthetic: int, real: int) -> list[Row]:
@@ -58,8 +53,9 @@ def _measure(synthetic: int, real: int) -> list[Row]:
             name = f"{name} ({str(error)[:20]})"
             return None
         finally:
-            peak = _peak()
-            rows.append((name, time.perf_counter() - start, peak, peak - before))
+            peak, seconds = _status("VmHWM"), time.perf_counter() - start
+            rows.append((name, seconds, peak, peak - before))
+            print(f"{name:<36}{seconds:>9.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
 
     parts = _make_parts(synthetic, real)
     case = step("build case (fit the space)", lambda: build_case(*parts, params, 1))
@@ -99,10 +95,6 @@ def _make_parts(synthetic: int, real: int) -> list[pl.DataFrame]:
 def _status(key: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(key)).split()[1]) / 1024
-
-
-def _peak() -> float:
-    return _status("VmHWM")
 
 
 def _reset_peak() -> float:

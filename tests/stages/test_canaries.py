@@ -1,0 +1,154 @@
+"""A canary in every validation and test trial comes out nowhere: not in index, prompts, records or models."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from trialforge.files import write_parquet
+from trialforge.quality.canaries import find_canaries, plant_canaries
+
+pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
+ROOT = Path(__file__).resolve().parents[2]
+POOL_WORD = "canaryinsideofthepool"
+STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train")
+ITEM, MODEL = "in-distribution", "tfidf-logreg"
+# A stage that also writes down every prompt: the call cache keeps answers, and of prompts their hash alone.
+LISTENING = """
+import runpy, sys
+from pathlib import Path
+from trialforge.generation import calls
+hash_call = calls.hash_call
+def listen(model_digest, engine, request):
+    with Path("prompts.txt").open("a") as file:
+        file.writelines(message.content + "\\n" for message in request.messages)
+    return hash_call(model_digest, engine, request)
+calls.hash_call = listen
+module = sys.argv.pop(1)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def write_params(folder: Path) -> None:
+    """The default parameters, at the smallest sizes that every stage can work with."""
+    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["corpus"]["simulated_trials"] = 160
+    params["plan"] |= {"min_success": 1, "min_failure": 1, "interventions": 1, "records": 1}
+    params["embedding"]["max_windows"] = 1
+    params["retrieval"]["evaluation"] |= {"queries": 5, "bootstrap": 100}
+    params["reasoning"]["count"] = 1
+    params["generation"]["fields"] = ["title", "summary", "primary_outcomes", "inclusion", "exclusion"]
+    params["quality"] |= {"bootstrap": 100, "permutations": 19, "max_trials_drawn": 20, "gates": {}}
+    params["learning"]["seeds"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def run_stage(folder: Path, name: str) -> None:
+    """Run the command of dvc.yaml."""
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    command = graph[name]["cmd"].replace("${item.item}", ITEM).replace("${item.model}", MODEL)
+    assert "${" not in command
+    _, _, module, *arguments = shlex.split(command)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING, module, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole small run, and the canary of each train trial and of each other one, dropped ones included."""
+
+    folder: Path
+    held_out: dict[str, str]
+    train: dict[str, str]
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file by its path, but the tables that hold the held-out trials themselves."""
+        source = {f"data/{name}.parquet" for name in ("trials", "validation", "test")}
+        found = {
+            str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()
+        }
+        return {name: path for name, path in found.items() if name not in source}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with a canary of its own in each trial, and a word that all train trials have."""
+    folder = tmp_path_factory.mktemp("canaries")
+    write_params(folder)
+    run_stage(folder, "ingest")
+    run_stage(folder, "split")
+    split = pl.read_parquet(folder / "data/split.parquet")
+    trials, canaries = plant_canaries(
+        pl.read_parquet(folder / "data/trials.parquet"), split["nct_id"], seed=1
+    )
+    train = set(split.filter(part="train")["nct_id"])
+    mine = pl.col("nct_id").is_in(list(train))
+    planted = trials.with_columns(
+        pl.when(mine).then(pl.concat_str(name, pl.lit(f" {POOL_WORD}"))).otherwise(name).alias(name)
+        for name in ("title", "summary")
+    )
+    write_parquet(planted, folder / "data/trials.parquet")
+    for name in STAGES:
+        run_stage(folder, name)
+    assert pl.read_parquet(folder / "data/split.parquet").equals(split)
+    return Run(
+        folder,
+        {name: word for name, word in canaries.items() if name not in train},
+        {name: word for name, word in canaries.items() if name in train},
+    )
+
+
+def test_no_canary_of_a_held_out_trial_is_in_any_file(ran: Run) -> None:
+    parts = [ran.folder / f"data/{name}.parquet" for name in ("validation", "test")]
+    held_out = pl.concat(pl.read_parquet(path, columns=["nct_id"]) for path in parts)["nct_id"]
+    assert len(held_out) > 50
+    assert set(find_canaries(ran.held_out, parts)["nct_id"]) == set(held_out)
+    assert find_canaries(ran.held_out, ran.files.values()).is_empty()
+
+
+def test_what_is_planted_in_train_trials_is_found_where_they_are_used(ran: Run) -> None:
+    """The other half of the proof: the search sees what there is to see."""
+
+    def names_with(canaries: dict[str, str]) -> set[str]:
+        found = set(find_canaries(canaries, ran.files.values())["path"])
+        return {name for name, path in ran.files.items() if str(path) in found}
+
+    shown = pl.read_parquet(ran.folder / "data/exemplars.parquet")["nct_id"].to_list()
+    assert "prompts.txt" in names_with({name: ran.train[name] for name in shown})
+    names = names_with({"": POOL_WORD})
+    assert {"data/train.parquet", "prompts.txt"} <= names
+    # A word's place in an index or in a model's vocabulary.
+    assert any(name.startswith("data/index/") for name in names)
+    assert any(name.startswith("models/") for name in names)
+
+
+def test_every_stage_left_something_to_look_into(ran: Run) -> None:
+    expected = ("plan", "exemplars", "reasons", "generated", "synthetic", f"predictions/{ITEM}-{MODEL}")
+    names = set(ran.files)
+    assert {f"data/{name}.parquet" for name in expected} <= names
+    assert {"metrics/quality.json", ".trialforge/calls.sqlite", ".trialforge/vectors.sqlite"} <= names
+
+
+def test_the_run_measures_how_many_canaries_of_exemplars_came_out(ran: Run) -> None:
+    measures = pl.read_csv(ran.folder / "plots/quality/measures.csv")
+    exposed = measures.filter(metric="privacy.canaries").row(0, named=True)
+    records = pl.read_parquet(ran.folder / "data/synthetic.parquet")
+    shown = records.select("nct_id", "exemplars").explode("exemplars")
+    texts = {row["nct_id"]: str(row).lower() for row in records.iter_rows(named=True)}
+    out = [ran.train[trial] in texts[record] for record, trial in shown.iter_rows()]
+    assert exposed["n"] == len(out)
+    assert exposed["value"] == pytest.approx(sum(out) / len(out), abs=1e-4)
