@@ -9,7 +9,7 @@ from trialforge.generation.drafts import Fault
 
 from .records import TARGET, make_draft, make_trial
 
-EXEMPLARS = [make_trial()]
+EXEMPLARS = [make_trial(official_title="Protocol EORTC-22922: Levodopa as COVID-19 Spreads")]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ EXEMPLARS = [make_trial()]
             {"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now", "A", "B"]},
             "repeated-items",
         ),
+        ({"title": "Levodopa in Parkinson Disease (Protocol EORTC-22922)"}, "copied-code"),
         ({"summary": EXEMPLARS[0]["summary"].upper()}, "copied-summary"),
         ({"title": "{{Levodopa}} in Parkinson Disease"}, "markup"),
         ({"summary": "Levodopa as in NCT01234567 is studied in adults with off periods."}, "registry-id"),
@@ -53,3 +54,4 @@ def test_a_draft_off_its_target_is_refused_with_its_reason(change: dict[str, Any
 
 def test_a_good_draft_passes() -> None:
     check_draft(make_draft(), TARGET, EXEMPLARS)
+    check_draft(make_draft(title="Levodopa in Parkinson Disease During COVID-19"), TARGET, EXEMPLARS)

@@ -16,7 +16,7 @@ def test_what_fits_stays_as_it_is() -> None:
 
 def test_the_last_fields_go_first_and_a_text_is_cut_with_a_mark() -> None:
     one, other = fit_views([VIEW, VIEW | {"summary": "Short."}], 80)
-    assert one["summary"].endswith("day. [...]") or one["summary"].endswith("[...]")
+    assert one["summary"].endswith(" [...]")
     assert set(one) == {"summary"}
     assert other == {"summary": "Short."}
     assert count_at_most(record_json(one)) < 90

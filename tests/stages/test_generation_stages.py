@@ -1,0 +1,166 @@
+"""plan to generate as DVC runs them, with the packaged model, in every arm and variant of the prompts."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from trialforge.files import read_json
+from trialforge.generation import rendering
+from trialforge.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
+
+ROOT = Path(__file__).resolve().parents[2]
+ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
+COMMANDS = {
+    "plan": "train.parquet --plan plan.parquet --metrics plan.json",
+    "index": "train.parquet --index index --manifest index.json",
+    "retrieve": "plan.parquet --train train.parquet --index index --manifest index.json"
+    " --exemplars exemplars.parquet --metrics retrieval.json",
+    "reason": "plan.parquet exemplars.parquet train.parquet --reasons reasons.parquet"
+    " --metrics reasoning.json",
+    "generate": "plan.parquet reasons.parquet train.parquet --generated generated.parquet"
+    " --metrics generation.json",
+}
+
+
+class Project:
+    """A folder of small tables and parameters, in which stages run as DVC runs them."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self._patch = folder, patch
+        self.params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        self.set("plan", min_success=1, min_failure=1, interventions=1, records=1, arms=ARMS)
+        self.set("retrieval", top_k=2)
+        self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
+        self.set("reasoning", exemplars=2, count=1, retries=1)
+        self.set("generation", fields=["title", "summary"], retries=1)
+        self.set("llm", context_tokens=1024, slots=8)
+
+    def set(self, section: str, **values: Any) -> None:
+        self.params[section] |= values
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
+
+    def run(self, *stages: str) -> None:
+        for name in stages:
+            self._patch.setattr("sys.argv", [name, *COMMANDS[name].split()])
+            importlib.import_module(f"stages.{name}").main()
+
+    def generate_one(self) -> None:
+        """Run `generate` for the target of one arm."""
+        plan = self.table("plan")
+        plan.filter(arm="retrieval-reasoning").write_parquet("plan.parquet")
+        try:
+            self.run("generate")
+            check_rows(self)
+        finally:
+            plan.write_parquet("plan.parquet")
+
+    def table(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    def timings(self, stage: str) -> Any:
+        return read_json(self.folder / f".trialforge/timings/{stage}.json")
+
+
+def make_train() -> pl.DataFrame:
+    trials = [
+        Trial(
+            nct_id=f"SIM{number}",
+            source="simulated",
+            title=f"Levodopa in {group} With Parkinson Disease",
+            phase="Phase 2",
+            conditions=["Parkinson Disease"],
+            interventions=[Intervention(type="Drug", name="Levodopa")],
+            summary=f"This study tests whether levodopa helps {group.lower()} with Parkinson disease.",
+            primary_outcomes=[Endpoint(measure="Hours of off time each day", time_frame="12 weeks")],
+            criteria="Inclusion Criteria:\n\n- Parkinson disease\n\nExclusion Criteria:\n\n- Dementia",
+            sex="All",
+            label=number % 2,
+        )
+        for number, group in enumerate(("Adults", "Women", "Older People", "Men", "Young People", "Twins"))
+    ]
+    extra = {"label": pl.Int64(), "normalized_interventions": pl.List(pl.String())}
+    rows = [trial.model_dump() | {"normalized_interventions": ["levodopa"]} for trial in trials]
+    schema = {**REGISTRATION_SCHEMA, **extra}
+    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project whose stages have all run once."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("project")
+        patch.chdir(folder)
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        made = Project(folder, patch)
+        make_train().write_parquet(folder / "train.parquet")
+        made.run("plan")
+        made.table("plan").filter(label=1).write_parquet("plan.parquet")
+        made.run("index", "retrieve", "reason", "generate")
+        yield made
+
+
+def check_rows(project: Project) -> pl.DataFrame:
+    """Every target has a row, with the plan's label: a good record, or a reason why there is none."""
+    rows = project.table("generated").join(project.table("plan"), on="target_id", suffix="_planned")
+    assert rows.height == project.table("plan").height
+    assert (rows["label"] == rows["label_planned"]).all()
+    assert (rows["nct_id"].is_null() == rows["reject_reason"].is_not_null()).all()
+    assert rows["nct_id"].drop_nulls().str.contains("^SYN-[0-9a-f]{12}$").all()
+    assert rows.select("prompt_hash", "model_digest", "engine", "sampling", "seed", "attempt").null_count(
+    ).sum_horizontal().item() == 0  # fmt: skip
+    return rows
+
+
+def test_every_arm_runs_through_the_stages(project: Project) -> None:
+    rows = check_rows(project)
+    assert set(rows["arm"]) == set(ARMS)
+    assert rows["reject_reason"].is_null().any()
+    shown = {arm: rows.filter(arm=arm)["exemplars"].to_list() for arm in ARMS}
+    assert shown["no-retrieval"] == [[]]
+    assert all(len(ids) == 2 for arm in ARMS if arm != "no-retrieval" for ids in shown[arm])
+    reasons = {row["arm"]: row for row in project.table("reasons").to_dicts()}
+    assert reasons["no-reasoning"]["reasons"] == []
+    assert reasons["no-reasoning"]["prompt_hash"] is None
+    assert reasons["no-retrieval"]["grounded"] is None
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"label_position": "tail", "label_wording": "positive", "exemplar_order": "shuffled"},
+        {"label_position": "head", "label_wording": "negative", "exemplar_order": "mixed"},
+    ],
+)
+def test_every_variant_of_the_prompt_runs_and_asks_anew(project: Project, variant: dict[str, str]) -> None:
+    project.set("generation", **variant)
+    project.generate_one()
+    assert project.timings("generate")["calls_from_cache"] == 0
+
+
+def test_a_changed_word_of_the_generation_prompt_makes_no_reasoning_call(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.set("generation", label_position="head", label_wording="plain", exemplar_order="mixed")
+    reasons = (project.folder / "reasons.parquet").read_bytes()
+    shutil.copytree(rendering.PROMPT_FOLDER, tmp_path / "prompts")
+    prompt = tmp_path / "prompts/generate.jinja"
+    prompt.write_text(prompt.read_text().replace("one new trial", "one new study"))
+    monkeypatch.setattr(rendering, "PROMPT_FOLDER", tmp_path / "prompts")
+    rendering._template.cache_clear()
+    try:
+        project.run("reason")
+        project.generate_one()
+    finally:
+        rendering._template.cache_clear()
+    asked = project.timings("reason")
+    assert asked["calls"] == asked["calls_from_cache"] > 0
+    assert (project.folder / "reasons.parquet").read_bytes() == reasons
+    assert project.timings("generate")["calls_from_cache"] == 0
