@@ -30,8 +30,9 @@ from trialforge.rng import random_stream
 
 SEED = 31
 COMPARISONS = 1000
-TRAIN, HELD = int(os.environ.get("BENCH_FINETUNE_TRIALS", "96")), 48
-SEEDS = 2
+TRAIN = int(os.environ.get("BENCH_FINETUNE_TRIALS", "96"))
+HELD = TRAIN // 2
+SEEDS = int(os.environ.get("BENCH_FINETUNE_SEEDS", "3"))
 
 
 def main() -> None:
