@@ -1,7 +1,7 @@
 """The measures: 5,000 synthetic against 20,000 real trials, time and peak memory of each step.
 
-The trials are simulated on both sides. `BENCH_QUALITY=SYNTHETIC,REAL` sets other sizes: where a step takes more
-than four times the memory where both are four times as many, memory is quadratic. Linux alone tells peaks.
+The trials are simulated on both sides. `BENCH_QUALITY=SYNTHETIC,REAL` sets other sizes: a step that takes far
+more than four times the memory at four times the sizes is quadratic. Linux alone tells peaks.
 """
 
 from __future__ import annotations

@@ -146,19 +146,38 @@ def pairwise_distance(case: Case) -> Estimate:
     return jackknife_statistic(lambda places: mean_pairwise_distance(rows[places]), len(rows))
 
 
+@lru_cache(maxsize=8)
+def _near_copies(case: Case) -> np.ndarray:
+    texts = case.candidates.texts
+    found = find_near_copies(texts, texts.clear(), case.params.duplicates)
+    return found["sibling_row"].is_not_null().to_numpy()
+
+
+def _exact_copies(side: Side) -> np.ndarray:
+    return (~side.texts.is_first_distinct()).to_numpy()
+
+
 def near_copy_share(case: Case) -> Estimate:
     """Share of records that are near-copies of an earlier one, by the Jaccard of their 5-word runs."""
-    texts = case.candidates.texts
-    copies = find_near_copies(texts, texts.clear(), case.params.duplicates)["sibling_row"].is_not_null()
-    return bootstrap_mean(copies.to_numpy(), case.scale.stream("near-copies"), case.params.bootstrap)
+    return bootstrap_mean(_near_copies(case), case.scale.stream("near-copies"), case.params.bootstrap)
+
+
+def exact_copy_share(case: Case) -> Estimate:
+    """Share of records whose text is that of an earlier one, word for word."""
+    copies = _exact_copies(case.candidates)
+    return bootstrap_mean(copies, case.scale.stream("exact-copies"), case.params.bootstrap)
 
 
 def diversity_table(case: Case, least: int = 2) -> pl.DataFrame:
-    """Return the diversity within each intervention and label that has `least` records or more."""
+    """Return the diversity within each intervention and label that has `least` records or more.
+
+    A near-copy counts where it stands, whichever group its original is of.
+    """
     frame = case.candidates.frame.with_row_index("place")
     keys = [name for name in ("intervention", "label") if name in frame.columns]
     if not keys:
         return pl.DataFrame(schema={"records": pl.Int64})
+    near = _near_copies(case)
     rows = []
     for values, places in (
         frame.group_by(keys)
@@ -178,6 +197,8 @@ def diversity_table(case: Case, least: int = 2) -> pl.DataFrame:
                     "pairwise_distance": round(mean_pairwise_distance(side.rows), 4),
                     "distinct_2": round(distinct_share(words, 2), 4),
                     "self_bleu": round(float(self_bleu_scores(words).mean()), 4),
+                    "exact_copies": round(float(_exact_copies(side).mean()), 4),
+                    "near_copies": round(float(near[places].mean()), 4),
                 }
             )
     return pl.DataFrame(rows)
@@ -188,5 +209,6 @@ METRICS = (
     Metric("diversity.distinct_2", Direction.REAL, 0, 1, distinct_2, yardstick=True, headline=False),
     Metric("diversity.vendi", Direction.HIGHER, 0, float("inf"), vendi, yardstick=True),
     Metric("diversity.pairwise_distance", Direction.HIGHER, 0, 2, pairwise_distance, yardstick=True),
+    Metric("diversity.exact_copies", Direction.LOWER, 0, 1, exact_copy_share, headline=False),
     Metric("diversity.near_copies", Direction.LOWER, 0, 1, near_copy_share, yardstick=True),
 )

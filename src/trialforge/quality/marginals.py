@@ -102,12 +102,15 @@ def _mean(
 
 
 def category_distance(case: Case) -> Estimate:
-    """Mean Jensen-Shannon divergence (bits) over phase, sex, masking, allocation and other closed fields."""
+    """Mean Jensen-Shannon divergence (bits, Lin 1991) over phase, sex, masking, allocation and the like."""
     return _mean(case, CATEGORIES, divergence)
 
 
 def number_distance(case: Case) -> Estimate:
-    """Mean Wasserstein distance, in real standard deviations, over ages, enrolment, counts and lengths."""
+    """Mean Wasserstein distance over ages, enrolment, counts and lengths, in real standard deviations.
+
+    The area between the two distribution functions (Kantorovich 1939; as `scipy.stats.wasserstein_distance`).
+    """
     return _mean(case, NUMBERS, scaled_distance)
 
 

@@ -91,6 +91,7 @@ def _estimates(case: Case, kind: str, feature: int) -> tuple[Estimate, Estimate]
 def exemplar_auc(case: Case) -> Estimate:
     """ROC-AUC of guessing which train trials were shown, by their highest cosine to a record; .5 is best.
 
+    A membership inference attack (Shokri et al. 2017) without the model, as GAN-Leaks (Chen et al. 2020).
     The non-members are train trials of the same interventions that no record was shown.
     """
     return _estimates(case, "exemplars", 0)[0]

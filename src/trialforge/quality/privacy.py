@@ -41,8 +41,8 @@ def ratio_of_distances(distances: np.ndarray) -> np.ndarray:
 def closer_share(case: Case) -> Estimate:
     """Share of records nearer to a train trial than 95% of held-out trials are; .05 is what real trials have.
 
-    Distance to closest record (DCR) over the whole of train. A picture and no proof of privacy: it is
-    blind to 2% of verbatim copies.
+    Distance to closest record (DCR; Park et al. 2018, arXiv 1806.03384) over the whole of train. A picture
+    and no proof of privacy: it is blind to 2% of verbatim copies.
     """
     ours, real = _closest(case)
     closer = ours[:, 0] < np.quantile(real[:, 0], 0.05)
@@ -50,7 +50,10 @@ def closer_share(case: Case) -> Estimate:
 
 
 def distance_ratio(case: Case) -> Estimate:
-    """Median ratio of nearest to second nearest distance (NNDR) of records, minus that of held-out trials."""
+    """Median ratio of nearest to second nearest distance of records, minus that of held-out trials.
+
+    NNDR (Lowe 2004, IJCV 60): a record far nearer to one train trial than to any other imitates that one.
+    """
     ours, real = (ratio_of_distances(distances) for distances in _closest(case))
     low, high = bootstrap_difference(
         lambda places: float(np.median(ours[places])),
