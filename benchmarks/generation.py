@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks._small_run import SLOTS, run_with_kills
-from trialforge.generation.backend import Completion, Message, Request, Sampling
+from trialforge.generation.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.generation.calls import CachedGenerator, CallCache
 from trialforge.generation.draft_schema import draft_schema
 from trialforge.generation.embedded import EmbeddedGenerator, request_json
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
+from trialforge.generation.ollama import OllamaGenerator
 
-SETS, RECORDS_A_SET = 4, 6
+SETS, RECORDS_A_SET = 4, 4
 PARAMS = LlmParams(context_tokens=2560, slots=8)
 MODEL = find_model(PARAMS)
 WORDS = (  # of no meaning: only their number counts
@@ -74,8 +75,8 @@ def reason_request(number: int) -> Request:
     return Request(messages, REASONS_SCHEMA, Sampling(max_tokens=160), seed=number)
 
 
-def draft_request(number: int, record: int) -> Request:
-    text = f"{exemplars(number)}\nThey met their endpoint. Write a new trial, number {record}."
+def draft_request(number: int, record: int, words: int = 650) -> Request:
+    text = f"{exemplars(number, words)}\nThey met their endpoint. Write a new trial, number {record}."
     messages = (Message("system", "You write new clinical trials."), Message("user", text))
     return Request(messages, draft_schema(), Sampling(max_tokens=400), seed=100 * number + record)
 
@@ -94,15 +95,17 @@ def engine(params: LlmParams) -> EmbeddedGenerator:
     return EmbeddedGenerator(MODEL, params)
 
 
+def collect(generator: TextGenerator, requests: Sequence[Request]) -> Run:
+    """Ask all, in time, and close the generator."""
+    run = timed(lambda: [one for _, one in sorted(generator.complete(requests), key=lambda pair: pair[0])])
+    generator.close()
+    return run
+
+
 def run_ours(requests: Sequence[Request], params: LlmParams = PARAMS) -> Run:
     """The way of the stages: an empty call cache, groups, all slots."""
     with tempfile.TemporaryDirectory() as folder:
-        generator = CachedGenerator(engine(params), CallCache(Path(folder) / "calls.sqlite"))
-        found = timed(
-            lambda: [one for _, one in sorted(generator.complete(requests), key=lambda pair: pair[0])]
-        )
-        generator.close()
-    return found
+        return collect(CachedGenerator(engine(params), CallCache(Path(folder) / "calls.sqlite")), requests)
 
 
 class Server:
@@ -141,11 +144,11 @@ def evaluated(done: Sequence[Completion]) -> float:
     return 1 - sum(one.cached_tokens for one in done) / sum(one.prompt_tokens for one in done)
 
 
-def paper_requests() -> Iterator[Request]:
-    for number in range(SETS):
-        for record in range(RECORDS_A_SET):
-            yield reason_request(number)
-            yield draft_request(number, record)
+def paper_requests() -> list[Request]:
+    """The calls of the first record of each set; each further record costs as much."""
+    return [
+        request for number in range(SETS) for request in (reason_request(number), draft_request(number, 0))
+    ]
 
 
 def say(*parts: str) -> None:
@@ -165,8 +168,8 @@ def compare_speed() -> None:
         f"drafts alone {evaluated(drafts[1]):.2f}",
         f"llama.cpp's own choice of slots {evaluated(bare[1]):.2f}",
     )
-    paper = Server(1, reuse=False).run(list(paper_requests()))
-    ours, theirs = (len(DRAFTS) / seconds * 3600 for seconds in (reasons[0] + drafts[0], paper[0]))
+    paper = Server(1, reuse=False).run(paper_requests())
+    ours, theirs = len(DRAFTS) / (reasons[0] + drafts[0]) * 3600, SETS / paper[0] * 3600
     say(
         f"records an hour: {ours:.0f}",
         f"the paper's way {theirs:.0f}",
@@ -174,21 +177,53 @@ def compare_speed() -> None:
     )
 
 
+def drift_requests(number: int) -> list[Request]:
+    drafts = [draft_request(i // 5, i % 5, words=150) for i in range(number)]
+    return [Request(one.messages, one.schema, Sampling(max_tokens=32), one.seed) for one in drafts]
+
+
+def count_equal(run: Run, other: Run) -> int:
+    return sum(one.text == two.text for one, two in zip(run[1], other[1], strict=True))
+
+
+def turned(run: Run) -> Run:
+    return run[0], run[1][::-1]
+
+
 def measure_drift(number: int = 50) -> None:
-    requests = [draft_request(i // 5, i % 5) for i in range(number)]
-    short = [Request(r.messages, r.schema, Sampling(max_tokens=48), r.seed) for r in requests]
+    """Equal answers, however they are asked; and what `exact` costs."""
+    requests, rates = drift_requests(number), []
     for exact in (True, False):
-        many = run_ours(short, PARAMS.model_copy(update={"exact": exact}))
-        alone = run_ours(short, PARAMS.model_copy(update={"exact": exact, "slots": 1, "threads": 1}))
-        again = run_ours(
-            list(reversed(short)), PARAMS.model_copy(update={"exact": exact, "threads": 2, "workers": 1})
-        )
-        texts = [[one.text for one in run[1]] for run in (many, alone, (again[0], list(reversed(again[1]))))]
-        same = [sum(a == b for a, b in zip(texts[0], other, strict=True)) for other in texts[1:]]
+        params = PARAMS.model_copy(update={"exact": exact})
+        many = run_ours(requests, params)
+        alone = run_ours(requests, params.model_copy(update={"slots": 1, "threads": 1}))
+        one_worker = params.model_copy(update={"threads": 2, "workers": 1})
+        again = turned(run_ours(requests[::-1], one_worker))
+        rates.append(rate(many))
         say(
-            f"exact {exact}: {rate(many):.1f} tokens a second",
-            f"of {number} answers equal alone {same[0]}, by one worker in reverse order {same[1]}",
+            f"llm.exact {exact}: {rates[-1]:.1f} tokens a second",
+            f"of {number} answers equal: alone {count_equal(many, alone)}",
+            f"by one worker in reverse order {count_equal(many, again)}",
         )
+    say(f"llm.exact gives {rates[0] / rates[1]:.2f} of the speed without it")
+
+
+def measure_ollama_drift(number: int = 50) -> None:
+    """The same of Ollama, four calls in flight and one: what `llm.slots: 1` costs."""
+    if "OLLAMA_HOST" not in os.environ:
+        say("drift of Ollama skipped: set OLLAMA_HOST")
+        return
+    requests, runs = drift_requests(number), []
+    for slots, turn in ((4, 1), (4, -1), (1, 1), (1, -1)):
+        params = LlmParams(backend="ollama", model="smollm2:135m", context_tokens=2560, slots=slots)
+        found = collect(OllamaGenerator(params), requests[::turn])
+        runs.append(found if turn > 0 else turned(found))
+    for name, run, again in (("four in flight", *runs[:2]), ("one in flight", *runs[2:])):
+        say(
+            f"Ollama, {name}: {rate(run):.1f} tokens a second",
+            f"equal in reverse order {count_equal(run, again)}",
+        )
+    say(f"equal alone and at four in flight {count_equal(runs[0], runs[2])} of {number}")
 
 
 def measure_kills(number: int = 60, kills: int = 20) -> None:
@@ -207,4 +242,5 @@ def measure_kills(number: int = 60, kills: int = 20) -> None:
 def main() -> None:
     compare_speed()
     measure_drift()
+    measure_ollama_drift()
     measure_kills()

@@ -46,6 +46,7 @@ class EmbeddedGenerator:
         self._params = params
         token = secrets.token_hex(16)
         self._shape = worker_shape(params)
+        self._held = [""] * params.slots
         settings = server_settings(model, params, self._shape, token)
         try:
             self._servers = [xllamacpp.Server(settings) for _ in range(self._shape.workers)]
@@ -76,7 +77,7 @@ class EmbeddedGenerator:
                 check_schema(request.schema)
         places = [(server, slot) for slot in range(self._shape.slots) for server in self._servers]
         workers = [partial(self._answer, *place) for place in places[: self._params.slots]]
-        with closing(answer_all(requests, workers)) as answers:
+        with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers
 
     def close(self) -> None:

@@ -43,6 +43,7 @@ class OllamaGenerator:
                 if pull:
                     host.pull(params.model)
             self.model_digest = self._read_digest()
+            self._held = [""] * (params.slots * len(self._hosts))
             stack.pop_all()
         versions = sorted({host.version for host in self._hosts})
         self.engine = f"ollama {', '.join(versions)} (context {params.context_tokens})"
@@ -70,7 +71,7 @@ class OllamaGenerator:
                 check_schema(request.schema)
         self._check_same_model()
         workers = [partial(self._answer, host) for _ in range(self._params.slots) for host in self._hosts]
-        with closing(answer_all(requests, workers)) as answers:
+        with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers
         self._check_same_model()
 

@@ -34,7 +34,10 @@ class OllamaHost:
         self.fault = ""
         self.version = ""
         self._params = params
-        limits = httpx.Timeout(params.read_seconds, connect=params.connect_seconds)
+        self._silence, self._limit = min(
+            (params.read_seconds, "read_seconds"), (params.call_seconds, "call_seconds")
+        )
+        limits = httpx.Timeout(self._silence, connect=params.connect_seconds)
         self._http = httpx.Client(base_url=self.address, auth=self._auth, timeout=limits, trust_env=False)
 
     def find_version(self) -> str | None:
@@ -118,9 +121,7 @@ class OllamaHost:
         try:
             return again(self._chat, body, stop)
         except httpx.ReadTimeout as error:
-            raise self._too_slow(
-                f"said nothing for {self._params.read_seconds:g} s", "read_seconds"
-            ) from error
+            raise self._too_slow(f"said nothing for {self._silence:g} s", self._limit) from error
         except (httpx.TransportError, ConnectionError) as error:
             self._give_up(error)
             raise HostDown(self.fault) from error

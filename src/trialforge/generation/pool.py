@@ -1,4 +1,8 @@
-"""Many calls in flight: requests that share the start of their prompt stay with one worker, in order."""
+"""Many calls in flight: requests that share the start of their prompt stay with one worker, in order.
+
+A worker remembers its last prompt, as the engine's slot behind it does: what is asked again goes where its
+prompt has been read already.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +30,40 @@ def count_shared(one: str, other: str) -> int:
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def group_requests(requests: Sequence[Request]) -> list[list[int]]:
-    """Return the indices in runs of neighbours that share at least half of their prompt's start."""
+def count_common(one: str, other: str) -> int:
+    """Return how much start two prompts share, 0 if too little to belong together."""
+    shared = count_shared(one, other)
+    return shared if shared >= SHARED * min(len(one), len(other)) else 0
+
+
+def group_requests(texts: Sequence[str]) -> list[list[int]]:
+    """Return the indices of prompts in runs of neighbours that belong together."""
     groups: list[list[int]] = []
-    before = ""
-    for index, request in enumerate(requests):
-        text = prompt_text(request)
-        shared = count_shared(before, text)
-        if groups and shared >= SHARED * min(len(before), len(text)):
+    for index, text in enumerate(texts):
+        if groups and count_common(texts[index - 1], text):
             groups[-1].append(index)
         else:
             groups.append([index])
-        before = text
     return groups
 
 
 class Work:
-    """Groups of requests that workers take; who finds none left takes half of a long remainder."""
+    """Groups of prompts that workers take; who finds none left takes half of a long remainder.
 
-    def __init__(self, groups: Sequence[Sequence[int]], workers: int) -> None:
-        self._waiting = deque(deque(group) for group in groups)
-        self._taken: list[deque[int]] = [deque() for _ in range(workers)]
+    `held` has the last prompt of each worker, from this work or from earlier one.
+    """
+
+    def __init__(self, texts: Sequence[str], held: list[str]) -> None:
+        self._texts = texts
+        self._held = held
+        self._taken: list[deque[int]] = [deque() for _ in held]
+        self._waiting: deque[deque[int]] = deque()
+        for group in group_requests(texts):
+            owner = self._find_owner(texts[group[0]])
+            if owner is None:
+                self._waiting.append(deque(group))
+            else:
+                self._taken[owner].extend(group)
         self._lock = threading.Lock()
 
     def next(self, worker: int) -> int | None:
@@ -54,7 +71,17 @@ class Work:
         with self._lock:
             if not self._taken[worker]:
                 self._taken[worker] = self._waiting.popleft() if self._waiting else self._split()
-            return self._taken[worker].popleft() if self._taken[worker] else None
+            if not self._taken[worker]:
+                return None
+            index = self._taken[worker].popleft()
+            self._held[worker] = self._texts[index]
+            return index
+
+    def _find_owner(self, text: str) -> int | None:
+        free = (worker for worker, taken in enumerate(self._taken) if not taken)
+        common = {worker: count_common(self._held[worker], text) for worker in free}
+        best = max(common, key=common.__getitem__, default=None)
+        return best if best is not None and common[best] else None
 
     def _split(self) -> deque[int]:
         longest = max(self._taken, key=len)
@@ -62,12 +89,15 @@ class Work:
         return deque(reversed([longest.pop() for _ in range(half)])) if half >= LEAST_SPLIT else deque()
 
 
-def answer_all(requests: Sequence[Request], workers: Sequence[Answer]) -> Generator[tuple[int, Completion]]:
+def answer_all(
+    requests: Sequence[Request], workers: Sequence[Answer], held: list[str]
+) -> Generator[tuple[int, Completion]]:
     """Yield the answers with their indices, as they finish; the first error ends the rest and is raised.
 
+    `held` has each worker's last prompt, empty at first, and is kept up to date for the next time.
     Leaving early (an error, ctrl-C) tells running calls to stop and waits until they did.
     """
-    work = Work(group_requests(requests), len(workers))
+    work = Work([prompt_text(request) for request in requests], held)
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     stop = threading.Event()
 
@@ -80,7 +110,7 @@ def answer_all(requests: Sequence[Request], workers: Sequence[Answer]) -> Genera
                 return
 
     threads = [threading.Thread(target=run, args=(worker,), daemon=True) for worker in range(len(workers))]
-    for thread in threads[: len(requests)]:
+    for thread in threads:
         thread.start()
     try:
         for _ in requests:
@@ -90,5 +120,5 @@ def answer_all(requests: Sequence[Request], workers: Sequence[Answer]) -> Genera
             yield index, outcome
     finally:
         stop.set()
-        for thread in threads[: len(requests)]:
+        for thread in threads:
             thread.join()

@@ -20,7 +20,7 @@ class CallProgress:
     """Counts completions and shows them; used as a context manager."""
 
     def __init__(self, what: str, total: int, console: Console | None = None) -> None:
-        self.done = self.calls = self.tokens = self.hits = 0
+        self.done = self.calls = self.tokens = self.hits = self._paid = 0
         self._what, self._total = what, total
         self._console = console or Console(stderr=True)
         self._start = self._said = time.monotonic()
@@ -58,6 +58,7 @@ class CallProgress:
         self.done += settled
         self.calls += 1
         self.hits += completion.from_cache
+        self._paid += settled and not completion.from_cache
         self.tokens += 0 if completion.from_cache else completion.completion_tokens
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=self._note())
@@ -67,7 +68,8 @@ class CallProgress:
 
     def line(self) -> str:
         """Return the state as one line."""
-        left = self.seconds / self.done * (self._total - self.done) if self.done else None
+        # Replayed answers took no time, so they say nothing about the rest.
+        left = self.seconds / self._paid * (self._total - self.done) if self._paid else None
         remaining = "" if left is None or self.done == self._total else f", about {left:.0f} s left"
         return f"{self._what}: {self.done} of {self._total}, {self._note()}{remaining}"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,28 @@ def test_engine_refuses_a_truncated_file(packaged_model: ModelFile, tmp_path: Pa
     cut.write_bytes(packaged_model.path.read_bytes()[:4_000_000])
     with pytest.raises(GenerationError, match="can't be loaded"):
         EmbeddedGenerator(ModelFile("cut", cut, "0" * 64), LlmParams(context_tokens=256, slots=1))
+
+
+TOO_LARGE = """
+import resource
+from trialforge.errors import GenerationError
+from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.models import find_model
+import xllamacpp
+resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2)
+params = LlmParams(context_tokens=8192, slots=64, workers=1)
+try:
+    EmbeddedGenerator(find_model(params), params)
+except GenerationError as error:
+    print(error)
+"""
+
+
+def test_context_too_large_for_the_memory_says_what_to_lower() -> None:
+    done = subprocess.run([sys.executable, "-c", TOO_LARGE], capture_output=True, text=True, check=True)
+    assert "can't be loaded" in done.stdout
+    assert "lower llm.slots or llm.context_tokens" in done.stdout
 
 
 def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:

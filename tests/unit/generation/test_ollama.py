@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ def load(*addresses: str, pull: bool = False, **params: Any) -> OllamaGenerator:
 
 
 def test_seed_temperature_and_context_stand_in_options(server: SmallOllama) -> None:
-    generator = load(server.address)
+    generator = load(server.address, keep_alive="3m")
     ((_, completion),) = generator.complete([ask(seed=7, temperature=0.3)])
     generator.close()
     assert completion.text == ANSWER
@@ -40,6 +42,7 @@ def test_seed_temperature_and_context_stand_in_options(server: SmallOllama) -> N
     assert options["num_predict"] == 40
     assert not {"seed", "temperature", "num_ctx"} & body.keys()
     assert body["truncate"] is False
+    assert body["keep_alive"] == "3m"
     assert body["format"] == ask().schema
 
 
@@ -103,6 +106,30 @@ def test_silence_ends_at_the_read_time_out(server: SmallOllama) -> None:
     generator = load(server.address, read_seconds=0.2)
     start = time.monotonic()
     with pytest.raises(GenerationError, match=r"said nothing for 0\.2 s\n.*llm\.read_seconds"):
+        list(generator.complete([ask()]))
+    assert time.monotonic() - start < 2.5
+    generator.close()
+
+
+def test_host_that_takes_no_connection_is_left_after_the_connect_time_out() -> None:
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(2):  # they fill its queue, which nobody empties
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        start = time.monotonic()
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*ConnectTimeout"):
+            load(f"http://127.0.0.1:{full.getsockname()[1]}", connect_seconds=0.3)
+        assert time.monotonic() - start < 5
+
+
+def test_silence_longer_than_a_whole_call_may_take_ends_it(server: SmallOllama) -> None:
+    server.pause = 3
+    generator = load(server.address, call_seconds=0.2)
+    start = time.monotonic()
+    with pytest.raises(GenerationError, match=r"said nothing for 0\.2 s\n.*llm\.call_seconds"):
         list(generator.complete([ask()]))
     assert time.monotonic() - start < 2.5
     generator.close()

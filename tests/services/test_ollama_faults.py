@@ -1,0 +1,150 @@
+"""What may go wrong with a real Ollama: it dies, is slow, is old, is another's, or its model is replaced."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+
+from tests.services.relay import relay_to
+from tests.unit.generation.asking import SCHEMA, ask
+from trialforge.errors import GenerationError
+from trialforge.generation.calls import CachedGenerator, CallCache, hash_call
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.ollama import OllamaGenerator
+
+MODEL = "smollm2:135m"
+DEAD = "http://127.0.0.1:9"
+REQUESTS = [ask(f"Describe trial {seed} of aspirin. " * 4, seed=seed, max_tokens=60) for seed in range(6)]
+STORIES = [
+    ask(f"Tell a long story of number {seed}. " * 4, seed=seed, schema=None, max_tokens=30)
+    for seed in range(6)
+]
+pytestmark = pytest.mark.services
+
+
+def load(*addresses: str, model: str = MODEL, **params: Any) -> OllamaGenerator:
+    settings = {"backend": "ollama", "model": model, "context_tokens": 512, "slots": 2, **params}
+    return OllamaGenerator(LlmParams(**settings), addresses)
+
+
+def test_server_that_dies_in_mid_answer_ends_the_run_which_then_goes_on(
+    ollama_host: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "calls.sqlite"
+    done: list[int] = []
+    with relay_to(ollama_host, parts_left=100) as relay:
+        generator = CachedGenerator(load(relay.address), CallCache(path))
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*it goes on where it was"):
+            done.extend(index for index, _ in generator.complete(STORIES))
+        generator.close()
+    assert 0 < len(done) < len(STORIES)
+    with relay_to(ollama_host) as relay:
+        generator = CachedGenerator(load(relay.address), CallCache(path))
+        answers = dict(generator.complete(STORIES))
+        generator.close()
+    assert relay.chats == len(STORIES) - len(done)
+    assert sorted(answers) == list(range(len(STORIES)))
+    assert {index for index, answer in answers.items() if answer.from_cache} == set(done)
+
+
+def test_calls_of_a_host_that_dies_in_mid_answer_go_to_another(ollama_host: str) -> None:
+    with relay_to(ollama_host, parts_left=30) as dying, relay_to(ollama_host) as living:
+        generator = load(dying.address, living.address, slots=1)
+        answers = dict(generator.complete(REQUESTS))
+        generator.close()
+    assert sorted(answers) == list(range(len(REQUESTS)))
+    for completion in answers.values():
+        if completion.finish_reason == "stop":
+            jsonschema.validate(json.loads(completion.text), SCHEMA)
+    assert dying.parts_left < 0
+    assert living.chats >= len(REQUESTS) - 2
+
+
+def test_one_dead_host_of_three_is_left_out_and_the_others_share_the_load(ollama_host: str) -> None:
+    with relay_to(ollama_host) as one, relay_to(ollama_host) as other:
+        generator = load(one.address, DEAD, other.address)
+        assert len(list(generator.complete(REQUESTS))) == len(REQUESTS)
+        generator.close()
+    assert one.chats + other.chats == len(REQUESTS)
+    assert min(one.chats, other.chats) >= 2
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"read_seconds": 0.001}, r"said nothing for 0\.001 s\n.*llm\.read_seconds"),
+        ({"call_seconds": 0.1}, r"(went on|said nothing) for 0\.1 s\n.*llm\.call_seconds"),
+    ],
+)
+def test_answer_that_takes_too_long_is_given_up(
+    ollama_host: str, params: dict[str, float], message: str
+) -> None:
+    generator = load(ollama_host)
+    slow = OllamaGenerator(generator._params.model_copy(update=params), [ollama_host])
+    generator.close()
+    with pytest.raises(GenerationError, match=message):
+        list(slow.complete([ask("Tell a long story.", schema=None, max_tokens=400)]))
+    slow.close()
+
+
+def say_version(path: str, value: Any) -> Any:
+    return {"version": "0.17.0"} if path == "/api/version" else value
+
+
+def say_remote(path: str, value: Any) -> Any:
+    if path == "/api/tags":
+        for entry in value["models"]:
+            entry["remote_host"] = "https://ollama.com:443"
+    return value
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "message"),
+    [
+        (say_version, r"is '0\.17\.0', but 0\.17\.1 or later is needed"),
+        (say_remote, "is a cloud model: prompts would leave this machine"),
+    ],
+)
+def test_server_too_old_and_model_elsewhere_are_refused_before_any_call(
+    ollama_host: str, rewrite: Callable[[str, Any], Any], message: str
+) -> None:
+    with relay_to(ollama_host, rewrite=rewrite) as relay:
+        with pytest.raises(GenerationError, match=message):
+            load(relay.address)
+        assert relay.chats == 0
+
+
+@pytest.fixture
+def own_model(ollama_host: str) -> Iterator[Callable[[str], str]]:
+    """Makes a model of one name from the small one, each time with another system text."""
+    name = f"trialforge-test-{uuid.uuid4().hex[:12]}"
+
+    def create(system: str) -> str:
+        body = {"model": name, "from": MODEL, "system": system, "stream": False}
+        httpx.post(f"{ollama_host}/api/create", json=body, timeout=60, trust_env=False).raise_for_status()
+        return name
+
+    yield create
+    httpx.request("DELETE", f"{ollama_host}/api/delete", json={"model": name}, timeout=60, trust_env=False)
+
+
+def test_model_replaced_under_its_name_is_seen_and_asked_anew(
+    ollama_host: str, own_model: Callable[[str], str]
+) -> None:
+    generator = load(ollama_host, model=own_model("Be brief."))
+    key = hash_call(generator.model_digest, generator.engine, ask())
+    assert len(list(generator.complete([ask()]))) == 1
+    name = own_model("Be kind.")
+    with pytest.raises(GenerationError, match=f"{name} was replaced while in use"):
+        list(generator.complete([ask()]))
+    generator.close()
+    again = load(ollama_host, model=name)
+    assert hash_call(again.model_digest, again.engine, ask()) != key
+    again.close()
