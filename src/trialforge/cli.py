@@ -256,6 +256,17 @@ def history(
     emit([asdict(step) for step in steps], as_json=as_json, text=lines)
 
 
+@app.command(short_help="Fetch the language model that params.yaml names.")
+def pull(as_json: JsonOption = False) -> None:
+    """Fetch the language model that params.yaml names, on every Ollama host or from the Hugging Face hub."""
+    from trialforge.generation.factory import pull_model
+    from trialforge.generation.llm_params import LlmParams
+    from trialforge.params import load_section
+
+    found = pull_model(load_section(LlmParams, "llm"))
+    emit(found, as_json=as_json, text=lambda: align(found.items()))
+
+
 @app.command("cache", short_help="Look at, check or remove kept answers of models.")
 def cache_command(
     action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],

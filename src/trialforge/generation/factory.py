@@ -37,3 +37,19 @@ def load_engine(params: LlmParams) -> TextGenerator:
     from trialforge.generation.embedded import EmbeddedGenerator
 
     return EmbeddedGenerator(find_model(params), params)
+
+
+def pull_model(params: LlmParams) -> dict[str, str]:
+    """Fetch the model that section `llm` names, on every Ollama host or from the Hugging Face hub.
+
+    Raises:
+        GenerationError: it can't be fetched.
+    """
+    if params.backend == "embedded":
+        model = find_model(params)
+        return {"model": model.name, "digest": model.digest}
+    from trialforge.generation.ollama import OllamaGenerator
+
+    generator = OllamaGenerator(params, pull=True)
+    generator.close()
+    return {"model": generator.model, "digest": generator.model_digest}

@@ -86,11 +86,11 @@ class OllamaHost:
         have = ", ".join(sorted(entry["name"] for entry in models)) or "none"
         raise GenerationError(
             f"Ollama at {self.address} has no model {model}; it has: {have}",
-            hint=f"run: ollama pull {model}, or add --pull",
+            hint=f"run: ollama pull {model}, or for all hosts: trialforge pull",
         )
 
     def pull(self, model: str) -> None:
-        """Fetch a model unless it is there.
+        """Fetch a model unless it is there; however long it takes, it must go on.
 
         Raises:
             GenerationError: the server can't fetch it.
@@ -100,8 +100,11 @@ class OllamaHost:
         import ollama
 
         try:
-            client = ollama.Client(host=self.address, auth=self._auth, timeout=self._params.call_seconds)
-            client.pull(model)
+            client = ollama.Client(
+                host=self.address, auth=self._auth, timeout=self._params.read_seconds, trust_env=False
+            )
+            for _ in client.pull(model, stream=True):
+                pass
         except (ollama.ResponseError, httpx.HTTPError, ConnectionError) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 

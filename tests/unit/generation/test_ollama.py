@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.generation.asking import ask
 from tests.unit.generation.small_ollama import ANSWER, SmallOllama, serve
+from trialforge import cli
 from trialforge.errors import GenerationError
 from trialforge.generation.calls import hash_call
 from trialforge.generation.llm_params import LlmParams
@@ -79,6 +82,18 @@ def test_pull_fetches_the_missing_model(server: SmallOllama) -> None:
     generator.close()
     assert server.pulled == ["other:1b"]
     assert generator.model_digest == "b" * 64
+
+
+def test_pull_command_fetches_the_model_on_every_host(
+    server: SmallOllama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "params.yaml").write_text("llm: { backend: ollama, model: 'other:1b' }")
+    monkeypatch.chdir(tmp_path)
+    with serve(SmallOllama()) as second:
+        monkeypatch.setenv("OLLAMA_HOST", f"{server.address},{second.address}")
+        assert cli.run(["pull", "--json"]) == 0
+        assert server.pulled == second.pulled == ["other:1b"]
+    assert json.loads(capsys.readouterr().out) == {"model": "other:1b", "digest": "b" * 64}
 
 
 def test_replaced_model_is_seen_and_has_other_keys(server: SmallOllama) -> None:
