@@ -24,7 +24,7 @@ from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.ollama import OllamaGenerator
 
-SETS, RECORDS_A_SET = 4, 4
+SETS, RECORDS_A_SET = 4, 5
 PARAMS = LlmParams(context_tokens=2560, slots=8)
 MODEL = find_model(PARAMS)
 WORDS = (  # of no meaning: only their number counts
@@ -62,7 +62,7 @@ REASONS_SCHEMA: dict[str, Any] = {
 Run = tuple[float, list[Completion]]
 
 
-def exemplars(number: int, words: int = 650) -> str:
+def exemplars(number: int, words: int = 450) -> str:
     chosen = np.random.default_rng(number).choice(WORDS, words)
     return "Exemplars of real trials:\n" + " ".join(chosen)
 
@@ -75,10 +75,10 @@ def reason_request(number: int) -> Request:
     return Request(messages, REASONS_SCHEMA, Sampling(max_tokens=160), seed=number)
 
 
-def draft_request(number: int, record: int, words: int = 650) -> Request:
+def draft_request(number: int, record: int, words: int = 450) -> Request:
     text = f"{exemplars(number, words)}\nThey met their endpoint. Write a new trial, number {record}."
     messages = (Message("system", "You write new clinical trials."), Message("user", text))
-    return Request(messages, draft_schema(), Sampling(max_tokens=400), seed=100 * number + record)
+    return Request(messages, draft_schema(), Sampling(max_tokens=256), seed=100 * number + record)
 
 
 REASONS = [reason_request(number) for number in range(SETS)]

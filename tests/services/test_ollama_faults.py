@@ -21,9 +21,11 @@ from trialforge.generation.ollama import OllamaGenerator
 
 MODEL = "smollm2:135m"
 DEAD = "http://127.0.0.1:9"
-REQUESTS = [ask(f"Describe trial {seed} of aspirin. " * 4, seed=seed, max_tokens=60) for seed in range(6)]
+REQUESTS = [
+    ask(f"{seed} is the number of a trial of aspirin. " * 3, seed=seed, max_tokens=16) for seed in range(6)
+]
 STORIES = [
-    ask(f"Tell a long story of number {seed}. " * 4, seed=seed, schema=None, max_tokens=30)
+    ask(f"Tell a long story of number {seed}. " * 4, seed=seed, schema=None, max_tokens=12)
     for seed in range(6)
 ]
 pytestmark = pytest.mark.services
@@ -39,7 +41,7 @@ def test_server_that_dies_in_mid_answer_ends_the_run_which_then_goes_on(
 ) -> None:
     path = tmp_path / "calls.sqlite"
     done: list[int] = []
-    with relay_to(ollama_host, parts_left=100) as relay:
+    with relay_to(ollama_host, parts_left=40) as relay:
         generator = CachedGenerator(load(relay.address), CallCache(path))
         with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*it goes on where it was"):
             done.extend(index for index, _ in generator.complete(STORIES))
@@ -55,7 +57,7 @@ def test_server_that_dies_in_mid_answer_ends_the_run_which_then_goes_on(
 
 
 def test_calls_of_a_host_that_dies_in_mid_answer_go_to_another(ollama_host: str) -> None:
-    with relay_to(ollama_host, parts_left=30) as dying, relay_to(ollama_host) as living:
+    with relay_to(ollama_host, parts_left=20) as dying, relay_to(ollama_host) as living:
         generator = load(dying.address, living.address, slots=1)
         answers = dict(generator.complete(REQUESTS))
         generator.close()

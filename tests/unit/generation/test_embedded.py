@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -51,6 +52,16 @@ def test_a_shared_start_is_evaluated_once_a_slot(engine: EmbeddedGenerator) -> N
     answers = [completion for _, completion in engine.complete(REQUESTS)]
     evaluated = sum(completion.prompt_tokens - completion.cached_tokens for completion in answers)
     assert evaluated < 0.75 * sum(completion.prompt_tokens for completion in answers)
+
+
+def test_what_is_asked_again_finds_its_prompt_read(engine: EmbeddedGenerator) -> None:
+    asked = [
+        ask(f"{number} trials of drug {number} against placebo. " * 12, max_tokens=4) for number in range(4)
+    ]
+    list(engine.complete(asked))
+    again = [replace(asked[number], seed=9, attempt=1) for number in (3, 1)]
+    for _, completion in engine.complete(again):
+        assert completion.prompt_tokens - completion.cached_tokens <= 4
 
 
 def test_tokens_are_counted_as_the_engine_counts_them(engine: EmbeddedGenerator) -> None:
