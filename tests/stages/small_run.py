@@ -20,6 +20,7 @@ BIN = Path(sys.executable).parent
 # Sizes alone: every stage, backend and model is the default one.
 SIZES: dict[str, Any] = {
     "corpus.simulated_trials": 120,
+    "split.test_size": 0.15,
     "plan.interventions": 1,
     "plan.records": 1,
     "plan.min_success": 2,
@@ -31,6 +32,8 @@ SIZES: dict[str, Any] = {
     "reasoning.count": 1,
     "reasoning.retries": 1,
     "generation.fields": ["title", "summary", "primary_outcomes", "inclusion", "exclusion"],
+    "zero_shot.answers": 1,
+    "zero_shot.summary_characters": 0,
     "quality.bootstrap": 100,
     "quality.permutations": 19,
     "quality.max_trials_drawn": 40,
@@ -50,6 +53,7 @@ COPIED = (
     ".gitignore",
     ".dvc/config",
     ".dvc/.gitignore",
+    ".dvc/plots",
 )
 SECRET = "planted-secret-7391"
 SECRETS = {
