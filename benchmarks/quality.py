@@ -29,15 +29,19 @@ from trialforge.quality.yardstick import compare_yardsticks
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC, REAL = (int(size) for size in os.environ.get("BENCH_QUALITY", "5000,20000").split(","))
 SHOWN = 3
-Row = tuple[str, float, float, float]
+Row = tuple[str, float, float, float, float]
 
 
 def main() -> None:
     """Print one table of steps."""
-    print(f"{'step':<36}{'seconds':>9}{'peak MB':>9}{'more MB':>9}")
+    print(f"{'step':<36}{'seconds':>9}{'of a core':>11}{'peak MB':>9}{'more MB':>9}")
     rows = _measure(SYNTHETIC, REAL)
-    seconds, peak = sum(row[1] for row in rows), max(row[2] for row in rows)
-    print(f"{SYNTHETIC} synthetic x {REAL} real: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
+    seconds, busy, peak = (
+        sum(row[1] for row in rows),
+        sum(row[2] for row in rows),
+        max(row[3] for row in rows),
+    )
+    print(f"{SYNTHETIC} x {REAL}: {seconds:.1f} s, {busy:.1f} s of a core, peak {peak:.0f} MB", flush=True)
 
 
 def _measure(synthetic: int, real: int) -> list[Row]:
@@ -46,16 +50,16 @@ def _measure(synthetic: int, real: int) -> list[Row]:
 
     def step(name: str, work: Callable[[], Any]) -> Any:
         before = _reset_peak()
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         try:
             return work()
         except MetricError as error:
             name = f"{name} ({str(error)[:20]})"
             return None
         finally:
-            peak, seconds = _status("VmHWM"), time.perf_counter() - start
-            rows.append((name, seconds, peak, peak - before))
-            print(f"{name:<36}{seconds:>9.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
+            peak, seconds, busy = _status("VmHWM"), time.perf_counter() - start, time.process_time() - busy
+            rows.append((name, seconds, busy, peak, peak - before))
+            print(f"{name:<36}{seconds:>9.2f}{busy:>11.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
 
     parts = _make_parts(synthetic, real)
     case = step("build case (fit the space)", lambda: build_case(*parts, params, 1))

@@ -17,6 +17,8 @@ from dvc.repo import Repo
 
 from trialforge import cli
 from trialforge.errors import ArtifactError
+from trialforge.quality.comparison import compare_files, comparison_rows
+from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.sets import read_set
 
@@ -78,12 +80,14 @@ def test_json_lines_of_somebody_else_are_read_as_their_table_is(folder: Path) ->
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_table_names_each_measure_once(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = compare(capsys, "data/synthetic.parquet", "data/synthetic.parquet")
-    assert code == 0
-    heading, *rows = out.splitlines()
-    assert heading.split() == ["metric", "better", "A", "95%", "interval", "B", "95%", "interval"]
-    assert [row.split()[0] for row in rows] == list(METRICS)
+def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: QualityParams) -> None:
+    names = ("fidelity.precision", "memorisation.longest_run", "memorisation.shown_25")
+    some = {name: METRICS[name] for name in names}
+    found = compare_files(("copies.parquet", "data/synthetic.parquet"), Path("data"), some, params, 1)
+    precise, longest, shown = comparison_rows(found)
+    assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
+    assert longest[3] == ""
+    assert "no record whose exemplars" in shown[3]
 
 
 @pytest.mark.usefixtures("folder")
