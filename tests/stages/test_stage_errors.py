@@ -11,6 +11,9 @@ import pytest
 
 from tests.stages.small_run import SECRET, SECRETS, SmallRuns
 
+# The first test that asks for the small runs waits for them.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = ("plan", "train.parquet", "--plan", "plan.parquet", "--metrics", "plan.json")
 
@@ -55,13 +58,25 @@ def test_the_traceback_is_there_when_asked_for(folder: Path) -> None:
     assert "Traceback" in run_stage(folder, *PLAN, TRIALFORGE_DEBUG="1")[1]
 
 
-def test_a_server_that_is_down_is_named_without_its_password(folder: Path, small_runs: SmallRuns) -> None:
-    data = small_runs.here / "data"
+def test_a_password_in_the_address_of_elasticsearch_is_refused_and_not_said(
+    folder: Path, small_runs: SmallRuns
+) -> None:
+    train = small_runs.here / "data" / "train.parquet"
     edit(folder, "backend: embedded # embedded, or elasticsearch", "backend: elasticsearch # embedded, or")
-    edit(folder, "retries: 5 # of a request", "retries: 0 # of a request")
-    index = ("index", str(data / "train.parquet"), "--index", "index", "--manifest", "index.json")
+    index = ("index", str(train), "--index", "index", "--manifest", "index.json")
     code, told = run_stage(folder, *index, **SECRETS)
     assert code == 1
-    assert "127.0.0.1:9" in told
+    assert told.startswith("error: ELASTICSEARCH_URL holds a password")
+    assert SECRET not in told
+
+
+def test_an_ollama_that_is_down_is_named_without_its_password(folder: Path, small_runs: SmallRuns) -> None:
+    data = small_runs.here / "data"
+    edit(folder, "backend: embedded # embedded (llama.cpp", "backend: ollama # embedded (llama.cpp")
+    tables = [str(data / f"{name}.parquet") for name in ("plan", "exemplars", "train")]
+    reason = ("reason", *tables, "--reasons", "reasons.parquet", "--metrics", "reasoning.json")
+    code, told = run_stage(folder, *reason, **SECRETS)
+    assert code == 1
+    assert "no Ollama host answers (http://127.0.0.1:9" in told
     assert SECRET not in told
     assert "Traceback" not in told
