@@ -82,17 +82,15 @@ def _area_test(
     ones, zeros = (np.mean([pair[side] for pair in components], axis=0) for side in (0, 1))
     over_trials = _variance(labels, ones, zeros, clusters)
     seeds = len(components)
-    over_seeds = 0.0
+    between = over_seeds = 0.0
     if seeds > 1:
         # Seeds differ by what is theirs and by how they meet these trials; the latter is in
         # `over_trials` already, as the part by which single seeds vary more over trials than their mean.
-        # Half of that part is taken off: all of it would leave nulls of few seeds too significant.
-        values = np.array([pair[0].mean() for pair in components])
-        single = np.mean([_variance(labels, *pair, clusters) for pair in components])
-        over_seeds = float(values.var(ddof=1) / seeds - (single - over_trials) / (seeds - 1) / 2)
-    over_seeds = max(over_seeds, 0.0)
+        between = float(np.array([pair[0].mean() for pair in components]).var(ddof=1) / seeds)
+        single = float(np.mean([_variance(labels, *pair, clusters) for pair in components]))
+        over_seeds = max(between - (single - over_trials) / (seeds - 1), 0.0)
     variance = over_trials + over_seeds
-    freedom = (seeds - 1) * (variance / over_seeds) ** 2 if over_seeds > 1e-12 * variance > 0 else np.inf
+    freedom = (seeds - 1) * (variance / between) ** 2 if between > 1e-12 * variance else np.inf
     return AreaTest(float(ones.mean()), float(np.sqrt(variance)), float(min(freedom, 1e9)))
 
 

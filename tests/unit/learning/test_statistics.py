@@ -141,11 +141,13 @@ def test_draws_take_whole_clusters_and_average_over_seeds() -> None:
     np.testing.assert_allclose(draws.seeds.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize(("seeds", "luck"), [(1, 0.0), (5, 0.1), (5, 0.5)])
+@pytest.mark.parametrize(
+    ("stream", "seeds", "luck"), [(8, 1, 0.0), (8, 5, 0.1), (8, 5, 0.5), (411, 5, 0.1), (412, 5, 0.5)]
+)
 def test_of_a_thousand_null_comparisons_three_to_seven_percent_are_significant(
-    seeds: int, luck: float
+    stream: int, seeds: int, luck: float
 ) -> None:
-    arms = (two_arms(200, random_stream(8, "null", number), seeds, luck) for number in range(1000))
+    arms = (two_arms(200, random_stream(stream, "null", number), seeds, luck) for number in range(1000))
     found = [delong(*pair).p() < 0.05 for pair in arms]
     assert 0.03 <= np.mean(found) <= 0.07
 
