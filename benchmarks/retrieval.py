@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 PARTS = os.environ.get("BENCH_RETRIEVAL", "embedding,quality,backends,loading,growth").split(",")
 QUERIES = int(os.environ.get("BENCH_RETRIEVAL_QUERIES", "500"))
-EMBEDDED = int(os.environ.get("BENCH_RETRIEVAL_EMBEDDED", "200"))
+EMBEDDED = int(os.environ.get("BENCH_RETRIEVAL_EMBEDDED", "60"))
 SIZES = tuple(map(int, os.environ.get("BENCH_RETRIEVAL_SIZES", "5000,50000,200000").split(",")))
 ROUNDS = 3
 
