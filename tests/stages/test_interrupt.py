@@ -23,7 +23,7 @@ from trialforge.generation.calls import CALLS_FILE, CallCache
 from trialforge.trial import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
-SETS = 5
+SETS = 4
 COMMAND = [
     sys.executable, "-m", "stages.reason", "plan.parquet", "exemplars.parquet", "train.parquet",
     "--reasons", "reasons.parquet", "--metrics", "reasoning.json",
