@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 from trialforge.corpus.records import check_source
 from trialforge.corpus.registry import JsonSource, XmlSource
-from trialforge.corpus.simulated import SimulatedSource
 from trialforge.corpus.top import TopSource
 from trialforge.errors import ParameterError
 
 if TYPE_CHECKING:
     from trialforge.corpus.params import CorpusParams
     from trialforge.corpus.source import Source
+
+
+def _open_simulated(params: CorpusParams, seed: int) -> Source:
+    # Here, so that a process that reads real records does not wait for numpy.
+    from trialforge.corpus.simulated import SimulatedSource
+
+    return SimulatedSource(params, seed)
 
 
 def _open_top(params: CorpusParams, seed: int) -> Source:
@@ -28,7 +34,7 @@ def _open_top(params: CorpusParams, seed: int) -> Source:
 
 
 SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
-    "simulated": SimulatedSource,
+    "simulated": _open_simulated,
     "ctgov-json": lambda params, _: JsonSource(check_source(params.path, "ctgov-json")),
     "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, "ctgov-xml")),
     "top": _open_top,

@@ -9,7 +9,6 @@ import polars as pl
 from trialforge.corpus.interventions import mapped_metrics
 from trialforge.corpus.labels import FAILED, label_agreement
 from trialforge.corpus.params import CorpusParams
-from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.corpus.stop_reasons import stop_reason
 
 
@@ -26,6 +25,8 @@ def judge_trials(
         "stop_reason": dict(reasons.iter_rows()),
     }
     if params.source == "simulated":
+        from trialforge.corpus.simulated_model import best_roc_auc, success_probability
+
         chances = success_probability(trials.collect())
         metrics["simulated_best_roc_auc"] = round(best_roc_auc(chances), 4)
     return metrics
