@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from trialforge.controls import CONTROLS
 from trialforge.errors import LearningError
 from trialforge.learning.comparisons import as_row
 from trialforge.learning.paired_tests import roc_test
@@ -28,6 +29,7 @@ def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame | None) -> NDArray[n
     if synthetic is None:
         return None
     made = synthetic["normalized_interventions"].explode().drop_nulls().unique()
+    made = made.filter(~made.is_in(CONTROLS))  # a placebo that both have makes no intervention known
     rows = test.filter(pl.col("label").is_not_null()).sort("nct_id")
     seen = rows["normalized_interventions"].list.eval(pl.element().is_in(made.implode())).list.any()
     return ~seen.fill_null(value=False).to_numpy()

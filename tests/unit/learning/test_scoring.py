@@ -16,7 +16,7 @@ from trialforge.errors import GateError, LearningError
 from trialforge.files import read_json, write_parquet
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
-from trialforge.learning.report import zero_shot_metrics
+from trialforge.learning.report import unseen_mask, zero_shot_metrics
 from trialforge.learning.scoring import Scoring, check_control, credit, score_predictions, shuffled_control
 from trialforge.params import load_section
 
@@ -175,3 +175,18 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
         assert found["answered"] == TRIALS
     with pytest.raises(LearningError, match=r"asked about other test trials \(199\)"):
         zero_shot_metrics(answers.head(TRIALS - 1), scoring, 0.95)
+
+
+def test_a_placebo_that_both_have_makes_no_intervention_seen() -> None:
+    test = pl.DataFrame(
+        {
+            "nct_id": ["NCT2", "NCT1", "NCT3", "NCT4"],
+            "normalized_interventions": [["aspirin", "placebo"], ["ibuprofen", "placebo"], [], ["aspirin"]],
+            "label": [1, 0, 1, None],
+        }
+    )
+    synthetic = pl.DataFrame({"normalized_interventions": [["aspirin", "placebo"]]})
+    mask = unseen_mask(test, synthetic)
+    assert mask is not None
+    assert mask.tolist() == [True, False, True]  # in order of nct_id, labelled ones alone
+    assert unseen_mask(test, None) is None
