@@ -105,6 +105,8 @@ def make_clone(folder: Path, sizes: Mapping[str, Any] = SIZES) -> Path:
         place[key] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     git(folder, "init", "-q")
+    git(folder, "config", "user.name", "t")
+    git(folder, "config", "user.email", "t@example.org")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "Nothing has run")
     return folder
@@ -132,8 +134,8 @@ def run(folder: Path, command: Sequence[str], **more: str) -> str:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Call git as a person of no name."""
-    return run(folder, ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments])
+    """Call git."""
+    return run(folder, ["git", *arguments])
 
 
 def may(*command: str) -> bool:
