@@ -8,18 +8,17 @@ hint mends (or a check that failed), 2 wrong usage, 70 a fault of trialforge its
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from trialforge.errors import DEBUG_VARIABLE, TrialforgeError
-from trialforge.printing import align, emit, print_line
+from trialforge.printing import align, emit, print_error, print_line
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
 
@@ -303,16 +302,6 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _print_error(message: str, hint: str | None, *, as_json: bool) -> None:
-    if as_json:
-        problem: Mapping[str, str | None] = {"error": message, "hint": hint}
-        sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
-        return
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
-    if hint:
-        sys.stderr.write(f"  next: {hint}\n")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing is raised, whatever goes wrong."""
     as_json = "--json" in arguments
@@ -320,12 +309,12 @@ def run(arguments: Sequence[str]) -> int:
         code = app(list(arguments) or ["--help"], prog_name="trialforge", standalone_mode=False)
     except TrialforgeError as error:
         _debug_traceback()
-        _print_error(error.args[0], error.hint, as_json=as_json)
+        print_error(error.args[0], error.hint, as_json=as_json)
         return EXIT_ERROR
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "trialforge"
-        _print_error(error.format_message(), f"{path} --help", as_json=as_json)
+        print_error(error.format_message(), f"{path} --help", as_json=as_json)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
@@ -334,14 +323,14 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except Exception as error:
         _debug_traceback()
-        _print_error(
+        print_error(
             f"{type(error).__name__}: {error}",
             "a fault of trialforge: run it again as `trialforge --debug ...` and report the traceback",
             as_json=as_json,
         )
         return EXIT_FAULT
     if code == EXIT_INTERRUPTED:
-        _print_error("interrupted", "run the same command again: finished work is kept", as_json=as_json)
+        print_error("interrupted", "run the same command again: finished work is kept", as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -32,3 +32,14 @@ def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str
         for row in table
     )
     return "\n".join(lines)
+
+
+def print_error(message: str, hint: str | None, *, as_json: bool) -> None:
+    """Print what went wrong in one line, and what to do next."""
+    if as_json:
+        problem: Mapping[str, str | None] = {"error": message, "hint": hint}
+        sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
+        return
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    if hint:
+        sys.stderr.write(f"  next: {hint}\n")
