@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from trialforge.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.neighbours import distance_blocks
@@ -29,7 +30,13 @@ def cosine_histogram(rows: np.ndarray, others: np.ndarray | None) -> np.ndarray:
 
 
 def histogram_distance(left: np.ndarray, right: np.ndarray) -> float:
-    """Return the Wasserstein distance of two histograms of cosines."""
+    """Return the Wasserstein distance of two histograms of cosines.
+
+    Raises:
+        MetricError: one has no pair.
+    """
+    if not left.sum() or not right.sum():
+        raise MetricError("a set of one record has no pair of records")
     return float(np.abs(np.cumsum(left / left.sum() - right / right.sum())).sum() * (EDGES[1] - EDGES[0]))
 
 
@@ -54,7 +61,7 @@ def cosine_table(case: Case) -> pl.DataFrame:
                 {
                     "pairs": [name] * _PLOT_BINS,
                     "cosine": centres.round(4),
-                    "share": (wide / wide.sum()).round(6),
+                    "share": (wide / max(wide.sum(), 1)).round(6),
                 }
             )
         )

@@ -215,10 +215,16 @@ def _field_row(case: Case, field: str) -> tuple[Any, ...]:
 
 
 def label_words(case: Case) -> pl.DataFrame:
-    """Return the words and pairs that weigh most for either label."""
+    """Return the words and pairs that weigh most for either label.
+
+    Raises:
+        MetricError: a set has records of one label alone.
+    """
     rows = []
     for view in ("title", "words"):
         for name, labelled in zip(("synthetic", "train"), _draw_sides(case, view), strict=True):
+            if len(np.unique(labelled.labels)) < 2:
+                raise MetricError("both sets need records of both labels to say which words tell them")
             probe = word_probe().fit(labelled.rows, labelled.labels)
             words, weights = probe[0].get_feature_names_out(), probe[1].coef_[0]
             order = np.argsort(weights, kind="stable")

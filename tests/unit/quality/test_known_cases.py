@@ -10,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from trialforge.errors import MetricError
 from trialforge.quality.canaries import find_canaries, make_canary
+from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score
 from trialforge.quality.metric import Estimate, bootstrap_difference, jackknife_groups, jackknife_statistic
 from trialforge.quality.mmd import permute_discrepancy
+from trialforge.quality.params import QualityParams
 from trialforge.quality.prdc import compare_manifolds
-from trialforge.quality.probe import judge_gap
+from trialforge.quality.probe import judge_gap, label_words, probe_table
+from trialforge.quality.registry import METRICS
 from trialforge.quality.twosample import roc_auc
 
 
@@ -130,3 +135,19 @@ def test_a_gap_is_judged_by_its_interval() -> None:
     assert judge_gap(Estimate(0.3, 0.1, 0.5), 0.05) == "above"
     assert judge_gap(Estimate(0.3, -0.1, 0.6), 0.05) == "too few to tell"
     assert judge_gap(Estimate(0.0, -0.04, 0.04), 0.05) == "at most"
+
+
+def test_a_set_of_one_record_is_measured_as_far_as_it_can_be(
+    parts: dict[str, pl.DataFrame], params: QualityParams
+) -> None:
+    scale = build_scale(filled_fields(parts["train"]), parts["train"].head(30), params, 1)
+    sides = [Side(parts[name].head(size), scale) for name, size in (("synthetic", 1), ("train", 30))]
+    case = Case(*sides, held_out=Side(parts["validation"].head(20), scale))
+    for name in ("fidelity.cosine_within", "fidelity.precision", "leakage.words_gap"):
+        with pytest.raises(MetricError):
+            METRICS[name].measure(case)
+    for make in (label_words, probe_table):
+        with pytest.raises(MetricError):
+            make(case)
+    assert cosine_table(case).filter(pairs="synthetic-synthetic")["share"].sum() == 0
+    assert METRICS["privacy.copies"].measure(case).value == 0
