@@ -20,8 +20,8 @@ from trialforge.quality.canaries import find_canaries, plant_canaries
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
-STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train")
-ITEM, MODEL = "in-distribution", "tfidf-logreg"
+STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real")
+ITEM, MODEL = "real", "tfidf-logreg"
 # A stage that also writes down every prompt: the call cache keeps answers, and of prompts their hash alone.
 LISTENING = """
 import runpy, sys
@@ -42,7 +42,7 @@ def write_params(folder: Path) -> None:
     """The default parameters, at the smallest sizes that every stage can work with."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["corpus"]["simulated_trials"] = 160
-    params["plan"] |= {"min_success": 1, "min_failure": 1, "interventions": 1, "records": 1}
+    params["plan"] |= {"min_success": 1, "min_failure": 1, "interventions": 1, "records": 2}
     params["embedding"]["max_windows"] = 1
     params["retrieval"]["evaluation"] |= {"queries": 5, "bootstrap": 100}
     params["reasoning"]["count"] = 1
