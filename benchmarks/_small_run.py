@@ -72,7 +72,7 @@ def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> tuple[by
         before = log.stat().st_size
         while process.poll() is None and log.stat().st_size == before:
             time.sleep(0.01)  # a kill while the model loads would show nothing
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 1))
         process.kill()
         process.wait()
         if answers.is_file():
