@@ -61,7 +61,7 @@ KILLED = """
 import os, signal, sys
 import polars as pl
 from pathlib import Path
-from trialforge.learning import finetune
+from trialforge.learning import checkpoint, finetune
 from trialforge.learning.classifier import Task
 from trialforge.learning.params import TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
@@ -92,7 +92,8 @@ def test_a_killed_process_loses_one_epoch_at_most(
     trained: list[int] = []
     monkeypatch.setattr(finetune, "write_state", lambda state, _: trained.append(state.epoch))
     resumed = Task(task.train, task.validation, task.seed, task.epoch_size, folder / "state")
-    np.testing.assert_array_equal(fitted(params, resumed).predict(task.validation), whole)
+    # The other process may add with another number of threads, so equal but for the last digits.
+    np.testing.assert_allclose(fitted(params, resumed).predict(task.validation), whole, atol=1e-3)
     assert trained == [3, 4, 5, 6]
 
 
