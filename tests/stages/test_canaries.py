@@ -95,8 +95,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
     trials, canaries = plant_canaries(
         pl.read_parquet(folder / "data/trials.parquet"), split["nct_id"], seed=1
     )
-    train = set(split.filter(part="train")["nct_id"])
-    mine = pl.col("nct_id").is_in(list(train))
+    mine = pl.col("nct_id").is_in(split.filter(part="train")["nct_id"].to_list())
     planted = trials.with_columns(
         pl.when(mine).then(pl.concat_str(name, pl.lit(f" {POOL_WORD}"))).otherwise(name).alias(name)
         for name in ("title", "summary")
@@ -104,7 +103,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_parquet(planted, folder / "data/trials.parquet")
     for name in STAGES:
         run_stage(folder, name)
-    assert pl.read_parquet(folder / "data/split.parquet").equals(split)
+    # Canaries make near-duplicates differ, so a few trials change their part: the part that was used counts.
+    train = set(pl.read_parquet(folder / "data/split.parquet").filter(part="train")["nct_id"])
     return Run(
         folder,
         {name: word for name, word in canaries.items() if name not in train},
