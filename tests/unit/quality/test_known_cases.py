@@ -151,3 +151,16 @@ def test_a_set_of_one_record_is_measured_as_far_as_it_can_be(
             make(case)
     assert cosine_table(case).filter(pairs="synthetic-synthetic")["share"].sum() == 0
     assert METRICS["privacy.copies"].measure(case).value == 0
+
+
+def test_trials_without_titles_tell_nothing_by_them(
+    parts: dict[str, pl.DataFrame], params: QualityParams
+) -> None:
+    """TOP's tables have no titles."""
+    train = parts["train"].with_columns(title=pl.lit(None, pl.String))
+    scale = build_scale(filled_fields(train), train, params, 1)
+    case = Case(Side(parts["synthetic"], scale), Side(train, scale))
+    words = label_words(case).filter(set="train", view="title")
+    assert set(words["word"]) == {"absent"}
+    table = probe_table(case).filter(set="train", view="title")
+    assert table["auc"].item() == pytest.approx(0.5)
