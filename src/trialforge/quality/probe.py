@@ -79,7 +79,9 @@ def view_side(side: Side, view: str) -> Labelled:
     if view == "style":
         return Labelled(style_features(side.prose)[places], labels)
     texts = (
-        side.prose if view == "words" else side.frame.select(field_text("title").fill_null("absent")).to_series()
+        side.prose
+        if view == "words"
+        else side.frame.select(field_text("title").fill_null("absent")).to_series()
     )
     return Labelled(np.array(texts.to_list(), dtype=object)[places], labels)
 
