@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         write_csv(table, paths.plots / f"{name}.csv")
     validated = read_json(paths.validated)
     values |= {f"validation.{name}": value for name, value in validated.items()}
-    check_gates(values, params.gates, worst_records(case))
+    check_gates(values, params.gates, lambda: worst_records(case))
 
 
 if __name__ == "__main__":

@@ -69,5 +69,10 @@ def run_stage(main: Callable[[], None]) -> None:
     except TrialforgeError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        hint = f"\n  next: {error.hint}" if error.hint else ""
-        sys.exit(f"error: {' '.join(error.args[0].split())}{hint}")
+        sys.exit(describe_error(error.args[0], error.hint))
+
+
+def describe_error(message: str, hint: str | None) -> str:
+    """Return what went wrong on one line, and on the next what to do."""
+    line = f"error: {' '.join(message.split())}"
+    return f"{line}\n  next: {hint}" if hint else line

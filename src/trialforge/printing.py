@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from trialforge.errors import describe_error
+
 
 def print_line(text: str = "") -> None:
     """Print a line of the answer."""
@@ -40,6 +42,4 @@ def print_error(message: str, hint: str | None, *, as_json: bool) -> None:
         problem: Mapping[str, str | None] = {"error": message, "hint": hint}
         sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
         return
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
-    if hint:
-        sys.stderr.write(f"  next: {hint}\n")
+    sys.stderr.write(f"{describe_error(message, hint)}\n")

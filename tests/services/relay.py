@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.local_server import running
+
 
 @dataclass
 class Relay:
@@ -77,12 +79,6 @@ def relay_to(upstream: str, **changes: Any) -> Iterator[Relay]:
     relay = Relay(upstream, **changes)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(relay))
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that left is no fault
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    relay.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with running(server) as address:
+        relay.address = f"http://{address}"
         yield relay
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -95,6 +95,17 @@ def make_clone(folder: Path, sizes: Mapping[str, Any] = SIZES) -> Path:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
+    write_params(folder, sizes)
+    git(folder, "init", "-q")
+    git(folder, "config", "user.name", "t")
+    git(folder, "config", "user.email", "t@example.org")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "Nothing has run")
+    return folder
+
+
+def write_params(folder: Path, sizes: Mapping[str, Any]) -> None:
+    """Write params.yaml: the default parameters but for the given ones."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for name, value in sizes.items():
         *sections, key = name.split(".")
@@ -104,12 +115,6 @@ def make_clone(folder: Path, sizes: Mapping[str, Any] = SIZES) -> Path:
         assert key in place, f"params.yaml has no {name}"
         place[key] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    git(folder, "init", "-q")
-    git(folder, "config", "user.name", "t")
-    git(folder, "config", "user.email", "t@example.org")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "Nothing has run")
-    return folder
 
 
 def new_account(folder: Path, **more: str) -> dict[str, str]:

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 import yaml
 
+from tests.stages.small_run import write_params
 from trialforge.files import write_parquet
 from trialforge.quality.canaries import find_canaries, plant_canaries
 
@@ -22,6 +22,24 @@ ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
 STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real")
 ITEM, MODEL = "real", "tfidf-logreg"
+# The smallest that every stage can work with.
+SIZES = {
+    "corpus.simulated_trials": 160,
+    "plan.min_success": 1,
+    "plan.min_failure": 1,
+    "plan.interventions": 1,
+    "plan.records": 2,
+    "embedding.max_windows": 1,
+    "retrieval.evaluation.queries": 5,
+    "retrieval.evaluation.bootstrap": 100,
+    "reasoning.count": 1,
+    "generation.fields": ["title", "summary", "primary_outcomes", "inclusion", "exclusion"],
+    "quality.bootstrap": 100,
+    "quality.permutations": 19,
+    "quality.max_trials_drawn": 20,
+    "quality.gates": {},
+    "learning.seeds": 1,
+}
 # A stage that also writes down every prompt: the call cache keeps answers, and of prompts their hash alone.
 LISTENING = """
 import runpy, sys
@@ -36,20 +54,6 @@ calls.hash_call = listen
 module = sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-
-
-def write_params(folder: Path) -> None:
-    """The default parameters, at the smallest sizes that every stage can work with."""
-    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["corpus"]["simulated_trials"] = 160
-    params["plan"] |= {"min_success": 1, "min_failure": 1, "interventions": 1, "records": 2}
-    params["embedding"]["max_windows"] = 1
-    params["retrieval"]["evaluation"] |= {"queries": 5, "bootstrap": 100}
-    params["reasoning"]["count"] = 1
-    params["generation"]["fields"] = ["title", "summary", "primary_outcomes", "inclusion", "exclusion"]
-    params["quality"] |= {"bootstrap": 100, "permutations": 19, "max_trials_drawn": 20, "gates": {}}
-    params["learning"]["seeds"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 def run_stage(folder: Path, name: str) -> None:
@@ -88,7 +92,7 @@ class Run:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with a canary of its own in each trial, and a word that all train trials have."""
     folder = tmp_path_factory.mktemp("canaries")
-    write_params(folder)
+    write_params(folder, SIZES)
     run_stage(folder, "ingest")
     run_stage(folder, "split")
     split = pl.read_parquet(folder / "data/split.parquet")

@@ -94,7 +94,7 @@ def clean_name(name: str) -> str:
     lower = _MARKS.sub("", name.lower())
     bare = _BRACKET.sub(" ", lower)
     bare = _FORM.sub(" ", _DOSE.sub(" ", bare))
-    bare = re.sub(r"\s+", " ", bare).strip(" -,:;./+")
+    bare = _squeeze(bare).strip(" -,:;./+")
     return next(filter(None, (bare, _squeeze(lower), _squeeze(name.lower()))), "")
 
 

@@ -12,10 +12,9 @@ import polars as pl
 from trialforge.corpus.records import Found
 from trialforge.corpus.registry import JsonSource, XmlSource, read_found
 from trialforge.corpus.registry_api import RegistryApi
-from trialforge.corpus.source import Batch, no_refused, refuse_synthetic
+from trialforge.corpus.source import Batch, no_refused, prepare_batch
 from trialforge.errors import IngestError
 from trialforge.leakage import registration_view
-from trialforge.people import scrub_people
 
 MOST_IDS = 500
 _JSON = (".json", ".jsonl", ".ndjson", ".gz")
@@ -36,7 +35,7 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
     batches = [batch for name in names if not _ID.fullmatch(name) for batch in _read_path(Path(name))]
     if ids:
         batches.append(fetch_ids(ids, registry))
-    batches = [refuse_synthetic(batch) for batch in batches]
+    batches = [prepare_batch(batch) for batch in batches]
     trials = pl.concat([batch.trials for batch in batches]).unique(
         "nct_id", keep="first", maintain_order=True
     )
@@ -45,9 +44,7 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
         why = "; ".join(f"{file} {record} {detail}" for file, record, _, detail in refused.rows()[:3])
         raise IngestError(f"no trial in {', '.join(names)}" + (f": {why}" if why else ""))
     # A value that was set aside takes nothing from its trial: only whole records are told of.
-    return registration_view(scrub_people(trials)[0]), refused.join(
-        trials, left_on="record", right_on="nct_id", how="anti"
-    )
+    return registration_view(trials), refused.join(trials, left_on="record", right_on="nct_id", how="anti")
 
 
 def _read_path(path: Path) -> list[Batch]:

@@ -48,7 +48,8 @@ def check_draft(
     titles = {plain_text(trial[name] or "") for trial in exemplars for name in ("title", "official_title")}
     if plain_text(title) in titles:
         raise Fault("copied-title")
-    if any(_runs(summary) and _runs(summary) <= _runs(trial["summary"] or "") for trial in exemplars):
+    runs = _runs(summary)
+    if runs and any(runs <= _runs(trial["summary"] or "") for trial in exemplars):
         raise Fault("copied-summary")
     text = json.dumps(draft, ensure_ascii=False)
     if _REGISTRY_ID.search(text):
@@ -59,9 +60,9 @@ def check_draft(
         raise Fault("copied-code")
     if has_other_script(text):
         raise Fault("other-script")
-    if _MARKUP.search(f"{title} {summary}"):
-        raise Fault("markup")
     said = f"{title} {summary}"
+    if _MARKUP.search(said):
+        raise Fault("markup")
     if not names_intervention(" ".join([said, *labels]), target["intervention"]):
         raise Fault("other-intervention")
     if not names_condition(" ".join([said, *itertools.chain(*items.values())]), target["conditions"]):

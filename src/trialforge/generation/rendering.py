@@ -52,9 +52,9 @@ def neutralize_record(value: Any) -> Any:
     return value
 
 
-def label_line(label: int, wording: LabelWording) -> str:
+def label_line(label: int | None, wording: LabelWording) -> str:
     """Return the line that tells a trial's outcome label."""
-    return f"Outcome: {_LABEL_WORDS[wording][label][0]}"
+    return f"Outcome: {'not known' if label is None else _LABEL_WORDS[wording][label][0]}"
 
 
 def label_verb(label: int, wording: LabelWording) -> str:
@@ -83,8 +83,7 @@ def exemplar_subject(trial: Row, intervention: str) -> tuple[str, list[str], str
 
 def exemplar_values(trial: Row, record: str, wording: LabelWording) -> dict[str, str]:
     """Return what a template says of one exemplar."""
-    known = trial["label"] is not None
-    return {"label": label_line(trial["label"], wording) if known else "Outcome: not known", "record": record}
+    return {"label": label_line(trial["label"], wording), "record": record}
 
 
 def record_json(record: Mapping[str, Any]) -> str:

@@ -87,8 +87,7 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
             for cited in reason["citations"]
         ]
     for exemplar in story["exemplars"]:
-        known = exemplar["label"] is not None
-        outcome = label_line(exemplar["label"], "plain") if known else "Outcome: not known"
+        outcome = label_line(exemplar["label"], "plain")
         heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")
         lines += ["", *_beside(heads, (story["text"], exemplar["text"]), (width - 3) // 2)]
     if not story["exemplars"]:

@@ -43,7 +43,7 @@ def ask_outcome(trial: Mapping[str, Any], turn: int, params: ZeroShotParams, see
     named = [item["name"] for item in trial["interventions"] or []][:3]
     lines = [
         f"Title: {neutralize(trial['title'] or '')}",
-        target_line(", ".join(named), (trial["conditions"] or [])[:3], trial["phase"]),
+        target_line(", ".join(named), trial["conditions"] or [], trial["phase"]),
         f"Summary: {neutralize(trial['summary'] or '')[: params.summary_characters]}",
     ]
     options = OUTCOMES if turn % 2 else OUTCOMES[::-1]

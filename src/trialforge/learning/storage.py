@@ -72,11 +72,11 @@ def read_estimator(path: Path) -> Any:
     from skops.io import get_untrusted_types, load
 
     try:
+        named = get_untrusted_types(file=path)
         # A partial only holds what it calls, which is looked at like all else.
-        named = set(get_untrusted_types(file=path)) - {"functools.partial"}
-        unknown = sorted(name for name in named if not name.startswith("sklearn."))
+        unknown = [name for name in named if name != "functools.partial" and not name.startswith("sklearn.")]
         if unknown:
-            raise LearningError(f"{path} names types that are not trusted: {', '.join(unknown)}")
-        return load(path, trusted=get_untrusted_types(file=path))
+            raise LearningError(f"{path} names types that are not trusted: {', '.join(sorted(unknown))}")
+        return load(path, trusted=named)
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise LearningError(f"{path} holds no estimator: {error}", hint="run: dvc repro train") from error

@@ -86,6 +86,10 @@ def _brevity(lengths: np.ndarray) -> np.ndarray:
 def distinct_share(words: Words, length: int) -> float:
     """Return the share of all runs of `length` words that are different (Li et al. 2016, distinct-n)."""
     _, runs = number_runs(words, length)
+    return _share_different(runs)
+
+
+def _share_different(runs: np.ndarray) -> float:
     return len(np.unique(runs)) / max(len(runs), 1)
 
 
@@ -128,8 +132,7 @@ def distinct_2(case: Case) -> Estimate:
     owners, runs = number_runs(_words(case.candidates), 2)
 
     def share(places: np.ndarray) -> float:
-        kept = runs[np.isin(owners, places)] if len(places) < len(case.candidates) else runs
-        return len(np.unique(kept)) / max(len(kept), 1)
+        return _share_different(runs[np.isin(owners, places)])
 
     return jackknife_statistic(share, len(case.candidates))
 

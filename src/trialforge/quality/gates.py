@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trialforge.errors import GateError, MetricError
@@ -44,9 +44,9 @@ def find_broken(values: Mapping[str, float], gates: Mapping[str, GateParams]) ->
 def check_gates(
     values: Mapping[str, float],
     gates: Mapping[str, GateParams],
-    worst: Mapping[str, list[str]] | None = None,
+    find_worst: Callable[[], Mapping[str, list[str]]],
 ) -> None:
-    """Check the gates; `worst` names, by metric, the records that weigh most.
+    """Check the gates; `find_worst` names, by metric, the records that weigh most, and is slow.
 
     Raises:
         GateError: one or more are broken; the message is a table of them.
@@ -54,10 +54,11 @@ def check_gates(
     broken = find_broken(values, gates)
     if not broken:
         return
+    worst = find_worst()
     lines = [f"{'metric':<40} {'value':>10} {'bound':<16} {'off by':>10}"]
     for gate in broken:
         lines.append(f"{gate.name:<40} {gate.value:>10.4g} {gate.bound:<16} {gate.excess:>10.4g}")
-        lines.extend(f"    {record}" for record in (worst or {}).get(gate.name, []))
+        lines.extend(f"    {record}" for record in worst.get(gate.name, []))
     raise GateError(
         f"{len(broken)} of {len(gates)} gates are broken\n" + "\n".join(lines),
         hint="mend the records, or move a bound of quality.gates in params.yaml and say why",

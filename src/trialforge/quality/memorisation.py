@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference, bootstrap_mean
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.quality.overlap import Overlap, match_runs
 from trialforge.quality.words import Words, number_words
 
@@ -120,14 +120,7 @@ def excess_50(case: Case) -> Estimate:
     """Share of records with a 50-word run of a train trial, minus that of held-out trials; at most 0."""
     runs = match_case(case)
     ours, real = runs.pool.has_run(50), _need(runs.real, "held-out trials").has_run(50)
-    low, high = bootstrap_difference(
-        lambda places: float(ours[places].mean()),
-        lambda places: float(real[places].mean()),
-        (len(ours), len(real)),
-        case.scale.stream("memorisation", "excess"),
-        case.params.bootstrap,
-    )
-    return Estimate(float(ours.mean() - real.mean()), low, high, len(ours))
+    return contrast(np.mean, ours, real, case.scale.stream("memorisation", "excess"), case.params.bootstrap)
 
 
 def any_100(case: Case) -> Estimate:

@@ -115,6 +115,24 @@ def bootstrap_difference(
     return percentile_interval(differences)
 
 
+def contrast(
+    statistic: Callable[[np.ndarray], float],
+    ours: np.ndarray,
+    real: np.ndarray,
+    stream: np.random.Generator,
+    draws: int,
+) -> Estimate:
+    """Return a statistic of our values minus that of real ones, with its bootstrap interval."""
+    low, high = bootstrap_difference(
+        lambda places: statistic(ours[places]),
+        lambda places: statistic(real[places]),
+        (len(ours), len(real)),
+        stream,
+        draws,
+    )
+    return Estimate(float(statistic(ours) - statistic(real)), low, high, len(ours))
+
+
 def jackknife_groups(n: int) -> list[np.ndarray]:
     """Return the row numbers that are left out in turn: each row once, in at most 20 groups."""
     return [np.arange(first, n, JACKKNIFE_GROUPS) for first in range(min(n, JACKKNIFE_GROUPS))]

@@ -13,8 +13,8 @@ from trialforge.quality.metric import (
     Direction,
     Estimate,
     Metric,
-    bootstrap_difference,
     bootstrap_mean,
+    contrast,
     percentile_interval,
 )
 from trialforge.quality.neighbours import nearest_distances
@@ -55,14 +55,7 @@ def distance_ratio(case: Case) -> Estimate:
     NNDR (Lowe 2004, IJCV 60): a record far nearer to one train trial than to any other imitates that one.
     """
     ours, real = (ratio_of_distances(distances) for distances in _closest(case))
-    low, high = bootstrap_difference(
-        lambda places: float(np.median(ours[places])),
-        lambda places: float(np.median(real[places])),
-        (len(ours), len(real)),
-        case.scale.stream("privacy", "ratio"),
-        case.params.bootstrap,
-    )
-    return Estimate(float(np.median(ours) - np.median(real)), low, high, len(ours))
+    return contrast(np.median, ours, real, case.scale.stream("privacy", "ratio"), case.params.bootstrap)
 
 
 def closest_table(case: Case) -> pl.DataFrame:
@@ -93,14 +86,7 @@ def copy_share(case: Case) -> Estimate:
     Calibrated: a share of verbatim copies planted among held-out trials reads as that share.
     """
     ours, real = _copies(case)
-    low, high = bootstrap_difference(
-        lambda places: float(ours[places].mean()),
-        lambda places: float(real[places].mean()),
-        (len(ours), len(real)),
-        case.scale.stream("privacy", "copies"),
-        case.params.bootstrap,
-    )
-    return Estimate(float(ours.mean() - real.mean()), low, high, len(ours))
+    return contrast(np.mean, ours, real, case.scale.stream("privacy", "copies"), case.params.bootstrap)
 
 
 @lru_cache(maxsize=4)

@@ -59,11 +59,7 @@ def _makers(records: pl.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _measures(inputs: Inputs) -> list[tuple[str, str]]:
-    measured = {
-        f"{stage}.{name}": value
-        for stage, metrics in inputs.metrics.items()
-        for name, value in metrics.items()
-    }
+    measured = inputs.measured
     return [(label, format_cell(measured[name])) for name, label in SHOWN if measured.get(name) is not None]
 
 

@@ -35,6 +35,15 @@ class Inputs:
     hashes: dict[str, str] = field(default_factory=dict)
     newest_record: date | None = None
 
+    @property
+    def measured(self) -> dict[str, Number]:
+        """Return every value under `stage.metric`."""
+        return {
+            f"{stage}.{name}": value
+            for stage, metrics in self.metrics.items()
+            for name, value in metrics.items()
+        }
+
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Number]:
     """Return nested mappings and lists as one level, their keys joined by dots."""

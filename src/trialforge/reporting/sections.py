@@ -43,9 +43,7 @@ def _section(
     rows: Mapping[str, pl.DataFrame] | None = None,
 ) -> Section:
     """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`."""
-    measured = {
-        f"{stage}.{name}": value for stage in sources for name, value in inputs.metrics.get(stage, {}).items()
-    }
+    measured = inputs.measured
     shown = [
         Figure(label, _form(measured[name], form), note)
         for name, label, note, form in figures

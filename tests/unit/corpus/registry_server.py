@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.local_server import running
+
 
 @dataclass
 class Registry:
@@ -81,13 +83,9 @@ def serve(registry: Registry) -> Iterator[Registry]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    registry.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield registry
-    finally:
-        registry.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(server) as address:
+        registry.url = f"http://{address}"
+        try:
+            yield registry
+        finally:
+            registry.released.set()

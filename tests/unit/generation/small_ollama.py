@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.local_server import running
 
 ANSWER = '{"phase":"I","title":"A small trial"}'
 
@@ -70,12 +71,6 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serve(state: SmallOllama) -> Iterator[SmallOllama]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    state.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with running(server) as address:
+        state.address = f"http://{address}"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
