@@ -20,6 +20,7 @@ from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.rendering import prompt_hash
 from trialforge.generation.timings import write_timings
 from trialforge.params import load_section
+from trialforge.version import VERSION
 
 
 def main() -> None:
@@ -51,6 +52,7 @@ def main() -> None:
     origin = {
         "model": generator.model,
         "engine": generator.engine,
+        "version": VERSION,
         "prompt_hash": prompt_hash(PROMPT),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }

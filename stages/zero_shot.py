@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import polars as pl
-
 from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
@@ -14,7 +12,7 @@ from trialforge.generation.factory import load_generator
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.timings import write_timings
-from trialforge.generation.zero_shot import ZeroShotParams, ask_outcomes, zero_shot_rows
+from trialforge.generation.zero_shot import ZeroShotParams, ask_outcomes, choose_trials, zero_shot_rows
 from trialforge.params import load_section, load_seed
 
 
@@ -24,8 +22,9 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, required=True)
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
-    trials = read_parquet(args.test).filter(pl.col("label").is_not_null()).sort("nct_id").to_dicts()
-    questions = ask_outcomes(trials, params, load_seed())
+    seed = load_seed()
+    trials = choose_trials(read_parquet(args.test), params, seed).to_dicts()
+    questions = ask_outcomes(trials, params, seed)
     generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
     try:
         with CallProgress("zero-shot answers", len(questions)) as progress:

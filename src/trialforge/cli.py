@@ -19,6 +19,7 @@ import typer
 
 from trialforge.errors import DEBUG_VARIABLE, TrialforgeError
 from trialforge.printing import align, emit, print_error, print_line
+from trialforge.version import VERSION
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
 
@@ -57,12 +58,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print_line(f"trialforge {version('trialforge')}")
-        except PackageNotFoundError:
-            print_line("trialforge (not installed: run from its source)")
+        print_line(f"trialforge {VERSION}")
         raise typer.Exit
 
 

@@ -114,8 +114,8 @@ def check_rows(project: Project) -> pl.DataFrame:
     assert (rows["label"] == rows["label_planned"]).all()
     assert (rows["nct_id"].is_null() == rows["reject_reason"].is_not_null()).all()
     assert rows["nct_id"].drop_nulls().str.contains("^SYN-[0-9a-f]{12}$").all()
-    assert rows.select("prompt_hash", "model_digest", "engine", "sampling", "seed", "attempt").null_count(
-    ).sum_horizontal().item() == 0  # fmt: skip
+    origin = rows.select("prompt_hash", "model_digest", "engine", "version", "sampling", "seed", "attempt")
+    assert origin.null_count().sum_horizontal().item() == 0
     return rows
 
 

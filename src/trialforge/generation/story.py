@@ -17,7 +17,7 @@ from trialforge.text import trial_text
 from trialforge.trial import REGISTRATION_SCHEMA
 
 # How the record came about, beside its target, exemplars and reasons.
-MADE_BY = ("arm", "model", "model_digest", "engine", "sampling", "prompt_hash", "seed", "attempt")
+MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")
 _REASONS_BY = ("reasons_id", "grounded", "reject_reason", "prompt_hash", "model_digest", "seed", "attempt")
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -17,7 +18,7 @@ from trialforge.generation.backend import Sampling
 from trialforge.generation.drafts import Fault
 from trialforge.generation.rendering import neutralize, render, target_line
 from trialforge.params import Section
-from trialforge.rng import derive_seed
+from trialforge.rng import derive_seed, random_stream
 
 PROMPT = "zero-shot.jinja"
 OUTCOMES = ("failure", "success")  # by label
@@ -28,11 +29,21 @@ ZERO_SHOT_SCHEMA: dict[str, pl.DataType] = {
 
 
 class ZeroShotParams(Section):
-    """How often each test trial is asked about, and how much of its summary is shown."""
+    """How many test trials are asked about, how often each, and how much of its summary is shown."""
 
+    trials: int | None = Field(default=None, ge=10)
     answers: int = Field(default=2, ge=1, le=100)
     summary_characters: int = Field(default=100, ge=0)
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=8)
+
+
+def choose_trials(test: pl.DataFrame, params: ZeroShotParams, seed: int) -> pl.DataFrame:
+    """Return the labelled test trials that are asked about, by id: all, or `trials` of them, drawn."""
+    labelled = test.filter(pl.col("label").is_not_null()).sort("nct_id")
+    if params.trials is None or params.trials >= labelled.height:
+        return labelled
+    drawn = random_stream(seed, "zero-shot", "trials").choice(labelled.height, params.trials, replace=False)
+    return labelled.select(pl.all().gather(np.sort(drawn)))
 
 
 def ask_outcome(trial: Mapping[str, Any], turn: int, params: ZeroShotParams, seed: int) -> Question[int]:

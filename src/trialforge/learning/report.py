@@ -74,12 +74,13 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
         LearningError: it was asked about other trials than those that were scored.
     """
     answers = answers.sort("nct_id")
-    if answers["label"].to_list() != scoring.labels.tolist():
+    asked = np.isin(scoring.nct_ids, answers["nct_id"].to_list())
+    if answers["label"].to_list() != scoring.labels[asked].tolist():
         raise LearningError(
             f"the generator was asked about other test trials ({answers.height}) than were scored",
             hint="run: dvc repro zero-shot",
         )
-    area = roc_test(scoring.labels, answers["score"].to_numpy(), scoring.clusters)
+    area = roc_test(scoring.labels[asked], answers["score"].to_numpy(), scoring.clusters[asked])
     low, high = area.interval(level)
     figure = f"ROC-AUC {area.value:.3f} ({low:.3f} to {high:.3f})"
     knows = low > CHANCE

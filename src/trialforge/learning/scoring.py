@@ -33,6 +33,7 @@ class Scoring:
         arms: one row a model, arm and metric: mean and deviation over seeds, interval.
         answers: to the declared questions, the primary one first.
         explored: each arm against real trials, corrected among themselves; nothing rests on them.
+        nct_ids: the test trials, in the order of clusters and labels.
         clusters: the intervention of each test trial.
     """
 
@@ -40,6 +41,7 @@ class Scoring:
     arms: pl.DataFrame
     answers: list[Answer]
     explored: list[Answer]
+    nct_ids: list[str]
     clusters: NDArray[np.str_]
     labels: NDArray[np.int64]
 
@@ -70,7 +72,9 @@ def score_predictions(
         answer_all(questions, scores, resamples, member, statistics)
         for questions in (statistics.questions, explore(scores))
     )
-    return Scoring(scores, pl.DataFrame(rows), answers, explored, member, first.labels)
+    return Scoring(
+        scores, pl.DataFrame(rows), answers, explored, trials["nct_id"].to_list(), member, first.labels
+    )
 
 
 def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -9,12 +10,13 @@ import polars as pl
 
 from trialforge.errors import MetricError
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
 from trialforge.quality.neighbours import distance_blocks
 
 EDGES = np.linspace(-1, 1, 401)
 _CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
 _PLOT_BINS = 50
+MIN_JACKKNIFE = 2  # a pair must be left without each record
 
 
 def cosine_histogram(rows: np.ndarray, others: np.ndarray | None) -> np.ndarray:
@@ -70,16 +72,32 @@ def cosine_table(case: Case) -> pl.DataFrame:
 
 def within_distance(case: Case) -> Estimate:
     """Wasserstein distance of the cosines within the set from those within real trials (of 0 to 2)."""
-    found = _histograms(case)
-    return Estimate(
-        histogram_distance(found["synthetic-synthetic"], found["real-real"]), n=len(case.candidates)
-    )
+    rows = case.candidates.rows
+
+    def pairs_of(group: np.ndarray) -> np.ndarray:
+        rest = np.delete(rows, group, axis=0)
+        found: np.ndarray = cosine_histogram(rows[group], rest) + cosine_histogram(rows[group], None)
+        return found
+
+    return _distance(case, "synthetic-synthetic", pairs_of)
 
 
 def between_distance(case: Case) -> Estimate:
     """Wasserstein distance of the cosines of records to real trials from those within real trials."""
-    found = _histograms(case)
-    return Estimate(histogram_distance(found["real-synthetic"], found["real-real"]), n=len(case.candidates))
+    rows, real = case.candidates.rows, case.reference.rows
+    return _distance(case, "real-synthetic", lambda group: cosine_histogram(rows[group], real))
+
+
+def _distance(case: Case, name: str, pairs_of: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """Return the distance of a histogram from real trials' own, with its jackknife interval over records.
+
+    `pairs_of` counts the pairs that have a record of a group, which are left out with it.
+    """
+    found, n = _histograms(case), len(case.candidates)
+    value = histogram_distance(found[name], found["real-real"])
+    groups = jackknife_groups(n) if n > MIN_JACKKNIFE else []
+    left_out = [histogram_distance(found[name] - pairs_of(group), found["real-real"]) for group in groups]
+    return Estimate(value, *jackknife_interval(value, left_out), n)
 
 
 METRICS = (

@@ -20,6 +20,7 @@ from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
 from trialforge.quality.privacy import calibration_table, closest_table
 from trialforge.quality.probe import label_words, probe_table
+from trialforge.quality.yardstick import matching_table
 
 RATIOS = ("fidelity.precision", "fidelity.recall", "fidelity.density", "fidelity.coverage")
 TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
@@ -34,6 +35,7 @@ TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "probes": probe_table,
     "label_words": label_words,
     "outcome_leaks": outcome_table,
+    "matching": matching_table,
 }
 
 

@@ -133,7 +133,7 @@ def any_100(case: Case) -> Estimate:
 
 
 def longest_run(case: Case) -> Estimate:
-    """Words of the longest run that a record shares with a train trial."""
+    """Words of the longest run that a record shares with a train trial; a maximum has no interval."""
     return Estimate(float(match_case(case).pool.longest.max()), n=len(case.candidates))
 
 

@@ -116,7 +116,7 @@ def squared_mmd(case: Case) -> Estimate:
 
 
 def mmd_p_value(case: Case) -> Estimate:
-    """Permutation p-value of the squared MMD; small where the sets differ."""
+    """Permutation p-value of the squared MMD, small where the sets differ; `n` counts the permutations."""
     return Estimate(_discrepancy(case).p_value, n=case.params.permutations)
 
 

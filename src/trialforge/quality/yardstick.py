@@ -68,6 +68,12 @@ def match_held_out(case: Case) -> Matched:
     return Matched(case.held_out.take(held), case.reference.take(np.sort(train)), levels)
 
 
+def matching_table(case: Case) -> pl.DataFrame:
+    """Return `matched_by` and `trials`: how many held-out trials each level gave a partner, closest first."""
+    levels = match_held_out(case).levels
+    return pl.DataFrame({"matched_by": list(levels), "trials": list(levels.values())})
+
+
 def _strata(frame: pl.DataFrame, keys: list[pl.Expr]) -> list[str]:
     if not keys:
         return [""] * len(frame)

@@ -16,6 +16,7 @@ LINEAGE = (
     "model",
     "model_digest",
     "engine",
+    "version",
     "prompt_hash",
     "sampling",
     "seed",

@@ -14,6 +14,7 @@ from trialforge.reporting.summaries import (
     arm_table,
     arm_words,
     count_table,
+    matching_table,
     measure_tables,
     mode_rows,
     order_arms,
@@ -160,6 +161,7 @@ def quality_section(inputs: Inputs) -> Section:
         ("quality.diversity.vendi", "Vendi score", "how many different records it counts", ""),
     )
     tables = measure_tables(inputs.plots.get("quality/measures"), ("fidelity", "diversity"))
+    tables += matching_table(inputs.plots.get("quality/matching"))
     return _section("quality", "Quality", lead, inputs, sources, figures, tables)
 
 

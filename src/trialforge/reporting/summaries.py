@@ -22,6 +22,8 @@ GROUPS = {
 
 # What a name alone does not say; each definition stands in docs/metrics.md.
 WORDS = {
+    "diversity.exact_copies": "records equal to an earlier one, word for word",
+    "diversity.near_copies": "near-copies of an earlier record",
     "memorisation.train_13": "records with 13 words in a row of a training trial",
     "memorisation.train_50": "records with 50 words in a row of a training trial",
     "memorisation.real_13": "unseen real trials with 13 words in a row of a training trial",
@@ -34,6 +36,7 @@ WORDS = {
     "privacy.copies": "near-copies of training trials, minus those of unseen trials",
     "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
     "privacy.rare_words": "records that repeat a word which only one shown trial has",
+    "privacy.canaries": "planted canaries that came out of the record that was shown them",
     "membership.exemplar_auc": "guessing which trials were shown, ROC-AUC",
     "membership.exemplar_tpr": "shown trials found at 1% false alarms",
     "membership.train_auc": "guessing which trials were in training, ROC-AUC",
@@ -45,6 +48,7 @@ WORDS = {
     "leakage.words_auc": "label read from words of records, ROC-AUC",
     "leakage.real_words_auc": "label read from words of real trials, ROC-AUC",
     "leakage.gaps_flagged": "of the three gaps, how many are flagged",
+    "leakage.gaps_above": "of the three gaps, how many are above the bound by their whole interval",
     "leakage.outcome_told": "records with a sentence that tells an outcome",
     "leakage.held_out_ids": "ids of validation and test trials found",
 }
@@ -110,6 +114,14 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
         if found:
             tables.append(Table(GROUPS[group], list(told), list(zip(*told.values(), strict=True)), wide=True))
     return tables
+
+
+def matching_table(matching: pl.DataFrame | None) -> list[Table]:
+    """Return how the held-out trials behind `Real trials` were matched, from plots/quality/matching.csv."""
+    if matching is None or "matched_by" not in matching.columns:
+        return []
+    caption = "Held-out real trials with a training trial of the same kind"
+    return [Table(caption, ("Matched by", "Trials"), list(matching.iter_rows()))]
 
 
 def arm_table(arms: pl.DataFrame | None) -> list[Table]:

@@ -21,8 +21,8 @@ from trialforge.trial import REGISTRATION_SCHEMA
 from .records import TARGET, make_draft, make_trial
 
 ORIGIN = {
-    "model": "small", "engine": "llama.cpp 1", "prompt_hash": "p" * 64, "sampling": '{"temperature": 0.8}',
-    "reasons_id": "R-1",
+    "model": "small", "engine": "llama.cpp 1", "version": "0.1.0", "prompt_hash": "p" * 64,
+    "sampling": '{"temperature": 0.8}', "reasons_id": "R-1",
 }  # fmt: skip
 REASONS: dict[str, Any] = {
     "reasons_id": "R-1", "intervention": "levodopa", "label": 0, "arm": "retrieval-reasoning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from trialforge.generation.attempts import Tally, ask_all
@@ -14,6 +15,7 @@ from trialforge.generation.zero_shot import (
     ZeroShotParams,
     ask_outcome,
     ask_outcomes,
+    choose_trials,
     read_outcome,
     zero_shot_rows,
 )
@@ -52,6 +54,18 @@ def test_every_second_question_names_the_outcomes_the_other_way_round() -> None:
     assert "failure or success" in second.messages[1].content
     assert first.seed != second.seed
     check_schema(first.schema)
+
+
+def test_so_many_labelled_trials_are_asked_about() -> None:
+    test = pl.DataFrame([trial(number) | {"nct_id": f"NCT{number:08d}"} for number in range(50)])
+    test = test.with_columns(label=pl.when(pl.int_range(pl.len()) > 4).then("label"))
+    assert choose_trials(test.reverse(), PARAMS, seed=1).equals(test.tail(45))
+    few = PARAMS.model_copy(update={"trials": 20})
+    drawn = choose_trials(test, few, seed=1)["nct_id"]
+    assert drawn.n_unique() == 20
+    assert drawn.is_sorted()
+    assert drawn.is_in(test.tail(45)["nct_id"].implode()).all()
+    assert choose_trials(test, few, seed=2)["nct_id"].to_list() != drawn.to_list()
 
 
 def test_a_trials_score_is_the_share_of_its_answers_that_say_success() -> None:

@@ -173,8 +173,11 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
         assert found["knows"] is knows
         assert words in found["words"]
         assert found["answered"] == TRIALS
-    with pytest.raises(LearningError, match=r"asked about other test trials \(199\)"):
-        zero_shot_metrics(answers.head(TRIALS - 1), scoring, 0.95)
+    assert zero_shot_metrics(answers.tail(150), scoring, 0.95)["trials"] == 150
+    strange = answers.with_columns(nct_id=pl.col("nct_id").replace(names[0], "NCT99999999"))
+    for others in (strange, answers.with_columns(label=1 - pl.col("label"))):
+        with pytest.raises(LearningError, match=r"asked about other test trials \(200\)"):
+            zero_shot_metrics(others, scoring, 0.95)
 
 
 def test_a_placebo_that_both_have_makes_no_intervention_seen() -> None:

@@ -22,6 +22,7 @@ from trialforge.quality.prdc import compare_manifolds
 from trialforge.quality.probe import judge_gap, label_words, probe_table
 from trialforge.quality.registry import METRICS
 from trialforge.quality.twosample import roc_auc
+from trialforge.quality.yardstick import matching_table
 
 
 def unit_rows(count: int, shift: float, seed: int) -> np.ndarray:
@@ -129,6 +130,39 @@ def test_mmd_without_a_group_is_mmd_of_the_others() -> None:
         assert value == pytest.approx(
             permute_discrepancy(real, rest, 2.0, 19, np.random.default_rng(7)).squared, abs=1e-9
         )
+
+
+@pytest.mark.parametrize("name", ["fidelity.cosine_within", "fidelity.cosine_between"])
+def test_the_interval_of_a_cosine_distance_leaves_records_out(
+    parts: dict[str, pl.DataFrame], params: QualityParams, name: str
+) -> None:
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    records = parts["synthetic"]
+    case = Case(Side(records, scale), Side(parts["train"], scale))
+    expected = jackknife_statistic(
+        lambda places: (
+            METRICS[name].compute(case.with_candidates(Side(records[places], scale), case.reference)).value
+        ),
+        len(records),
+    )
+    found = METRICS[name].compute(case)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.value, expected.low, expected.high), abs=1e-4
+    )
+
+
+def test_held_out_trials_are_matched_within_their_strata_first(
+    parts: dict[str, pl.DataFrame], params: QualityParams
+) -> None:
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    sides = [Side(parts[name], scale) for name in ("synthetic", "train")]
+    found = matching_table(Case(*sides, held_out=Side(parts["train"].head(50), scale)))
+    assert dict(found.iter_rows())["era, phase and sponsor class"] == 50
+    strangers = parts["validation"].with_columns(phase=pl.lit("Phase 9"))
+    found = matching_table(Case(*sides, held_out=Side(strangers, scale)))
+    assert dict(found.iter_rows()) == {
+        "era, phase and sponsor class": 0, "phase and sponsor class": 0, "phase": 0, "unmatched": 80,
+    }  # fmt: skip
 
 
 def test_a_gap_is_judged_by_its_interval() -> None:
