@@ -18,12 +18,13 @@ import jsonschema
 
 from benchmarks.generation import DRAFTS, say
 from trialforge.errors import TrialforgeError
-from trialforge.generation.backend import Message, Request
+from trialforge.generation.backend import Message, Request, Sampling
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama import OllamaGenerator, read_addresses, request_options
 
 PYTHON = "TRIALFORGE_DISTILABEL"
 MODEL = "smollm2:135m"
+SAMPLING = Sampling(max_tokens=1024)  # Ollama lets the model write spaces: fewer cut every answer
 RUN = Path(__file__).with_name("_distilabel_run.py")
 
 
@@ -68,9 +69,9 @@ def main(number: int = 12) -> None:
     if not python or "OLLAMA_HOST" not in os.environ:
         say(f"skipped: set OLLAMA_HOST, and {PYTHON} to the Python of an environment with distilabel[ollama]")
         return
-    params = LlmParams(backend="ollama", model=MODEL, context_tokens=2560, slots=2)
+    params = LlmParams(backend="ollama", model=MODEL, context_tokens=4096, slots=4)
     requests = [
-        Request((Message("user", one.messages[-1].content),), one.schema, one.sampling, one.seed)
+        Request((Message("user", one.messages[-1].content),), one.schema, SAMPLING, one.seed)
         for one in DRAFTS[:number]
     ]
     try:

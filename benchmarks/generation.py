@@ -24,7 +24,7 @@ from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.ollama import OllamaGenerator
 
-SETS, RECORDS_A_SET = 4, 5
+SETS, RECORDS_A_SET = 8, 5  # sets as in the default run
 PARAMS = LlmParams(context_tokens=2560, slots=8)
 MODEL = find_model(PARAMS)
 WORDS = (  # of no meaning: only their number counts
