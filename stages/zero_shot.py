@@ -12,7 +12,13 @@ from trialforge.generation.factory import load_generator
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.timings import write_timings
-from trialforge.generation.zero_shot import ZeroShotParams, ask_outcomes, choose_trials, zero_shot_rows
+from trialforge.generation.zero_shot import (
+    ZeroShotParams,
+    add_unasked,
+    ask_outcomes,
+    choose_trials,
+    zero_shot_rows,
+)
 from trialforge.params import load_section, load_seed
 
 
@@ -23,7 +29,8 @@ def main() -> None:
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
     seed = load_seed()
-    trials = choose_trials(read_parquet(args.test), params, seed).to_dicts()
+    test = read_parquet(args.test)
+    trials = choose_trials(test, params, seed).to_dicts()
     questions = ask_outcomes(trials, params, seed)
     generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
     try:
@@ -31,7 +38,7 @@ def main() -> None:
             answers = ask_all(generator, questions, params.sampling, 0, tally, progress.report)
     finally:
         generator.close()
-    write_parquet(zero_shot_rows(trials, answers, params), args.answers)
+    write_parquet(add_unasked(zero_shot_rows(trials, answers, params), test), args.answers)
     write_timings("zero-shot", tally, progress.seconds)
 
 

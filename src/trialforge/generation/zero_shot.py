@@ -37,9 +37,13 @@ class ZeroShotParams(Section):
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=8)
 
 
+def _labelled(test: pl.DataFrame) -> pl.DataFrame:
+    return test.filter(pl.col("label").is_not_null()).sort("nct_id")
+
+
 def choose_trials(test: pl.DataFrame, params: ZeroShotParams, seed: int) -> pl.DataFrame:
     """Return the labelled test trials that are asked about, by id: all, or `trials` of them, drawn."""
-    labelled = test.filter(pl.col("label").is_not_null()).sort("nct_id")
+    labelled = _labelled(test)
     if params.trials is None or params.trials >= labelled.height:
         return labelled
     drawn = random_stream(seed, "zero-shot", "trials").choice(labelled.height, params.trials, replace=False)
@@ -93,3 +97,9 @@ def zero_shot_rows(
         score = sum(said) / len(said) if said else 0.5
         rows.append((trial["nct_id"], trial["label"], score, said, asked[0].model_digest))
     return pl.DataFrame(rows, schema=ZERO_SHOT_SCHEMA, orient="row")
+
+
+def add_unasked(rows: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+    """Return a ZERO_SHOT_SCHEMA row for each labelled test trial, by id; one not asked about has no score."""
+    every = _labelled(test).select("nct_id", "label")
+    return every.join(rows.drop("label"), on="nct_id", how="left", maintain_order="left")

@@ -74,13 +74,14 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
         LearningError: it was asked about other trials than those that were scored.
     """
     answers = answers.sort("nct_id")
-    asked = np.isin(scoring.nct_ids, answers["nct_id"].to_list())
-    if answers["label"].to_list() != scoring.labels[asked].tolist():
+    ids, labels = answers["nct_id"].to_list(), answers["label"].to_list()
+    if ids != scoring.nct_ids or labels != scoring.labels.tolist():
         raise LearningError(
             f"the generator was asked about other test trials ({answers.height}) than were scored",
             hint="run: dvc repro zero-shot",
         )
-    area = roc_test(scoring.labels[asked], answers["score"].to_numpy(), scoring.clusters[asked])
+    asked = answers["score"].is_not_null().to_numpy()
+    area = roc_test(scoring.labels[asked], answers["score"].to_numpy()[asked], scoring.clusters[asked])
     low, high = area.interval(level)
     figure = f"ROC-AUC {area.value:.3f} ({low:.3f} to {high:.3f})"
     knows = low > CHANCE
@@ -91,7 +92,7 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
         else f"The generator, asked outright, is not shown to know how the test trials ended: {figure}."
     )
     return {
-        "trials": answers.height,
+        "trials": int(asked.sum()),
         "answered": int((answers["answers"].list.len() > 0).sum()),
         "says_success": round(float(answers["answers"].explode().mean() or 0.0), 6),  # type: ignore[arg-type]
         "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),

@@ -16,7 +16,6 @@ from trialforge.quality.neighbours import distance_blocks
 EDGES = np.linspace(-1, 1, 401)
 _CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
 _PLOT_BINS = 50
-MIN_JACKKNIFE = 2  # a pair must be left without each record
 
 
 def cosine_histogram(rows: np.ndarray, others: np.ndarray | None) -> np.ndarray:
@@ -95,8 +94,9 @@ def _distance(case: Case, name: str, pairs_of: Callable[[np.ndarray], np.ndarray
     """
     found, n = _histograms(case), len(case.candidates)
     value = histogram_distance(found[name], found["real-real"])
-    groups = jackknife_groups(n) if n > MIN_JACKKNIFE else []
-    left_out = [histogram_distance(found[name] - pairs_of(group), found["real-real"]) for group in groups]
+    left_out = [
+        histogram_distance(found[name] - pairs_of(group), found["real-real"]) for group in jackknife_groups(n)
+    ]
     return Estimate(value, *jackknife_interval(value, left_out), n)
 
 

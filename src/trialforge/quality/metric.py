@@ -134,7 +134,12 @@ def contrast(
 
 
 def jackknife_groups(n: int) -> list[np.ndarray]:
-    """Return the row numbers that are left out in turn: each row once, in at most 20 groups."""
+    """Return the row numbers that are left out in turn: each row once, in at most 20 groups.
+
+    Two rows have no groups: measures of pairs have no value without one of them.
+    """
+    if n <= 2:
+        return []
     return [np.arange(first, n, JACKKNIFE_GROUPS) for first in range(min(n, JACKKNIFE_GROUPS))]
 
 
@@ -155,7 +160,7 @@ def jackknife_statistic(statistic: Callable[[np.ndarray], float], n: int) -> Est
     """Return a statistic of row numbers with its jackknife interval."""
     every = np.arange(n)
     value = statistic(every)
-    left_out = [statistic(np.delete(every, group)) for group in jackknife_groups(n)] if n > 2 else []
+    left_out = [statistic(np.delete(every, group)) for group in jackknife_groups(n)]
     return Estimate(value, *jackknife_interval(value, left_out), n)
 
 

@@ -75,7 +75,7 @@ def permute_discrepancy(
     second = (total - 2 * outgoing + within - m) / (m * (m - 1))
     values = first + second - 2 * (outgoing - within) / (n * m)
     beaten = int((values[1:] >= values[0] - 1e-12).sum())
-    left_out = _leave_out(sums_of_groups, members.sum(axis=0)) if m > 2 else ()
+    left_out = _leave_out(sums_of_groups, members.sum(axis=0))
     return Discrepancy(float(values[0]), (1 + beaten) / (permutations + 1), left_out)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,7 @@ class Matched:
     levels: dict[str, int]
 
 
+@lru_cache(maxsize=4)
 def match_held_out(case: Case) -> Matched:
     """Return held-out trials paired with train trials of like era, phase and sponsor class.
 

@@ -13,6 +13,7 @@ from trialforge.generation.schemas import check_schema
 from trialforge.generation.zero_shot import (
     ZERO_SHOT_SCHEMA,
     ZeroShotParams,
+    add_unasked,
     ask_outcome,
     ask_outcomes,
     choose_trials,
@@ -77,6 +78,23 @@ def test_a_trials_score_is_the_share_of_its_answers_that_say_success() -> None:
     assert rows["score"].to_list() == [1.0, 0.5, 0.0]
     assert rows["answers"].to_list() == [[1, 1], [1, 0], [0]]
     assert rows["label"].to_list() == [1, 0, 1]
+
+
+def test_a_trial_that_was_not_asked_about_has_a_row_without_a_score() -> None:
+    answers = ask_all(
+        QueuedGenerator('"success"', '"failure"'),
+        ask_outcomes([trial(2)], PARAMS, 1),
+        PARAMS.sampling,
+        0,
+        Tally(),
+    )
+    test = pl.DataFrame([trial(3), trial(1, 0), trial(2)])
+    rows = add_unasked(zero_shot_rows([trial(2)], answers, PARAMS), test)
+    assert dict(rows.schema) == ZERO_SHOT_SCHEMA
+    assert rows["nct_id"].to_list() == ["NCT00000001", "NCT00000002", "NCT00000003"]
+    assert rows["label"].to_list() == [0, 1, 1]
+    assert rows["score"].to_list() == [None, 0.5, None]
+    assert rows["answers"].to_list() == [None, [1, 0], None]
 
 
 def test_a_trial_without_any_answer_stands_in_the_middle() -> None:

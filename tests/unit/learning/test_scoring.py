@@ -173,7 +173,13 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
         assert found["knows"] is knows
         assert words in found["words"]
         assert found["answered"] == TRIALS
-    assert zero_shot_metrics(answers.tail(150), scoring, 0.95)["trials"] == 150
+    with pytest.raises(LearningError, match=r"asked about other test trials \(199\)"):
+        zero_shot_metrics(answers.head(TRIALS - 1), scoring, 0.95)
+    drawn = answers.with_columns(
+        pl.when(pl.int_range(pl.len()) >= 50).then(pl.col("score", "answers")).name.keep()
+    )
+    few = zero_shot_metrics(drawn, scoring, 0.95)
+    assert (few["trials"], few["answered"]) == (150, 150)
     strange = answers.with_columns(nct_id=pl.col("nct_id").replace(names[0], "NCT99999999"))
     for others in (strange, answers.with_columns(label=1 - pl.col("label"))):
         with pytest.raises(LearningError, match=r"asked about other test trials \(200\)"):
