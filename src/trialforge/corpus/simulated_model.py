@@ -6,7 +6,8 @@ effects are random numbers, drawn once and for all: they tell nothing of real dr
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
+from operator import add
 
 import numpy as np
 import polars as pl
@@ -29,8 +30,7 @@ def success_probability(trials: pl.DataFrame) -> np.ndarray:
         pl.when(criteria.str.contains(phrase, literal=True)).then(effect).otherwise(0.0)
         for phrase, effect in CRITERIA_SIGNS.items()
     ]
-    log_odds = pl.sum_horizontal(
-        pl.lit(INTERCEPT),
+    terms = [
         pl.col("intervention_mesh").list.eval(pl.element().replace_strict(effects, default=0.0)).list.mean(),
         pl.col("condition_mesh")
         .list.eval(pl.element().replace_strict(condition_effects(), default=0.0))
@@ -39,7 +39,9 @@ def success_probability(trials: pl.DataFrame) -> np.ndarray:
         pl.col("masking").replace_strict(MASKINGS, default=0.0),
         pl.col("sponsor_class").replace_strict(SPONSORS, default=0.0),
         *signs,
-    )
+    ]
+    # `sum_horizontal` adds in an order that depends on which thread is free, so its last bit differs by run.
+    log_odds = reduce(add, (term.fill_null(0.0) for term in terms), pl.lit(INTERCEPT))
     return trials.select(1 / (1 + (-log_odds).exp())).to_series().to_numpy()
 
 

@@ -49,6 +49,12 @@ def test_the_model_reads_registration_fields_alone(trials: pl.DataFrame) -> None
     assert np.array_equal(success_probability(trials), success_probability(blind))
 
 
+def test_the_model_gives_the_same_bits_again(trials: pl.DataFrame) -> None:
+    # A sum in the order of the free threads differed in its last bit in one call of five.
+    first = success_probability(trials)
+    assert all(np.array_equal(success_probability(trials), first) for _ in range(100))
+
+
 def test_a_course_fits_its_outcome(trials: pl.DataFrame) -> None:
     done = pl.col("status") == "Completed"
     assert trials.filter(done)["why_stopped"].null_count() == trials.filter(done).height
