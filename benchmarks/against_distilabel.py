@@ -16,7 +16,8 @@ from pathlib import Path
 
 import jsonschema
 
-from benchmarks.generation import DRAFTS, say
+from benchmarks._pipeline_calls import pipeline_calls
+from benchmarks.generation import say
 from trialforge.errors import TrialforgeError
 from trialforge.generation.backend import Message, Request, Sampling
 from trialforge.generation.llm_params import LlmParams
@@ -72,7 +73,7 @@ def main(number: int = 12) -> None:
     params = LlmParams(backend="ollama", model=MODEL, context_tokens=4096, slots=4)
     requests = [
         Request((Message("user", one.messages[-1].content),), one.schema, SAMPLING, one.seed)
-        for one in DRAFTS[:number]
+        for one in pipeline_calls()[1][:number]
     ]
     try:
         ours, theirs = run_ours(requests, params), run_theirs(python, requests, params)

@@ -1,6 +1,6 @@
 """Generation: the embedded engine against llama.cpp's own server and the paper's way; drift; kills.
 
-The work has the shape of the pipeline's: sets of exemplars, reasons asked once a set, several records a set.
+Speed is of the calls of the last `dvc repro`, so run that first; drift and kills are of small calls.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
 from benchmarks._small_run import SLOTS, run_with_kills
+from trialforge.errors import ArtifactError
 from trialforge.generation.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.generation.calls import CachedGenerator, CallCache
 from trialforge.generation.draft_schema import draft_schema
@@ -24,65 +25,17 @@ from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.ollama import OllamaGenerator
 
-SETS, RECORDS_A_SET = 8, 5  # sets as in the default run
-PARAMS = LlmParams(context_tokens=2560, slots=8)
+PARAMS = LlmParams(slots=8)
 MODEL = find_model(PARAMS)
-WORDS = (  # of no meaning: only their number counts
-    *(
-        "patients",
-        "randomized",
-        "placebo",
-        "controlled",
-        "double",
-        "blind",
-        "efficacy",
-        "safety",
-        "dose",
-        "arm",
-    ),
-    *(
-        "criteria",
-        "inclusion",
-        "exclusion",
-        "endpoint",
-        "diabetes",
-        "cancer",
-        "asthma",
-        "cardiac",
-        "treatment",
-    ),
-)
-REASON = {"type": "string", "minLength": 20, "maxLength": 160}
-REASONS_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"reasons": {"type": "array", "items": REASON, "minItems": 3, "maxItems": 3}},
-    "required": ["reasons"],
-    "additionalProperties": False,
-}
+WORDS = ("patients", "randomized", "placebo", "blind", "efficacy", "safety", "dose", "arm", "criteria")
 Run = tuple[float, list[Completion]]
 
 
-def exemplars(number: int, words: int = 450) -> str:
+def draft_request(number: int, record: int, words: int = 150) -> Request:
     chosen = np.random.default_rng(number).choice(WORDS, words)
-    return "Exemplars of real trials:\n" + " ".join(chosen)
-
-
-def reason_request(number: int) -> Request:
-    messages = (
-        Message("system", "You are an expert in clinical trials."),
-        Message("user", exemplars(number)),
-    )
-    return Request(messages, REASONS_SCHEMA, Sampling(max_tokens=160), seed=number)
-
-
-def draft_request(number: int, record: int, words: int = 450) -> Request:
-    text = f"{exemplars(number, words)}\nThey met their endpoint. Write a new trial, number {record}."
+    text = f"Exemplars of real trials:\n{' '.join(chosen)}\nWrite a new trial, number {record}."
     messages = (Message("system", "You write new clinical trials."), Message("user", text))
-    return Request(messages, draft_schema(), Sampling(max_tokens=256), seed=100 * number + record)
-
-
-REASONS = [reason_request(number) for number in range(SETS)]
-DRAFTS = [draft_request(number, record) for number in range(SETS) for record in range(RECORDS_A_SET)]
+    return Request(messages, draft_schema(), Sampling(max_tokens=32), seed=100 * number + record)
 
 
 def timed(work: Callable[[], list[Completion]]) -> Run:
@@ -144,20 +97,19 @@ def evaluated(done: Sequence[Completion]) -> float:
     return 1 - sum(one.cached_tokens for one in done) / sum(one.prompt_tokens for one in done)
 
 
-def paper_requests() -> list[Request]:
-    """The calls of the first record of each set; each further record costs as much."""
-    return [
-        request for number in range(SETS) for request in (reason_request(number), draft_request(number, 0))
-    ]
-
-
 def say(*parts: str) -> None:
     print("; ".join(parts), flush=True)
 
 
 def compare_speed() -> None:
-    reasons, drafts = run_ours(REASONS), run_ours(DRAFTS)
-    bare = Server(PARAMS.slots, reuse=True).run(DRAFTS)
+    """The stages' calls in the stages' way, by llama.cpp's server, and one at a time as in the paper."""
+    try:
+        asked_reasons, asked_drafts = pipeline_calls()
+    except ArtifactError as error:
+        say(f"speed skipped: {error}")
+        return
+    reasons, drafts = run_ours(asked_reasons), run_ours(asked_drafts)
+    bare = Server(PARAMS.slots, reuse=True).run(asked_drafts)
     say(
         f"drafts, tokens a second: {rate(drafts):.1f}",
         f"llama.cpp's own server {rate(bare):.1f}",
@@ -168,18 +120,21 @@ def compare_speed() -> None:
         f"drafts alone {evaluated(drafts[1]):.2f}",
         f"llama.cpp's own choice of slots {evaluated(bare[1]):.2f}",
     )
-    paper = Server(1, reuse=False).run(paper_requests())
-    ours, theirs = len(DRAFTS) / (reasons[0] + drafts[0]) * 3600, SETS / paper[0] * 3600
+    # The first record of each set: reasons for it alone, then the draft. Each further one costs as much.
+    theirs = [
+        call for pair in zip(asked_reasons, asked_drafts[::RECORDS_A_SET], strict=True) for call in pair
+    ]
+    paper = Server(1, reuse=False).run(theirs)
+    found, base = len(asked_drafts) / (reasons[0] + drafts[0]) * 3600, len(asked_reasons) / paper[0] * 3600
     say(
-        f"records an hour: {ours:.0f}",
-        f"the paper's way {theirs:.0f}",
-        f"ratio {ours / theirs:.2f} (at least 2.5)",
+        f"records an hour: {found:.0f}",
+        f"the paper's way {base:.0f}",
+        f"ratio {found / base:.2f} (at least 2.5)",
     )
 
 
 def drift_requests(number: int) -> list[Request]:
-    drafts = [draft_request(i // 5, i % 5, words=150) for i in range(number)]
-    return [Request(one.messages, one.schema, Sampling(max_tokens=32), one.seed) for one in drafts]
+    return [draft_request(i // 5, i % 5) for i in range(number)]
 
 
 def count_equal(run: Run, other: Run) -> int:

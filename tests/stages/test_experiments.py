@@ -45,15 +45,19 @@ def test_diffs_name_what_moved_and_nothing_else(tried: tuple[Path, str]) -> None
     folder, _ = tried
     moved = json.loads(dvc(folder, "params", "diff", "--json"))["params.yaml"]
     assert moved == {WIDER: {"old": 5, "new": 6, "diff": 1}}
-    metrics = json.loads(dvc(folder, "metrics", "diff", "--json"))
+    moved = ["metrics", "diff", "--json", "--recursive", "--targets", "metrics"]
+    metrics = json.loads(dvc(folder, *moved))
     assert set(metrics) == {"metrics/retrieval.json"}
     assert metrics["metrics/retrieval.json"]["title.queries"] == {"old": 5, "new": 6, "diff": 1}
+    assert json.loads(dvc(folder, "metrics", "diff", "--json")) == {}
 
 
 def test_metrics_read_as_one_flat_table(tried: tuple[Path, str]) -> None:
-    said = dvc(tried[0], "metrics", "show", "metrics/generation.json")
+    said = dvc(tried[0], "metrics", "show")
     assert len(said.splitlines()) == 2
-    assert "completion_tokens" in said
+    assert max(len(line) for line in said.splitlines()) <= 160
+    assert {"synthetic", "roc_auc.real", "roc_auc.augmented", "effect"} <= set(said.split())
+    assert "completion_tokens" in dvc(tried[0], "metrics", "show", "metrics/generation.json")
 
 
 @pytest.mark.parametrize("command", [["show"], ["diff", "HEAD"]])

@@ -103,9 +103,10 @@ def set_seed(copy: Path) -> None:
 
 
 LATE = {"reason", "generate", "validate", "measure"}
+SCORED = {"score", "summary", "report"}
 EARLY = {"ingest", "split", "plan", "index", "retrieve"}
-ALL = EARLY | {"train-real", "train", "zero-shot", "score", "report"} | LATE
-LEARN = {"train", "score", "report"}
+ALL = EARLY | {"train-real", "train", "zero-shot", *SCORED} | LATE
+LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
@@ -120,7 +121,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a knob of reasoning": (set_param("reasoning", "retries", 5), WRITE),
     "a question to the model about test trials": (
         set_param("zero_shot", "answers", 4),
-        {"zero-shot", "score", "report"},
+        {"zero-shot"} | SCORED,
     ),
     "the search": (
         add_line("src/trialforge/retrieval/exemplars.py"),
@@ -136,9 +137,9 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
     "what the model is asked about test trials": (
         add_line("src/trialforge/generation/prompts/zero-shot.jinja"),
-        {"zero-shot", "score", "report"},
+        {"zero-shot"} | SCORED,
     ),
-    "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), {"score", "report"}),
+    "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), SCORED),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
     "an export": (add_line("src/trialforge/reporting/export.py"), set()),

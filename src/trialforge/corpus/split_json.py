@@ -13,8 +13,9 @@ from trialforge.corpus.strict_json import load_json
 LINE_ENDINGS = (".jsonl", ".ndjson")
 _STRUCTURE = re.compile(rb'["\[\]{},]')
 # A page of the API's answer: an object with a list of studies, before which only plain values stand.
+# The group is not possessive: before Python 3.11.5 such a group with a choice in it may fail to match.
 _PAGE = re.compile(
-    rb'(?:\xef\xbb\xbf)?\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]++)\s*+,)*+\s*+"studies"\s*+:\s*+(?=\[)'
+    rb'(?:\xef\xbb\xbf)?\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]++)\s*+,)*\s*+"studies"\s*+:\s*+(?=\[)'
 )
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 

@@ -1,0 +1,54 @@
+"""The calls of the `reason` and `generate` stages, from the outs of the last `dvc repro`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from trialforge.corpus.params import PlanParams
+from trialforge.corpus.plan import plan_targets
+from trialforge.errors import ArtifactError
+from trialforge.files import read_parquet
+from trialforge.generation.backend import Request
+from trialforge.generation.drafting import ask_draft
+from trialforge.generation.generation_params import GenerationParams
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.reasoning import ask_reasons
+from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.params import load_section, load_seed
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+RECORDS_A_SET = 4  # as in profiles/paper.yaml
+
+
+def pipeline_calls() -> tuple[list[Request], list[Request]]:
+    """Return the first call for the reasons of each exemplar set, and those for its records, set by set.
+
+    Raises:
+        ArtifactError: the pipeline has not run here.
+    """
+    if not (DATA / "reasons.parquet").is_file():
+        raise ArtifactError("no data/reasons.parquet", hint="run: dvc repro reason")
+    reasoning, generation = (
+        load_section(ReasoningParams, "reasoning"),
+        load_section(GenerationParams, "generation"),
+    )
+    plan = load_section(PlanParams, "plan").model_copy(update={"records": RECORDS_A_SET})
+    context, seed = load_section(LlmParams, "llm").context_tokens, load_seed()
+    train = read_parquet(DATA / "train.parquet")
+    sets = read_parquet(DATA / "reasons.parquet")
+    shown = sets["exemplars"].explode(empty_as_null=True, keep_nulls=True)
+    trials = {row["nct_id"]: row for row in train.filter(pl.col("nct_id").is_in(shown.implode())).to_dicts()}
+    targets = plan_targets(train, plan, seed)
+    reasons, drafts = [], []
+    for group in sets.to_dicts():
+        mine = [trials[name] for name in group["exemplars"]]
+        why = ask_reasons(group["intervention"], group["label"], mine, reasoning, seed, context)
+        reasons.append(why.request(reasoning.sampling, 0))
+        said = [reason["text"] for reason in group["reasons"] or []]
+        known = {trial["nct_id"]: trial for trial in mine}
+        for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
+            draft = ask_draft(target, said, known, generation, context)
+            drafts.append(draft.request(generation.sampling, 0))
+    return reasons, drafts

@@ -1,0 +1,23 @@
+"""The metrics of validate, measure and score -> the few figures that runs are compared by."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trialforge.errors import run_stage
+from trialforge.files import read_json, write_json
+from trialforge.reporting.summary import summarise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("validation", "quality", "score", "summary"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    found = summarise(read_json(args.validation), read_json(args.quality), read_json(args.score))
+    write_json(found, args.summary)
+
+
+if __name__ == "__main__":
+    run_stage(main)
