@@ -11,7 +11,7 @@ from typing import Any
 from trialforge.files import write_json
 from trialforge.generation.backend import Completion, Message, Request, Sampling
 from trialforge.generation.calls import CachedGenerator, CallCache
-from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.embedded import EmbeddedGenerator, Engine
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 
@@ -30,10 +30,10 @@ class LoggingEngine(EmbeddedGenerator):
 
     log: Path
 
-    def _answer(self, server: Any, slot: int, request: Request, stop: threading.Event) -> Completion:
+    def _answer(self, engine: Engine, slot: int, request: Request, stop: threading.Event) -> Completion:
         with self.log.open("a") as file:
             file.write(f"{request.seed}\n")
-        return super()._answer(server, slot, request, stop)
+        return super()._answer(engine, slot, request, stop)
 
 
 def small_requests(number: int) -> list[Request]:

@@ -1,4 +1,4 @@
-"""The model in this process: llama.cpp's own server, through xllamacpp, without a network.
+"""The model on this machine: llama.cpp's own servers, through xllamacpp, without a network.
 
 With `llm.exact`, answers are equal bytes whatever the number of slots and threads, the order of calls and
 what the prefix cache holds. Left alone, this engine adds numbers in another order for one token than for
@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ import httpx
 
 from trialforge.errors import GenerationError
 from trialforge.generation.backend import Completion, Message, Request
+from trialforge.generation.engine_process import EngineProcess, EngineSettings
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import ModelFile
 from trialforge.generation.pool import answer_all
@@ -44,61 +45,61 @@ class EmbeddedGenerator:
         self.model_digest = model.digest
         self.context_tokens = params.context_tokens
         self._params = params
-        token = secrets.token_hex(16)
         self._shape = worker_shape(params)
         self._held = [""] * params.slots
-        settings = server_settings(model, params, self._shape, token)
-        try:
-            self._servers = [xllamacpp.Server(settings) for _ in range(self._shape.workers)]
-        except (RuntimeError, ValueError, OSError, MemoryError) as error:
-            hint = (
-                "the file is cut, or the machine has too little memory: lower llm.slots or llm.context_tokens"
-            )
-            raise GenerationError(f"{model.path} can't be loaded: {error}", hint=hint) from error
-        self._http = httpx.Client(
-            base_url=self._servers[0].listening_address,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=params.read_seconds,
-            trust_env=False,
+        token = secrets.token_hex(16)
+        settings = EngineSettings(
+            str(model.path),
+            params.context_tokens,
+            self._shape.slots,
+            self._shape.threads,
+            params.exact,
+            token,
         )
+        self._engines = [Engine(settings, params.call_seconds) for _ in range(self._shape.workers)]
+        for engine in self._engines:
+            try:
+                engine.connect()
+            except GenerationError:
+                self.close()
+                raise
         self._check_context()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the chat, template included."""
-        chat = {"messages": [message_json(message) for message in messages]}
-        prompt = self._post("/apply-template", chat)["prompt"]
-        body = {"content": prompt, "add_special": True, "parse_special": True}
-        return len(self._post("/tokenize", body)["tokens"])
+        return len(self.tokenize(messages))
+
+    def tokenize(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """Return the `id` and `piece` of each token of the chat, template included."""
+        return self._engines[0].tokenize(messages)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
         for request in requests:
             if request.schema is not None:
                 check_schema(request.schema)
-        places = [(server, slot) for slot in range(self._shape.slots) for server in self._servers]
+        places = [(engine, slot) for slot in range(self._shape.slots) for engine in self._engines]
         workers = [partial(self._answer, *place) for place in places[: self._params.slots]]
         with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers
 
     def close(self) -> None:
         """Free the model."""
-        self._http.close()
-        self._servers.clear()
+        for engine in self._engines:
+            engine.close()
 
-    def _answer(self, server: Any, slot: int, request: Request, stop: threading.Event) -> Completion:
-        counted = self.count_tokens(request.messages)
+    def _answer(self, engine: Engine, slot: int, request: Request, stop: threading.Event) -> Completion:
+        counted = len(engine.tokenize(request.messages))
         check_room(counted, request, self.context_tokens)
         reply = Reply(time.monotonic() + self._params.call_seconds, stop)
-        refusal = server.handle_chat_completions(request_json(request) | {"id_slot": slot}, reply.read)
-        if isinstance(refusal, dict) and "error" in refusal:
-            reply.error = refusal["error"]
+        engine.chat(request_json(request) | {"id_slot": slot}, reply)
         completion = reply.finish(self.model_digest, self._params.call_seconds)
         check_count(counted, completion)
         check_forced(request, completion.text, self.engine)
         return completion
 
     def _check_context(self) -> None:
-        trained = self._get("/v1/models")["data"][0]["meta"]["n_ctx_train"]
+        trained = self._engines[0].read_trained_context()
         if self.context_tokens > trained:
             self.close()
             raise GenerationError(
@@ -106,11 +107,70 @@ class EmbeddedGenerator:
                 hint=f"set llm.context_tokens to {trained} or less",
             )
 
-    def _get(self, path: str) -> Any:
-        return self._http.get(path).raise_for_status().json()
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._http.post(path, json=body).raise_for_status().json()
+class Engine:
+    """One server and the way to talk to it; every method raises GenerationError when it is gone."""
+
+    def __init__(self, settings: EngineSettings, call_seconds: float) -> None:
+        self._process = EngineProcess(settings)
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {settings.token}"},
+            timeout=call_seconds,
+            limits=httpx.Limits(max_keepalive_connections=0),  # it closes idle ones without a word
+            trust_env=False,
+        )
+
+    def connect(self) -> None:
+        """Wait until the model is loaded."""
+        self._http.base_url = self._process.wait_for_address()
+
+    def tokenize(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """Return the `id` and `piece` of each token of the chat, template included."""
+        chat = {"messages": [message_json(message) for message in messages]}
+        with self._report_loss():
+            prompt = self._http.post("/apply-template", json=chat).raise_for_status().json()["prompt"]
+            body = {"content": prompt, "add_special": True, "parse_special": True, "with_pieces": True}
+            tokens: list[dict[str, Any]] = (
+                self._http.post("/tokenize", json=body).raise_for_status().json()["tokens"]
+            )
+        return tokens
+
+    def read_trained_context(self) -> int:
+        """Return the tokens of context that the model was made for."""
+        with self._report_loss():
+            models = self._http.get("/v1/models").raise_for_status().json()
+        return int(models["data"][0]["meta"]["n_ctx_train"])
+
+    def chat(self, body: dict[str, Any], reply: Reply) -> None:
+        """Ask, and let the reply read the answer; the engine stops when the reply has enough."""
+        with (
+            self._report_loss(),
+            suppress(httpx.ReadTimeout),  # the reply says so: it has not ended
+            self._http.stream("POST", "/v1/chat/completions", json=body) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                reply.error = response.read().decode(errors="replace")
+                return
+            for line in response.iter_lines():
+                event, _, value = line.partition(": ")
+                if event in ("data", "error") and value != "[DONE]" and reply.read(json.loads(value)):
+                    return
+
+    def close(self) -> None:
+        """End the process."""
+        self._http.close()
+        self._process.close()
+
+    @contextmanager
+    def _report_loss(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise GenerationError(
+                f"an answer broke off: {self._process.say_end()} ({error})",
+                hint="run the same command again, it goes on where it was; if memory is short, "
+                "lower llm.slots or llm.context_tokens",
+            ) from error
 
 
 class Reply:
@@ -201,30 +261,6 @@ def worker_shape(params: LlmParams) -> WorkerShape:
     threads = params.threads or len(os.sched_getaffinity(0))
     workers = min(params.workers or threads, params.slots)
     return WorkerShape(workers, -(-params.slots // workers), max(1, threads // workers))
-
-
-def server_settings(model: ModelFile, params: LlmParams, shape: WorkerShape, token: str) -> Any:
-    """Return a worker's settings: each slot has the whole of `llm.context_tokens`."""
-    import xllamacpp
-
-    settings = xllamacpp.CommonParams()
-    settings.model.path = str(model.path)
-    settings.n_ctx = params.context_tokens * shape.slots
-    settings.n_parallel = shape.slots
-    settings.fit_params = False  # it would make the context smaller without a word
-    settings.cache_ram_mib = 0  # a slot keeps its own prefix; groups of calls stay in their slot
-    for cores in (settings.cpuparams, settings.cpuparams_batch):
-        cores.n_threads = shape.threads
-        cores.poll = 0  # waiting threads sleep, or a busy machine crawls
-    settings.api_keys = [token]  # its port is open to every process of this machine
-    settings.warmup = False
-    settings.verbosity = 0
-    if params.exact:
-        settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        settings.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_Q8_0
-        settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F16
-        settings.no_extra_bufts = True
-    return settings
 
 
 def message_json(message: Message) -> dict[str, str]:

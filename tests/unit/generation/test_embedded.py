@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -13,6 +19,13 @@ from trialforge.generation.backend import Message
 from trialforge.generation.embedded import EmbeddedGenerator
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import ModelFile
+
+
+def children() -> list[int]:
+    """The engine processes of this process."""
+    table = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in map(int, table) if b"engine_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
 
 PREFIX = "Exemplars: " + "a randomized trial of placebo against metformin in adults with diabetes; " * 24
 REQUESTS = [ask(f"{PREFIX} Write trial {number}.", seed=number, max_tokens=24) for number in range(8)]
@@ -112,3 +125,45 @@ def test_template_tokens_are_counted(engine: EmbeddedGenerator) -> None:
     one = engine.count_tokens((system, Message("user", "hello")))
     two = engine.count_tokens((system, Message("user", "hello"), Message("user", "hello")))
     assert two - one >= 4
+
+
+def test_engine_that_is_killed_is_named_and_the_next_run_goes_on(packaged_model: ModelFile) -> None:
+    params, others = LlmParams(context_tokens=768, slots=2), set(children())
+    generator = EmbeddedGenerator(packaged_model, params)
+    mine = set(children()) - others
+    stories = [ask("Tell a story.", seed=seed, schema=None, max_tokens=400) for seed in (1, 2)]
+    killer = threading.Timer(1.5, lambda: [os.kill(child, signal.SIGKILL) for child in mine])
+    killer.start()
+    with pytest.raises(GenerationError, match=r"ended by SIGKILL(.|\n)*goes on where it was"):
+        list(generator.complete(stories))
+    generator.close()
+    assert mine
+    assert not mine & set(children())
+    again = EmbeddedGenerator(packaged_model, params)
+    assert len(list(again.complete([ask()]))) == 1
+    again.close()
+
+
+ABANDONED = """
+import os, time
+from tests.unit.generation.test_embedded import children
+from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.llm_params import LlmParams
+from trialforge.generation.models import find_model
+params = LlmParams(context_tokens=256, slots=2)
+generator = EmbeddedGenerator(find_model(params), params)
+print(*children(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_engines_of_a_killed_run_end_with_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", ABANDONED], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        engines = [int(pid) for pid in run.stdout.readline().split()]
+        assert engines
+        run.kill()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines)

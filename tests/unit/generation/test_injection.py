@@ -98,10 +98,7 @@ def test_the_tokenizer_sees_no_more_turns_than_there_are(order: str, engine: Emb
 
 def count_turns(engine: EmbeddedGenerator, order: str) -> int:
     """Turns that the model sees: control tokens of the rendered chat."""
-    chat = {"messages": [{"role": one.role, "content": one.content} for one in ask(1, *[order] * 5).messages]}
-    prompt = engine._post("/apply-template", chat)["prompt"]
-    body = {"content": prompt, "parse_special": True, "with_pieces": True}
-    pieces = [token["piece"] for token in engine._post("/tokenize", body)["tokens"]]
+    pieces = [token["piece"] for token in engine.tokenize(ask(1, *[order] * 5).messages)]
     return sum(piece in ("<|im_start|>", "<|im_end|>", "<|endoftext|>") for piece in pieces)
 
 
