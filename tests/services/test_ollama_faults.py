@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,3 +154,45 @@ def test_model_replaced_under_its_name_is_seen_and_asked_anew(
     again = load(ollama_host, model=name)
     assert hash_call(again.model_digest, again.engine, ask()) != key
     again.close()
+
+
+def find_server() -> tuple[Path, dict[str, str]]:
+    """The program and the environment of the Ollama that runs on this machine."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [b"serve"] and b"ollama" in words[0]:
+                pairs = (folder / "environ").read_bytes().decode().split("\0")
+                return (folder / "exe").readlink(), dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        except OSError:  # it ended, or is another user's
+            continue
+    pytest.skip("no Ollama of this user runs on this machine, to start a second one like it")
+
+
+@pytest.fixture
+def greedy_host() -> Iterator[str]:
+    """A second real Ollama, which would hold more calls at once than any machine has memory for."""
+    program, environment = find_server()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    own = {"OLLAMA_HOST": address, "OLLAMA_NUM_PARALLEL": "65536"}
+    server = subprocess.Popen([program, "serve"], env=environment | own, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"http://{address}/api/version", trust_env=False)
+            break
+        time.sleep(0.1)
+    yield f"http://{address}"
+    server.terminate()
+    server.wait(timeout=30)
+
+
+@pytest.mark.usefixtures("ollama_host")
+def test_server_without_memory_for_the_model_says_what_to_lower(greedy_host: str) -> None:
+    generator = load(greedy_host)
+    with pytest.raises(
+        GenerationError, match=r"more system memory(.|\n)*lower .* OLLAMA_NUM_PARALLEL"
+    ):
+        list(generator.complete(REQUESTS[:2]))
+    generator.close()
