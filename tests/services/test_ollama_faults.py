@@ -191,8 +191,6 @@ def greedy_host() -> Iterator[str]:
 @pytest.mark.usefixtures("ollama_host")
 def test_server_without_memory_for_the_model_says_what_to_lower(greedy_host: str) -> None:
     generator = load(greedy_host)
-    with pytest.raises(
-        GenerationError, match=r"more system memory(.|\n)*lower .* OLLAMA_NUM_PARALLEL"
-    ):
+    with pytest.raises(GenerationError, match=r"more system memory(.|\n)*lower .* OLLAMA_NUM_PARALLEL"):
         list(generator.complete(REQUESTS[:2]))
     generator.close()
