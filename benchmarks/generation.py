@@ -21,6 +21,7 @@ from trialforge.generation.backend import Completion, Message, Request, Sampling
 from trialforge.generation.calls import CachedGenerator, CallCache
 from trialforge.generation.draft_schema import draft_schema
 from trialforge.generation.embedded import EmbeddedGenerator, request_json
+from trialforge.generation.engine_process import make_exact
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.ollama import OllamaGenerator
@@ -62,9 +63,9 @@ def run_ours(requests: Sequence[Request], params: LlmParams = PARAMS) -> Run:
 
 
 class Server:
-    """llama.cpp's server as it comes: its own settings, its own choice of slots."""
+    """llama.cpp's server on all cores, with its own choice of slots: as it comes, or made exact."""
 
-    def __init__(self, slots: int, *, reuse: bool) -> None:
+    def __init__(self, slots: int, *, reuse: bool, exact: bool) -> None:
         import xllamacpp
 
         settings = xllamacpp.CommonParams()
@@ -72,6 +73,8 @@ class Server:
         settings.n_ctx, settings.n_parallel = PARAMS.context_tokens * slots, slots
         settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))
         settings.fit_params, settings.warmup, settings.verbosity = False, False, 0
+        if exact:
+            make_exact(settings)
         self.slots, self.reuse = slots, reuse
         self._server = xllamacpp.Server(settings)
 
@@ -104,14 +107,23 @@ def say(*parts: str) -> None:
 def compare_speed() -> None:
     """The stages' calls in the stages' way, by llama.cpp's server, and one at a time as in the paper."""
     try:
-        asked_reasons, asked_drafts = pipeline_calls()
+        reasons, drafts = pipeline_calls()
     except ArtifactError as error:
         say(f"speed skipped: {error}")
         return
-    reasons, drafts = run_ours(asked_reasons), run_ours(asked_drafts)
-    bare = Server(PARAMS.slots, reuse=True).run(asked_drafts)
+    ours, papers = zip(*(compare_engines(reasons, drafts, exact) for exact in (True, False)), strict=True)
+    say(f"records an hour with llm.exact against the paper's way without it: ratio {ours[0] / papers[1]:.2f}")
+
+
+def compare_engines(
+    asked_reasons: Sequence[Request], asked_drafts: Sequence[Request], exact: bool
+) -> tuple[float, float]:
+    """Return the records an hour, ours and in the paper's way, of engines with equal settings."""
+    params = PARAMS.model_copy(update={"exact": exact})
+    reasons, drafts = run_ours(asked_reasons, params), run_ours(asked_drafts, params)
+    bare = Server(PARAMS.slots, reuse=True, exact=exact).run(asked_drafts)
     say(
-        f"drafts, tokens a second: {rate(drafts):.1f}",
+        f"llm.exact {exact}: drafts, tokens a second {rate(drafts):.1f}",
         f"llama.cpp's own server {rate(bare):.1f}",
         f"ratio {rate(drafts) / rate(bare):.2f} (at least 0.95)",
     )
@@ -121,16 +133,15 @@ def compare_speed() -> None:
         f"llama.cpp's own choice of slots {evaluated(bare[1]):.2f}",
     )
     # The first record of each set: reasons for it alone, then the draft. Each further one costs as much.
-    theirs = [
-        call for pair in zip(asked_reasons, asked_drafts[::RECORDS_A_SET], strict=True) for call in pair
-    ]
-    paper = Server(1, reuse=False).run(theirs)
+    pairs = zip(asked_reasons, asked_drafts[::RECORDS_A_SET], strict=True)
+    paper = Server(1, reuse=False, exact=exact).run([call for pair in pairs for call in pair])
     found, base = len(asked_drafts) / (reasons[0] + drafts[0]) * 3600, len(asked_reasons) / paper[0] * 3600
     say(
         f"records an hour: {found:.0f}",
         f"the paper's way {base:.0f}",
         f"ratio {found / base:.2f} (at least 2.5)",
     )
+    return found, base
 
 
 def drift_requests(number: int) -> list[Request]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 TEXTS = ("title", "official_title", "summary", "detailed_description", "criteria")
+REMOVED = "[removed]"  # in the place of what names somebody or something that exists
 NESTED_TEXTS = {
     "arms": ("label", "description"),
     "interventions": ("description",),

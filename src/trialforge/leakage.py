@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from trialforge.free_text import free_texts, map_free_text
+from trialforge.naming import mask_names
 from trialforge.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
 _STUDY = r"(?:study|trial|protocol|project|sub-?study|enrol?lment|recruitment|accrual|randomi[sz]ation)"
@@ -287,12 +288,13 @@ def cut_outcome(texts: pl.Series) -> pl.Series:
 def registration_view(trials: pl.DataFrame) -> pl.DataFrame:
     """Return the registration fields of trials, cut by the rules, and whatever columns no Trial has.
 
+    Sites, registry ids and web addresses are masked.
     A planned enrolment of 0 is cut too: it is the count of a trial that was withdrawn, not a plan.
     """
     extra = [name for name in trials.columns if name not in TRIAL_SCHEMA]
     planned = pl.col("enrolment_planned").replace(0, None)
     view = trials.select(*REGISTRATION_FIELDS, *extra).with_columns(planned)
-    return map_free_text(view, cut_outcome)
+    return map_free_text(view, lambda texts: mask_names(cut_outcome(texts)))
 
 
 def count_outcome(trials: pl.DataFrame) -> dict[str, int]:

@@ -12,9 +12,8 @@ from itertools import pairwise
 
 import polars as pl
 
-from trialforge.free_text import map_free_text, numbered_texts
+from trialforge.free_text import REMOVED, map_free_text, numbered_texts
 
-REMOVED = "[removed]"
 INVESTIGATOR = "the investigator"
 _WORD = r"\p{Lu}[\p{L}'’-]+"
 _NAME = rf"{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{0,2}}"

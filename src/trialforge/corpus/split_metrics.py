@@ -9,10 +9,11 @@ import polars as pl
 from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.corpus.split import PARTS
 from trialforge.leakage import count_outcome
+from trialforge.naming import count_names
 
 
 def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict[str, Any]:
-    """Return the sizes of the parts by label, drops by reason, and what each leakage rule cut.
+    """Return the sizes of the parts by label, drops by reason, and what each rule cut.
 
     `simulated_best_roc_auc` is what no classifier can beat on the test part, where all trials are simulated.
     """
@@ -30,6 +31,7 @@ def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict
         "dropped": {"trials": dropped.height, **dict(reasons.iter_rows())},
         "near_duplicate_pairs": pairs,
         "outcome_sentences_cut": count_outcome(parted),
+        "texts_with_names_cut": count_names(parted),
     }
     test = kept.filter(part="test")
     if (kept["source"] == "simulated").all():

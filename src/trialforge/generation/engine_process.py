@@ -103,11 +103,18 @@ def _start(settings: EngineSettings) -> Any:
     params.warmup = False
     params.verbosity = 0
     if settings.exact:
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        params.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_Q8_0
-        params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F16
-        params.no_extra_bufts = True
+        make_exact(params)
     return xllamacpp.Server(params)
+
+
+def make_exact(params: Any) -> None:
+    """Change llama.cpp's parameters so that an answer is equal bytes however it is computed."""
+    import xllamacpp
+
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    params.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+    params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F16
+    params.no_extra_bufts = True
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from trialforge.naming import NAME_RULES, find_names
 from trialforge.quality.params import ValidityParams
 from trialforge.quality.validity import Check, is_true
 from trialforge.text import trial_text
@@ -16,15 +17,6 @@ _STOP_WORDS = (
     "the", "of", "and", "to", "in", "a", "or", "with", "for", "is", "be", "by", "on", "at", "are", "as",
     "will", "no", "not", "from", "that", "this", "an", "who", "have", "has", "than", "must", "any", "all",
 )  # fmt: skip
-_REGISTRY_ID = (
-    r"(?i)\b(?:NCT\s?0\d{7}|NCT\d{8}|ISRCTN\s?\d{8}|ACTRN\s?\d{14}p?|DRKS\s?\d{8}|ChiCTR[-\w]*\d{8,}|"
-    r"UMIN\s?\d{9}|JPRN-\w+|CTRI/\d{4}/\d+/\d+|NTR\s?\d{3,5}|KCT\s?\d{7}|PACTR\s?\d{15,}|"
-    r"RBR-\w{6}|(?:EudraCT\D{0,20})?(?:19|20)\d{2}-\d{6}-\d{2})\b"
-)
-_URL = (
-    r"(?i)(?:https?://|\bwww\.|\b[a-z0-9-]+\.(?:com|org|net|gov|edu|int|info)\b|"
-    r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b|\bdoi:\s?10\.)"
-)
 _TELEPHONE = (
     r"(?:\+\d{1,3}[\s.-]?\(?\d{1,4}\)?(?:[\s.-]?\d{2,4}){2,4}|\(\d{3}\)\s?\d{3}[\s.-]\d{4}|"
     r"\b(?:1[-.\s])?\d{3}[-.]\d{3}[-.]\d{4}\b|\b1-8\d\d-[A-Z0-9-]{7,8}\b|"
@@ -34,21 +26,6 @@ _PERSON = (
     r"\b(?:Dr|Prof|Professor|Mr|Mrs|Ms|Doctor)\.?\s+(?:[A-Z]\.\s*)*[A-Z][a-z]{2,}|"
     r"\b[A-Z][a-z]+\s+(?:[A-Z]\.?\s+)?[A-Z][a-z]+,?\s+(?:M\.?D|Ph\.?D|MBBS|FRCP|MPH|PharmD|DO)\b|"
     r"(?i:\b(?:principal investigator|study (?:chair|director|coordinator)|contact(?: person)?)\s*:)\s*[A-Z]"
-)
-_NAME = r"(?:[A-Z][\w'’.-]+\s+){1,4}"
-_SITE = (
-    r"\bUniversity\s+of\s+(?:the\s+)?[A-Z][a-z]+|"
-    rf"\b{_NAME}(?:University|Hospitals?|Medical\s+(?:Center|Centre|School|College)|Clinic|Infirmary)\b|"
-    r"\b\d{1,5}\s+[A-Z][a-z]+\s+(?:Street|Avenue|Road|Boulevard|Drive|Lane)\b"
-)
-_NOT_A_SITE = (
-    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|Clinic\s+Liver\s+Cancer|"
-    # A kind of place, where no name stands before it.
-    r"(?:^|[^\w\s]\s*|\b[a-z]+\s+)(?:Patients?|General|In|The|Each|Any|All|If|At|Day|Outpatient|Out-patient|"
-    r"Pediatric|Diabetes|Pain)\s+(?:Hospital|Clinic)|"
-    # An instrument that is named after where it was made.
-    rf"(?:University\s+of\s+[A-Z][a-z]+|{_NAME}(?:University|Hospital|Clinic))(?:\s+[\w'-]+){{0,3}}\s+"
-    r"(?:[Ss]cale|[Ss]core|[Rr]ating|[Ii]ndex|[Qq]uestionnaire|[Ii]nventory|[Cc]riteria)"
 )
 _ECHO = (
     r"(?i)<\|?(?:im_start|im_end|endoftext|system|user|assistant)\|?>|\[/?INST\]|"
@@ -68,13 +45,12 @@ _BOILERPLATE = (
 
 
 # The checks that a real trial fails truly: it names what exists.
-NAMING = ("registry_id", "url", "telephone", "person", "site")
+NAMING = (*NAME_RULES, "telephone", "person")
 
 
 def content_checks(params: ValidityParams) -> list[Check]:
     """Return the checks of language, degenerate text and real-looking names; they read column TEXT."""
     text = pl.col(TEXT)
-    sites = text.str.replace_all(_NOT_A_SITE, " ").str.contains(_SITE)
     # Each long text alone as well: beside a long record a faulty field weighs little.
     parts = {name: _long_text(pl.col(name)) for name in PROSE} | {TEXT: text}
     repeats = [is_true(repetition(part) > params.max_repetition) for part in parts.values()]
@@ -86,11 +62,9 @@ def content_checks(params: ValidityParams) -> list[Check]:
         Check("repetition", pl.any_horizontal(repeats)),
         Check("boilerplate", is_true(text.str.contains(_BOILERPLATE))),
         Check("prompt_echo", is_true(text.str.contains(_ECHO))),
-        Check("registry_id", is_true(text.str.contains(_REGISTRY_ID))),
-        Check("url", is_true(text.str.contains(_URL))),
         Check("telephone", is_true(text.str.contains(_TELEPHONE))),
         Check("person", is_true(text.str.contains(_PERSON))),
-        Check("site", is_true(sites)),
+        *(Check(name, is_true(found)) for name, found in find_names(text).items()),
     ]
 
 

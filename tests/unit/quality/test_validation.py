@@ -192,15 +192,11 @@ def real(shared_data: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @pytest.mark.shared
-def test_untouched_real_trials_are_refused_for_what_they_name_alone(
-    real: tuple[pl.DataFrame, pl.DataFrame],
-) -> None:
-    """A real trial may name its hospital, which a draft may not: such finds are true, and counted apart."""
+def test_untouched_real_trials_are_rarely_refused(real: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = real
     rejected = judge(drafts, drafts, train).rejected
-    faulty = rejected.filter(pl.col(REASONS).list.set_difference(list(NAMING)).list.len() > 0)
     # 5 of 200, asked of 600.
-    assert len(faulty) <= 0.025 * len(drafts), faulty[REASONS].to_list()
+    assert len(rejected) <= 0.025 * len(drafts), rejected[REASONS].to_list()
 
 
 @pytest.mark.shared
