@@ -79,9 +79,10 @@ class Page:
                 raise TimeoutError(expression)
             time.sleep(0.05)
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, fragment: str = "") -> None:
         """Open a report from its file and wait until it answers and its plots are drawn."""
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url="about:blank")  # else another fragment would only scroll
+        self.send("Page.navigate", url=path.resolve().as_uri() + fragment)
         self.wait_for("document.documentElement?.dataset.ready && document.documentElement.dataset.plots")
 
     def resize(self, width: int, height: int, *, phone: bool = False) -> None:

@@ -121,6 +121,77 @@ def test_records_are_reached_by_keyboard(page: Page) -> None:
     assert "Record 3" in page.evaluate("document.getElementById('record').innerText")
 
 
+def hover(page: Page, at: tuple[float, float]) -> None:
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=at[0], y=at[1])
+
+
+def find_mark(page: Page) -> tuple[float, float]:
+    """The middle of a point of the first plot, brought into view, in the window."""
+    box = page.evaluate(
+        "(() => { const mark = document.querySelector('.plot .mark-symbol path');"
+        " mark.scrollIntoView({ block: 'center', behavior: 'instant' });"
+        " const box = mark.getBoundingClientRect();"
+        " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+    )
+    return box[0], box[1]
+
+
+SHOWN = "getComputedStyle(document.getElementById('vg-tooltip-element')).visibility === 'visible'"
+
+
+def test_a_tooltip_stands_beside_the_mark_and_goes_when_the_mouse_does(page: Page) -> None:
+    at = find_mark(page)
+    hover(page, at)
+    page.wait_for(f"document.getElementById('vg-tooltip-element') && {SHOWN}", 5)
+    left, top, right, bottom = page.evaluate(
+        "(() => { const box = document.getElementById('vg-tooltip-element').getBoundingClientRect();"
+        " return [box.left, box.top, box.right, box.bottom]; })()"
+    )
+    near = 30
+    assert left - near <= at[0] <= right + near
+    assert top - near <= at[1] <= bottom + near
+    assert (left >= 0, right <= 1280) == (True, True)
+    assert page.evaluate("document.getElementById('vg-tooltip-element').innerText").strip()
+    hover(page, (2, 2))
+    page.wait_for(f"!({SHOWN})", 5)
+
+
+def test_a_tooltip_of_a_phone_is_within_its_screen(page: Page) -> None:
+    page.resize(390, 844, phone=True)
+    try:
+        hover(page, find_mark(page))
+        page.wait_for(f"document.getElementById('vg-tooltip-element') && {SHOWN}", 5)
+        box = page.evaluate("document.getElementById('vg-tooltip-element').getBoundingClientRect().toJSON()")
+    finally:
+        page.resize(1280, 900)
+    assert box["left"] >= 0
+    assert box["right"] <= 390
+    assert box["bottom"] <= 844
+
+
+def test_a_tooltip_has_the_colours_of_the_page(page: Page) -> None:
+    paint = "getComputedStyle(document.getElementById('vg-tooltip-element'))"
+    seen = set()
+    for scheme in ("light", "dark"):
+        page.prefer(scheme)
+        hover(page, (2, 2))
+        hover(page, find_mark(page))
+        page.wait_for(f"document.getElementById('vg-tooltip-element') && {SHOWN}", 5)
+        seen.add(tuple(page.evaluate(f"[{paint}.color, {paint}.backgroundColor]")))
+    page.prefer("light")
+    assert len(seen) == 2
+    assert not any("rgba(0, 0, 0, 0)" in colours for colours in seen)
+
+
+def test_an_address_that_is_no_record_hinders_nothing(browser: Page, report: Path) -> None:
+    """`#%` is no valid encoding, and a link to a section is no record."""
+    for wrong in ("#%", "#learning", "#SYN-000000000000000000"):
+        browser.events.clear()
+        browser.open(report, wrong)
+        assert count(browser).startswith("50 of 50")
+        assert browser.problems() == []
+
+
 def test_colours_follow_the_system_and_the_button(page: Page) -> None:
     paint = "getComputedStyle(document.body).backgroundColor"
     page.prefer("light")

@@ -50,7 +50,7 @@ async function drawNext() {
   const columns = Math.max(1, Math.floor((place.clientWidth - 60) / 120));
   await vegaEmbed(place, plots[place.dataset.plot], {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: { ...CONFIG, legend: { ...CONFIG.legend, columns } }, defaultStyle: false,
-    tooltip: { disableDefaultStyle: true },
+    tooltip: { disableDefaultStyle: true }, // the page's policy lets in no style but its own: report.css has it
   });
   // A screen reader has the picture's sentence and its table; marks one by one would only be noise.
   place.querySelector("svg").setAttribute("aria-hidden", "true");
@@ -208,7 +208,8 @@ document.querySelector(".filters").addEventListener("submit", (event) => event.p
 byId("more").addEventListener("click", showMore);
 
 function chooseByAddress() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  let wanted;
+  try { wanted = decodeURIComponent(location.hash.slice(1)); } catch { return; } // `#%` names nothing
   const record = data.records.find((candidate) => candidate.id === wanted);
   if (record) { choose(record, true); byId("records").scrollIntoView(); }
 }
