@@ -25,6 +25,7 @@ class Inputs:
         tables: name -> table; a stage that did not run leaves its table out.
         params: the whole of params.yaml.
         hashes: path -> SHA-256 of each file that was read, for the page's provenance.
+        encoder: the digest of the model that made the vectors of the index.
         newest_record: the day on which the newest record of the source was updated, as the source says.
     """
 
@@ -33,6 +34,7 @@ class Inputs:
     tables: dict[str, pl.DataFrame]
     params: dict[str, Any]
     hashes: dict[str, str] = field(default_factory=dict)
+    encoder: str | None = None
     newest_record: date | None = None
 
     @property
@@ -68,13 +70,16 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
     metric_files = sorted(metrics.glob("*.json"))
     plot_files = sorted(plots.glob("**/*.csv"))
     table_files = [path for name in TABLES if (path := data / f"{name}.parquet").is_file()]
+    trials, index = data / "trials.parquet", data / "index.json"
+    read = [*metric_files, *plot_files, *table_files, *filter(Path.is_file, (trials, index))]
     return Inputs(
         metrics={path.stem: flatten(read_json(path)) for path in metric_files},
         plots={str(path.relative_to(plots).with_suffix("")): _read_csv(path) for path in plot_files},
         tables={path.stem: read_parquet(path) for path in table_files},
         params=params,
-        hashes={path.as_posix(): hash_file(path) for path in [*metric_files, *plot_files, *table_files]},
-        newest_record=_newest_record(data / "trials.parquet"),
+        hashes={path.as_posix(): hash_file(path) for path in read},
+        encoder=read_json(index)["encoder"] if index in read else None,
+        newest_record=_newest_record(trials) if trials in read else None,
     )
 
 
@@ -84,8 +89,6 @@ def _read_csv(path: Path) -> pl.DataFrame:
 
 
 def _newest_record(path: Path) -> date | None:
-    if not path.is_file():
-        return None
     newest = read_parquet(path, columns=["last_updated", "first_submitted"])
     found = newest.select(pl.max_horizontal(pl.all().max())).item()
     return found if isinstance(found, date) else None

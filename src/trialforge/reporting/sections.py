@@ -121,8 +121,8 @@ def cost_section(inputs: Inputs) -> Section:
     """Return what the language model was asked, what it answered and what that cost."""
     lead = (
         "What the language model was asked, what it answered and what that cost, in calls and tokens. "
-        "Seconds differ from run to run, so that this page has none: those of the last run stand in "
-        ".trialforge/timings, and the benchmarks measure them."
+        "Seconds differ from run to run, and this page has the same bytes for the same inputs, so that it has "
+        "none: trialforge doctor shows those of the last run on this machine, the benchmarks measure them."
     )
     sources = {"reasoning": "All counts of reasons", "generation": "All counts of calls and answers"}
     figures = (
@@ -231,8 +231,9 @@ def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> Section:
         Table("Software", ("Package", "Version"), sorted(software.items()), closed=True),
     ]
     lead = (
-        "Everything that decides this page. dvc.lock, in the same commit, holds the hash of every input of "
-        "every stage: git log -1 dvc.lock names that commit, which this page can't know before it is made."
+        "Everything that decides this page. Its git commit is not here, as a commit can't hold its own name: "
+        "git log -1 -- dvc.lock shows it. The dvc.lock of that commit holds the hash of every input of every "
+        "stage, the code among them."
     )
     return Section("provenance", "Provenance", lead, tables=tables)
 
@@ -244,9 +245,13 @@ def _plain(value: Any) -> Cell:
 def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
     columns = ["model", "engine", "model_digest"]
     generated = inputs.tables.get("generated")
-    if generated is None or not set(columns) <= set(generated.columns):
-        return []
-    return sorted(generated.select(columns).drop_nulls().unique().iter_rows())
+    models: list[tuple[str, str, str]] = []
+    if generated is not None and set(columns) <= set(generated.columns):
+        models += sorted(generated.select(columns).drop_nulls().unique().iter_rows())
+    if inputs.encoder:
+        used = inputs.params.get("embedding", {})
+        models.append((used.get("model", ""), f"vectors: {used.get('backend', '')}", inputs.encoder))
+    return models
 
 
 def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[Section]:

