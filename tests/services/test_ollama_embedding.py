@@ -29,6 +29,12 @@ def _server(ollama_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", ollama_host)
 
 
+def test_of_several_hosts_the_first_embeds(ollama_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OLLAMA_HOST may name several for the language model; one must make all vectors."""
+    monkeypatch.setenv("OLLAMA_HOST", f"{ollama_host}, http://127.0.0.1:9")
+    assert load_encoder(make_params(), cache=None).encode(TEXTS[:1]).shape[0] == 1
+
+
 def test_vectors_are_unit_rows_in_the_order_of_the_texts() -> None:
     encoder = load_encoder(make_params(), cache=None)
     vectors = encoder.encode(TEXTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
 
 REQUEST_TEXTS = 32
+DEFAULT_HOST = "http://127.0.0.1:11434"
 START = "start Ollama (`ollama serve`) and set OLLAMA_HOST to its address"
 
 
 class OllamaEncoder:
-    """Text to vectors by a model of the server at OLLAMA_HOST.
+    """Text to vectors by a model of the server at OLLAMA_HOST, the first if it names several.
 
     The server does not tell how it cuts tokens, so a window is that many words.
     """
@@ -31,10 +33,10 @@ class OllamaEncoder:
     @cached_property
     def digest(self) -> str:
         """Hash of the model's content as the server states it, and of the windows."""
-        listed = {model.model: model.digest for model in self._ask("list").models}
+        listed = {model["name"]: model["digest"] for model in self._ask("/api/tags")["models"]}
         name = self._model if ":" in self._model else f"{self._model}:latest"
         if name not in listed:
-            known = ", ".join(sorted(filter(None, listed))) or "none"
+            known = ", ".join(sorted(listed)) or "none"
             raise ParameterError(
                 f"`embedding.model`: the Ollama server has no {name!r}, it has: {known}",
                 hint=f"run: ollama pull {name}",
@@ -54,8 +56,8 @@ class OllamaEncoder:
         for start in range(0, len(order), REQUEST_TEXTS):
             block = order[start : start + REQUEST_TEXTS]
             inputs = [" ".join(windows[number][1]) or " " for number in block]
-            reply = self._ask("embed", model=self._model, input=inputs)
-            answers |= zip(block, reply.embeddings, strict=True)
+            reply = self._ask("/api/embed", {"model": self._model, "input": inputs})
+            answers |= zip(block, reply["embeddings"], strict=True)
         if not windows:
             return np.zeros((0, self.dimension), dtype=np.float32)
         vectors = np.array([answers[number] for number in range(len(windows))], dtype=np.float32)
@@ -67,13 +69,21 @@ class OllamaEncoder:
         starts = range(0, max(len(words), 1), self._window)
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
-    def _ask(self, method: str, **arguments: Any) -> Any:
-        import ollama
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        import httpx  # the library ollama can't be imported while OLLAMA_HOST names several hosts
 
         try:
-            with ollama.Client() as client:
-                return getattr(client, method)(**arguments)
-        except (ConnectionError, OSError) as error:
+            with httpx.Client(base_url=_first_host(), timeout=None, trust_env=False) as client:
+                reply = client.post(path, json=body) if body else client.get(path)
+                found: dict[str, Any] = reply.json()
+        except (httpx.HTTPError, OSError, ValueError) as error:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
-        except ollama.ResponseError as error:
-            raise RetrievalError(f"the Ollama server refuses to embed: {error.error}") from error
+        if reply.is_error:
+            raise RetrievalError(f"the Ollama server refuses to embed: {found.get('error', reply.status_code)}")
+        return found
+
+
+def _first_host() -> str:
+    # One host makes all vectors: another may round otherwise.
+    host = os.environ.get("OLLAMA_HOST", "").split(",")[0].strip() or DEFAULT_HOST
+    return host if "://" in host else f"http://{host}"
