@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from glob import glob
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any, Literal
@@ -40,16 +41,32 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
     return [
         *_machine(root),
         *_packages(root),
-        *_models(params),
+        *_corpus(root, params),
+        *_models(root, params, environment),
         *_elasticsearch(params, environment),
         *_ollama(params, environment),
         *_dvc(root),
+        *_times(root),
     ]
 
 
-def _choice(params: Mapping[str, Any], section: str, key: str) -> Any:
-    values = params.get(section)
-    return values.get(key) if isinstance(values, dict) else None
+def _choice(params: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = params
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _encoders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return backend and model of each encoder that a stage loads."""
+    used: list[Any] = [_choice(params, "embedding")]
+    trained = _choice(params, "learning", "models") or ()
+    if "embedding-logreg" in trained:
+        used.append(_choice(params, "learning", "classifiers", "embedding-logreg", "encoder"))
+    if "transformer" in trained:
+        used.append(_choice(params, "learning", "classifiers", "transformer"))
+    named = [(one.get("backend"), one.get("model")) for one in used if isinstance(one, Mapping)]
+    return sorted({(str(backend), str(model)) for backend, model in named})
 
 
 # --- machine ----------------------------------------------------------------------------------------
@@ -104,10 +121,31 @@ def _packages(root: Path) -> Iterator[Finding]:
     yield Finding("machine", "packages", state, detail + more, "make setup" if wrong else "")
 
 
-# --- models and servers -----------------------------------------------------------------------------
+# --- records, models and servers --------------------------------------------------------------------
 
 
-def _models(params: Mapping[str, Any]) -> Iterator[Finding]:
+def _corpus(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
+    source, labels = _choice(params, "corpus", "source"), _choice(params, "corpus", "labels")
+    read = {
+        "path": source in {"ctgov-xml", "ctgov-json"} or _choice(params, "corpus", "records") is not None,
+        "top_path": "top" in {source, labels},
+        "labels_path": labels == "csv",
+    }
+    for key in (key for key, needed in read.items() if needed):
+        value = _choice(params, "corpus", key)
+        if value and (glob(str(root / value)) or (root / value).exists()):  # noqa: PTH207 - value may be a pattern
+            yield Finding("corpus", f"corpus.{key}", "ok", value)
+            continue
+        fetched = key == "path" and str(value).endswith(".jsonl.gz")
+        mend = (
+            f"trialforge fetch {value} --condition ..." if fetched else f"set corpus.{key} to what is there"
+        )
+        yield Finding(
+            "corpus", f"corpus.{key}", "fault", f"{value} is not there" if value else "is null", mend
+        )
+
+
+def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
     for name in MODEL_PACKAGES:
         try:
             there = [path for path in files(name) or [] if Path(str(path.locate())).is_file()]
@@ -117,11 +155,47 @@ def _models(params: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("models", name, "ok", version(name))
         else:
             yield Finding("models", name, "fault", "the package that carries it is missing", "make setup")
-    model = _choice(params, "llm", "model")
-    if _choice(params, "llm", "backend") == "embedded" and model not in (None, "packaged"):
-        there_is = Path(str(model)).is_file()
-        detail = f"llm.model {model}" + ("" if there_is else " is not a file here")
-        yield Finding("models", "llm.model", "ok" if there_is else "note", detail)
+    # What the hub has is fetched by the stage that reads it, unless that is forbidden.
+    absent: State = "fault" if environment.get("HF_HUB_OFFLINE", "0") in {"1", "true"} else "note"
+    model = str(_choice(params, "llm", "model") or "packaged")
+    if _choice(params, "llm", "backend") == "embedded" and model != "packaged":
+        yield _language_model(root, model, absent)
+    for backend, name in _encoders(params):
+        if backend in {"transformers", "sentence-transformers"}:
+            if (root / name / "config.json").is_file() or _is_cached(name):
+                yield Finding("models", name, "ok", backend)
+            else:
+                mend = f"HF_HUB_OFFLINE=0 hf download {name}"
+                yield Finding("models", name, absent, "is no folder, nor in the cache of the hub", mend)
+
+
+def _language_model(root: Path, model: str, absent: State) -> Finding:
+    if model.startswith("hf:"):
+        owner, _, rest = model.removeprefix("hf:").partition("/")
+        repository, _, file = rest.partition("/")
+        if _is_cached(f"{owner}/{repository}", file):
+            return Finding("models", "llm.model", "ok", model)
+        mend = "HF_HUB_OFFLINE=0 trialforge pull"
+        return Finding("models", "llm.model", absent, f"{model} is not in the cache of the hub", mend)
+    if (root / Path(model).expanduser()).is_file():
+        return Finding("models", "llm.model", "ok", model)
+    mend = "set llm.model to a GGUF file that is there"
+    return Finding("models", "llm.model", "fault", f"{model} is not a file here", mend)
+
+
+def _is_cached(repository: str, file: str = "") -> bool:
+    """Return whether the hub's cache has a file, or without a name: a model's settings and its weights."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = try_to_load_from_cache(repository, file or "config.json", cache_dir=constants.HF_HUB_CACHE)
+    except HFValidationError:
+        return False
+    if not isinstance(path, str):
+        return False
+    weights = [one for one in Path(path).parent.iterdir() if one.suffix in {".safetensors", ".bin"}]
+    return bool(file or weights)
 
 
 def hide_secrets(address: str) -> str:
@@ -146,16 +220,16 @@ def _get(address: str) -> Any:
         return f"does not answer ({type(error).__name__})"
 
 
-def _server(
+def _servers(
     topic: str, variable: str, needed: bool, environment: Mapping[str, str], start: str
-) -> tuple[str | None, Finding | None]:
-    """Return the first address that `variable` names, or the finding that says that none is."""
-    address = environment.get(variable, "").split(",")[0].strip()
-    if address:
-        return (address if "://" in address else f"http://{address}").rstrip("/"), None
+) -> tuple[list[str], list[Finding]]:
+    """Return the addresses that `variable` names, or the finding that says that there are none."""
+    parts = [part.strip().rstrip("/") for part in environment.get(variable, "").split(",")]
+    if addresses := [part if "://" in part else f"http://{part}" for part in parts if part]:
+        return addresses, []
     state: State = "fault" if needed else "note"
     why = "params.yaml asks for it" if needed else "not needed by params.yaml"
-    return None, Finding("servers", topic, state, f"{variable} is not set; {why}", start if needed else "")
+    return [], [Finding("servers", topic, state, f"{variable} is not set; {why}", start if needed else "")]
 
 
 def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -164,9 +238,9 @@ def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -
     from trialforge.retrieval.params import ElasticsearchParams
 
     needed = _choice(choices, "retrieval", "backend") == "elasticsearch"
-    address, lacking = _server("elasticsearch", HOSTS, needed, environment, START)
-    if address is None:
-        yield from [lacking] if lacking else []
+    addresses, lacking = _servers("elasticsearch", HOSTS, needed, environment, START)
+    if not addresses:
+        yield from lacking
         return
     try:
         params = ElasticsearchParams(timeout=_SECONDS, retries=2, backoff=0.05, max_backoff=0.1)
@@ -175,35 +249,47 @@ def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -
     except RetrievalError as error:
         yield Finding("servers", "elasticsearch", "fault", str(error.args[0]), error.hint or START)
     else:
-        yield Finding("servers", "elasticsearch", "ok", f"version {number} at {hide_secrets(address)}")
+        said = ", ".join(map(hide_secrets, addresses))
+        yield Finding("servers", "elasticsearch", "ok", f"version {number} at {said}")
 
 
 def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
-    backend, model = _choice(params, "llm", "backend"), _choice(params, "llm", "model")
+    asked = _choice(params, "llm", "backend") == "ollama"
+    written = {str(_choice(params, "llm", "model"))} if asked else set()
+    encoders = {model for backend, model in _encoders(params) if backend == "ollama"}
     start = "docker compose up -d ollama && export OLLAMA_HOST=http://127.0.0.1:11434"
-    address, lacking = _server("ollama", "OLLAMA_HOST", backend == "ollama", environment, start)
-    if address is None:
-        yield from [lacking] if lacking else []
-        return
-    found = _get(f"{address}/api/version")
-    if not isinstance(found, dict):
-        yield Finding("servers", "ollama", "fault", f"{hide_secrets(address)} {found}", start)
-        return
-    number = str(found.get("version", "0"))
+    addresses, lacking = _servers("ollama", "OLLAMA_HOST", bool(written | encoders), environment, start)
+    yield from lacking
+    found = [_get(f"{address}/api/version") for address in addresses]
+    alive = any(isinstance(answer, dict) for answer in found)
+    for place, (address, answer) in enumerate(zip(addresses, found, strict=True)):
+        wanted = written | (encoders if place == 0 else set())  # vectors come from the first host alone
+        if isinstance(answer, dict):
+            yield _ollama_version(address, str(answer.get("version", "0")))
+            yield _ollama_models(address, wanted)
+        else:
+            # The language model's calls go to the hosts that are left.
+            state: State = "note" if alive and not (encoders and place == 0) else "fault"
+            yield Finding("servers", "ollama", state, f"{hide_secrets(address)} {answer}", start)
+
+
+def _ollama_version(address: str, number: str) -> Finding:
     release = tuple(map(int, re.findall(r"\d+", number)[:3]))
     detail = f"version {number} at {hide_secrets(address)}"
     if release == (0, 0, 0):
-        yield Finding("servers", "ollama", "note", f"{detail}: a build that does not know its version")
-    elif release < LEAST_OLLAMA:
-        yield Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
-    else:
-        yield Finding("servers", "ollama", "ok", detail)
+        return Finding("servers", "ollama", "note", f"{detail}: a build that does not know its version")
+    if release < LEAST_OLLAMA:
+        return Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
+    return Finding("servers", "ollama", "ok", detail)
+
+
+def _ollama_models(address: str, wanted: set[str]) -> Finding:
     tags = _get(f"{address}/api/tags")
     names = sorted(one["name"] for one in tags.get("models", [])) if isinstance(tags, dict) else []
-    absent = backend == "ollama" and model not in names and f"{model}:latest" not in names
+    absent = sorted(model for model in wanted if not {model, f"{model}:latest"} & set(names))
+    mend = " && ".join(f"ollama pull {model}" for model in absent)
     said = ", ".join(names) or "none"
-    mend = f"ollama pull {model}" if absent else ""
-    yield Finding("servers", "ollama models", "fault" if absent else "ok", said, mend)
+    return Finding("servers", "ollama models", "fault" if absent else "ok", said, mend)
 
 
 # --- DVC --------------------------------------------------------------------------------------------
@@ -234,3 +320,13 @@ def _dvc(root: Path) -> Iterator[Finding]:
     said = ", ".join(names) or "none: data sets are on this machine alone"
     mend = "" if names else "dvc remote add --default NAME URL"
     yield Finding("dvc", "remote", "ok" if names else "note", said, mend)
+
+
+def _times(root: Path) -> Iterator[Finding]:
+    """Show what the language model took: no out of DVC has seconds, as they differ from run to run."""
+    from trialforge.generation.timings import TIMINGS_FOLDER
+
+    for path in sorted((root / TIMINGS_FOLDER).glob("*.json")):
+        took = json.loads(path.read_text(encoding="utf-8"))
+        calls = f"{took['calls']} calls of the model, {took['calls_from_cache']} kept ones"
+        yield Finding("times", path.stem, "ok", f"{took['seconds']:.1f} s at the last run; {calls}")

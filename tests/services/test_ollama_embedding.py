@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from trialforge.doctor import examine
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.errors import ParameterError, RetrievalError
@@ -62,3 +65,11 @@ def test_server_that_is_down_says_how_to_start_one(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RetrievalError, match="does not answer") as caught:
         load_encoder(make_params(), cache=None).encode(["x"])
     assert "OLLAMA_HOST" in str(caught.value.hint)
+
+
+def test_doctor_finds_the_encoder_on_the_first_host(ollama_host: str, tmp_path: Path) -> None:
+    params = {"embedding": make_params().model_dump()}
+    hosts = {"OLLAMA_HOST": f"{ollama_host},http://127.0.0.1:9"}
+    found = [one for one in examine(tmp_path, params, hosts) if one.name.startswith("ollama")]
+    assert [(one.name, one.state) for one in found][1:] == [("ollama models", "ok"), ("ollama", "note")]
+    assert "smollm2:135m" in found[1].detail

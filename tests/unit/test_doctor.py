@@ -137,3 +137,128 @@ def test_a_full_disk_and_little_memory_are_noted(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1 << 60)
     found = examine(tmp_path, {}, {})
     assert {find(found, "disk").state, find(found, "memory").state} == {"note"}
+
+
+VECTORS_BY_OLLAMA = {"embedding": {"backend": "ollama", "model": "all-minilm"}}
+
+
+def serve(*models: str) -> None:
+    """Let the server answer as an Ollama that has these models."""
+    Server.answers = {
+        "/api/version": (200, {"version": "0.17.4"}),
+        "/api/tags": (200, {"models": [{"name": name} for name in models]}),
+    }
+
+
+def test_an_encoder_that_ollama_serves_makes_it_needed(address: str, tmp_path: Path) -> None:
+    found = find(examine(tmp_path, VECTORS_BY_OLLAMA, {}), "ollama")
+    assert (found.state, "params.yaml asks for it" in found.detail) == ("fault", True)
+    serve("smollm2:135m")
+    found = find(examine(tmp_path, VECTORS_BY_OLLAMA, {"OLLAMA_HOST": address}), "ollama models")
+    assert (found.state, found.mend) == ("fault", "ollama pull all-minilm")
+    serve("all-minilm:latest")
+    assert find(examine(tmp_path, VECTORS_BY_OLLAMA, {"OLLAMA_HOST": address}), "ollama models").state == "ok"
+
+
+def test_the_encoder_of_a_classifier_counts_where_that_classifier_is_trained(tmp_path: Path) -> None:
+    encoder = {"backend": "ollama", "model": "all-minilm"}
+    learning = {"models": ["tfidf-logreg"], "classifiers": {"embedding-logreg": {"encoder": encoder}}}
+    assert find(examine(tmp_path, {"learning": learning}, {}), "ollama").state == "note"
+    trained = learning | {"models": ["embedding-logreg"]}
+    assert find(examine(tmp_path, {"learning": trained}, {}), "ollama").state == "fault"
+
+
+def test_each_host_of_ollama_is_examined(address: str, tmp_path: Path) -> None:
+    """A host that is down gives its calls to the others; vectors come from the first alone."""
+    serve("qwen2.5:1.5b", "all-minilm:latest")
+    down = "http://127.0.0.1:9"
+    llm = {"llm": NEEDS_BOTH["llm"]}
+    for hosts, params, states in (
+        (f"{address},{down}", llm, ["ok", "note"]),
+        (f"{down},{address}", llm, ["note", "ok"]),
+        (f"{down},{address}", llm | VECTORS_BY_OLLAMA, ["fault", "ok"]),
+        (f"{down},{down}", llm, ["fault", "fault"]),
+    ):
+        found = examine(tmp_path, params, {"OLLAMA_HOST": hosts})
+        assert [one.state for one in found if one.name == "ollama"] == states
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "mend"),
+    [
+        ("no-such.gguf", "fault", "set llm.model to a GGUF file that is there"),
+        ("hf:owner/repository/model.gguf", "note", "HF_HUB_OFFLINE=0 trialforge pull"),
+    ],
+)
+def test_a_model_that_is_not_here_has_its_mend(model: str, state: str, mend: str, tmp_path: Path) -> None:
+    found = find(examine(tmp_path, {"llm": {"backend": "embedded", "model": model}}, {}), "llm.model")
+    assert (found.state, found.mend) == (state, mend)
+
+
+def test_a_model_file_beside_params_is_found(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").touch()
+    found = find(examine(tmp_path, {"llm": {"backend": "embedded", "model": "model.gguf"}}, {}), "llm.model")
+    assert found.state == "ok"
+
+
+def test_a_transformer_that_is_not_in_the_cache_is_to_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    transformer = {"backend": "transformers", "model": "dmis-lab/biobert-v1.1"}
+    params = {"learning": {"models": ["transformer"], "classifiers": {"transformer": transformer}}}
+    found = find(examine(tmp_path, params, {}), "dmis-lab/biobert-v1.1")
+    assert (found.state, found.mend) == ("note", "HF_HUB_OFFLINE=0 hf download dmis-lab/biobert-v1.1")
+    assert find(examine(tmp_path, params, {"HF_HUB_OFFLINE": "1"}), found.name).state == "fault"
+    snapshot = cache / "models--dmis-lab--biobert-v1.1" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    assert find(examine(tmp_path, params, {}), found.name).state == "note", "weights are still missing"
+    (snapshot / "pytorch_model.bin").touch()
+    assert find(examine(tmp_path, params, {}), found.name).state == "ok"
+    idle = {"learning": params["learning"] | {"models": ["tfidf-logreg"]}}
+    assert found.name not in {one.name for one in examine(tmp_path, idle, {})}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "mend"),
+    [
+        ({"source": "ctgov-json", "path": "t.jsonl.gz"}, "corpus.path", "trialforge fetch t.jsonl.gz"),
+        ({"source": "ctgov-xml", "path": None}, "corpus.path", "set corpus.path"),
+        ({"source": "top", "top_path": "top"}, "corpus.top_path", "set corpus.top_path"),
+        (
+            {"source": "simulated", "labels": "csv", "labels_path": "no.csv"},
+            "corpus.labels_path",
+            "set corpus",
+        ),
+    ],
+)
+def test_records_that_are_not_there_are_a_fault(
+    corpus: dict[str, str], name: str, mend: str, tmp_path: Path
+) -> None:
+    found = find(examine(tmp_path, {"corpus": corpus}, {}), name)
+    assert (found.state, found.mend.startswith(mend)) == ("fault", True)
+
+
+def test_records_that_are_there_are_named_and_unused_paths_are_not(tmp_path: Path) -> None:
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "phase_I_train.csv.gz").touch()
+    for path in ("top", str(tmp_path / "top" / "*_train.csv.gz")):
+        corpus = {"source": "top", "top_path": path, "path": "gone.zip"}
+        found = examine(tmp_path, {"corpus": corpus}, {})
+        assert find(found, "corpus.top_path").state == "ok"
+        assert "corpus.path" not in {one.name for one in found}
+
+
+def test_times_of_the_last_run_are_shown(tmp_path: Path) -> None:
+    folder = tmp_path / ".trialforge" / "timings"
+    folder.mkdir(parents=True)
+    (folder / "generate.json").write_text('{"seconds": 149.03, "calls": 33, "calls_from_cache": 3}')
+    found = find(examine(tmp_path, {}, {}), "generate")
+    assert (found.state, found.detail) == (
+        "ok",
+        "149.0 s at the last run; 33 calls of the model, 3 kept ones",
+    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REQUEST_TEXTS = 32
 DEFAULT_HOST = "http://127.0.0.1:11434"
+LOADING_SECONDS = 600.0  # of silence: a large model is read from a slow disk first
 START = "start Ollama (`ollama serve`) and set OLLAMA_HOST to its address"
 
 
@@ -73,13 +74,15 @@ class OllamaEncoder:
         import httpx  # the library ollama can't be imported while OLLAMA_HOST names several hosts
 
         try:
-            with httpx.Client(base_url=_first_host(), timeout=None, trust_env=False) as client:
+            with httpx.Client(base_url=_first_host(), timeout=LOADING_SECONDS, trust_env=False) as client:
                 reply = client.post(path, json=body) if body else client.get(path)
                 found: dict[str, Any] = reply.json()
         except (httpx.HTTPError, OSError, ValueError) as error:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
         if reply.is_error:
-            raise RetrievalError(f"the Ollama server refuses to embed: {found.get('error', reply.status_code)}")
+            raise RetrievalError(
+                f"the Ollama server refuses to embed: {found.get('error', reply.status_code)}"
+            )
         return found
 
 

@@ -121,8 +121,8 @@ def cost_section(inputs: Inputs) -> Section:
     """Return what the language model was asked, what it answered and what that cost."""
     lead = (
         "What the language model was asked, what it answered and what that cost, in calls and tokens. "
-        "Seconds differ from run to run, and this page has the same bytes for the same inputs, so that it has "
-        "none: trialforge doctor shows those of the last run on this machine, the benchmarks measure them."
+        "This page has no seconds, as they differ from run to run and its bytes must not: trialforge doctor "
+        "shows those of the last run on this machine, the benchmarks measure them."
     )
     sources = {"reasoning": "All counts of reasons", "generation": "All counts of calls and answers"}
     figures = (
