@@ -328,5 +328,5 @@ def _times(root: Path) -> Iterator[Finding]:
 
     for path in sorted((root / TIMINGS_FOLDER).glob("*.json")):
         took = json.loads(path.read_text(encoding="utf-8"))
-        calls = f"{took['calls']} calls of the model, {took['calls_from_cache']} kept ones"
+        calls = f"{took['calls']} calls of the model, {took['calls_from_cache']} answered from the cache"
         yield Finding("times", path.stem, "ok", f"{took['seconds']:.1f} s at the last run; {calls}")

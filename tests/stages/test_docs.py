@@ -80,3 +80,10 @@ def test_links_and_commands_named_in_prose_exist(page: Path) -> None:
     }
     named = set(re.findall(r"(?:^|`)trialforge ([a-z]+)", text, flags=re.MULTILINE))
     assert named <= known
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-it-works.md"])
+def test_the_picture_of_the_graph_has_every_stage(page: str) -> None:
+    drawn = re.findall(r"```mermaid\nflowchart LR\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert len(drawn) == 1
+    assert set(STAGES) == set(re.findall(r"[\w-]+", re.sub(r"\[.*?\]|-->", " ", drawn[0])))

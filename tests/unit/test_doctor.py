@@ -260,5 +260,5 @@ def test_times_of_the_last_run_are_shown(tmp_path: Path) -> None:
     found = find(examine(tmp_path, {}, {}), "generate")
     assert (found.state, found.detail) == (
         "ok",
-        "149.0 s at the last run; 33 calls of the model, 3 kept ones",
+        "149.0 s at the last run; 33 calls of the model, 3 answered from the cache",
     )

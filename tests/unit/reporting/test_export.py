@@ -108,7 +108,8 @@ def test_card_of_real_sources_names_registry_date_and_changes() -> None:
         sample.make_inputs(), params={"corpus": {"source": "ctgov-xml"}}, newest_record=date(2023, 2, 3)
     )
     card = build_card(inputs, RECORDS)
-    for words in ("ClinicalTrials.gov", "National Library of Medicine", "2023-02-03", "what was changed"):
+    changes = ("what was changed", "registry ids and\n  web addresses were masked", "names, e-mails")
+    for words in ("ClinicalTrials.gov", "National Library of Medicine", "2023-02-03", *changes):
         assert words in card
 
 
