@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import grimp
 import pytest
 import yaml
+from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -55,17 +57,81 @@ def test_stage_declares_the_source_files_it_imports(name: str, graph: grimp.Impo
     assert declared == imported, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(imported))
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_declares_the_parameters_it_loads(name: str) -> None:
+def loaded_sections(name: str) -> dict[str, type[BaseModel] | None]:
+    """The sections of params.yaml that a stage's script loads, each with the model that checks it."""
+    script = importlib.import_module(script_module(name))
     tree = ast.parse((ROOT / module_file(script_module(name))).read_text())
-    loaded = set()
+    loaded: dict[str, type[BaseModel] | None] = {}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         function = getattr(call.func, "id", getattr(call.func, "attr", None))
         if function == "load_section":
-            loaded.add(ast.literal_eval(call.args[1]))
+            loaded[ast.literal_eval(call.args[1])] = getattr(script, ast.unparse(call.args[0]))
         elif function == "load_seed":
-            loaded.add("seed")
-    assert {key.split(".")[0] for key in body(name).get("params", [])} == loaded
+            loaded["seed"] = None
+    return loaded
+
+
+def key_paths(model: type[BaseModel], prefix: str) -> set[str]:
+    """The keys of a section, those of sections within it one by one."""
+    found = set()
+    for name, field in model.model_fields.items():
+        inner, path = field.annotation, f"{prefix}.{name}"
+        nested = isinstance(inner, type) and issubclass(inner, BaseModel)
+        found |= key_paths(inner, path) if nested and isinstance(inner, type) else {path}
+    return found
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_declares_the_parameters_it_loads(name: str) -> None:
+    assert {key.split(".")[0] for key in body(name).get("params", [])} == set(loaded_sections(name))
+
+
+# Keys that a stage may read and no out depends on: speed, where a server keeps an index, and what the
+# matrix of dvc.yaml or the stage `score` reads.
+SPEED = {
+    f"llm.{key}"
+    for key in (
+        "slots",
+        "threads",
+        "workers",
+        "keep_alive",
+        "connect_seconds",
+        "read_seconds",
+        "call_seconds",
+    )
+}
+SERVER = {
+    f"retrieval.elasticsearch.{key}"
+    for key in (
+        *("keep_indices", "chunk_size", "bulk_threads", "timeout", "retries", "backoff", "max_backoff"),
+        "sniff",
+    )
+}
+ELSEWHERE = {"learning.real_items", "learning.items", "learning.models", "learning.statistics"}
+UNDECLARED = {
+    "index": SERVER,
+    "retrieve": {"retrieval.elasticsearch"},
+    **dict.fromkeys(("reason", "generate", "zero-shot"), SPEED),
+    **dict.fromkeys(("train-real", "train"), ELSEWHERE),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_key_of_a_loaded_section_is_declared_or_changes_no_out(name: str) -> None:
+    """A new key is declared with the stages that load it, or named above as one that no out depends on."""
+    declared = [key.partition(".${")[0] for key in body(name).get("params", [])]
+    loaded = {
+        path
+        for section, model in loaded_sections(name).items()
+        if model is not None
+        for path in key_paths(model, section)
+    }
+    named = {*declared, *UNDECLARED.get(name, ())}
+    assert {path for path in loaded if not any(f"{path}.".startswith(f"{key}.") for key in named)} == set()
+    # What is named and no longer loaded would hide a key that is.
+    assert {
+        key for key in UNDECLARED.get(name, ()) if not any(path.startswith(key) for path in loaded)
+    } == set()
 
 
 def test_every_data_file_of_the_package_is_a_dependency_of_a_stage() -> None:

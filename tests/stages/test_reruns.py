@@ -131,6 +131,14 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         add_line("src/trialforge/generation/prompts/generate.jinja"),
         {"generate"} | JUDGE,
     ),
+    "how an exemplar stands in a prompt": (
+        add_line("src/trialforge/generation/prompts/exemplar.jinja"),
+        WRITE,
+    ),
+    "a stage's script": (add_line("stages/validate.py"), JUDGE),
+    "the script of two stages": (add_line("stages/train.py"), {"train-real"} | LEARN),
+    # The page lists versions. No stage is made again for another library: `dvc repro --force` does that.
+    "a locked version": (add_line("requirements.lock"), {"report"}),
     "a word of the reasoning prompt": (add_line("src/trialforge/generation/prompts/reason.jinja"), WRITE),
     "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
@@ -163,7 +171,7 @@ def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, 
     kept = {
         path: path.read_bytes()
         for path in copy.rglob("*")
-        if path.suffix in {".py", ".yaml", ".css", ".jinja"}
+        if path.suffix in {".py", ".yaml", ".css", ".jinja", ".lock"} and path.name != "dvc.lock"
     }
     try:
         change(copy)
