@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -104,6 +105,25 @@ class Page:
         """Write a picture of the page."""
         answer = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
+
+    def colours(self) -> int:
+        """How many colours the window shows now, seen at every fourth point; a blank page has one."""
+        png = self.send("Page.captureScreenshot")["data"]
+        seen: int = self.evaluate(
+            "(async () => { const picture = new Image();"
+            f" picture.src = 'data:image/png;base64,{png}'; await picture.decode();"
+            " const canvas = document.createElement('canvas');"
+            " canvas.width = picture.width; canvas.height = picture.height;"
+            " const pen = canvas.getContext('2d'); pen.drawImage(picture, 0, 0);"
+            " const data = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer);"
+            " return new Set(data.filter((_, at) => at % 4 === 0)).size; })()"
+        )
+        return seen
+
+    def print(self) -> tuple[bytes, int]:
+        """The page as it is printed on A4, and on how many sheets."""
+        pdf = base64.b64decode(self.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+        return pdf, len(re.findall(rb"/Type\s*/Page\b", pdf))
 
     def problems(self) -> list[str]:
         """Errors and warnings of the console, the page and its security policy."""

@@ -205,20 +205,48 @@ def test_colours_follow_the_system_and_the_button(page: Page) -> None:
 
 
 def test_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    """Neither as it opens nor with every table open; a wide table scrolls in its own box."""
     page.resize(390, 844, phone=True)
     try:
-        assert page.evaluate("document.documentElement.scrollWidth <= 390")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.evaluate("scrollTo(200, 0)")
+        assert page.evaluate("scrollX") == 0
     finally:
         page.resize(1280, 900)
 
 
+@pytest.mark.parametrize("section", ["answer", "records", "quality", "learning"])
+def test_no_part_of_the_page_is_blank(section: str, page: Page) -> None:
+    page.evaluate(f"document.getElementById('{section}').scrollIntoView({{ behavior: 'instant' }})")
+    assert page.colours() > 30
+
+
+def test_a_blank_page_would_be_seen(browser: Page, tmp_path: Path) -> None:
+    (tmp_path / "blank.html").write_text("<html data-ready=1 data-plots=1><body></body></html>")
+    browser.open(tmp_path / "blank.html")
+    assert browser.colours() == 1
+
+
 def test_prints_without_its_controls(page: Page) -> None:
     page.prefer("light", media="print")
-    hidden = "getComputedStyle(document.querySelector('.filters')).display"
     try:
-        assert page.evaluate(hidden) == "none"
+        for part in (".filters", ".list", ".top"):
+            assert page.evaluate(f"getComputedStyle(document.querySelector('{part}')).display") == "none"
     finally:
         page.prefer("light")
+
+
+def test_the_print_has_the_whole_report_and_one_record(page: Page, tmp_path: Path) -> None:
+    """60 records would fill hundreds of sheets: the browser of records prints the chosen one alone."""
+    pdf, sheets = page.print()
+    assert pdf.startswith(b"%PDF-")
+    assert 3 <= sheets <= 15
+    few = tmp_path / "few.html"
+    few.write_text(build_report(sample.make_inputs(2), ReportParams(max_records=50), LOCK), encoding="utf-8")
+    page.open(few)
+    assert abs(page.print()[1] - sheets) <= 1
 
 
 def test_opens_with_thousands_of_records(browser: Page, tmp_path: Path) -> None:
