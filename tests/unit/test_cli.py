@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -120,3 +123,48 @@ def test_names_are_completed_in_a_shell() -> None:
         [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["doctor"]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def ask(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """The exit code and the JSON of a command."""
+    code = cli.run([*arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_profile_answers_in_json_what_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    code, changed = ask("profile", "real", capsys=capsys)
+    assert code == 0
+    assert changed["corpus.source"] == {"old": "simulated", "new": "ctgov-json"}
+    assert ask("profile", "real", capsys=capsys) == (0, {})
+
+
+def test_doctor_answers_in_json_and_by_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, found = ask("doctor", capsys=capsys)
+    assert code == 1, "no DVC repository here"
+    assert {"topic", "name", "state", "detail", "mend"} == set(found[0])
+    assert "fault" in {one["state"] for one in found}
+
+
+def test_history_answers_in_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "score.json").write_text('{"roc_auc": 0.7}')
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "First"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    code, steps = ask("history", capsys=capsys)
+    assert (code, len(steps)) == (0, 1)
+    assert (steps[0]["subject"], steps[0]["metrics"]) == ("First", {"score.roc_auc": 0.7})

@@ -18,6 +18,7 @@ from trialforge.reporting.registry_xml import NOTICE, to_xml
 from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, Trial, frame_to_trials
 
 MARKS = ("label", "intervention", "arm", "exemplars", "model", "model_digest", "seed")
+PAGE = 1000  # studies, as many as the registry gives at once
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a zip must hold a time; one that is never now keeps its bytes equal
 
 
@@ -50,7 +51,7 @@ def _marks(records: pl.DataFrame) -> list[dict[str, Any]]:
     return records.select(name for name in MARKS if name in records.columns).to_dicts()
 
 
-def write_hf(records: pl.DataFrame, folder: Path) -> Path:
+def write_hf(records: pl.DataFrame, folder: Path) -> list[Path]:
     """Write a Hugging Face data set folder's table; the card beside it makes it one."""
     path = folder / "data" / "train-00000-of-00001.parquet"
     marked = records.with_columns(synthetic=pl.lit(value=True)).select(
@@ -58,19 +59,23 @@ def write_hf(records: pl.DataFrame, folder: Path) -> Path:
     )
     with atomic_path(path) as temporary:
         marked.write_parquet(temporary, compression="zstd", metadata={"synthetic": "true", "notice": NOTICE})
-    return path
+    return [path]
 
 
-def write_jsonl(records: pl.DataFrame, folder: Path) -> Path:
-    """Write one JSON object a line, every column of the table and `synthetic: true`."""
+def write_jsonl(records: pl.DataFrame, folder: Path) -> list[Path]:
+    """Write one JSON object a line, every column of the table and `synthetic: true`.
+
+    Such a file has no place for words about itself: a first line would be a record to whoever reads it.
+    The card beside it has them.
+    """
     path = folder / "synthetic-trials.jsonl"
     rows = ({"synthetic": True, **row} for row in records.iter_rows(named=True))
     lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
     write_text("".join(f"{line}\n" for line in lines), path)
-    return path
+    return [path]
 
 
-def write_xml(records: pl.DataFrame, folder: Path) -> Path:
+def write_xml(records: pl.DataFrame, folder: Path) -> list[Path]:
     """Write a zip of one XML file a trial, laid out as the registry's full download."""
     path = folder / "synthetic-trials.zip"
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -79,19 +84,25 @@ def write_xml(records: pl.DataFrame, folder: Path) -> Path:
             member = zipfile.ZipInfo(f"{trial.nct_id[:-4]}xxxx/{trial.nct_id}.xml", date_time=_ZIP_TIME)
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, to_xml(trial, {"label": str(marks.get("label"))}))
-    return path
+    return [path]
 
 
-def write_api(records: pl.DataFrame, folder: Path) -> Path:
-    """Write one API v2 study a line."""
-    path = folder / "synthetic-studies.jsonl"
-    pairs = zip(_trials(records), _marks(records), strict=True)
-    studies = (to_study(trial, {"notice": NOTICE, **marks}) for trial, marks in pairs)
-    write_text("".join(f"{json.dumps(study, ensure_ascii=False)}\n" for study in studies), path)
-    return path
+def write_api(records: pl.DataFrame, folder: Path) -> list[Path]:
+    """Write pages as the registry's API v2 answers, each marked at its first level and in every study."""
+    head = json.dumps({"synthetic": True, "notice": NOTICE, "totalCount": records.height})[:-1]
+    paths = []
+    for number, page in enumerate(records.iter_slices(PAGE), 1):
+        pairs = zip(_trials(page), _marks(page), strict=True)
+        studies = (to_study(trial, {"notice": NOTICE, **marks}) for trial, marks in pairs)
+        lines = ",\n".join(json.dumps(study, ensure_ascii=False) for study in studies)
+        paths.append(folder / f"synthetic-studies-{number:03}.json")
+        write_text(f'{head}, "studies": [\n{lines}\n]}}\n', paths[-1])
+    for left in set(folder.glob("synthetic-studies-*.json")) - set(paths):
+        left.unlink()  # of an export of more records
+    return paths
 
 
-FORMATS: dict[str, Callable[[pl.DataFrame, Path], Path]] = {
+FORMATS: dict[str, Callable[[pl.DataFrame, Path], list[Path]]] = {
     "hf": write_hf,
     "jsonl": write_jsonl,
     "xml": write_xml,
@@ -116,6 +127,6 @@ def export_records(records: pl.DataFrame, form: str, folder: Path, card: str) ->
         raise ExportError(f"no export format {form!r}; known are {', '.join(FORMATS)}")
     check_synthetic(records)
     written = FORMATS[form](records.sort("nct_id"), folder)
-    name = written.relative_to(folder).as_posix()
+    name = written[0].relative_to(folder).as_posix()
     write_text(point_card(card, form, name), folder / "README.md")
-    return [written, folder / "README.md"]
+    return [*written, folder / "README.md"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,10 +16,17 @@ import yaml
 from lxml import etree
 
 from tests.unit.reporting import sample
+from trialforge import cli
+from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.errors import ExportError
+from trialforge.files import write_json, write_parquet
+from trialforge.reporting import export
 from trialforge.reporting.card import build_card, plain_cell
 from trialforge.reporting.export import FORMATS, check_synthetic, export_records
 from trialforge.reporting.registry_words import age_words, api_phases, api_word
+from trialforge.trial import REGISTRATION_FIELDS
+
+ROOT = Path(__file__).parents[3]
 
 RECORDS = sample.make_tables(6)["synthetic"]
 CARD = build_card(sample.make_inputs(), RECORDS)
@@ -70,14 +78,70 @@ def test_each_form_marks_record_and_file(tmp_path: Path) -> None:
         json.loads(line) for line in (tmp_path / "jsonl" / "synthetic-trials.jsonl").read_text().splitlines()
     ]
     assert all(row["synthetic"] is True and row["nct_id"].startswith("SYN-") for row in rows)
-    studies = [
-        json.loads(line) for line in (tmp_path / "api" / "synthetic-studies.jsonl").read_text().splitlines()
-    ]
+    page = json.loads((tmp_path / "api" / "synthetic-studies-001.json").read_text())
+    assert (page["synthetic"], "describes no real trial" in page["notice"]) == (True, True)
+    studies = page["studies"]
+    assert page["totalCount"] == len(studies) == RECORDS.height
     assert all("describes no real trial" in study["synthetic"]["notice"] for study in studies)
     with zipfile.ZipFile(tmp_path / "xml" / "synthetic-trials.zip") as archive:
         assert b"describes no real trial" in archive.comment
         roots = [etree.fromstring(archive.read(name)) for name in archive.namelist()]
     assert [root.get("synthetic") for root in roots] == ["true"] * RECORDS.height
+    for form in FORMATS:
+        assert "**Every record here is synthetic.**" in (tmp_path / form / "README.md").read_text()
+
+
+def test_many_records_are_pages_and_no_page_of_an_earlier_export_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 2)
+    assert len(export_records(RECORDS, "api", tmp_path, CARD)) == 3
+    pages = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*.json"))]
+    ids = [
+        study["protocolSection"]["identificationModule"]["nctId"] for one in pages for study in one["studies"]
+    ]
+    assert ids == sorted(RECORDS["nct_id"])
+    export_records(RECORDS.head(1), "api", tmp_path, CARD)
+    assert [path.name for path in tmp_path.glob("*.json")] == ["synthetic-studies-001.json"]
+
+
+@pytest.fixture(params=["sample", "default run"])
+def run_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder in which a pipeline ran: the default run of this checkout, or a sample of one."""
+    if request.param == "sample":
+        for name, table in sample.make_tables(6).items():
+            write_parquet(table, tmp_path / "data" / f"{name}.parquet")
+        write_json(sample.SCORE, tmp_path / "metrics" / "score.json")
+    elif (ROOT / "data" / "synthetic.parquet").is_file():
+        for name in ("data", "metrics", "plots"):
+            shutil.copytree(ROOT / name, tmp_path / name)
+    else:
+        pytest.skip("the default run has no outs here")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_command_exports_a_run_that_is_read_again(
+    form: str, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(run_folder)
+    assert cli.run(["export", "out", "--format", form, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    records = pl.read_parquet(run_folder / "data" / "synthetic.parquet").sort("nct_id")
+    assert (told["records"], told["format"]) == (records.height, form)
+    written = [run_folder / name for name in told["files"]]
+    assert sorted(written) == sorted(path for path in (run_folder / "out").rglob("*") if path.is_file())
+    again = {
+        "hf": lambda path: pl.read_parquet(path),
+        "jsonl": lambda path: pl.read_ndjson(path, schema=records.schema | {"synthetic": pl.Boolean}),
+        "xml": lambda path: next(iter(XmlSource(path).batches())).trials,
+        "api": lambda path: next(iter(JsonSource(path).batches())).trials,
+    }[form](written[0])
+    # The registry's shapes tell paragraphs from lines otherwise than we do: empty lines do not come back.
+    whole = records.select(REGISTRATION_FIELDS).with_columns(pl.col(pl.String).str.replace_all("\n+", "\n"))
+    found = again.select(REGISTRATION_FIELDS).with_columns(pl.col(pl.String).str.replace_all("\n+", "\n"))
+    assert found.to_dicts() == whole.to_dicts()
 
 
 def test_card_header_is_yaml_that_a_hub_reads() -> None:

@@ -28,7 +28,7 @@ from trialforge.trial import (
     trials_to_frame,
 )
 
-READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies.jsonl")}
+READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies-001.json")}
 
 
 def full_trial() -> Trial:
