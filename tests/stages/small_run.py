@@ -17,7 +17,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-# Sizes alone: every stage, backend and model is the default one.
+# Sizes, and one experiment and one classifier instead of two; every stage, backend, embedder and language
+# model is the default one.
 SIZES: dict[str, Any] = {
     "corpus.simulated_trials": 120,
     "split.test_size": 0.15,
@@ -72,8 +73,8 @@ class SmallRuns:
     """Two clean clones of this code, in which the default graph ran from nothing.
 
     Attributes:
-        here: the run of a new account without any network.
-        there: that of another person elsewhere, with secrets in the environment.
+        here: the run of a new account without any network. HF_HUB_OFFLINE is not set: nothing may need it.
+        there: that of another person elsewhere, with HF_HUB_OFFLINE and with secrets in the environment.
         said: what the two runs printed.
         isolated: whether `here` really had no network, as this machine allows it.
         asked: how often `here` tried to reach an address that is not this machine's.
@@ -125,7 +126,6 @@ def new_account(folder: Path, **more: str) -> dict[str, str]:
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "PYTHONPATH": str(folder / "src"),
         "HOME": str(home),
-        "HF_HUB_OFFLINE": "1",
         **more,
     }
 
@@ -172,6 +172,7 @@ def run_both(base: Path) -> SmallRuns:
     # Each on its own core: threads that wait for each other across two runs would take minutes.
     cores = sorted(os.sched_getaffinity(0))
     elsewhere = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "4242", "USER": "other"}
+    elsewhere["HF_HUB_OFFLINE"] = "1"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", PIN, str(core), *command],

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from trialforge import cli
 from trialforge.reporting.history import history_rows, read_history
+from trialforge.reporting.inputs import flatten
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -69,18 +71,54 @@ def test_every_stage_is_explained() -> None:
     assert [name for name in STAGES if name not in table] == []
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
-def test_links_and_commands_named_in_prose_exist(page: Path) -> None:
-    text = page.read_text()
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_exist(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
-    known = {
-        command.name or command.callback.__name__
-        for command in cli.app.registered_commands
-        if command.callback
-    }
-    named = set(re.findall(r"(?:^|`)trialforge ([a-z]+)", text, flags=re.MULTILINE))
-    assert named <= known
+
+
+def code_of(page: Path) -> list[str]:
+    """The lines of a page's blocks, and what stands in backticks."""
+    fences = re.split(r"^```.*\n", page.read_text(), flags=re.MULTILINE)
+    prose = "\n".join(fences[::2])
+    lines = [line.strip() for block in fences[1::2] for line in block.splitlines()]
+    lines += [line.strip() for line in prose.splitlines() if line.startswith("    ")]
+    return lines + [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", prose)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_option_and_parameter_that_is_named_exists(page: Path) -> None:
+    """In a block or in backticks: `trialforge NAME --option`, `-S section.key=value`, `make target`."""
+    text = "\n".join(code_of(page))
+    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    for name, rest in re.findall(r"^(?:\$ )?trialforge ([a-z]+)([^\n#]*)", text, flags=re.MULTILINE):
+        assert name in known, name
+        options = {option for parameter in known[name].params for option in parameter.opts} | {"--help"}
+        assert set(re.findall(r"(?<=\s)--?[a-z][\w-]*", rest)) <= options, (name, rest)
+    parameters = flatten(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert set(re.findall(r"-S ([\w.-]+)=", text)) <= set(parameters)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"^make (\w+)", text, flags=re.MULTILINE)) <= set(targets)
+
+
+SHOWN = re.findall(r"^\$ (.*)\n((?:(?!\$ |```).*\n)+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+NEEDS_A_RUN = "dvc metrics diff -R --targets metrics"  # what it shows stands on a change and a rerun
+
+
+@pytest.mark.parametrize(("command", "printed"), SHOWN, ids=[command for command, _ in SHOWN])
+def test_the_readme_shows_what_its_commands_print(command: str, printed: str, clone: Path) -> None:
+    if command == NEEDS_A_RUN:
+        pytest.skip("needs a run with another parameter")
+    shutil.copytree(ROOT / "metrics", clone / "metrics", dirs_exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)], cwd=clone, capture_output=True, text=True, check=True
+    )
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        line.split() for line in printed.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-it-works.md"])
