@@ -14,7 +14,7 @@ from trialforge.quality.duplicates import find_near_copies
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
-from trialforge.quality.memorisation import overlap_table, worst_runs
+from trialforge.quality.memorisation import overlap_table, worst_gaps, worst_runs
 from trialforge.quality.metric import Metric
 from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
@@ -100,6 +100,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     names = ("excess_50", "any_100", "longest_run", "train_13", "train_50")
     return {f"memorisation.{name}": runs for name in names} | {
         "leakage.outcome_told": sentences,
+        "leakage.test_gap": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
         "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
         "diversity.near_copies": _worst_copies(copies, "sibling", ids, ids, most),

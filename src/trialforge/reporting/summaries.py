@@ -32,6 +32,7 @@ WORDS = {
     "memorisation.longest_run": "longest run of words of a training trial",
     "memorisation.shown_25": "records with 25 words in a row of what they were shown",
     "memorisation.unseen_25": "records with 25 words in a row of an unseen trial alone",
+    "memorisation.real_unseen_25": "unseen real trials with 25 words in a row of another unseen one alone",
     "privacy.closer": "records nearer to a training trial than 95% of unseen ones are",
     "privacy.copies": "near-copies of training trials, minus those of unseen trials",
     "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
