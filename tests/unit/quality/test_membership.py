@@ -52,16 +52,16 @@ def test_the_attack_on_train_compares_trials_of_the_same_years(parts: Parts, par
     """Records of new trials are nearest to new trials, in the pool or not: that is no membership."""
     old, new = datetime.date(1999, 1, 1), datetime.date(2021, 1, 1)
     train, fresh = parts["train"], pl.concat([parts["validation"], parts["test"]])
-    styled = pl.concat_str("summary", pl.lit(" Remote visits by smartphone are offered to everybody."))
-    new_trials = fresh.with_columns(styled.alias("summary"), first_submitted=pl.lit(new))
+    styled = pl.lit("Remote visits by smartphone replace most clinic visits; wearable sensors record sleep.")
+    new_trials = fresh.with_columns(summary=styled, criteria=styled, first_submitted=pl.lit(new))
     sides = {
         "train": pl.concat([train.with_columns(first_submitted=pl.lit(old)), new_trials.head(80)]),
         "validation": new_trials.slice(80),
     }
-    case = make_case(parts["synthetic"].with_columns(styled.alias("summary")), sides, params)
+    case = make_case(parts["synthetic"].with_columns(summary=styled, criteria=styled), sides, params)
     matched = match_held_out(case).train.frame["first_submitted"].dt.year()
     assert (matched == 2021).mean() > 0.8
-    assert train_auc(case).value == pytest.approx(0.5, abs=0.15)
+    assert train_auc(case).value == pytest.approx(0.5, abs=0.1)
 
 
 def test_copies_of_all_of_train_betray_it(parts: Parts, params: QualityParams) -> None:
