@@ -206,6 +206,72 @@ def test_planted_defects_in_real_trials_are_caught(real: tuple[pl.DataFrame, pl.
     assert sum(found.values()) >= 195, found
 
 
+def reasons_of(row: Row, changed: dict[str, Any], train: pl.DataFrame) -> set[str]:
+    """The reasons to reject a good draft with some values changed; another good one stands beside it."""
+    draft = pl.DataFrame([row | changed], schema=as_drafts(train.head(1)).schema)
+    other = as_drafts(train.head(1))
+    judged = judge(pl.concat([draft, other]), pl.concat([draft, other]), train.slice(1))
+    return set(judged.rejected.filter(nct_id=row["nct_id"])[REASONS].explode())
+
+
+LANGUAGES = {
+    "Spanish": SPANISH,
+    "French": "Critères d'inclusion : âge de 18 ans ou plus avec une maladie active. Critères d'exclusion : "
+    "femmes enceintes, allergie aux produits de l'étude, participation dans un autre essai.",
+    "German": "Einschlusskriterien: Alter ab 18 Jahren mit aktiver Erkrankung und Zustimmung. "
+    "Ausschlusskriterien: Schwangerschaft oder Stillzeit, Allergie gegen das Mittel, nicht bei Kindern.",
+    "Polish": "Kryteria włączenia: wiek powyżej 18 lat oraz aktywna choroba. Kryteria wyłączenia: ciąża lub "
+    "karmienie piersią, nie można zakwalifikować dzieci, udział w innym badaniu lub terapii.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_criteria_of_another_language_alone_are_refused(
+    language: str, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    assert "not_english" in reasons_of(drafts.row(0, named=True), {"criteria": LANGUAGES[language]}, train)
+
+
+def test_criteria_of_nouns_alone_are_english(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
+    nouns = "Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n- " + (
+        "\n- ".join(
+            f"{word} disease" for word in ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
+        )
+    )
+    assert reasons_of(drafts.row(0, named=True), {"criteria": nouns}, train) == set()
+
+
+@pytest.mark.parametrize(
+    ("ages", "bad"),
+    [((130.0, None), True), ((None, 130.0), True), ((-1.0, None), True), ((18.0, None), False),
+     ((70.0, 18.0), True), ((0.0, 17.0), False), ((None, 0.0), True), ((None, None), False)],
+)  # fmt: skip
+def test_ages_are_those_of_people(
+    ages: tuple[float | None, float | None], bad: bool, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    changed = dict(zip(("minimum_age", "maximum_age"), ages, strict=True))
+    assert ("impossible_age" in reasons_of(drafts.row(0, named=True), changed, train)) == bad
+
+
+@pytest.mark.parametrize(
+    ("frame", "bad"),
+    [("900 yrs", True), ("5000 wks", True), ("2000 mos", True), ("61y", True), ("up to 30,000 d", True),
+     ("600000 h", True), ("5 yrs", False), ("52 wks", False), ("24 mos", False), ("AUC 0-72h", False),
+     ("day 1 to day 28", False), ("2 y", False), ("-3 wks", True), ("0 hrs", True), ("in 2,000 men", False),
+     ("cycle 1 of 90Y", False)],
+)  # fmt: skip
+def test_time_frames_are_read_with_the_units_that_people_write(
+    frame: str, bad: bool, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    changed = {"primary_outcomes": [{"measure": "Survival", "time_frame": frame, "description": None}]}
+    assert ("impossible_time_frame" in reasons_of(drafts.row(0, named=True), changed, train)) == bad
+
+
 def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = simulated
     with pytest.raises(MetricError, match="of no target of the plan"):
