@@ -19,7 +19,16 @@ from trialforge.params import load_section
 from trialforge.people import scrub_people
 from trialforge.quality.content import NAMING
 from trialforge.quality.params import QualityParams
-from trialforge.quality.validation import REASONS, Validated, validate
+from trialforge.quality.validation import (
+    COPY_OF,
+    REASONS,
+    SIBLING_COPY,
+    TRAIN_COPY,
+    Validated,
+    acceptance_metrics,
+    rejection_table,
+    validate,
+)
 from trialforge.trial import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -211,7 +220,7 @@ def reasons_of(row: Row, changed: dict[str, Any], train: pl.DataFrame) -> set[st
     draft = pl.DataFrame([row | changed], schema=as_drafts(train.head(1)).schema)
     other = as_drafts(train.head(1))
     judged = judge(pl.concat([draft, other]), pl.concat([draft, other]), train.slice(1))
-    return set(judged.rejected.filter(nct_id=row["nct_id"])[REASONS].explode())
+    return set(judged.rejected.filter(target_id=row["target_id"])[REASONS].explode())
 
 
 LANGUAGES = {
@@ -236,11 +245,8 @@ def test_criteria_of_another_language_alone_are_refused(
 def test_criteria_of_nouns_alone_are_english(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = simulated
     names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
-    nouns = "Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n- " + (
-        "\n- ".join(
-            f"{word} disease" for word in ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
-        )
-    )
+    listed = "\n".join(f"- {name} disease" for name in names)
+    nouns = f"Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n{listed}"
     assert reasons_of(drafts.row(0, named=True), {"criteria": nouns}, train) == set()
 
 
@@ -270,6 +276,98 @@ def test_time_frames_are_read_with_the_units_that_people_write(
     drafts, train = simulated
     changed = {"primary_outcomes": [{"measure": "Survival", "time_frame": frame, "description": None}]}
     assert ("impossible_time_frame" in reasons_of(drafts.row(0, named=True), changed, train)) == bad
+
+
+def test_copies_within_the_set_name_their_elder(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    twins = pl.concat([drafts.head(3), drafts.slice(1, 1).with_columns(nct_id=pl.lit("SYN-twin"))])
+    rejected = judge(twins, drafts, train).rejected
+    assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
+        ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1])
+    ]
+
+
+def test_copies_that_the_embedding_alone_finds_name_the_nearest(
+    simulated: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    """Words in another order share no run of 5 words and have the same row in the space."""
+    drafts, train = simulated
+
+    def turn(frame: pl.DataFrame) -> pl.DataFrame:
+        turned = [
+            pl.col(name).str.split(" ").list.reverse().list.join(" ").alias(name)
+            for name in ("title", "summary", "detailed_description", "criteria")
+        ]
+        return frame.with_columns(*turned, pl.lit(None, frame.schema["arms"]).alias("arms"))
+
+    copy = turn(as_drafts(train.slice(7, 1)))
+    twin = turn(drafts.slice(1, 1)).with_columns(nct_id=pl.lit("SYN-twin"))
+    asked = pl.concat([drafts.head(2), copy])
+    duplicates = {"max_cosine": 0.9, "max_jaccard": 1.0}
+    params = PARAMS.model_copy(update={"duplicates": PARAMS.duplicates.model_copy(update=duplicates)})
+    plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
+    rejected = validate(pl.concat([asked, twin]), plan, train, params, seed=1).rejected
+    assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
+        (copy["nct_id"][0], [TRAIN_COPY], train["nct_id"][7]),
+        ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1]),
+    ]
+
+
+def test_rejections_are_counted_and_shared_by_reason(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    rows = drafts.head(8).with_columns(label=pl.int_range(8, dtype=pl.Int64) % 2)
+    faulty = rows.with_columns(
+        pl.when(pl.int_range(8) < 2)
+        .then(pl.lit(-5))
+        .otherwise("enrolment_planned")
+        .alias("enrolment_planned"),
+        pl.when(pl.int_range(8) == 1).then(130.0).otherwise("minimum_age").alias("minimum_age"),
+        pl.when(pl.int_range(8) == 7).then(pl.lit("no answer")).alias("reject_reason"),
+        pl.when(pl.int_range(8) < 4).then(pl.lit("one")).otherwise(pl.lit("two")).alias("model"),
+    )
+    validated = judge(faulty, rows, train)
+    assert acceptance_metrics(faulty, validated) == {
+        "drafts": 8, "accepted": 5, "acceptance_rate": 0.625,
+        "acceptance_rate.success": 0.5, "acceptance_rate.failure": 0.75,
+        "acceptance_rate.model.one": 0.5, "acceptance_rate.model.two": 0.75,
+        "rejected.given_up": 1, "rejected.impossible_age": 1, "rejected.impossible_enrolment": 2,
+        "rejection_rate.given_up": 0.125, "rejection_rate.impossible_age": 0.125,
+        "rejection_rate.impossible_enrolment": 0.25,
+    }  # fmt: skip
+    assert rejection_table(validated).rows() == [
+        ("given_up", 1, "two", "retrieval-reasoning", 1),
+        ("impossible_age", 1, "one", "retrieval-reasoning", 1),
+        ("impossible_enrolment", 0, "one", "retrieval-reasoning", 1),
+        ("impossible_enrolment", 1, "one", "retrieval-reasoning", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"nct_id": "NCT12345678"}, "identity"),
+        ({"source": "ctgov-xml"}, "identity"),
+        ({"phase": "Phase 9"}, "vocabulary"),
+        ({"sex": "Any"}, "vocabulary"),
+        ({"title": " "}, "no_title"),
+        ({"summary": None}, "no_summary"),
+        ({"criteria": ""}, "no_criteria"),
+        ({"conditions": []}, "no_conditions"),
+        ({"interventions": []}, "no_interventions"),
+        ({"interventions": [{"type": "Drug", "name": " "}]}, "nameless_intervention"),
+        ({"primary_outcomes": [{"measure": ""}]}, "nameless_endpoint"),
+        ({"criteria": "Adults only"}, "short_criteria"),
+        ({"summary": "Lorem ipsum dolor sit amet."}, "boilerplate"),
+        ({"summary": "A trial of [insert drug] in adults."}, "boilerplate"),
+        ({"criteria": "Inclusion Criteria:\n- TBD\nExclusion Criteria:\n- None"}, "boilerplate"),
+        ({"title": "A trial of {drug_name} in adults"}, "boilerplate"),
+    ],
+)
+def test_each_fault_of_form_has_its_reason(
+    changed: Row, reason: str, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    assert reason in reasons_of(drafts.row(0, named=True), changed, train)
 
 
 def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
