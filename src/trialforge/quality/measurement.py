@@ -67,15 +67,16 @@ def build_case(
     )
 
 
-def headline_values(measures: pl.DataFrame, metrics: dict[str, Metric]) -> dict[str, float]:
-    """Return the flat metrics file: headline values, and precision to coverage as shares of their ceiling."""
-    values = {
-        row["metric"]: row["value"]
-        for row in measures.iter_rows(named=True)
-        if row["value"] is not None and metrics[row["metric"]].headline
-    }
+def measured_values(measures: pl.DataFrame) -> dict[str, float]:
+    """Return each measured value by name, and precision to coverage as shares of their ceiling."""
+    values = dict(measures.drop_nulls("value").select("metric", "value").iter_rows())
     ratios = measures.filter(pl.col("metric").is_in(RATIOS) & pl.col("ratio").is_not_null())
     return values | {f"{row['metric']}_ratio": row["ratio"] for row in ratios.iter_rows(named=True)}
+
+
+def headline_values(values: dict[str, float], metrics: dict[str, Metric]) -> dict[str, float]:
+    """Return the flat metrics file: the values of headline metrics, and the ratios."""
+    return {name: value for name, value in values.items() if name not in metrics or metrics[name].headline}
 
 
 def build_tables(case: Case) -> dict[str, pl.DataFrame]:

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from stages import measure
-from trialforge.errors import GateError, MetricError
+from trialforge.errors import GateError, MetricError, ParameterError
 from trialforge.files import write_json
+from trialforge.params import load_section
 from trialforge.quality.canaries import plant_canaries
 from trialforge.quality.case import PROSE, Case, Side, build_scale, filled_fields
 from trialforge.quality.exposure import canary_share, rare_word_share
@@ -27,8 +28,9 @@ from trialforge.quality.memorisation import (
     unshown_25,
     worst_runs,
 )
-from trialforge.quality.params import QualityParams
+from trialforge.quality.params import NO_GATES, QualityParams
 from trialforge.quality.privacy import PLANTED_RATES, calibration_table, copy_share, mark_copies
+from trialforge.quality.registry import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
 Parts = dict[str, pl.DataFrame]
@@ -186,6 +188,8 @@ def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_whic
 ) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["quality"] |= {"bootstrap": 100, "permutations": 19, "max_trials_drawn": 10, "folds": 2}
+    # A measure that is in the table of measures, not among the headlines.
+    values["quality"]["gates"]["memorisation.train_50"] = {"max": 0.5}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
     copies = parts["train"].head(12).with_columns(nct_id=pl.concat_str(pl.lit("SYN-"), "nct_id"))
@@ -205,8 +209,19 @@ def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_whic
     }
     assert lines["privacy.copies"][1:] == ["1", "at", "most", "0.01", "0.99"]
     assert {"memorisation.any_100", "memorisation.excess_50"} <= set(lines)
+    assert lines["memorisation.train_50"][1:] == ["1", "at", "most", "0.5", "0.5"]
     assert f"{copies['nct_id'][0]}: 100% of the runs of {parts['train']['nct_id'][0]}" in message
     assert "words" in message
     assert "quality.gates in params.yaml" in message
     # The figures are there for whoever looks why.
     assert Path("q.json").is_file()
+
+
+@pytest.mark.parametrize("name", NO_GATES)
+def test_a_distance_to_the_closest_record_is_never_a_gate(name: str, tmp_path: Path) -> None:
+    assert name in METRICS
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["quality"]["gates"][name] = {"max": 0.05}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ParameterError, match=f"{name} is a distance to the closest record .* never a gate"):
+        load_section(QualityParams, "quality", tmp_path / "params.yaml")
