@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import MetricError
-from trialforge.quality.case import Case, filled_prose, prose_texts
+from trialforge.quality.case import PROSE, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.quality.overlap import Overlap, match_runs
 from trialforge.quality.words import Words, number_words
@@ -42,14 +42,20 @@ def match_case(case: Case) -> Runs:
 
     Records and what they are looked up in are read in all their free text, so that no rarely filled field
     hides a copy. Held-out trials that are looked up, to say how much real trials share, are read in the
-    free texts that at least half of the records have: more text would have more runs.
+    free texts that at least half of the records have: more text would have more runs. These come first in
+    every text, since a run may go on in the next field and one that few fill would break it.
     """
-    texts = {"records": case.candidates.free_text, "train": case.reference.free_text}
+    usual = filled_prose(case.candidates.frame)
+    order = [*usual, *(name for name in PROSE if name not in usual)]
+    sides = {
+        "records": case.candidates,
+        "train": case.reference,
+        "held_out": case.held_out,
+        "unseen": case.unseen,
+    }
+    texts = {name: prose_texts(side.frame, order) for name, side in sides.items() if side}
     if case.held_out:
-        usual = filled_prose(case.candidates.frame)
-        texts |= {"held_out": case.held_out.free_text, "real": prose_texts(case.held_out.frame, usual)}
-    if case.unseen:
-        texts["unseen"] = case.unseen.free_text
+        texts["real"] = prose_texts(case.held_out.frame, usual)
     words = dict(zip(texts, number_words(*texts.values()), strict=True))
 
     def match(queries: str, references: str) -> Overlap | None:

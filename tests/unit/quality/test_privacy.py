@@ -142,6 +142,24 @@ def test_no_rarely_filled_field_hides_a_copy_or_an_outcome(
     assert outcome_share(case).value == pytest.approx(1 / 4)
 
 
+def test_a_run_goes_on_in_the_next_field_that_most_records_fill(parts: Parts, params: QualityParams) -> None:
+    """Real trials have a text between the two that no record has."""
+    between = {
+        "secondary_outcomes": [[{"measure": "an outcome between them"}]],
+        "criteria": [words(1060, 60)],
+    }
+    endpoint = pl.Series([[{"measure": words(1000, 60)}]], dtype=parts["train"].schema["primary_outcomes"])
+    bare = {name: with_summary(parts[name], [""]) for name in ("train", "synthetic")}
+    train = bare["train"].with_columns(
+        endpoint.alias("primary_outcomes"),
+        *(pl.Series(name, value, dtype=parts["train"].schema[name]) for name, value in between.items()),
+    )
+    records = bare["synthetic"].with_columns(
+        endpoint.alias("primary_outcomes"), pl.Series("criteria", between["criteria"])
+    )
+    assert longest_run(make_case(records, parts, params, train)).value == 120
+
+
 def test_runs_of_test_trials_open_the_gap_and_name_their_records(parts: Parts, params: QualityParams) -> None:
     source = {
         "train": with_summary(parts["train"], [words(1000 * place, 30) for place in (1, 2)]),
