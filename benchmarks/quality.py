@@ -20,7 +20,7 @@ from trialforge.corpus.simulated import simulate
 from trialforge.errors import MetricError
 from trialforge.leakage import registration_view
 from trialforge.params import load_section
-from trialforge.quality.duplicates import find_near_copies
+from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.measurement import TABLES, build_case
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
@@ -66,7 +66,9 @@ def _measure(synthetic: int, real: int) -> list[Row]:
     step("embed records", lambda: case.candidates.rows)
     step("embed train", lambda: case.reference.rows)
     texts = case.candidates.texts, case.reference.texts
-    step("validate: near-copies", lambda: find_near_copies(*texts, params.duplicates))
+    step("validate: near-copies by words", lambda: find_near_copies(*texts, params.duplicates))
+    rows_of = case.candidates.rows, case.reference.rows
+    step("validate: near-copies by embedding", lambda: find_close(*rows_of, params.duplicates.max_cosine))
     for name, metric in METRICS.items():
         step(name, lambda metric=metric: metric.measure(case))  # type: ignore[misc]
     step("yardsticks of all measures", lambda: compare_yardsticks(case, METRICS))

@@ -9,7 +9,13 @@ from trialforge.errors import run_stage
 from trialforge.files import read_json, read_parquet, write_csv, write_json
 from trialforge.params import load_section, load_seed
 from trialforge.quality.gates import check_gates
-from trialforge.quality.measurement import build_case, build_tables, headline_values, worst_records
+from trialforge.quality.measurement import (
+    build_case,
+    build_tables,
+    headline_values,
+    measured_values,
+    worst_records,
+)
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.yardstick import compare_yardsticks
@@ -34,8 +40,8 @@ def main(argv: list[str] | None = None) -> None:
         seed=load_seed(),
     )
     measures = compare_yardsticks(case, METRICS)
-    values = headline_values(measures, METRICS)
-    write_json(values, paths.metrics)
+    values = measured_values(measures)
+    write_json(headline_values(values, METRICS), paths.metrics)
     write_csv(measures, paths.plots / "measures.csv")
     for name, table in build_tables(case).items():
         write_csv(table, paths.plots / f"{name}.csv")

@@ -12,6 +12,7 @@ from datasketch import MinHash, MinHashLSH
 
 RUN = 5
 PERMUTATIONS = 128
+_HIGHEST = 0.95  # datasketch finds no bands for a higher threshold of few permutations
 _CHUNK = 4096
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 
@@ -23,7 +24,8 @@ class NearDuplicates:
         self._threshold = threshold
         self._empty = MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
         # Weighed so that few pairs are missed: what is proposed too much, the exact share refuses.
-        self._index = MinHashLSH(threshold=threshold, num_perm=permutations, weights=(0.1, 0.9))
+        proposed = min(threshold, _HIGHEST)
+        self._index = MinHashLSH(threshold=proposed, num_perm=permutations, weights=(0.1, 0.9))
         self._runs: dict[int, np.ndarray] = {}
 
     def add(self, number: int, runs: np.ndarray) -> None:

@@ -34,3 +34,12 @@ def test_a_text_is_found_by_its_copy_and_by_nothing_else() -> None:
     assert known.find_and_add(6, first) == [(3, 1.0)]
     assert known.find_and_add(7, first) == [(3, 1.0), (6, 1.0)]
     assert known.find_and_add(8, none) == []
+
+
+@pytest.mark.parametrize("permutations", [16, 128])
+def test_at_a_threshold_of_1_only_equal_texts_are_near(permutations: int) -> None:
+    known = NearDuplicates(1.0, permutations)
+    one, other = word_runs(pl.Series(["a b c d e f g h i j", "a b c d e f g h i k"]))
+    known.add(0, one)
+    assert known.find_and_add(1, other) == []
+    assert known.find_and_add(2, one) == [(0, 1.0)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,10 +16,19 @@ from trialforge.rng import random_stream
 from trialforge.text import field_text, trial_text
 from trialforge.trial import TEXT_FIELDS
 
-PROSE_FIELDS = (
-    "title", "official_title", "summary", "arms", "primary_outcomes", "secondary_outcomes", "criteria",
-    "detailed_description",
-)  # fmt: skip
+# The free text of a trial, without headings and fields of closed vocabulary. That of an intervention is
+# its description: its name was asked for.
+PROSE: dict[str, pl.Expr] = {
+    name: field_text(name)
+    for name in (
+        "title", "official_title", "summary", "arms", "primary_outcomes", "secondary_outcomes", "criteria",
+        "detailed_description",
+    )
+} | {
+    "intervention descriptions": pl.col("interventions")
+    .list.eval(pl.element().struct.field("description"))
+    .list.join("\n", ignore_nulls=True)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +62,13 @@ class Side:
 
     @cached_property
     def prose(self) -> pl.Series:
-        """Return the free text of each record alone, without headings and fields of closed vocabulary."""
-        fields = [name for name in PROSE_FIELDS if name in self.scale.fields]
-        parts = [field_text(name) for name in fields] or [pl.lit("")]
-        return self.frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True).alias("text"))[
-            "text"
-        ]
+        """Return the free text of each record in the fields that are read: like is compared with like."""
+        return prose_texts(self.frame, [name for name in PROSE if name in self.scale.fields])
+
+    @cached_property
+    def free_text(self) -> pl.Series:
+        """Return all free text of each record: what is looked for may stand in the rarest field."""
+        return prose_texts(self.frame, PROSE)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -68,7 +78,7 @@ class Side:
     def take(self, places: np.ndarray) -> Side:
         """Return the records at the given places, without reading or embedding them again."""
         taken = Side(self.frame[places], self.scale)
-        for name in ("texts", "prose", "rows"):
+        for name in ("texts", "prose", "free_text", "rows"):
             if name in self.__dict__:
                 taken.__dict__[name] = self.__dict__[name][places]
         return taken
@@ -127,6 +137,18 @@ def filled_fields(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
     )
     least = share * max(len(frame), 1)
     return tuple(name for name in TEXT_FIELDS if (lengths[name] > 0).sum() >= least)
+
+
+def filled_prose(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
+    """Return the names of the free texts that at least `share` of the records have."""
+    lengths = frame.select(text.str.len_chars().fill_null(0).alias(name) for name, text in PROSE.items())
+    return tuple(name for name in PROSE if (lengths[name] > 0).sum() >= share * max(len(frame), 1))
+
+
+def prose_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:
+    """Return the named free texts of each record, one a line; empty where it has none."""
+    parts = [PROSE[name] for name in names] or [pl.repeat("", pl.len())]
+    return frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True).alias("text"))["text"]
 
 
 def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:

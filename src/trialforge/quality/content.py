@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from trialforge.naming import NAME_RULES, find_names
@@ -16,6 +18,16 @@ LONG_WORDS = 20
 _STOP_WORDS = (
     "the", "of", "and", "to", "in", "a", "or", "with", "for", "is", "be", "by", "on", "at", "are", "as",
     "will", "no", "not", "from", "that", "this", "an", "who", "have", "has", "than", "must", "any", "all",
+)  # fmt: skip
+# Common words of other languages that are no English ones: Romance, Germanic, Polish, Turkish.
+_FOREIGN_WORDS = (
+    "de", "la", "el", "los", "las", "del", "que", "en", "un", "una", "por", "con", "para", "se", "su",
+    "como", "da", "dos", "em", "ao", "na", "uma", "com", "não", "os", "ou", "les", "des", "et", "du",
+    "dans", "pour", "avec", "une", "au", "aux", "qui", "par", "sur", "sont", "il", "di", "che", "della",
+    "dei", "delle", "gli", "nel", "der", "das", "und", "mit", "nicht", "von", "oder", "bei", "für", "den",
+    "dem", "ein", "eine", "ist", "sind", "zu", "het", "een", "van", "niet", "voor", "zijn", "op", "och",
+    "att", "som", "med", "eller", "på", "się", "nie", "oraz", "lub", "przez", "ve", "bir", "için", "ile",
+    "olan", "veya",
 )  # fmt: skip
 _TELEPHONE = (
     r"(?:\+\d{1,3}[\s.-]?\(?\d{1,4}\)?(?:[\s.-]?\d{2,4}){2,4}|\(\d{3}\)\s?\d{3}[\s.-]\d{4}|"
@@ -54,11 +66,12 @@ def content_checks(params: ValidityParams) -> list[Check]:
     # Each long text alone as well: beside a long record a faulty field weighs little.
     parts = {name: _long_text(pl.col(name)) for name in PROSE} | {TEXT: text}
     repeats = [is_true(repetition(part) > params.max_repetition) for part in parts.values()]
-    # Lists of criteria may be of nouns alone.
+    # Lists of criteria may be of nouns alone: there only words of another language tell.
     sentences = [part for name, part in parts.items() if name != "criteria"]
-    foreign = [is_true(stop_word_share(part) < params.min_stop_words) for part in sentences]
+    wordless = [is_true(word_share(part, _STOP_WORDS) < params.min_stop_words) for part in sentences]
+    foreign = [foreign_language(pl.col(name)) for name in PROSE]
     return [
-        Check("not_english", pl.any_horizontal(*foreign, foreign_script(text))),
+        Check("not_english", pl.any_horizontal(*wordless, *foreign, foreign_script(text))),
         Check("repetition", pl.any_horizontal(repeats)),
         Check("boilerplate", is_true(text.str.contains(_BOILERPLATE))),
         Check("prompt_echo", is_true(text.str.contains(_ECHO))),
@@ -81,10 +94,15 @@ def _words(text: pl.Expr) -> pl.Expr:
     return text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
 
 
-def stop_word_share(text: pl.Expr) -> pl.Expr:
-    """Return the share of words that are common English ones: about .3 in trials."""
-    words = _words(text)
-    return words.list.eval(pl.element().is_in(_STOP_WORDS)).list.mean()
+def word_share(text: pl.Expr, known: Sequence[str]) -> pl.Expr:
+    """Return the share of words that are among `known`; common English ones are about .3 of a trial's."""
+    return _words(text).list.eval(pl.element().is_in(known)).list.mean()
+
+
+def foreign_language(text: pl.Expr) -> pl.Expr:
+    """Return whether a text has three common words of other languages or more, and fewer English ones."""
+    foreign, english = word_share(text, _FOREIGN_WORDS), word_share(text, _STOP_WORDS)
+    return is_true((foreign > english) & (foreign * _words(text).list.len() > 2.5))
 
 
 def foreign_script(text: pl.Expr) -> pl.Expr:

@@ -36,21 +36,42 @@ def find_near_copies(texts: pl.Series, train_texts: pl.Series, params: Duplicate
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def nearest_cosine(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the highest cosine of each unit row with any of the other unit rows."""
-    highest = np.full(len(rows), -1.0)
+def find_close(rows: np.ndarray, train_rows: np.ndarray, max_cosine: float) -> pl.DataFrame:
+    """Return `train_row` and `sibling_row`: the nearest train trial and earlier record of each unit row.
+
+    Null where its cosine is below `max_cosine`; all null at a bound of 1, where only what is equal counts,
+    which `find_near_copies` finds.
+    """
+    nearest = {"train_row": nearest_cosine(rows, train_rows), "sibling_row": earlier_cosine(rows)}
+    return pl.DataFrame(
+        {
+            name: [
+                place if cosine >= max_cosine and max_cosine < 1 else None
+                for cosine, place in zip(cosines, places.tolist(), strict=True)
+            ]
+            for name, (cosines, places) in nearest.items()
+        },
+        schema=dict.fromkeys(nearest, pl.Int64),
+    )
+
+
+def nearest_cosine(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest cosine of each unit row with any of the other unit rows, and which one has it."""
+    highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
     if len(others):
         for covered, distances in distance_blocks(rows, others):
+            places[covered] = distances.argmin(axis=1)
             highest[covered] = 1 - distances.min(axis=1) ** 2 / 2
-    return highest
+    return highest, places
 
 
-def earlier_cosine(rows: np.ndarray) -> np.ndarray:
-    """Return the highest cosine of each unit row with a row before it; -1 for the first."""
-    highest = np.full(len(rows), -1.0)
+def earlier_cosine(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest cosine of each unit row with a row before it, and which; -1 for the first."""
+    highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
     for covered, distances in distance_blocks(rows, rows):
         later = np.arange(len(rows))[None, :] >= np.arange(covered.start, covered.stop)[:, None]
         distances[later] = np.inf
+        places[covered] = distances.argmin(axis=1)
         nearest = distances.min(axis=1)
         highest[covered] = np.where(np.isfinite(nearest), 1 - nearest**2 / 2, -1.0)
-    return highest
+    return highest, places

@@ -40,11 +40,11 @@ def exposed_words(case: Case) -> pl.DataFrame:
     if "intervention" in frame.columns:
         asked.append(pl.col("intervention"))
     target = frame.select(pl.concat_str(asked, separator=" ", ignore_nulls=True).alias("text"))["text"]
-    out = _words(case.candidates.prose, "record").join(
+    out = _words(case.candidates.free_text, "record").join(
         _words(target, "record"), on=["record", "word"], how="anti"
     )
     return (
-        out.join(rare_words(case.reference.prose), on="word")
+        out.join(rare_words(case.reference.free_text), on="word")
         .join(shown, on=["record", "trial"])
         .select("record", "trial", "word")
         .sort("record", "trial", "word")
@@ -66,12 +66,12 @@ def exposed_canaries(case: Case) -> pl.DataFrame:
     Raises:
         MetricError: no exemplar holds a canary, as in every run but one made to test exposure.
     """
-    words = case.reference.prose.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
+    words = case.reference.free_text.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
     planted = words.to_frame().with_row_index("trial").explode("word").drop_nulls().unique()
     shown = planted.join(shown_trials(case), on="trial").select("record", "trial", "word")
     if not len(shown):
         raise MetricError("no exemplar holds a planted canary")
-    out = _words(case.candidates.prose, "record").with_columns(out=pl.lit(value=True))
+    out = _words(case.candidates.free_text, "record").with_columns(out=pl.lit(value=True))
     return (
         shown.join(out, on=["record", "word"], how="left")
         .with_columns(pl.col("out").fill_null(value=False))

@@ -17,7 +17,7 @@ MAKERS = ("model", "prompt_hash", "arm")
 @lru_cache(maxsize=4)
 def outcome_sentences(case: Case) -> pl.DataFrame:
     """Return `row`, `sentence` and `rule` of the sentences of records that tell an outcome."""
-    return find_outcome(case.candidates.prose)
+    return find_outcome(case.candidates.free_text)
 
 
 def outcome_share(case: Case) -> Estimate:

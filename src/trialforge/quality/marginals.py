@@ -50,13 +50,15 @@ def divergence(left: pl.Series, right: pl.Series) -> float:
 
 
 def scaled_distance(candidate: pl.Series, reference: pl.Series) -> float | None:
-    """Return the Wasserstein distance in standard deviations of the reference.
+    """Return the Wasserstein distance in standard deviations of the reference; None where either is empty.
 
-    None where either is empty, or where the reference does not vary and so has no scale.
+    A reference that does not vary is its own scale: the distance is in multiples of its one value (of 1
+    where that is 0). The spread of both sets together would not do: it grows with the distance.
     """
     left, right = candidate.drop_nulls().to_numpy(), reference.drop_nulls().to_numpy()
-    if not len(left) or not len(right) or (scale := float(np.std(right))) == 0:
+    if not len(left) or not len(right):
         return None
+    scale = float(np.std(right)) or abs(float(right[0])) or 1.0
     return float(wasserstein_distance(left, right) / scale)
 
 
@@ -110,6 +112,7 @@ def number_distance(case: Case) -> Estimate:
     """Mean Wasserstein distance over ages, enrolment, counts and lengths, in real standard deviations.
 
     The area between the two distribution functions (Kantorovich 1939; as `scipy.stats.wasserstein_distance`).
+    A number that real trials do not vary in is measured in multiples of itself.
     """
     return _mean(case, NUMBERS, scaled_distance)
 

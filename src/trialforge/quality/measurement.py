@@ -14,7 +14,7 @@ from trialforge.quality.duplicates import find_near_copies
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
-from trialforge.quality.memorisation import overlap_table, worst_runs
+from trialforge.quality.memorisation import overlap_table, worst_gaps, worst_runs
 from trialforge.quality.metric import Metric
 from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
@@ -67,15 +67,16 @@ def build_case(
     )
 
 
-def headline_values(measures: pl.DataFrame, metrics: dict[str, Metric]) -> dict[str, float]:
-    """Return the flat metrics file: headline values, and precision to coverage as shares of their ceiling."""
-    values = {
-        row["metric"]: row["value"]
-        for row in measures.iter_rows(named=True)
-        if row["value"] is not None and metrics[row["metric"]].headline
-    }
+def measured_values(measures: pl.DataFrame) -> dict[str, float]:
+    """Return each measured value by name, and precision to coverage as shares of their ceiling."""
+    values = dict(measures.drop_nulls("value").select("metric", "value").iter_rows())
     ratios = measures.filter(pl.col("metric").is_in(RATIOS) & pl.col("ratio").is_not_null())
     return values | {f"{row['metric']}_ratio": row["ratio"] for row in ratios.iter_rows(named=True)}
+
+
+def headline_values(values: dict[str, float], metrics: dict[str, Metric]) -> dict[str, float]:
+    """Return the flat metrics file: the values of headline metrics, and the ratios."""
+    return {name: value for name, value in values.items() if name not in metrics or metrics[name].headline}
 
 
 def build_tables(case: Case) -> dict[str, pl.DataFrame]:
@@ -100,6 +101,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     names = ("excess_50", "any_100", "longest_run", "train_13", "train_50")
     return {f"memorisation.{name}": runs for name in names} | {
         "leakage.outcome_told": sentences,
+        "leakage.test_gap": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
         "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
         "diversity.near_copies": _worst_copies(copies, "sibling", ids, ids, most),

@@ -13,6 +13,7 @@ from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, percentile_interval
 from trialforge.quality.neighbours import distance_blocks
 from trialforge.quality.twosample import roc_auc
+from trialforge.quality.yardstick import match_held_out
 
 FEATURES = ("highest", "mean of top 3", "mean")
 FALSE_POSITIVES = 0.01
@@ -30,10 +31,21 @@ def attack_features(trials: np.ndarray, records: np.ndarray) -> np.ndarray:
 
 
 def true_positive_rate(inside: np.ndarray, outside: np.ndarray) -> float:
-    """Return the share of members above the score that 1% of non-members exceed (Carlini et al. 2022)."""
+    """Return the share of members above the score that 1% of non-members exceed (Carlini et al. 2022).
+
+    Of fewer than 100 non-members none may exceed it: the rate of false positives is then 0, not 1%.
+    """
+    return float((inside > _threshold(outside)).mean())
+
+
+def false_positive_rate(outside: np.ndarray) -> float:
+    """Return the share of non-members above that score: at most 1%, in steps of one non-member."""
+    return float((outside > _threshold(outside)).mean())
+
+
+def _threshold(outside: np.ndarray) -> float:
     allowed = int(FALSE_POSITIVES * len(outside))
-    threshold = np.sort(outside)[len(outside) - allowed - 1]
-    return float((inside > threshold).mean())
+    return float(np.sort(outside)[len(outside) - allowed - 1])
 
 
 @lru_cache(maxsize=8)
@@ -41,8 +53,8 @@ def _attack(case: Case, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return features of members and non-members."""
     records = case.candidates.rows
     if kind == "train":
-        held_out = case.need_held_out()
-        return attack_features(case.reference.rows, records), attack_features(held_out.rows, records)
+        matched = match_held_out(case)
+        return attack_features(matched.train.rows, records), attack_features(matched.held_out.rows, records)
     shown = np.zeros(len(case.reference), dtype=bool)
     shown[shown_trials(case)["trial"].to_numpy()] = True
     likely = _same_interventions(case, shown)
@@ -98,22 +110,32 @@ def exemplar_auc(case: Case) -> Estimate:
 
 
 def exemplar_tpr(case: Case) -> Estimate:
-    """Share of shown trials found at 1% false positives, by highest cosine (Carlini et al. 2022)."""
+    """Share of shown trials found at 1% false positives, by highest cosine (Carlini et al. 2022).
+
+    At none where there are fewer than 100 non-members; the table of the attacks has the rate.
+    """
     return _estimates(case, "exemplars", 0)[1]
 
 
 def train_auc(case: Case) -> Estimate:
-    """ROC-AUC of guessing which real trials lay in the pool rather than held out; .5 is best."""
+    """ROC-AUC of guessing which real trials lay in the pool rather than held out; .5 is best.
+
+    Pool trials are those of like era, phase and sponsor class as the held-out ones, which are newer:
+    unmatched, the attack partly tells the calendar.
+    """
     return _estimates(case, "train", 0)[0]
 
 
 def train_tpr(case: Case) -> Estimate:
-    """Share of pool trials found at 1% false positives, by highest cosine."""
+    """Share of pool trials found at 1% false positives (or none, as `exemplar_tpr`), by highest cosine."""
     return _estimates(case, "train", 0)[1]
 
 
 def membership_table(case: Case) -> pl.DataFrame:
-    """Return both attacks by each feature, with intervals and the numbers of members and non-members."""
+    """Return both attacks by each feature, with intervals and the numbers of members and non-members.
+
+    `tpr` is read at the rate of false positives `fpr`, the highest that 1% allows of so many non-members.
+    """
     rows = []
     for kind in ("exemplars", "train"):
         try:
@@ -122,22 +144,15 @@ def membership_table(case: Case) -> pl.DataFrame:
             continue
         for place, feature in enumerate(FEATURES):
             auc, rate = _estimates(case, kind, place)
-            numbers = (auc.value, auc.low, auc.high, rate.value, rate.low, rate.high)
+            false = false_positive_rate(outside[:, place])
+            numbers = (auc.value, auc.low, auc.high, rate.value, rate.low, rate.high, false)
             rows.append(
                 (kind, feature, *(round(number or 0, 4) for number in numbers), len(inside), len(outside))
             )
     names = [
-        "attack",
-        "feature",
-        "auc",
-        "auc_low",
-        "auc_high",
-        "tpr",
-        "tpr_low",
-        "tpr_high",
-        "members",
+        "attack", "feature", "auc", "auc_low", "auc_high", "tpr", "tpr_low", "tpr_high", "fpr", "members",
         "others",
-    ]
+    ]  # fmt: skip
     return pl.DataFrame(rows, schema=names, orient="row")
 
 

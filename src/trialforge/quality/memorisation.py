@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import MetricError
-from trialforge.quality.case import Case
+from trialforge.quality.case import Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.quality.overlap import Overlap, match_runs
 from trialforge.quality.words import Words, number_words
@@ -22,29 +22,48 @@ GAP_LENGTH = 13
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Overlaps of records with the pool, what each was shown and unseen trials; and of held-out trials."""
+    """Overlaps of records with train, what each was shown, held-out and unseen trials; and of real trials.
+
+    `real` and `real_unseen` are those of held-out trials with train and with unseen trials.
+    """
 
     pool: Overlap
     shown: Overlap | None
+    held_out: Overlap | None
     unseen: Overlap | None
     real: Overlap | None
+    real_unseen: Overlap | None
     gap: np.ndarray | None
 
 
 @lru_cache(maxsize=4)
 def match_case(case: Case) -> Runs:
-    """Return the overlaps of a case, read once for all measures."""
-    sides = [case.candidates, case.reference, case.held_out, case.unseen]
-    numbered = iter(number_words(*(side.prose for side in sides if side is not None)))
-    records, train, held_out, unseen = (next(numbered) if side is not None else None for side in sides)
-    assert records is not None  # noqa: S101
-    assert train is not None  # noqa: S101
+    """Return the overlaps of a case, read once for all measures.
+
+    Records and what they are looked up in are read in all their free text, so that no rarely filled field
+    hides a copy. Held-out trials that are looked up, to say how much real trials share, are read in the
+    free texts that at least half of the records have: more text would have more runs.
+    """
+    texts = {"records": case.candidates.free_text, "train": case.reference.free_text}
+    if case.held_out:
+        usual = filled_prose(case.candidates.frame)
+        texts |= {"held_out": case.held_out.free_text, "real": prose_texts(case.held_out.frame, usual)}
+    if case.unseen:
+        texts["unseen"] = case.unseen.free_text
+    words = dict(zip(texts, number_words(*texts.values()), strict=True))
+
+    def match(queries: str, references: str) -> Overlap | None:
+        there = {queries, references} <= set(words)
+        return match_runs(words[queries], words[references]) if there else None
+
     return Runs(
-        pool=match_runs(records, train),
-        shown=_match_shown(case, records, train),
-        unseen=match_runs(records, unseen) if unseen is not None and len(unseen) else None,
-        real=match_runs(held_out, train) if held_out is not None and len(held_out) else None,
-        gap=_test_gap(case, records, train, unseen) if unseen is not None and len(unseen) else None,
+        pool=match_runs(words["records"], words["train"]),
+        shown=_match_shown(case, words["records"], words["train"]),
+        held_out=match("records", "held_out"),
+        unseen=match("records", "unseen"),
+        real=match("real", "train"),
+        real_unseen=match("real", "unseen"),
+        gap=_test_gap(case, words["records"], words["train"], words["unseen"]) if case.unseen else None,
     )
 
 
@@ -124,12 +143,16 @@ def excess_50(case: Case) -> Estimate:
 
 
 def any_100(case: Case) -> Estimate:
-    """Share of records with a run of 100 words of any real trial, train or unseen; must be 0."""
-    runs = match_case(case)
-    has = runs.pool.has_run(100)
-    if runs.unseen is not None:
-        has = has | runs.unseen.has_run(100)
+    """Share of records with a run of 100 words of any real trial, train, held-out or unseen; must be 0."""
+    has = np.any([overlap.has_run(100) for overlap in _real_parts(case).values()], axis=0)
     return bootstrap_mean(has, case.scale.stream("memorisation", "any"), case.params.bootstrap)
+
+
+def _real_parts(case: Case) -> dict[str, Overlap]:
+    """Return the overlaps of records with each part of the real trials that is there."""
+    runs = match_case(case)
+    parts = {"train": runs.pool, "validation": runs.held_out, "test": runs.unseen}
+    return {name: overlap for name, overlap in parts.items() if overlap is not None}
 
 
 def longest_run(case: Case) -> Estimate:
@@ -143,9 +166,21 @@ def shown_25(case: Case) -> Estimate:
 
 
 def unshown_25(case: Case) -> Estimate:
-    """Share of records with a 25-word run of an unseen trial that no train trial has: pre-training memory."""
+    """Share of records with a 25-word run of an unseen trial that no train trial has.
+
+    Boilerplate or pre-training memory: only what is above `memorisation.real_unseen_25` speaks of memory.
+    """
     runs = match_case(case)
     return _share(case, _need(runs.unseen, "unseen trials"), 25, beyond=runs.pool)
+
+
+def real_unseen_25(case: Case) -> Estimate:
+    """Share of held-out real trials with a 25-word run of an unseen trial that no train trial has.
+
+    What real trials share by boilerplate alone: no one wrote them from memory of each other.
+    """
+    runs = match_case(case)
+    return _share(case, _need(runs.real_unseen, "held-out and unseen trials"), 25, beyond=runs.real)
 
 
 def gap_to_test(case: Case) -> Estimate:
@@ -163,8 +198,10 @@ def overlap_table(case: Case) -> pl.DataFrame:
     found = {
         ("synthetic", "exemplars shown"): runs.shown,
         ("synthetic", "train"): runs.pool,
+        ("synthetic", "held out"): runs.held_out,
         ("synthetic", "unseen"): runs.unseen,
         ("held out", "train"): runs.real,
+        ("held out", "unseen"): runs.real_unseen,
     }
     rows = []
     for (name, reference), overlap in found.items():
@@ -181,11 +218,26 @@ def overlap_table(case: Case) -> pl.DataFrame:
 
 
 def worst_runs(case: Case, most: int = 3) -> list[str]:
-    """Return the records with the longest runs of train trials, for the table of a broken gate."""
-    longest = match_case(case).pool.longest
-    order = np.argsort(-longest, kind="stable")[:most]
+    """Return the records with the longest runs of any real trial and its part, for a broken gate's table."""
+    parts = _real_parts(case)
+    longest = np.array([overlap.longest for overlap in parts.values()])
+    ids, names = case.candidates.frame["nct_id"], list(parts)
+    return [
+        f"{ids[int(place)]}: {longest[:, place].max()} words of a {names[longest[:, place].argmax()]} trial"
+        for place in np.argsort(-longest.max(axis=0), kind="stable")[:most]
+    ]
+
+
+def worst_gaps(case: Case, most: int = 3) -> list[str]:
+    """Return the records that know test trials better than as many train trials, by their longest run."""
+    runs = match_case(case)
+    if runs.gap is None or runs.unseen is None:
+        return []
+    longest = np.where(runs.gap > 0, runs.unseen.longest, 0)
+    order = [place for place in np.argsort(-longest, kind="stable")[:most] if longest[place]]
     ids = case.candidates.frame["nct_id"]
-    return [f"{ids[int(place)]}: {longest[place]} words" for place in order]
+    rest = f"and no {GAP_LENGTH} of any of as many train trials"
+    return [f"{ids[int(place)]}: {longest[place]} words of a test trial, {rest}" for place in order]
 
 
 METRICS = (
@@ -197,5 +249,6 @@ METRICS = (
     Metric("memorisation.longest_run", Direction.LOWER, 0, float("inf"), longest_run),
     Metric("memorisation.shown_25", Direction.LOWER, 0, 1, shown_25),
     Metric("memorisation.unseen_25", Direction.LOWER, 0, 1, unshown_25),
+    Metric("memorisation.real_unseen_25", Direction.REAL, 0, 1, real_unseen_25),
     Metric("leakage.test_gap", Direction.LOWER, -1, 1, gap_to_test),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trialforge.params import Section
 
@@ -35,6 +35,10 @@ class SpaceParams(Section):
     min_trials: int = Field(ge=1)
 
 
+# A few verbatim copies move no distance to the closest record, so that a bound on one would promise nothing.
+NO_GATES = ("privacy.closer", "privacy.distance_ratio")
+
+
 class GateParams(Section):
     """Bounds of one metric: at least `min`, at most `max`."""
 
@@ -56,3 +60,14 @@ class QualityParams(Section):
     max_probe_records: int = Field(ge=4)
     max_trials_drawn: int = Field(ge=10)
     gates: dict[str, GateParams]
+
+    @field_validator("gates")
+    @classmethod
+    def _no_gate_on_distance(cls, gates: dict[str, GateParams]) -> dict[str, GateParams]:
+        found = [name for name in NO_GATES if name in gates]
+        if found:
+            raise ValueError(
+                f"{found[0]} is a distance to the closest record (DCR, NNDR), which is blind to a few "
+                "verbatim copies and never a gate; bound privacy.copies or memorisation.any_100"
+            )
+        return gates

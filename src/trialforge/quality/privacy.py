@@ -98,29 +98,28 @@ def _copies(case: Case) -> tuple[np.ndarray, np.ndarray]:
 def calibration_table(case: Case) -> pl.DataFrame:
     """Return what the measures read where copies of train trials are planted among held-out trials.
 
-    Columns: `planted` (the asked share), `true` (the share that whole records allow), `copies` (the
-    near-copy measure, which must read it), `closer` (the share nearer than 95% of held-out trials, which
-    lags behind).
+    Columns: `planted` (the share), `copies` (the near-copy measure, which must read it), `closer` (the
+    share nearer than 95% of held-out trials, which lags behind), and `n`, the records of each mix: the
+    held-out trials, repeated in turn to the next hundred, so that each share is one of whole records.
     """
     _, real = _copies(case)
     _, distances = _closest(case)
-    held_out, bound = len(real), np.quantile(distances[:, 0], 0.05)
+    bound = np.quantile(distances[:, 0], 0.05)
+    size = -(-len(real) // 100) * 100
     stream = case.scale.stream("privacy", "planted")
-    most = max(1, round(max(PLANTED_RATES) * held_out))
-    planted = case.reference.take(
-        np.sort(stream.choice(len(case.reference), min(most, len(case.reference)), False))
-    )
+    base = np.resize(stream.permutation(len(real)), size)
+    most, train = round(max(PLANTED_RATES) * size), len(case.reference)
+    planted = case.reference.take(np.sort(stream.choice(train, most, replace=most > train)))
     caught = mark_copies(planted.texts, case)
     near = nearest_distances(planted.rows, case.reference.rows, 1)[:, 0] < bound
-    order = stream.permutation(held_out)
     rows = []
     for rate in PLANTED_RATES:
-        n = min(round(rate * held_out), len(planted))
-        kept = np.sort(order[n:])
-        copies = np.concatenate([real[kept], caught[:n]]).mean() - real.mean() * len(kept) / held_out
+        n = round(rate * size)
+        kept = base[n:]
+        copies = np.concatenate([real[kept], caught[:n]]).mean() - real.mean() * len(kept) / size
         closer = np.concatenate([distances[kept, 0] < bound, near[:n]]).mean()
-        rows.append((rate, *(round(float(number), 4) for number in (n / held_out, copies, closer)), held_out))
-    return pl.DataFrame(rows, schema=["planted", "true", "copies", "closer", "n"], orient="row")
+        rows.append((rate, *(round(float(number), 4) for number in (copies, closer)), size))
+    return pl.DataFrame(rows, schema=["planted", "copies", "closer", "n"], orient="row")
 
 
 METRICS = (

@@ -10,7 +10,7 @@ import polars as pl
 from trialforge.errors import MetricError
 from trialforge.quality.case import Side, build_scale, filled_fields
 from trialforge.quality.content import add_text, content_checks
-from trialforge.quality.duplicates import earlier_cosine, find_near_copies, nearest_cosine
+from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.params import QualityParams
 from trialforge.quality.validity import criteria_checks, number_checks, schema_checks, target_checks
 
@@ -82,26 +82,15 @@ def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: QualityParams
     scale = build_scale(filled_fields(sound), train, params, seed)
     drafted, real = Side(sound, scale), Side(train, scale)
     copies = find_near_copies(drafted.texts, real.texts, params.duplicates)
-    highest = params.duplicates.max_cosine
-    # At a bound of 1 only what is equal counts, and that is found above.
-    near_train = (nearest_cosine(drafted.rows, real.rows) >= highest) & (highest < 1)
-    near_sibling = (earlier_cosine(drafted.rows) >= highest) & (highest < 1)
-    names, train_names = sound["nct_id"], train["nct_id"]
-    of_train = copies["train_row"].is_not_null() | pl.Series(near_train)
-    of_sibling = copies["sibling_row"].is_not_null() | pl.Series(near_sibling)
-    original = train_names.gather(copies["train_row"].to_list()).to_list()
-    sibling = names.gather(copies["sibling_row"].to_list()).to_list()
-    marks = pl.DataFrame(
-        {
-            "row": sound["row"],
-            "copy_reasons": [
-                [name for name, bad in ((TRAIN_COPY, copied), (SIBLING_COPY, twin)) if bad]
-                for copied, twin in zip(of_train, of_sibling, strict=True)
-            ],
-            "original": [one or two for one, two in zip(original, sibling, strict=True)],
-        },
-        schema_overrides={"copy_reasons": pl.List(pl.String), "original": pl.String},
-    )
+    close = find_close(drafted.rows, real.rows, params.duplicates.max_cosine)
+    # A shared wording names the original more surely than the nearest row.
+    of_train, of_sibling = (copies[name].fill_null(close[name]) for name in ("train_row", "sibling_row"))
+    reasons = [
+        pl.when(rows.is_not_null()).then(pl.lit(name))
+        for name, rows in ((TRAIN_COPY, of_train), (SIBLING_COPY, of_sibling))
+    ]
+    original = train["nct_id"].gather(of_train).fill_null(sound["nct_id"].gather(of_sibling))
+    marks = sound.select("row", copy_reasons=pl.concat_list(reasons).list.drop_nulls(), original=original)
     return (
         drafts.join(marks, on="row", how="left", maintain_order="left")
         .with_columns(
@@ -120,7 +109,11 @@ def _tally(rejected: pl.DataFrame) -> str:
 
 
 def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[str, Any]:
-    """Return counts and acceptance rates, in all, by label, by model and by reason."""
+    """Return counts and acceptance rates in all, by label and by model; and rejections by reason.
+
+    `rejected.NAME` counts the drafts rejected for a reason, `rejection_rate.NAME` is their share of all
+    drafts. A draft may have more reasons than one, so the shares may add up to more than all rejected.
+    """
     passed = pl.col("target_id").is_in(validated.synthetic["target_id"].implode())
     accepted = generated.select("label", "model", passed.alias("accepted"))
     metrics: dict[str, Any] = {
@@ -135,8 +128,9 @@ def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[st
         part = accepted.filter(chosen)["accepted"]
         if len(part):
             metrics[name] = round(part.sum() / len(part), 4)
-    counts = validated.rejected[REASONS].explode().value_counts()
-    return metrics | {f"rejected.{name}": count for name, count in sorted(counts.iter_rows())}
+    counts = sorted(validated.rejected[REASONS].explode().value_counts().iter_rows())
+    metrics |= {f"rejected.{name}": count for name, count in counts}
+    return metrics | {f"rejection_rate.{name}": round(count / len(generated), 4) for name, count in counts}
 
 
 def rejection_table(validated: Validated) -> pl.DataFrame:

@@ -15,11 +15,22 @@ MAX_AGE_YEARS = 120.0
 REQUIRED_TEXT = ("title", "summary", "criteria")
 REQUIRED_LISTS = ("conditions", "interventions")
 
-_UNIT_DAYS = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 30.44, "year": 365.25}
-_UNIT = r"(?:minute|min|hour|hr|day|week|wk|month|mo|year|yr)s?\b"
+_DAYS_OF_YEAR = 365.25
+# How units are written, and how many days they are. 90Y is yttrium.
+_UNITS = {
+    "(?:minute|min)s?": 1 / 1440,
+    "(?:hour|hr)s?|h": 1 / 24,
+    "days?|d": 1,
+    "(?:week|wk)s?|w": 7,
+    "(?:month|mth|mo)s?": 30.44,
+    "(?:year|yr)s?|(?-i:y)": _DAYS_OF_YEAR,
+}
+_UNIT = rf"(?:{'|'.join(_UNITS)})\b"
+_AMOUNT = r"(\d[\d,]*(?:\.\d+)?)"
 # A time frame names a time: a number, a unit, or an event that bounds it.
 _TIME_WORD = (
-    r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|time|" + _UNIT[:-2] + r")\b|"
+    r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|time)\b|"
+    r"\b(?:minute|min|hour|hr|day|week|wk|month|mth|mo|year|yr)s?\b|"
     r"\b(?:baseline|visits?|cycles?|daily|weekly|monthly|yearly|annual\w*|contin\w*|ongoing|immediate\w*|once|"
     r"during|until|till|after|before|at|to|up|from|through\w*|end|follow|post\w*|pre\w*|prior|per|while|when|"
     r"randomi[sz]ation|assessments?|enrolment|enrollment|screening|surgery|course|last|first|between|"
@@ -137,7 +148,8 @@ def _any_inside(names: pl.Expr, text: pl.Expr, most: int = 8) -> pl.Expr:
 def number_checks(params: ValidityParams) -> list[Check]:
     """Return the checks of ages (years), enrolment and time frames."""
     low, high = pl.col("minimum_age"), pl.col("maximum_age")
-    ages = is_true(low < 0) | is_true(high > MAX_AGE_YEARS) | is_true(low >= high) | is_true(high <= 0)
+    outside = [is_true(age < 0) | is_true(age > MAX_AGE_YEARS) for age in (low, high)]
+    ages = pl.any_horizontal(*outside, is_true(low >= high), is_true(high <= 0))
     enrolment = pl.col("enrolment_planned")
     frames = pl.concat_list("primary_outcomes", "secondary_outcomes").list.eval(
         pl.element().struct.field("time_frame")
@@ -164,11 +176,11 @@ def _impossible_time(frame: pl.Expr, max_years: float) -> pl.Expr:
             frame.str.contains(r"(?i)(?:^|\b(?:in|within|after|for|over|up to|until)\s+)-\s?\d+\s*" + _UNIT)
         )
     ]
-    for unit, days in _UNIT_DAYS.items():
-        amounts = frame.str.extract_all(rf"(?i)\d[\d,]*(?:\.\d+)?[\s-]*{unit}s?\b").list.eval(
-            pl.element().str.extract(r"(\d[\d,]*(?:\.\d+)?)").str.replace_all(",", "").cast(pl.Float64)
+    for unit, days in _UNITS.items():
+        amounts = frame.str.extract_all(rf"(?i){_AMOUNT}[\s-]*(?:{unit})\b").list.eval(
+            pl.element().str.extract(_AMOUNT).str.replace_all(",", "").cast(pl.Float64)
         )
-        faults.append(is_true(amounts.list.max() * days > max_years * _UNIT_DAYS["year"]))
+        faults.append(is_true(amounts.list.max() * days > max_years * _DAYS_OF_YEAR))
     only_zero = frame.str.contains(r"(?i)^\s*0+(?:\.0+)?\s*" + _UNIT + r"\s*$")
     return pl.any_horizontal(*faults, is_true(only_zero))
 

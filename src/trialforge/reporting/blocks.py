@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Cell = str | int | float | bool | None
 
@@ -89,6 +92,12 @@ def metric_table(caption: str, metrics: Mapping[str, Cell], *, closed: bool = Fa
     """Return metrics as a table of two columns, in their file's order."""
     rows = [(name_words(name), value) for name, value in metrics.items()]
     return Table(caption, ("Measure", "Value"), rows, closed=closed)
+
+
+def frame_table(caption: str, frame: pl.DataFrame, limit: int = 100, *, closed: bool = False) -> Table:
+    """Return a table of plots/ as it is; of a long one the first rows, which the caption says."""
+    named = caption if frame.height <= limit else f"{caption} (first {limit} of {frame.height} rows)"
+    return Table(named, [name_words(name) for name in frame.columns], frame.head(limit).rows(), closed=closed)
 
 
 def pick(metrics: Mapping[str, Cell], *names: str) -> Cell:

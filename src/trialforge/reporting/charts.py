@@ -162,14 +162,15 @@ def draw_cosine(frame: pl.DataFrame) -> Chart:
     return _lines(shown, "cosine", "share", "pairs", ("cosine similarity", "share of pairs"))
 
 
-def draw_picture(frame: pl.DataFrame) -> Chart:
-    """Return the t-SNE picture."""
+def draw_points(frame: pl.DataFrame) -> Chart:
+    """Return points at the last two columns, which have no unit."""
+    x, y = frame.columns[-2:]
     return (
-        _chart(frame.select("set", "nct_id", "label", "tsne_x", "tsne_y"), 320)
+        _chart(frame, 320)
         .mark_point(filled=True, size=28, opacity=0.75)
         .encode(
-            x=alt.X("tsne_x:Q", axis=None),
-            y=alt.Y("tsne_y:Q", axis=None),
+            x=alt.X(f"{x}:Q", axis=None),
+            y=alt.Y(f"{y}:Q", axis=None),
             color=alt.Color("set:N", sort=_order(frame, "set"), title=None),
             tooltip=["set:N", "nct_id:N", "label:N"],
         )
@@ -198,10 +199,25 @@ def draw_probes(frame: pl.DataFrame) -> Chart:
     return _intervals(named, "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
 
 
+def _quantiles(frame: pl.DataFrame, title: str) -> Chart:
+    """Return a value by quantile for each set, as a line in the band of its interval."""
+    numbered = frame.with_row_index("row")
+    lines = _lines(numbered, "quantile", "value", "set", ("share of the set", title))
+    bands = _chart(numbered, 260).mark_area(opacity=0.2).encode(
+        x=alt.X("quantile:Q"), y=alt.Y("low:Q"), y2="high:Q",
+        color=alt.Color("set:N", sort=_order(frame, "set"), title=None), tooltip=_hints(frame),
+    )  # fmt: skip
+    return alt.layer(bands, lines).properties(width="container")
+
+
 def draw_closest(frame: pl.DataFrame) -> Chart:
     """Return how far each set is from its closest training trial, by quantile."""
-    shown = frame.filter(pl.col("measure") == "DCR").with_row_index("row")
-    return _lines(shown, "quantile", "value", "set", ("share of the set", "distance to the closest"))
+    return _quantiles(frame, "distance to the closest")
+
+
+def draw_ratio(frame: pl.DataFrame) -> Chart:
+    """Return how the closest distance compares with the second closest, by quantile."""
+    return _quantiles(frame, "closest over second closest")
 
 
 def draw_overlap(frame: pl.DataFrame) -> Chart:

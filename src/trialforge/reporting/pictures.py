@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from trialforge.reporting import charts
-from trialforge.reporting.blocks import Plot, Table, name_words
+from trialforge.reporting.blocks import Plot, frame_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,7 +86,13 @@ PICTURES: dict[str, Picture] = {
         "quality",
         "Where the records lie",
         "t-SNE of the embedding: near points are similar trials.",
-        charts.draw_picture,
+        charts.draw_points,
+    ),
+    "quality/principal": Picture(
+        "quality",
+        "The same records along two lines",
+        "The two principal components of the embedding: far points are different trials.",
+        charts.draw_points,
     ),
     "quality/marginals": Picture(
         "quality",
@@ -115,8 +121,14 @@ PICTURES: dict[str, Picture] = {
     "quality/closest": Picture(
         "privacy",
         "How near the closest training trial is",
-        "A picture and no proof: such distances are blind to a few verbatim copies.",
+        "A picture with its interval and no proof: such distances are blind to a few verbatim copies.",
         charts.draw_closest,
+    ),
+    "quality/ratio": Picture(
+        "privacy",
+        "How much nearer than the second closest",
+        "Nearest over second nearest distance (NNDR): far below 1 one trial is imitated. No proof either.",
+        charts.draw_ratio,
     ),
     "quality/rejections": Picture(
         "quality",
@@ -125,11 +137,6 @@ PICTURES: dict[str, Picture] = {
         charts.draw_rejections,
     ),
 }
-
-
-def _table(title: str, frame: pl.DataFrame, limit: int = 100) -> Table:
-    caption = title if frame.height <= limit else f"{title} (first {limit} of {frame.height} rows)"
-    return Table(caption, [name_words(name) for name in frame.columns], frame.head(limit).rows())
 
 
 def build_plots(plots: Mapping[str, pl.DataFrame], section: str) -> list[Plot]:
@@ -144,5 +151,5 @@ def build_plots(plots: Mapping[str, pl.DataFrame], section: str) -> list[Plot]:
         table = plots[name]
         if table.height and table.columns != ["note"]:
             spec = draw(table).to_dict()
-            found.append(Plot(name.replace("/", "-"), title, text, spec, _table(title, table)))
+            found.append(Plot(name.replace("/", "-"), title, text, spec, frame_table(title, table)))
     return found

@@ -13,11 +13,14 @@ from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.summaries import (
     arm_table,
     arm_words,
+    closest_rows,
     count_table,
+    detail_tables,
     matching_table,
     measure_tables,
     mode_rows,
     order_arms,
+    point_rows,
     year_rows,
 )
 
@@ -162,7 +165,9 @@ def quality_section(inputs: Inputs) -> Section:
     )
     tables = measure_tables(inputs.plots.get("quality/measures"), ("fidelity", "diversity"))
     tables += matching_table(inputs.plots.get("quality/matching"))
-    return _section("quality", "Quality", lead, inputs, sources, figures, tables)
+    tables += detail_tables(inputs.plots, "quality")
+    rows = point_rows(inputs.plots.get("quality/picture"))
+    return _section("quality", "Quality", lead, inputs, sources, figures, tables, rows)
 
 
 def privacy_section(inputs: Inputs) -> Section:
@@ -181,10 +186,12 @@ def privacy_section(inputs: Inputs) -> Section:
     )
     groups = ("memorisation", "privacy", "membership", "leakage")
     tables = measure_tables(inputs.plots.get("quality/measures"), groups)
-    section = _section(
-        "privacy", "Privacy", lead, inputs, {"quality": "All measures of the records"}, figures, tables
-    )
-    return replace(section, tables=[table for table in section.tables if not table.closed])
+    tables += detail_tables(inputs.plots, "privacy")
+    rows = closest_rows(inputs.plots.get("quality/closest"))
+    sources = {"quality": "All measures of the records"}
+    section = _section("privacy", "Privacy", lead, inputs, sources, figures, tables, rows)
+    # All measures stand in the section before.
+    return replace(section, tables=tables)
 
 
 def learning_section(inputs: Inputs) -> Section:

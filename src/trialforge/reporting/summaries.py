@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from trialforge.reporting.blocks import Cell, Table, format_cell, name_words
+from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words
+from trialforge.reporting.records import LABEL_WORDS
 
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
 # What each group of measures asks, in the order in which a reader should see them.
@@ -32,15 +33,16 @@ WORDS = {
     "memorisation.longest_run": "longest run of words of a training trial",
     "memorisation.shown_25": "records with 25 words in a row of what they were shown",
     "memorisation.unseen_25": "records with 25 words in a row of an unseen trial alone",
+    "memorisation.real_unseen_25": "unseen real trials with 25 words in a row of another unseen one alone",
     "privacy.closer": "records nearer to a training trial than 95% of unseen ones are",
     "privacy.copies": "near-copies of training trials, minus those of unseen trials",
     "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
     "privacy.rare_words": "records that repeat a word which only one shown trial has",
     "privacy.canaries": "planted canaries that came out of the record that was shown them",
     "membership.exemplar_auc": "guessing which trials were shown, ROC-AUC",
-    "membership.exemplar_tpr": "shown trials found at 1% false alarms",
+    "membership.exemplar_tpr": "shown trials found at no more than 1% false alarms",
     "membership.train_auc": "guessing which trials were in training, ROC-AUC",
-    "membership.train_tpr": "training trials found at 1% false alarms",
+    "membership.train_tpr": "training trials found at no more than 1% false alarms",
     "leakage.test_gap": "13 words in a row of a test trial, minus those of as many training trials",
     "leakage.title_gap": "label read from titles, ROC-AUC above that of real trials",
     "leakage.style_gap": "label read from length and punctuation, ROC-AUC above that of real trials",
@@ -122,6 +124,68 @@ def matching_table(matching: pl.DataFrame | None) -> list[Table]:
         return []
     caption = "Held-out real trials with a training trial of the same kind"
     return [Table(caption, ("Matched by", "Trials"), list(matching.iter_rows()))]
+
+
+def point_rows(picture: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """Return the two pictures of plots/quality/picture.csv, each with its own two columns last."""
+    names = {"quality/picture": "tsne", "quality/principal": "pca"}
+    there = set() if picture is None else set(picture.columns)
+    return {
+        name: picture.select("set", "nct_id", "label", f"{method}_x", f"{method}_y")
+        for name, method in names.items()
+        if picture is not None and f"{method}_x" in there
+    }
+
+
+def closest_rows(closest: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """Return the two pictures of plots/quality/closest.csv, one for each of its measures."""
+    names = {"quality/closest": "DCR", "quality/ratio": "NNDR"}
+    if closest is None or "measure" not in closest.columns:
+        return {}
+    columns = ["set", "quantile", "value", "low", "high"]
+    return {
+        name: closest.filter(pl.col("measure") == measure).select(columns) for name, measure in names.items()
+    }
+
+
+def _group_diversity(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(_label_words())
+
+
+def _group_words(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row for each set, view and label, with its words in one cell."""
+    weighed = pl.format("{} ({})", "word", pl.col("weight").round(2))
+    grouped = frame.group_by("set", "view", "label", maintain_order=True)
+    return grouped.agg(words=weighed.str.join(", ")).with_columns(_label_words())
+
+
+def _group_leaks(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the records by rule, model and arm: prompts differ by record."""
+    makers = [name for name in ("model", "arm") if name in frame.columns]
+    return frame.group_by("rule", *makers, maintain_order=True).agg(pl.col("records").sum())
+
+
+def _label_words() -> pl.Expr:
+    return pl.col("label").cast(pl.Int64).replace_strict(LABEL_WORDS, return_dtype=pl.String)
+
+
+# Tables of plots/quality/ that no picture shows: section, caption, how they are gathered.
+DETAILS: dict[str, tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "diversity": ("quality", "Diversity by intervention and label", _group_diversity),
+    "label_words": ("privacy", "Words that weigh most for either label", _group_words),
+    "outcome_leaks": ("privacy", "Records that tell an outcome, by rule", _group_leaks),
+    "calibration": ("privacy", "What the measures read where copies are planted", lambda frame: frame),
+}
+
+
+def detail_tables(plots: Mapping[str, pl.DataFrame], section: str) -> list[Table]:
+    """Return the closed tables of a section; one of a single column `note` could not be made."""
+    found = []
+    for name, (place, caption, gather) in DETAILS.items():
+        frame = plots.get(f"quality/{name}")
+        if place == section and frame is not None and frame.height and frame.columns != ["note"]:
+            found.append(frame_table(caption, gather(frame), closed=True))
+    return found
 
 
 def arm_table(arms: pl.DataFrame | None) -> list[Table]:

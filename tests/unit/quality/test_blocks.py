@@ -30,7 +30,7 @@ def measure(real: np.ndarray, records: np.ndarray) -> list[np.ndarray]:
         manifold.inside, manifold.density, manifold.reached, manifold.covered,
         np.array([mmd.squared, mmd.p_value, *mmd.left_out]),
         cosine_histogram(records, None), cosine_histogram(records, real),
-        earlier_cosine(records), nearest_cosine(records, real), attack_features(real, records),
+        *earlier_cosine(records), *nearest_cosine(records, real), attack_features(real, records),
         nearest_distances(real, None, 2),
     ]  # fmt: skip
 

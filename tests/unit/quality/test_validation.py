@@ -19,7 +19,16 @@ from trialforge.params import load_section
 from trialforge.people import scrub_people
 from trialforge.quality.content import NAMING
 from trialforge.quality.params import QualityParams
-from trialforge.quality.validation import REASONS, Validated, validate
+from trialforge.quality.validation import (
+    COPY_OF,
+    REASONS,
+    SIBLING_COPY,
+    TRAIN_COPY,
+    Validated,
+    acceptance_metrics,
+    rejection_table,
+    validate,
+)
 from trialforge.trial import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -204,6 +213,161 @@ def test_planted_defects_in_real_trials_are_caught(real: tuple[pl.DataFrame, pl.
     drafts, train = real
     found = count_caught(drafts.head(200), train)
     assert sum(found.values()) >= 195, found
+
+
+def reasons_of(row: Row, changed: dict[str, Any], train: pl.DataFrame) -> set[str]:
+    """The reasons to reject a good draft with some values changed; another good one stands beside it."""
+    draft = pl.DataFrame([row | changed], schema=as_drafts(train.head(1)).schema)
+    other = as_drafts(train.head(1))
+    judged = judge(pl.concat([draft, other]), pl.concat([draft, other]), train.slice(1))
+    return set(judged.rejected.filter(target_id=row["target_id"])[REASONS].explode())
+
+
+LANGUAGES = {
+    "Spanish": SPANISH,
+    "French": "Critères d'inclusion : âge de 18 ans ou plus avec une maladie active. Critères d'exclusion : "
+    "femmes enceintes, allergie aux produits de l'étude, participation dans un autre essai.",
+    "German": "Einschlusskriterien: Alter ab 18 Jahren mit aktiver Erkrankung und Zustimmung. "
+    "Ausschlusskriterien: Schwangerschaft oder Stillzeit, Allergie gegen das Mittel, nicht bei Kindern.",
+    "Polish": "Kryteria włączenia: wiek powyżej 18 lat oraz aktywna choroba. Kryteria wyłączenia: ciąża lub "
+    "karmienie piersią, nie można zakwalifikować dzieci, udział w innym badaniu lub terapii.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_criteria_of_another_language_alone_are_refused(
+    language: str, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    assert "not_english" in reasons_of(drafts.row(0, named=True), {"criteria": LANGUAGES[language]}, train)
+
+
+def test_criteria_of_nouns_alone_are_english(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
+    listed = "\n".join(f"- {name} disease" for name in names)
+    nouns = f"Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n{listed}"
+    assert reasons_of(drafts.row(0, named=True), {"criteria": nouns}, train) == set()
+
+
+@pytest.mark.parametrize(
+    ("ages", "bad"),
+    [((130.0, None), True), ((None, 130.0), True), ((-1.0, None), True), ((18.0, None), False),
+     ((70.0, 18.0), True), ((0.0, 17.0), False), ((None, 0.0), True), ((None, None), False)],
+)  # fmt: skip
+def test_ages_are_those_of_people(
+    ages: tuple[float | None, float | None], bad: bool, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    changed = dict(zip(("minimum_age", "maximum_age"), ages, strict=True))
+    assert ("impossible_age" in reasons_of(drafts.row(0, named=True), changed, train)) == bad
+
+
+@pytest.mark.parametrize(
+    ("frame", "bad"),
+    [("900 yrs", True), ("5000 wks", True), ("2000 mos", True), ("61y", True), ("up to 30,000 d", True),
+     ("600000 h", True), ("5 yrs", False), ("52 wks", False), ("24 mos", False), ("AUC 0-72h", False),
+     ("day 1 to day 28", False), ("2 y", False), ("-3 wks", True), ("0 hrs", True), ("in 2,000 men", False),
+     ("cycle 1 of 90Y", False)],
+)  # fmt: skip
+def test_time_frames_are_read_with_the_units_that_people_write(
+    frame: str, bad: bool, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    changed = {"primary_outcomes": [{"measure": "Survival", "time_frame": frame, "description": None}]}
+    assert ("impossible_time_frame" in reasons_of(drafts.row(0, named=True), changed, train)) == bad
+
+
+def test_copies_within_the_set_name_their_elder(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    twins = pl.concat([drafts.head(3), drafts.slice(1, 1).with_columns(nct_id=pl.lit("SYN-twin"))])
+    rejected = judge(twins, drafts, train).rejected
+    assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
+        ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1])
+    ]
+
+
+def test_copies_that_the_embedding_alone_finds_name_the_nearest(
+    simulated: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    """Words in another order share no run of 5 words and have the same row in the space."""
+    drafts, train = simulated
+
+    def turn(frame: pl.DataFrame) -> pl.DataFrame:
+        turned = [
+            pl.col(name).str.split(" ").list.reverse().list.join(" ").alias(name)
+            for name in ("title", "summary", "detailed_description", "criteria")
+        ]
+        return frame.with_columns(*turned, pl.lit(None, frame.schema["arms"]).alias("arms"))
+
+    copy = turn(as_drafts(train.slice(7, 1)))
+    twin = turn(drafts.slice(1, 1)).with_columns(nct_id=pl.lit("SYN-twin"))
+    asked = pl.concat([drafts.head(2), copy])
+    duplicates = {"max_cosine": 0.9, "max_jaccard": 1.0}
+    params = PARAMS.model_copy(update={"duplicates": PARAMS.duplicates.model_copy(update=duplicates)})
+    plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
+    rejected = validate(pl.concat([asked, twin]), plan, train, params, seed=1).rejected
+    assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
+        (copy["nct_id"][0], [TRAIN_COPY], train["nct_id"][7]),
+        ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1]),
+    ]
+
+
+def test_rejections_are_counted_and_shared_by_reason(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    drafts, train = simulated
+    rows = drafts.head(8).with_columns(label=pl.int_range(8, dtype=pl.Int64) % 2)
+    faulty = rows.with_columns(
+        pl.when(pl.int_range(8) < 2)
+        .then(pl.lit(-5))
+        .otherwise("enrolment_planned")
+        .alias("enrolment_planned"),
+        pl.when(pl.int_range(8) == 1).then(130.0).otherwise("minimum_age").alias("minimum_age"),
+        pl.when(pl.int_range(8) == 7).then(pl.lit("no answer")).alias("reject_reason"),
+        pl.when(pl.int_range(8) < 4).then(pl.lit("one")).otherwise(pl.lit("two")).alias("model"),
+    )
+    validated = judge(faulty, rows, train)
+    assert acceptance_metrics(faulty, validated) == {
+        "drafts": 8, "accepted": 5, "acceptance_rate": 0.625,
+        "acceptance_rate.success": 0.5, "acceptance_rate.failure": 0.75,
+        "acceptance_rate.model.one": 0.5, "acceptance_rate.model.two": 0.75,
+        "rejected.given_up": 1, "rejected.impossible_age": 1, "rejected.impossible_enrolment": 2,
+        "rejection_rate.given_up": 0.125, "rejection_rate.impossible_age": 0.125,
+        "rejection_rate.impossible_enrolment": 0.25,
+    }  # fmt: skip
+    assert rejection_table(validated).rows() == [
+        ("given_up", 1, "two", "retrieval-reasoning", 1),
+        ("impossible_age", 1, "one", "retrieval-reasoning", 1),
+        ("impossible_enrolment", 0, "one", "retrieval-reasoning", 1),
+        ("impossible_enrolment", 1, "one", "retrieval-reasoning", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"nct_id": "NCT12345678"}, "identity"),
+        ({"source": "ctgov-xml"}, "identity"),
+        ({"phase": "Phase 9"}, "vocabulary"),
+        ({"sex": "Any"}, "vocabulary"),
+        ({"title": " "}, "no_title"),
+        ({"summary": None}, "no_summary"),
+        ({"criteria": ""}, "no_criteria"),
+        ({"conditions": []}, "no_conditions"),
+        ({"interventions": []}, "no_interventions"),
+        ({"interventions": [{"type": "Drug", "name": " "}]}, "nameless_intervention"),
+        ({"primary_outcomes": [{"measure": ""}]}, "nameless_endpoint"),
+        ({"criteria": "Adults only"}, "short_criteria"),
+        ({"summary": "Lorem ipsum dolor sit amet."}, "boilerplate"),
+        ({"summary": "A trial of [insert drug] in adults."}, "boilerplate"),
+        ({"criteria": "Inclusion Criteria:\n- TBD\nExclusion Criteria:\n- None"}, "boilerplate"),
+        ({"title": "A trial of {drug_name} in adults"}, "boilerplate"),
+    ],
+)
+def test_each_fault_of_form_has_its_reason(
+    changed: Row, reason: str, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    assert reason in reasons_of(drafts.row(0, named=True), changed, train)
 
 
 def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:

@@ -184,6 +184,46 @@ def make_plots() -> dict[str, pl.DataFrame]:
                 for at in range(30)
             ]
         ),
+        "quality/closest": pl.DataFrame(
+            [
+                {
+                    "set": name,
+                    "measure": measure,
+                    "quantile": x,
+                    "value": 0.4 + x / 2,
+                    "low": 0.35 + x / 2,
+                    "high": 0.45 + x / 2,
+                    "note": "no proof",
+                }
+                for name in ("synthetic", "held out")
+                for measure in ("DCR", "NNDR")
+                for x in points
+            ]
+        ),
+        "quality/diversity": pl.DataFrame(
+            {"intervention": ["verazumab"] * 2, "label": [0, 1], "records": [3, 2], "vendi": [1.5, 1.2]}
+        ),
+        "quality/label_words": pl.DataFrame(
+            {
+                "set": "synthetic",
+                "view": ["title", "title", "words"],
+                "label": [1, 1, 0],
+                "word": ["cure", "a cure", "pain"],
+                "weight": [1.25, 0.5, -2.0],
+            }
+        ),
+        "quality/outcome_leaks": pl.DataFrame(
+            {
+                "rule": ["early-end", "early-end", "interim"],
+                "model": ["m", "m", None],
+                "prompt_hash": ["one", "two", None],
+                "arm": ["a", "a", None],
+                "records": [1, 2, 0],
+            }
+        ),
+        "quality/calibration": pl.DataFrame(
+            {"planted": [0.0, 0.01], "copies": [0.0, 0.01], "closer": [0.05, 0.06], "n": [100, 100]}
+        ),
         "quality/measures": pl.DataFrame(
             {
                 "metric": ["fidelity.precision", "fidelity.mmd"],

@@ -10,11 +10,11 @@ import pytest
 
 from tests.unit.reporting import sample
 from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
-from trialforge.reporting.blocks import format_cell, name_words
+from trialforge.reporting.blocks import Section, format_cell, name_words
 from trialforge.reporting.inputs import flatten
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.sections import build_sections
-from trialforge.reporting.summaries import measure_tables, mode_rows, order_arms
+from trialforge.reporting.summaries import detail_tables, measure_tables, mode_rows, order_arms
 
 
 def answer(**score: Any) -> str:
@@ -88,3 +88,38 @@ def test_measures_stand_beside_their_yardsticks() -> None:
 def test_arms_are_read_in_one_order_and_the_primary_classifier_first() -> None:
     table = pl.DataFrame({"model": ["a", "b", "b"], "arm": ["real", "augmented", "none"]})
     assert order_arms(table, "b").rows() == [("b", "none"), ("b", "augmented"), ("a", "real")]
+
+
+def find_section(key: str) -> Section:
+    return next(section for section in build_sections(sample.make_inputs(), {}) if section.key == key)
+
+
+def test_tables_that_no_picture_shows_are_closed_below_their_section() -> None:
+    closed = {table.caption: table for table in find_section("privacy").tables if table.closed}
+    words = closed["Words that weigh most for either label"]
+    assert words.rows == [
+        ("synthetic", "title", "success", "cure (1.25), a cure (0.5)"),
+        ("synthetic", "words", "failure", "pain (-2.0)"),
+    ]
+    leaks = closed["Records that tell an outcome, by rule"]
+    assert leaks.rows == [("early-end", "m", "a", 3), ("interim", None, None, 0)]
+    planted = closed["What the measures read where copies are planted"]
+    assert planted.rows[1] == (0.01, 0.01, 0.06, 100)
+    captions = [table.caption for table in find_section("quality").tables if table.closed]
+    assert captions == ["Diversity by intervention and label", "All measures of the records"]
+    assert [
+        table.caption
+        for table in detail_tables({"quality/diversity": pl.DataFrame({"note": ["x"]})}, "quality")
+    ] == []
+
+
+def test_points_are_drawn_by_both_methods_and_distances_with_their_intervals() -> None:
+    plots = {plot.key: plot for key in ("quality", "privacy") for plot in find_section(key).plots}
+    for key, x in (("quality-picture", "tsne_x"), ("quality-principal", "pca_x")):
+        assert plots[key].spec["encoding"]["x"]["field"] == x
+    for key, first in (("quality-closest", "DCR"), ("quality-ratio", "NNDR")):
+        band, line = plots[key].spec["layer"]
+        assert (band["encoding"]["y"]["field"], band["encoding"]["y2"]["field"]) == ("low", "high")
+        assert line["encoding"]["y"]["field"] == "value"
+        sample_rows = sample.make_plots()["quality/closest"].filter(measure=first).height
+        assert len(plots[key].table.rows) == sample_rows

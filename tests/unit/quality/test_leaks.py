@@ -1,0 +1,111 @@
+"""Leaks that are planted are read as such, and what leaks nothing is not flagged."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from trialforge.quality.leaks import held_out_ids, named_held_out, outcome_share, outcome_table
+from trialforge.quality.params import QualityParams
+from trialforge.quality.probe import certain_gaps, flagged_gaps, label_words, probe_table
+from trialforge.quality.registry import METRICS
+
+Parts = dict[str, pl.DataFrame]
+HOPE = "promising benefit strong rationale bright outlook"
+LEAKS = {
+    "title": pl.concat_str("title", pl.lit(f" {HOPE}")).alias("title"),
+    "words": pl.concat_str("summary", pl.lit(f" {HOPE}, {HOPE}: lasting remission durable cure")).alias(
+        "summary"
+    ),
+    "style": pl.concat_str("summary", pl.lit(" (i); (ii); (iii); (iv)")).alias("summary"),
+}
+
+
+def make_case(records: pl.DataFrame, parts: Parts, params: QualityParams) -> Case:
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    sides = (Side(frame, scale) for frame in (records, parts["train"], parts["validation"], parts["test"]))
+    return Case(*sides)
+
+
+def leak(frame: pl.DataFrame, view: str) -> pl.DataFrame:
+    """Records that tell label 1 by what one view reads."""
+    return frame.with_columns(
+        pl.when(pl.col("label") == 1).then(LEAKS[view]).otherwise(LEAKS[view].meta.root_names()[0])
+    )
+
+
+@pytest.mark.parametrize("view", LEAKS)
+def test_a_planted_leak_of_the_label_opens_the_gap_of_its_view(
+    view: str, parts: Parts, params: QualityParams
+) -> None:
+    case = make_case(leak(parts["test"], view), parts, params)
+    table = probe_table(case).filter(view=view)
+    assert table.filter(set="synthetic")["auc"].item() > 0.95
+    # Labels of real trials, given by turns, are told by nothing.
+    assert METRICS[f"leakage.{view}_gap"].measure(case).value > 0.3
+    assert table["flagged"].all()
+    assert set(table["verdict"]) == {"above"}
+    assert flagged_gaps(case).value >= certain_gaps(case).value >= 1
+    if view in ("title", "words"):
+        heaviest = label_words(case).filter(set="synthetic", view=view, label=1)["word"][0]
+        assert set(heaviest.split()) <= set(HOPE.split()) | {"lasting", "remission", "durable", "cure"}
+
+
+@pytest.mark.parametrize("view", LEAKS)
+def test_what_real_trials_tell_as_well_is_no_leak(view: str, parts: Parts, params: QualityParams) -> None:
+    told = parts | {"train": leak(parts["train"], view)}
+    gap = METRICS[f"leakage.{view}_gap"].measure(make_case(leak(parts["test"], view), told, params))
+    assert gap.value == pytest.approx(0, abs=0.05)
+
+
+def test_records_that_are_the_real_trials_have_no_gap_and_no_flag(
+    parts: Parts, params: QualityParams
+) -> None:
+    case = make_case(parts["train"], parts, params)
+    for view in LEAKS:
+        assert METRICS[f"leakage.{view}_gap"].measure(case).value == 0
+    assert flagged_gaps(case).value == certain_gaps(case).value == 0
+
+
+def test_ids_of_held_out_trials_are_found_wherever_they_stand(parts: Parts, params: QualityParams) -> None:
+    hidden = [parts["validation"]["nct_id"][0], *parts["test"]["nct_id"].head(2)]
+    records = (
+        parts["synthetic"]
+        .head(4)
+        .with_columns(
+            summary=pl.Series(
+                [f"As in {hidden[0]}.", "As in none.", f"As {parts['train']['nct_id'][0]}.", ""]
+            )
+        )
+    )
+    case = make_case(records, parts, params)
+    assert (held_out_ids(case).value, named_held_out(case)) == (1, hidden[:1])
+    exemplars = pl.DataFrame({"target_id": ["T1"], "exemplars": [[hidden[1]]]})
+    reasons = pl.DataFrame({"reasons": [[{"text": f"See {hidden[2]}", "citations": []}]]})
+    case = Case(case.candidates, case.reference, case.held_out, case.unseen, exemplars, reasons)
+    assert (held_out_ids(case).value, set(named_held_out(case))) == (3, set(hidden))
+    clean = make_case(parts["synthetic"], parts, params)
+    assert held_out_ids(clean).value == 0
+
+
+def test_told_outcomes_are_counted_by_rule_and_by_who_wrote_them(parts: Parts, params: QualityParams) -> None:
+    told = "The study was terminated early because of slow accrual."
+    records = (
+        parts["synthetic"]
+        .head(5)
+        .with_columns(
+            summary=pl.Series(
+                [f"A trial. {told}", f"{told} {told}", "The trial will run for a year.", "", told]
+            ),
+            model=pl.Series(["one", "one", "one", "two", "two"]),
+            arm=pl.lit("retrieval-reasoning"),
+        )
+    )
+    case = make_case(records, parts, params)
+    assert outcome_share(case).value == pytest.approx(3 / 5)
+    table = outcome_table(case).filter(pl.col("records") > 0)
+    # A record counts once for a rule, however often it tells.
+    assert dict(table.group_by("model").agg(pl.col("records").max()).iter_rows()) == {"one": 2, "two": 1}
+    assert outcome_share(make_case(parts["synthetic"], parts, params)).value == 0
+    assert outcome_table(make_case(parts["synthetic"], parts, params))["records"].sum() == 0
