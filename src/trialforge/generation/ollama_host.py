@@ -97,16 +97,16 @@ class OllamaHost:
         """
         if is_cloud_name(model):
             raise cloud_error(model)
-        import ollama
-
+        # Not by the library ollama: it can't be imported while OLLAMA_HOST names several hosts.
         try:
-            client = ollama.Client(
-                host=self.address, auth=self._auth, timeout=self._params.read_seconds, trust_env=False
-            )
-            for _ in client.pull(model, stream=True):
-                pass
-        except (ollama.ResponseError, httpx.HTTPError, ConnectionError) as error:
+            with self._http.stream(
+                "POST", "/api/pull", json={"model": model}, timeout=self._params.read_seconds
+            ) as answer:
+                told = [json.loads(line) for line in answer.iter_lines() if line]
+        except (httpx.HTTPError, ConnectionError, ValueError) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
+        if fault := next((part["error"] for part in told if "error" in part), None):
+            raise GenerationError(f"Ollama at {self.address} can't pull {model}: {fault}")
 
     def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
         """Return the last part of an answer, with the whole `text` added.

@@ -43,6 +43,8 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/api/pull":
+                if state.refusal:  # the stream has begun by then: it is no status, but a line
+                    return self._say(200, [json.dumps({"error": state.refusal})])
                 state.pulled.append(body["model"])
                 state.models.append({"name": body["model"], "digest": "b" * 64})
                 return self._say(200, ['{"status":"success"}'])

@@ -96,6 +96,12 @@ def test_pull_command_fetches_the_model_on_every_host(
     assert json.loads(capsys.readouterr().out) == {"model": "other:1b", "digest": "b" * 64}
 
 
+def test_a_pull_that_fails_says_what_the_server_said(server: SmallOllama) -> None:
+    server.refusal = "file does not exist"
+    with pytest.raises(GenerationError, match=r"can't pull other:1b: file does not exist"):
+        load(server.address, model="other:1b", pull=True)
+
+
 def test_replaced_model_is_seen_and_has_other_keys(server: SmallOllama) -> None:
     generator = load(server.address)
     before = hash_call(generator.model_digest, generator.engine, ask())
