@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialforge.generation.backend import TextGenerator
-from trialforge.generation.calls import CALLS_FILE, CachedGenerator, CallCache
+from trialforge.generation.calls import CALLS_FILE, CachedGenerator, CallCache, find_project
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.schemas import check_forcing
 
 
-def load_generator(params: LlmParams, calls: Path = CALLS_FILE) -> TextGenerator:
-    """Return the language model that section `llm` names, with its call cache in the file `calls`.
+def load_generator(params: LlmParams) -> TextGenerator:
+    """Return the language model that section `llm` names, with the project's call cache.
 
     Raises:
         GenerationError: the model, its engine or the cache is not fit for use.
     """
-    cache = CallCache(calls)
+    cache = CallCache(find_project(Path.cwd()) / CALLS_FILE)
     inner = load_engine(params)
     generator = CachedGenerator(inner, cache)
     check_forcing(inner)

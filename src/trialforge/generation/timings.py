@@ -6,12 +6,13 @@ from pathlib import Path
 
 from trialforge.files import write_json
 from trialforge.generation.attempts import Tally
+from trialforge.generation.calls import find_project
 
 TIMINGS_FOLDER = Path(".trialforge/timings")
 
 
-def write_timings(stage: str, tally: Tally, seconds: float, folder: Path = TIMINGS_FOLDER) -> None:
-    """Write the stage's times and what the caches saved; tokens of replayed answers cost nothing now."""
+def write_timings(stage: str, tally: Tally, seconds: float) -> None:
+    """Write into the project the stage's times and what the caches saved; tokens of replayed answers cost nothing now."""
     sent, cached = tally.prompt_tokens, tally.cached_tokens
     values = {
         "seconds": round(seconds, 2),
@@ -24,4 +25,4 @@ def write_timings(stage: str, tally: Tally, seconds: float, folder: Path = TIMIN
         "completion_tokens": tally.completion_tokens,
         "completion_tokens_per_second": round(tally.completion_tokens / seconds, 1) if seconds else None,
     }
-    write_json(values, folder / f"{stage}.json")
+    write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
