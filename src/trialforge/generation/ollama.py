@@ -69,11 +69,10 @@ class OllamaGenerator:
         for request in requests:
             if request.schema is not None:
                 check_schema(request.schema)
-        self._check_same_model()
+        self._check_same_model(self._read_digest())
         workers = [partial(self._answer, host) for _ in range(self._params.slots) for host in self._hosts]
         with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers
-        self._check_same_model()
 
     def close(self) -> None:
         """Close the connections; the models stay loaded as long as `llm.keep_alive` says."""
@@ -88,6 +87,8 @@ class OllamaGenerator:
             if candidate.alive:
                 try:
                     completion = self._read(candidate.chat(body, stop))
+                    # A model that was replaced before or during the answer may have given it: it is not kept.
+                    self._check_same_model(candidate.read_digest(self.model))
                 except HostDown:
                     continue
                 check_forced(request, completion.text, self.engine)
@@ -131,8 +132,7 @@ class OllamaGenerator:
             )
         return next(iter(digests.values()))
 
-    def _check_same_model(self) -> None:
-        digest = self._read_digest()
+    def _check_same_model(self, digest: str) -> None:
         if digest != self.model_digest:
             raise GenerationError(
                 f"{self.model} was replaced while in use: {self.model_digest[:12]} is now {digest[:12]}",

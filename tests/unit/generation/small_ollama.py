@@ -26,6 +26,7 @@ class SmallOllama:
     pause: float = 0.0
     break_off: bool = False
     refusal: str | None = None
+    replaced_at: int = 0  # the call at which another model takes the name
     address: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     pulled: list[str] = field(default_factory=list)
@@ -47,6 +48,8 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
                 state.models.append({"name": body["model"], "digest": "b" * 64})
                 return self._say(200, ['{"status":"success"}'])
             state.asked.append(body)
+            if len(state.asked) == state.replaced_at:
+                state.models = [{"name": "m:latest", "digest": "c" * 64}]
             if state.refusal:
                 return self._say(500, [json.dumps({"error": state.refusal})])
             lines = [json.dumps({"message": {"content": part}}) for part in state.parts]

@@ -16,7 +16,7 @@ from tests.unit.generation.asking import ask
 from tests.unit.generation.small_ollama import ANSWER, SmallOllama, serve
 from trialforge import cli
 from trialforge.errors import GenerationError
-from trialforge.generation.calls import hash_call
+from trialforge.generation.calls import CachedGenerator, CallCache, hash_call
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama import OllamaGenerator, read_addresses
 
@@ -106,6 +106,18 @@ def test_replaced_model_is_seen_and_has_other_keys(server: SmallOllama) -> None:
     assert hash_call(again.model_digest, again.engine, ask()) != before
     generator.close()
     again.close()
+
+
+def test_answer_of_a_model_that_was_replaced_meanwhile_is_not_kept(
+    server: SmallOllama, tmp_path: Path
+) -> None:
+    server.replaced_at = 3
+    cache = CallCache(tmp_path / "calls.sqlite")
+    generator = CachedGenerator(load(server.address, slots=1), cache)
+    with pytest.raises(GenerationError, match="was replaced while in use: aaaaaaaaaaaa is now cccccccccccc"):
+        list(generator.complete([ask(seed=seed) for seed in range(6)]))
+    assert (len(server.asked), cache.measure().entries) == (3, 2)
+    generator.close()
 
 
 def test_prompt_that_filled_the_context_was_cut(server: SmallOllama) -> None:
