@@ -47,7 +47,7 @@ class Answer(Generic[T]):
 
 @dataclass(slots=True)
 class Tally:
-    """What the attempts came to; `replayed` and what was computed differ from run to run, the rest doesn't."""
+    """What the attempts came to; what was replayed or computed differs from run to run."""
 
     asked: int = 0
     faults: Counter[str] = field(default_factory=Counter)

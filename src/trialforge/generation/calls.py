@@ -45,8 +45,8 @@ class CacheStats:
 def find_project(folder: Path) -> Path:
     """Return the folder whose calls are kept for work in `folder`.
 
-    It is `folder` itself, but for an experiment of `dvc exp run --queue` or `--temp`: DVC runs it in a copy below
-    the project's `.dvc/tmp/exps` and throws away what the copy keeps.
+    It is `folder` itself, but for an experiment of `dvc exp run --queue` or `--temp`: DVC runs it in a copy
+    below the project's `.dvc/tmp/exps` and throws away what the copy keeps.
     """
     for above in folder.parents:
         if above.parts[-len(_EXPERIMENTS) :] == _EXPERIMENTS:

@@ -12,7 +12,7 @@ TIMINGS_FOLDER = Path(".trialforge/timings")
 
 
 def write_timings(stage: str, tally: Tally, seconds: float) -> None:
-    """Write the stage's times into the project; tokens are those of calls computed now, not of replayed ones."""
+    """Write the stage's times into the project; tokens are those that were computed now, not replayed."""
     sent, cached = tally.computed_prompt_tokens, tally.computed_cached_tokens
     computed = tally.computed_completion_tokens
     values = {

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.unit.generation.asking import answer
 from trialforge.files import read_json
@@ -13,6 +11,11 @@ from trialforge.generation.drafts import Fault
 from trialforge.generation.timings import TIMINGS_FOLDER, write_timings
 
 from .records import QueuedGenerator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def accept(text: str) -> str:
