@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from trialforge.generation.backend import Completion, Message, Request
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama_host import HostDown, OllamaHost
 from trialforge.generation.pool import answer_all
-from trialforge.generation.schemas import check_forced, check_schema
+from trialforge.generation.schemas import PROBE, check_forced, check_probe, check_schema
 
 HOST_VARIABLE = "OLLAMA_HOST"
 DEFAULT_HOST = "http://127.0.0.1:11434"
@@ -57,10 +57,21 @@ class OllamaGenerator:
         body = self._body(messages) | {"options": {"num_ctx": self.context_tokens, "num_predict": 1}}
         for host in self._hosts:
             try:
-                return int(host.chat(body, threading.Event())["prompt_eval_count"])
+                return read_prompt_count(host.chat(body, threading.Event()))
             except HostDown:
                 continue
         raise no_host_left(self._hosts)
+
+    def check_forcing(self) -> None:
+        """Ask each host for what no free model would say.
+
+        Raises:
+            GenerationError: one lets the model write what it likes.
+        """
+        for host in self._hosts:
+            with suppress(HostDown):
+                answer = self._ask(host, PROBE, threading.Event())
+                check_probe(answer.text, f"{self.engine} at {host.address}")
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
@@ -80,23 +91,26 @@ class OllamaGenerator:
             host.close()
 
     def _answer(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
-        body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
-        if request.schema is not None:
-            body["format"] = request.schema
         for candidate in [host, *(other for other in self._hosts if other is not host)]:
             if candidate.alive:
                 try:
-                    completion = self._read(candidate.chat(body, stop))
-                    # A model that was replaced before or during the answer may have given it: it is not kept.
-                    self._check_same_model(candidate.read_digest(self.model))
+                    return self._ask(candidate, request, stop)
                 except HostDown:
                     continue
-                check_forced(request, completion.text, self.engine)
-                return completion
         raise no_host_left(self._hosts)
 
+    def _ask(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
+        body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
+        if request.schema is not None:
+            body["format"] = request.schema
+        completion = self._read(host.chat(body, stop))
+        # A model that was replaced before or during the answer may have given it: it is not kept.
+        self._check_same_model(host.read_digest(self.model))
+        check_forced(request, completion.text, self.engine)
+        return completion
+
     def _read(self, reply: dict[str, Any]) -> Completion:
-        tokens = reply.get("prompt_eval_count", 0)
+        tokens = read_prompt_count(reply)
         if tokens >= self.context_tokens:
             raise GenerationError(
                 f"a prompt filled the whole context of {self.context_tokens} tokens: it was cut",
@@ -151,6 +165,21 @@ def request_options(request: Request, context_tokens: int) -> dict[str, Any]:
     sampling = request.sampling.model_dump()
     sampling["num_predict"] = sampling.pop("max_tokens")
     return {**sampling, "seed": request.seed, "num_ctx": context_tokens}
+
+
+def read_prompt_count(reply: dict[str, Any]) -> int:
+    """Return how many tokens of the prompt were read.
+
+    Raises:
+        GenerationError: the reply does not say, so nobody could see that the prompt was cut.
+    """
+    tokens = reply.get("prompt_eval_count")
+    if not isinstance(tokens, int):
+        raise GenerationError(
+            "Ollama does not say how many tokens of a prompt it read",
+            hint="update Ollama: https://ollama.com/download",
+        )
+    return tokens
 
 
 def keep_reachable(hosts: Sequence[OllamaHost]) -> list[OllamaHost]:

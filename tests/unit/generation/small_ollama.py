@@ -22,7 +22,7 @@ class SmallOllama:
     version: str = "0.17.4"
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"name": "m:latest", "digest": "a" * 64}])
     parts: list[str] = field(default_factory=lambda: [ANSWER])
-    prompt_tokens: int = 20
+    prompt_tokens: int | None = 20
     pause: float = 0.0
     break_off: bool = False
     refusal: str | None = None
@@ -54,7 +54,9 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
                 return self._say(500, [json.dumps({"error": state.refusal})])
             lines = [json.dumps({"message": {"content": part}}) for part in state.parts]
             last = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
-            last |= {"prompt_eval_count": state.prompt_tokens, "eval_count": 9}
+            last |= {"eval_count": 9}
+            if state.prompt_tokens is not None:
+                last |= {"prompt_eval_count": state.prompt_tokens}
             return self._say(200, lines if state.break_off else [*lines, json.dumps(last)])
 
         def _say(self, code: int, lines: list[str]) -> None:

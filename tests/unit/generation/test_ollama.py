@@ -128,6 +128,32 @@ def test_prompt_that_filled_the_context_was_cut(server: SmallOllama) -> None:
     generator.close()
 
 
+def test_answer_that_does_not_say_how_much_of_its_prompt_was_read_is_refused(server: SmallOllama) -> None:
+    server.prompt_tokens = None
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match="does not say how many tokens of a prompt it read"):
+        list(generator.complete([ask()]))
+    with pytest.raises(GenerationError, match="does not say how many tokens of a prompt it read"):
+        generator.count_tokens(ask().messages)
+    generator.close()
+
+
+FORCED = '{"word":"zq7-vx","more":""}'
+
+
+def test_each_host_must_force_its_answers(server: SmallOllama) -> None:
+    server.parts = [FORCED]
+    with serve(SmallOllama(parts=[FORCED])) as forcing, serve(SmallOllama()) as free:
+        generator = load(server.address, forcing.address)
+        generator.check_forcing()
+        assert (len(server.asked), len(forcing.asked)) == (1, 1)
+        generator.close()
+        generator = load(server.address, forcing.address, free.address)
+        with pytest.raises(GenerationError, match=f"at {free.address} does not force its answer"):
+            generator.check_forcing()
+        generator.close()
+
+
 def test_silence_ends_at_the_read_time_out(server: SmallOllama) -> None:
     server.pause = 3
     generator = load(server.address, read_seconds=0.2)
