@@ -26,7 +26,7 @@ class OllamaGenerator:
     Each host has `llm.slots` calls in flight; a host that dies gives its calls to the others.
 
     Raises:
-        GenerationError: no host answers, or one is too old, lacks the model, or has another of the same name.
+        GenerationError: no host answers, one is too old or lacks the model, or two differ in either.
     """
 
     def __init__(self, params: LlmParams, addresses: Sequence[str] | None = None, pull: bool = False) -> None:
@@ -42,11 +42,11 @@ class OllamaGenerator:
                 host.check_version()
                 if pull:
                     host.pull(params.model)
+            version = common_version(self._hosts)
             self.model_digest = self._read_digest()
             self._held = [""] * (params.slots * len(self._hosts))
             stack.pop_all()
-        versions = sorted({host.version for host in self._hosts})
-        self.engine = f"ollama {', '.join(versions)} (context {params.context_tokens})"
+        self.engine = f"ollama {version} (context {params.context_tokens})"
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the chat, as a host counts them: it has to evaluate them.
@@ -81,7 +81,7 @@ class OllamaGenerator:
             if request.schema is not None:
                 check_schema(request.schema)
         self._check_same_model(self._read_digest())
-        workers = [partial(self._answer, host) for _ in range(self._params.slots) for host in self._hosts]
+        workers = [partial(self._answer, place) for place in range(len(self._held))]
         with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers
 
@@ -90,13 +90,11 @@ class OllamaGenerator:
         for host in self._hosts:
             host.close()
 
-    def _answer(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
-        for candidate in [host, *(other for other in self._hosts if other is not host)]:
-            if candidate.alive:
-                try:
-                    return self._ask(candidate, request, stop)
-                except HostDown:
-                    continue
+    def _answer(self, place: int, request: Request, stop: threading.Event) -> Completion:
+        for host in turn_hosts(self._hosts, place):
+            with host.slots, suppress(HostDown):
+                if host.alive:
+                    return self._ask(host, request, stop)
         raise no_host_left(self._hosts)
 
     def _ask(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
@@ -137,7 +135,13 @@ class OllamaGenerator:
         }
 
     def _read_digest(self) -> str:
-        digests = {host.address: host.read_digest(self.model) for host in self._hosts if host.alive}
+        digests: dict[str, str] = {}
+        for host in self._hosts:
+            if host.alive:
+                with suppress(HostDown):
+                    digests[host.address] = host.read_digest(self.model)
+        if not digests:
+            raise no_host_left(self._hosts)
         if len(set(digests.values())) > 1:
             listed = ", ".join(f"{address} {digest[:12]}" for address, digest in digests.items())
             raise GenerationError(
@@ -192,6 +196,32 @@ def keep_reachable(hosts: Sequence[OllamaHost]) -> list[OllamaHost]:
     if not reachable:
         raise no_host_left(hosts)
     return reachable
+
+
+def common_version(hosts: Sequence[OllamaHost]) -> str:
+    """Return the version that all hosts have; it is part of every call's key, whichever host answers.
+
+    Raises:
+        GenerationError: there are several.
+    """
+    if len({host.version for host in hosts}) > 1:
+        listed = ", ".join(f"{host.address} {host.version}" for host in hosts)
+        raise GenerationError(
+            f"the hosts have different versions of Ollama: {listed}",
+            hint=f"update Ollama on each of them, or leave out some of {HOST_VARIABLE}",
+        )
+    return hosts[0].version
+
+
+def turn_hosts(hosts: Sequence[OllamaHost], place: int) -> list[OllamaHost]:
+    """Return the hosts in the order in which a worker tries them.
+
+    Its own is the first; the workers of one host differ in the second, and its calls are spread when it dies.
+    """
+    turn, own = divmod(place, len(hosts))
+    others = [*hosts[own + 1 :], *hosts[:own]]
+    first = turn % len(others) if others else 0
+    return [hosts[own], *others[first:], *others[:first]]
 
 
 def no_host_left(hosts: Sequence[OllamaHost]) -> GenerationError:

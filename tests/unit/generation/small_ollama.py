@@ -26,6 +26,9 @@ class SmallOllama:
     pause: float = 0.0
     break_off: bool = False
     refusal: str | None = None
+    lists_models: bool = True
+    running: list[int] = field(default_factory=list)  # an item for each chat that goes on now
+    most_running: int = 0
     replaced_at: int = 0  # the call at which another model takes the name
     address: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -38,6 +41,9 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
+            if self.path == "/api/tags" and not state.lists_models:
+                self.close_connection = True
+                return
             value = {"version": state.version} if self.path == "/api/version" else {"models": state.models}
             self._say(200, [json.dumps(value)])
 
@@ -57,11 +63,20 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
             last |= {"eval_count": 9}
             if state.prompt_tokens is not None:
                 last |= {"prompt_eval_count": state.prompt_tokens}
-            return self._say(200, lines if state.break_off else [*lines, json.dumps(last)])
+            state.running.append(1)
+            state.most_running = max(len(state.running), state.most_running)
+            self._say(200, lines)
+            state.running.pop()
+            if not state.break_off:
+                self._write([json.dumps(last)])
+            return None
 
         def _say(self, code: int, lines: list[str]) -> None:
             self.send_response(code)
             self.end_headers()
+            self._write(lines)
+
+        def _write(self, lines: list[str]) -> None:
             try:
                 for line in lines:
                     time.sleep(state.pause if self.path == "/api/chat" else 0)

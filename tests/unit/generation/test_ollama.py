@@ -238,6 +238,38 @@ def test_host_that_breaks_off_gives_its_calls_to_another(server: SmallOllama) ->
     assert len(server.asked) == 6
 
 
+def test_calls_of_a_dead_host_are_spread_and_no_host_has_more_than_its_slots(server: SmallOllama) -> None:
+    server.pause = 0.05
+    with serve(SmallOllama(break_off=True)) as dying, serve(SmallOllama(pause=0.05)) as other:
+        generator = load(dying.address, server.address, other.address, slots=2)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(24)]
+        assert len(list(generator.complete(requests))) == 24
+        generator.close()
+    assert max(server.most_running, other.most_running) <= 2
+    assert min(len(server.asked), len(other.asked)) >= 8
+
+
+def test_host_that_stops_answering_between_calls_is_left_out(server: SmallOllama) -> None:
+    with serve(SmallOllama()) as other:
+        generator = load(server.address, other.address)
+        other.lists_models = False
+        assert len(list(generator.complete([ask(seed=seed) for seed in range(4)]))) == 4
+        server.lists_models = False
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*it goes on where it was"):
+            list(generator.complete([ask()]))
+        generator.close()
+
+
+def test_hosts_of_different_versions_are_refused(server: SmallOllama) -> None:
+    with (
+        serve(SmallOllama(version="0.18.0")) as other,
+        pytest.raises(
+            GenerationError, match=r"different versions of Ollama: http.* 0\.17\.4, http.* 0\.18\.0\n.*update"
+        ),
+    ):
+        load(server.address, other.address)
+
+
 def test_no_host_at_all_names_each_and_the_command() -> None:
     with pytest.raises(GenerationError, match=r"127\.0\.0\.1:9: ConnectError.*\n.*`ollama serve`"):
         load(DEAD)
