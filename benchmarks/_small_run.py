@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trialforge.files import write_json
 from trialforge.generation.backend import Completion, Message, Request, Sampling
@@ -57,8 +57,16 @@ def main(calls: Path, log: Path, answers: Path, number: int) -> None:
     write_json([texts[index] for index in range(number)], answers)
 
 
-def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> tuple[bytes, int]:
-    """Return the final file of a run killed `kills` times at random moments, and the calls paid for."""
+class Ended(NamedTuple):
+    """The final file of a run, the calls paid for, and the kills that hit it before its end."""
+
+    answers: bytes
+    paid: int
+    kills: int
+
+
+def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> Ended:
+    """Run to the end; before it kill at random moments, `kills` times or as often as there is work left."""
     import random
     import subprocess
     import time
@@ -67,6 +75,7 @@ def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> tuple[by
     calls, log, answers = folder / "calls.sqlite", folder / "log", folder / "answers.json"
     command = [sys.executable, "-m", "benchmarks._small_run", str(calls), str(log), str(answers), str(number)]
     log.touch()
+    hits = 0
     for _ in range(kills):
         process = subprocess.Popen(command)
         before = log.stat().st_size
@@ -74,11 +83,11 @@ def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> tuple[by
             time.sleep(0.01)  # a kill while the model loads would show nothing
         time.sleep(chance.uniform(0, 1))
         process.kill()
-        process.wait()
+        hits += process.wait() < 0  # else it had ended by itself
         if answers.is_file():
             break
     subprocess.run(command, check=True)
-    return answers.read_bytes(), len(log.read_text().splitlines())
+    return Ended(answers.read_bytes(), len(log.read_text().splitlines()), hits)
 
 
 if __name__ == "__main__":

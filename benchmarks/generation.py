@@ -1,31 +1,37 @@
 """Generation: the embedded engine against llama.cpp's own server and the paper's way; drift; kills.
 
-Speed is of the calls of the last `dvc repro`, so run that first; drift and kills are of small calls.
+Validity and speed are of the last `dvc repro`, so run that first; drift and kills are of small calls.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
 from benchmarks._small_run import SLOTS, run_with_kills
 from trialforge.errors import ArtifactError
+from trialforge.files import read_json
+from trialforge.generation import rendering
 from trialforge.generation.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.generation.calls import CachedGenerator, CallCache
 from trialforge.generation.draft_schema import draft_schema
+from trialforge.generation.drafting import PROMPT
 from trialforge.generation.embedded import EmbeddedGenerator, request_json
 from trialforge.generation.engine_process import make_exact
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.ollama import OllamaGenerator
 
+METRICS = Path(__file__).resolve().parents[1] / "metrics/generation.json"
 PARAMS = LlmParams(slots=8)
 MODEL = find_model(PARAMS)
 WORDS = ("patients", "randomized", "placebo", "blind", "efficacy", "safety", "dose", "arm", "criteria")
@@ -197,15 +203,54 @@ def measure_kills(number: int = 60, kills: int = 20) -> None:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         whole.mkdir()
         killed.mkdir()
-        expected, _ = run_with_kills(whole, number, 0, seed=1)
-        found, paid = run_with_kills(killed, number, kills, seed=1)
+        expected = run_with_kills(whole, number, 0, seed=1)
+        found = run_with_kills(killed, number, kills, seed=1)
     say(
-        f"{kills} kills: {paid - number} of {number} calls paid again, at most {kills * SLOTS} in flight",
-        "files equal" if found == expected else "FILES DIFFER",
+        f"{found.kills} kills of {kills} before the run's end",
+        f"{found.paid - number} of {number} calls paid again, at most {found.kills * SLOTS} in flight",
+        "files equal" if found.answers == expected.answers else "FILES DIFFER",
+    )
+
+
+def show_last_run() -> None:
+    """What the metrics of the last `dvc repro` say of its drafts."""
+    found = read_json(METRICS)
+    say(
+        f"last run, {found['targets']} targets: valid by schema at the first try, of the uncut, "
+        f"{found['first_try_valid_share']:.1%} (100%)",
+        f"accepted at the first try {found['first_try_accepted_share']:.1%}",
+        f"given up {found['given_up_share']:.1%} (at most 2%)",
+    )
+
+
+def check_changed_word() -> None:
+    """The calls that another word in the generation prompt makes new: drafts, and no reasons."""
+    try:
+        before = pipeline_calls()
+    except ArtifactError as error:
+        say(f"changed word skipped: {error}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        prompts = shutil.copytree(rendering.PROMPT_FOLDER, Path(folder) / "prompts")
+        prompt = prompts / PROMPT
+        prompt.write_text(prompt.read_text().replace("new trial", "new study"))
+        rendering._template.cache_clear()
+        with mock.patch.object(rendering, "PROMPT_FOLDER", prompts):
+            after = pipeline_calls()
+        rendering._template.cache_clear()
+    reasons, drafts = (
+        f"{sum(one != other for one, other in zip(*pair, strict=True))} of {len(pair[0])}"
+        for pair in zip(before, after, strict=True)
+    )
+    say(
+        f"a changed word in the generation prompt: asked anew are {reasons} calls for reasons (0)",
+        f"{drafts} for drafts",
     )
 
 
 def main() -> None:
+    show_last_run()
+    check_changed_word()
     compare_speed()
     measure_drift()
     measure_ollama_drift()

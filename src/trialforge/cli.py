@@ -271,9 +271,9 @@ def cache_command(
     as_json: JsonOption = False,
 ) -> None:
     """Look at the kept answers of language models, check them all, or remove some."""
-    from trialforge.generation.calls import CALLS_FILE, manage_cache
+    from trialforge.generation.calls import CALLS_FILE, find_project, manage_cache
 
-    found = manage_cache(action, path or CALLS_FILE, days=days, model_digest=model)
+    found = manage_cache(action, path or find_project(Path.cwd()) / CALLS_FILE, days=days, model_digest=model)
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 

@@ -156,6 +156,26 @@ def test_model_replaced_under_its_name_is_seen_and_asked_anew(
     again.close()
 
 
+def test_answer_of_a_model_that_took_the_name_during_a_batch_is_not_kept(
+    ollama_host: str, own_model: Callable[[str], str], tmp_path: Path
+) -> None:
+    name, cache = own_model("Be brief."), CallCache(tmp_path / "calls.sqlite")
+    requests = [ask(f"{seed} is a number. " * 9, seed=seed, schema=None, max_tokens=40) for seed in range(9)]
+    with relay_to(ollama_host) as relay:
+        generator = CachedGenerator(load(relay.address, model=name, slots=1), cache)
+        answers = generator.complete(requests)
+        next(answers)
+        own_model("Be kind.")
+        begun = relay.chats
+        with pytest.raises(GenerationError, match=f"{name} was replaced while in use"):
+            list(answers)
+        generator.close()
+        assert relay.chats < len(requests)
+    kept = CallCache(cache.path)
+    assert 1 <= kept.measure().entries <= begun
+    kept.close()
+
+
 def find_server() -> tuple[Path, dict[str, str]]:
     """The program and the environment of the Ollama that runs on this machine."""
     for folder in Path("/proc").glob("[0-9]*"):

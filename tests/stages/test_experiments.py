@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.small_run import SmallRuns, run
+from tests.stages.small_run import ROOT, SmallRuns, git, run
+from tests.stages.test_interrupt import COMMAND, SETS, count_answers, write_inputs
 
 pytestmark = pytest.mark.timeout(600)
 WIDER = "retrieval.evaluation.queries"
@@ -79,3 +80,34 @@ def test_a_queue_runs_what_was_put_in_it(tried: tuple[Path, str]) -> None:
     dvc(folder, "exp", "run", "--run-all")
     found = read_experiments(folder)
     assert [found[f"page-{size}"]["report.max_records"] for size in (1, 2)] == ["1", "2"]
+
+
+def test_answers_of_an_experiment_in_a_copy_are_kept_for_the_project(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    write_inputs(folder)
+    (folder / ".gitignore").write_text("/.trialforge/\n")
+    git(folder, "init", "-q")
+    git(folder, "config", "user.name", "t")
+    git(folder, "config", "user.email", "t@example.org")
+    dvc(folder, "init", "-q")
+    command = ["python", *COMMAND[1:]]
+    dvc(
+        folder,
+        "stage",
+        "add",
+        "-q",
+        "-n",
+        "reason",
+        "-O",
+        "reasons.parquet",
+        "-M",
+        "reasoning.json",
+        *command,
+    )
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "Nothing has run")
+    code = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    run(folder, ["dvc", "exp", "run", "--temp"], **code)
+    assert count_answers(folder) == SETS
+    assert f"{SETS} cache hits" in run(folder, ["dvc", "repro"], **code)

@@ -47,7 +47,7 @@ class Answer(Generic[T]):
 
 @dataclass(slots=True)
 class Tally:
-    """What the attempts came to; `cached_tokens` and `replayed` differ from run to run, the rest doesn't."""
+    """What the attempts came to; what was replayed or computed differs from run to run."""
 
     asked: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -55,8 +55,10 @@ class Tally:
     uncut_first: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cached_tokens: int = 0
     replayed: int = 0
+    computed_prompt_tokens: int = 0
+    computed_cached_tokens: int = 0
+    computed_completion_tokens: int = 0
 
     def count(self, completion: Completion, attempt: int, fault: str | None) -> None:
         """Count one attempt."""
@@ -69,8 +71,12 @@ class Tally:
             self.valid_first += fault not in ("not-json", "not-schema")
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
-        self.cached_tokens += completion.cached_tokens
-        self.replayed += completion.from_cache
+        if completion.from_cache:
+            self.replayed += 1
+        else:
+            self.computed_prompt_tokens += completion.prompt_tokens
+            self.computed_cached_tokens += completion.cached_tokens
+            self.computed_completion_tokens += completion.completion_tokens
 
 
 def ask_all(

@@ -1,6 +1,7 @@
 """The call cache: every answer of a language model is kept for good, so that it is paid for once.
 
-It lies outside every out of the pipeline, is written answer by answer, and survives a kill at any moment.
+It lies in the project but outside every out of the pipeline, is written answer by answer, and survives a kill
+at any moment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from trialforge.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.files import hash_text
 from trialforge.generation.backend import Completion, Message, Request, TextGenerator
 
-CALLS_FILE = Path(".trialforge/calls.sqlite")
+CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
+_EXPERIMENTS = (".dvc", "tmp", "exps")
 KEY_VERSION = 1  # counts up when the meaning of a key changes
 _TABLE = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -38,6 +40,18 @@ class CacheStats:
     prompt_tokens: int
     completion_tokens: int
     models: dict[str, int]
+
+
+def find_project(folder: Path) -> Path:
+    """Return the folder whose calls are kept for work in `folder`.
+
+    It is `folder` itself, but for an experiment of `dvc exp run --queue` or `--temp`: DVC runs it in a copy
+    below the project's `.dvc/tmp/exps` and throws away what the copy keeps.
+    """
+    for above in folder.parents:
+        if above.parts[-len(_EXPERIMENTS) :] == _EXPERIMENTS:
+            return above.parents[len(_EXPERIMENTS) - 1]
+    return folder
 
 
 def hash_call(model_digest: str, engine: str, request: Request) -> str:
@@ -70,7 +84,7 @@ class CallCache:
         GenerationError: the file is no database, is damaged as a whole, or the disk is full.
     """
 
-    def __init__(self, path: Path = CALLS_FILE, max_pages: int | None = None) -> None:
+    def __init__(self, path: Path, max_pages: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         with self._translated():

@@ -113,6 +113,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings, call_seconds: float) -> None:
         self._process = EngineProcess(settings)
+        self._seconds = call_seconds
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {settings.token}"},
             timeout=call_seconds,
@@ -122,7 +123,7 @@ class Engine:
 
     def connect(self) -> None:
         """Wait until the model is loaded."""
-        self._http.base_url = self._process.wait_for_address()
+        self._http.base_url = self._process.wait_for_address(self._seconds)
 
     def tokenize(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """Return the `id` and `piece` of each token of the chat, template included."""

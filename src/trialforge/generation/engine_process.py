@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -49,12 +50,19 @@ class EngineProcess:
             self._ask.write(json.dumps(asdict(settings)) + "\n")
             self._ask.flush()
 
-    def wait_for_address(self) -> str:
+    def wait_for_address(self, seconds: float) -> str:
         """Return the server's address.
 
         Raises:
-            GenerationError: the model can't be loaded.
+            GenerationError: the model can't be loaded, or not in so many seconds.
         """
+        if not select.select([self._told], [], [], seconds)[0]:
+            self._process.kill()
+            self.close()
+            raise GenerationError(
+                f"{self._path} did not load within {seconds:g} s",
+                hint="raise llm.call_seconds, or use a smaller model",
+            )
         said = self._told.readline()
         found = json.loads(said) if said else {"error": self.say_end()}
         if "error" in found:

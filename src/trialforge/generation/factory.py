@@ -5,38 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialforge.generation.backend import TextGenerator
-from trialforge.generation.calls import CALLS_FILE, CachedGenerator, CallCache
+from trialforge.generation.calls import CALLS_FILE, CachedGenerator, CallCache, find_project
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import find_model
 from trialforge.generation.schemas import check_forcing
 
 
-def load_generator(params: LlmParams, calls: Path = CALLS_FILE) -> TextGenerator:
-    """Return the language model that section `llm` names, with its call cache in the file `calls`.
+def load_generator(params: LlmParams) -> TextGenerator:
+    """Return the language model that section `llm` names, with the project's call cache.
 
     Raises:
         GenerationError: the model, its engine or the cache is not fit for use.
     """
-    cache = CallCache(calls)
-    inner = load_engine(params)
-    generator = CachedGenerator(inner, cache)
-    check_forcing(inner)
-    return generator
+    cache = CallCache(find_project(Path.cwd()) / CALLS_FILE)
+    return CachedGenerator(load_engine(params), cache)
 
 
 def load_engine(params: LlmParams) -> TextGenerator:
-    """Return the language model itself, without a cache.
+    """Return the language model itself, without a cache; its engine forces answers into a schema.
 
     Raises:
-        GenerationError: the model or its engine is not there.
+        GenerationError: the model or its engine is not there, or lets the model write what it likes.
     """
     if params.backend == "ollama":
         from trialforge.generation.ollama import OllamaGenerator
 
-        return OllamaGenerator(params)
+        hosts = OllamaGenerator(params)
+        hosts.check_forcing()
+        return hosts
     from trialforge.generation.embedded import EmbeddedGenerator
 
-    return EmbeddedGenerator(find_model(params), params)
+    embedded = EmbeddedGenerator(find_model(params), params)
+    check_forcing(embedded)
+    return embedded
 
 
 def pull_model(params: LlmParams) -> dict[str, str]:

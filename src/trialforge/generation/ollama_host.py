@@ -24,7 +24,10 @@ class HostDown(Exception):
 
 
 class OllamaHost:
-    """A server at an address; `alive` turns False, and `fault` says why, when it stops answering."""
+    """A server at an address; `alive` turns False, and `fault` says why, when it stops answering.
+
+    Who calls takes one of its `slots`, so that it never has more calls in flight than that.
+    """
 
     def __init__(self, address: str, params: LlmParams) -> None:
         whole = httpx.URL(address.rstrip("/"))
@@ -33,6 +36,7 @@ class OllamaHost:
         self.alive = True
         self.fault = ""
         self.version = ""
+        self.slots = threading.Semaphore(params.slots)
         self._params = params
         self._silence, self._limit = min(
             (params.read_seconds, "read_seconds"), (params.call_seconds, "call_seconds")
@@ -69,10 +73,14 @@ class OllamaHost:
         """Return the digest of a model that lies on this server.
 
         Raises:
-            GenerationError: it is absent, or runs on somebody else's machine.
+            HostDown: the server does not answer any more.
+            GenerationError: the model is absent, or runs on somebody else's machine.
         """
         try:
             models = self._http.get("/api/tags").raise_for_status().json()["models"]
+        except httpx.TransportError as error:
+            self._give_up(error)
+            raise HostDown(self.fault) from error
         except (httpx.HTTPError, ValueError, KeyError) as error:
             raise GenerationError(f"Ollama at {self.address} does not list its models: {error}") from error
         wanted = model if ":" in model.rpartition("/")[2] else f"{model}:latest"

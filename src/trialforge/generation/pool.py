@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 
 from trialforge.generation.backend import Completion, Request
 
@@ -89,13 +90,24 @@ class Work:
         return deque(reversed([longest.pop() for _ in range(half)])) if half >= LEAST_SPLIT else deque()
 
 
+def wait_for(outcomes: queue.SimpleQueue[Outcome]) -> Outcome:
+    """Return the next outcome; ctrl-C is heard within a moment, however long that takes.
+
+    Where polars is loaded, its handler of the signal lets a wait without an end go on.
+    """
+    while True:
+        with suppress(queue.Empty):
+            return outcomes.get(timeout=0.2)
+
+
 def answer_all(
     requests: Sequence[Request], workers: Sequence[Answer], held: list[str]
 ) -> Generator[tuple[int, Completion]]:
-    """Yield the answers with their indices, as they finish; the first error ends the rest and is raised.
+    """Yield the answers with their indices, as they finish; the first error, or ctrl-C, ends the rest.
 
     `held` has each worker's last prompt, empty at first, and is kept up to date for the next time.
-    Leaving early (an error, ctrl-C) tells running calls to stop and waits until they did.
+    At the end running calls are told to stop. What had finished by then is paid for: it is yielded before the
+    error is raised.
     """
     work = Work([prompt_text(request) for request in requests], held)
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -112,13 +124,23 @@ def answer_all(
     threads = [threading.Thread(target=run, args=(worker,), daemon=True) for worker in range(len(workers))]
     for thread in threads:
         thread.start()
+    ended_by: BaseException | None = None
     try:
         for _ in requests:
-            index, outcome = outcomes.get()
+            index, outcome = wait_for(outcomes)
             if isinstance(outcome, BaseException):
-                raise outcome
+                ended_by = outcome
+                break
             yield index, outcome
+    except KeyboardInterrupt as error:
+        ended_by = error
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+    if ended_by is not None:
+        while not outcomes.empty():
+            index, outcome = outcomes.get()
+            if not isinstance(outcome, BaseException):
+                yield index, outcome
+        raise ended_by

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -176,7 +175,16 @@ def read_reason(aspect: str, said: str, alias: str | None, trials: Trials) -> di
 
 def supports(value: Any, reason: str) -> bool:
     """Tell whether a reason rests on a field: they share a telling word (4 letters or more) or a number."""
-    return bool(_words(json.dumps(value, ensure_ascii=False)) & _words(reason))
+    return bool(_words(" ".join(_values(value))) & _words(reason))
+
+
+def _values(value: Any) -> Iterator[str]:
+    """What a field says, without the names of its parts: every list of arms has a `description`."""
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _values(part)
+    elif value is not None:
+        yield str(value)
 
 
 def _words(text: str) -> set[str]:

@@ -22,6 +22,12 @@ PROBE_SCHEMA: dict[str, Any] = {
     "required": ["word", "more"],
     "additionalProperties": False,
 }
+PROBE = Request(
+    (Message("user", "Say hello in one short sentence."),),
+    PROBE_SCHEMA,
+    Sampling(temperature=0, max_tokens=48),
+    seed=1,
+)
 
 
 def check_schema(schema: Any, place: str = "schema") -> None:
@@ -54,15 +60,22 @@ def check_forcing(generator: TextGenerator) -> None:
     Raises:
         GenerationError: the answer is not the one that the schema forces.
     """
-    messages = (Message("user", "Say hello in one short sentence."),)
-    request = Request(messages, PROBE_SCHEMA, Sampling(temperature=0, max_tokens=48), seed=1)
-    ((_, completion),) = generator.complete([request])
+    ((_, completion),) = generator.complete([PROBE])
+    check_probe(completion.text, generator.engine)
+
+
+def check_probe(text: str, engine: str) -> None:
+    """Refuse an answer to PROBE that is not the one that its schema forces.
+
+    Raises:
+        GenerationError: names the engine and what it said.
+    """
     try:
-        forced = json.loads(completion.text)["word"] == UNSAID
+        forced = json.loads(text)["word"] == UNSAID
     except (ValueError, KeyError, TypeError):
         forced = False
     if not forced:
-        raise not_forced(generator.engine, completion.text)
+        raise not_forced(engine, text)
 
 
 def check_forced(request: Request, text: str, engine: str) -> None:

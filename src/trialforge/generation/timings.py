@@ -6,13 +6,15 @@ from pathlib import Path
 
 from trialforge.files import write_json
 from trialforge.generation.attempts import Tally
+from trialforge.generation.calls import find_project
 
 TIMINGS_FOLDER = Path(".trialforge/timings")
 
 
-def write_timings(stage: str, tally: Tally, seconds: float, folder: Path = TIMINGS_FOLDER) -> None:
-    """Write the stage's times and what the caches saved; tokens of replayed answers cost nothing now."""
-    sent, cached = tally.prompt_tokens, tally.cached_tokens
+def write_timings(stage: str, tally: Tally, seconds: float) -> None:
+    """Write the stage's times into the project; tokens are those that were computed now, not replayed."""
+    sent, cached = tally.computed_prompt_tokens, tally.computed_cached_tokens
+    computed = tally.computed_completion_tokens
     values = {
         "seconds": round(seconds, 2),
         "calls": tally.asked,
@@ -21,7 +23,7 @@ def write_timings(stage: str, tally: Tally, seconds: float, folder: Path = TIMIN
         "prompt_tokens_evaluated": sent - cached,
         "prompt_tokens_from_prefix_cache": cached,
         "prefix_share": round(cached / sent, 4) if sent else None,
-        "completion_tokens": tally.completion_tokens,
-        "completion_tokens_per_second": round(tally.completion_tokens / seconds, 1) if seconds else None,
+        "completion_tokens": computed,
+        "completion_tokens_per_second": round(computed / seconds, 1) if seconds and computed else None,
     }
-    write_json(values, folder / f"{stage}.json")
+    write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")

@@ -22,10 +22,14 @@ class SmallOllama:
     version: str = "0.17.4"
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"name": "m:latest", "digest": "a" * 64}])
     parts: list[str] = field(default_factory=lambda: [ANSWER])
-    prompt_tokens: int = 20
+    prompt_tokens: int | None = 20
     pause: float = 0.0
     break_off: bool = False
     refusal: str | None = None
+    lists_models: bool = True
+    running: list[int] = field(default_factory=list)  # an item for each chat that goes on now
+    most_running: int = 0
+    replaced_at: int = 0  # the call at which another model takes the name
     address: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     pulled: list[str] = field(default_factory=list)
@@ -37,6 +41,9 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
+            if self.path == "/api/tags" and not state.lists_models:
+                self.close_connection = True
+                return
             value = {"version": state.version} if self.path == "/api/version" else {"models": state.models}
             self._say(200, [json.dumps(value)])
 
@@ -49,16 +56,29 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
                 state.models.append({"name": body["model"], "digest": "b" * 64})
                 return self._say(200, ['{"status":"success"}'])
             state.asked.append(body)
+            if len(state.asked) == state.replaced_at:
+                state.models = [{"name": "m:latest", "digest": "c" * 64}]
             if state.refusal:
                 return self._say(500, [json.dumps({"error": state.refusal})])
             lines = [json.dumps({"message": {"content": part}}) for part in state.parts]
             last = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
-            last |= {"prompt_eval_count": state.prompt_tokens, "eval_count": 9}
-            return self._say(200, lines if state.break_off else [*lines, json.dumps(last)])
+            last |= {"eval_count": 9}
+            if state.prompt_tokens is not None:
+                last |= {"prompt_eval_count": state.prompt_tokens}
+            state.running.append(1)
+            state.most_running = max(len(state.running), state.most_running)
+            self._say(200, lines)
+            state.running.pop()
+            if not state.break_off:
+                self._write([json.dumps(last)])
+            return None
 
         def _say(self, code: int, lines: list[str]) -> None:
             self.send_response(code)
             self.end_headers()
+            self._write(lines)
+
+        def _write(self, lines: list[str]) -> None:
             try:
                 for line in lines:
                     time.sleep(state.pause if self.path == "/api/chat" else 0)

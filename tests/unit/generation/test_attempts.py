@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.unit.generation.asking import answer
+from trialforge.files import read_json
 from trialforge.generation.attempts import Question, Tally, ask_all
 from trialforge.generation.backend import Message, Sampling
 from trialforge.generation.drafts import Fault
+from trialforge.generation.timings import TIMINGS_FOLDER, write_timings
 
 from .records import QueuedGenerator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def accept(text: str) -> str:
@@ -28,7 +39,7 @@ def test_a_bad_answer_is_asked_again_with_another_seed() -> None:
     assert [request.attempt for request in generator.history] == [0, 0, 1, 2]
     assert len({request.seed for request in generator.history}) == 4
     assert (tally.asked, tally.faults) == (4, {"off-target": 1, "cut": 1})
-    assert (tally.prompt_tokens, tally.cached_tokens) == (40, 16)
+    assert (tally.prompt_tokens, tally.computed_cached_tokens) == (40, 16)
 
 
 def test_what_is_bad_to_the_end_is_given_up_with_its_last_reason() -> None:
@@ -55,3 +66,16 @@ def test_seeds_follow_from_the_question_alone() -> None:
 
 def test_no_question_is_no_call() -> None:
     assert ask_all(QueuedGenerator(), [], Sampling(), 3, Tally()) == []
+
+
+def test_what_was_replayed_is_no_work_of_this_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tally = Tally()
+    for completion in (answer("new"), replace(answer("kept"), from_cache=True)):
+        tally.count(completion, 0, None)
+    assert (tally.asked, tally.prompt_tokens, tally.completion_tokens) == (2, 20, 6)
+    write_timings("reason", tally, 0.5)
+    said = read_json(tmp_path / TIMINGS_FOLDER / "reason.json")
+    assert (said["calls"], said["calls_from_cache"]) == (2, 1)
+    assert (said["prompt_tokens_sent"], said["prompt_tokens_evaluated"]) == (10, 6)
+    assert (said["completion_tokens"], said["completion_tokens_per_second"]) == (3, 6.0)

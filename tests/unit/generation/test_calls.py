@@ -8,7 +8,14 @@ import pytest
 from tests.unit.generation.asking import SCHEMA, RuledGenerator, answer, ask
 from trialforge.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.generation.backend import Request
-from trialforge.generation.calls import CachedGenerator, CallCache, hash_call, manage_cache, verify_cache
+from trialforge.generation.calls import (
+    CachedGenerator,
+    CallCache,
+    find_project,
+    hash_call,
+    manage_cache,
+    verify_cache,
+)
 
 DIGEST = "d" * 64
 
@@ -16,6 +23,18 @@ DIGEST = "d" * 64
 @pytest.fixture
 def cache(tmp_path: Path) -> CallCache:
     return CallCache(tmp_path / "calls.sqlite")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "/home/me/project",
+        "/home/me/project/.dvc/tmp/exps/tmpx1",
+        "/home/me/project/.dvc/tmp/exps/standalone/tmpx/sub",
+    ],
+)
+def test_a_queued_experiment_belongs_to_the_project_above_it(folder: str) -> None:
+    assert find_project(Path(folder)) == Path("/home/me/project")
 
 
 def test_kept_answer_comes_back_equal_but_for_its_origin(cache: CallCache) -> None:

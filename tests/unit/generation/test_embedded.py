@@ -17,6 +17,7 @@ from tests.unit.generation.asking import SCHEMA, ask
 from trialforge.errors import GenerationError
 from trialforge.generation.backend import Message
 from trialforge.generation.embedded import EmbeddedGenerator
+from trialforge.generation.engine_process import EngineProcess, EngineSettings
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.models import ModelFile
 
@@ -94,8 +95,9 @@ def test_answer_that_is_cut_says_so(engine: EmbeddedGenerator) -> None:
 
 
 def test_answer_that_never_ends_is_stopped_by_the_clock(packaged_model: ModelFile) -> None:
-    params = LlmParams(context_tokens=4096, slots=1, call_seconds=0.5)
+    params = LlmParams(context_tokens=4096, slots=1)
     generator = EmbeddedGenerator(packaged_model, params)
+    generator._params = params.model_copy(update={"call_seconds": 0.5})  # loading may take longer
     endless = {"type": "array", "items": {"type": "integer"}, "minItems": 4000}
     start = time.monotonic()
     with pytest.raises(GenerationError, match=r"did not end within 0\.5 s"):
@@ -142,6 +144,14 @@ def test_engine_that_is_killed_is_named_and_the_next_run_goes_on(packaged_model:
     again = EmbeddedGenerator(packaged_model, params)
     assert len(list(again.complete([ask()]))) == 1
     again.close()
+
+
+def test_engine_that_never_says_that_it_has_loaded_is_given_up(packaged_model: ModelFile) -> None:
+    process = EngineProcess(EngineSettings(str(packaged_model.path), 256, 1, 1, exact=True, token="t"))
+    process._process.send_signal(signal.SIGSTOP)
+    with pytest.raises(GenerationError, match=r"did not load within 0\.5 s\n.*llm\.call_seconds"):
+        process.wait_for_address(0.5)
+    assert process._process.returncode == -signal.SIGKILL
 
 
 ABANDONED = """

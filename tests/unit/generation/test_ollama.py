@@ -16,7 +16,7 @@ from tests.unit.generation.asking import ask
 from tests.unit.generation.small_ollama import ANSWER, SmallOllama, serve
 from trialforge import cli
 from trialforge.errors import GenerationError
-from trialforge.generation.calls import hash_call
+from trialforge.generation.calls import CachedGenerator, CallCache, hash_call
 from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama import OllamaGenerator, read_addresses
 
@@ -114,12 +114,50 @@ def test_replaced_model_is_seen_and_has_other_keys(server: SmallOllama) -> None:
     again.close()
 
 
+def test_answer_of_a_model_that_was_replaced_meanwhile_is_not_kept(
+    server: SmallOllama, tmp_path: Path
+) -> None:
+    server.replaced_at = 3
+    cache = CallCache(tmp_path / "calls.sqlite")
+    generator = CachedGenerator(load(server.address, slots=1), cache)
+    with pytest.raises(GenerationError, match="was replaced while in use: aaaaaaaaaaaa is now cccccccccccc"):
+        list(generator.complete([ask(seed=seed) for seed in range(6)]))
+    assert (len(server.asked), cache.measure().entries) == (3, 2)
+    generator.close()
+
+
 def test_prompt_that_filled_the_context_was_cut(server: SmallOllama) -> None:
     server.prompt_tokens = 512
     generator = load(server.address)
     with pytest.raises(GenerationError, match="it was cut"):
         list(generator.complete([ask()]))
     generator.close()
+
+
+def test_answer_that_does_not_say_how_much_of_its_prompt_was_read_is_refused(server: SmallOllama) -> None:
+    server.prompt_tokens = None
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match="does not say how many tokens of a prompt it read"):
+        list(generator.complete([ask()]))
+    with pytest.raises(GenerationError, match="does not say how many tokens of a prompt it read"):
+        generator.count_tokens(ask().messages)
+    generator.close()
+
+
+FORCED = '{"word":"zq7-vx","more":""}'
+
+
+def test_each_host_must_force_its_answers(server: SmallOllama) -> None:
+    server.parts = [FORCED]
+    with serve(SmallOllama(parts=[FORCED])) as forcing, serve(SmallOllama()) as free:
+        generator = load(server.address, forcing.address)
+        generator.check_forcing()
+        assert (len(server.asked), len(forcing.asked)) == (1, 1)
+        generator.close()
+        generator = load(server.address, forcing.address, free.address)
+        with pytest.raises(GenerationError, match=f"at {free.address} does not force its answer"):
+            generator.check_forcing()
+        generator.close()
 
 
 def test_silence_ends_at_the_read_time_out(server: SmallOllama) -> None:
@@ -204,6 +242,38 @@ def test_host_that_breaks_off_gives_its_calls_to_another(server: SmallOllama) ->
         generator.close()
     assert len(answers) == 6
     assert len(server.asked) == 6
+
+
+def test_calls_of_a_dead_host_are_spread_and_no_host_has_more_than_its_slots(server: SmallOllama) -> None:
+    server.pause = 0.05
+    with serve(SmallOllama(break_off=True)) as dying, serve(SmallOllama(pause=0.05)) as other:
+        generator = load(dying.address, server.address, other.address, slots=2)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(24)]
+        assert len(list(generator.complete(requests))) == 24
+        generator.close()
+    assert max(server.most_running, other.most_running) <= 2
+    assert min(len(server.asked), len(other.asked)) >= 8
+
+
+def test_host_that_stops_answering_between_calls_is_left_out(server: SmallOllama) -> None:
+    with serve(SmallOllama()) as other:
+        generator = load(server.address, other.address)
+        other.lists_models = False
+        assert len(list(generator.complete([ask(seed=seed) for seed in range(4)]))) == 4
+        server.lists_models = False
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*it goes on where it was"):
+            list(generator.complete([ask()]))
+        generator.close()
+
+
+def test_hosts_of_different_versions_are_refused(server: SmallOllama) -> None:
+    with (
+        serve(SmallOllama(version="0.18.0")) as other,
+        pytest.raises(
+            GenerationError, match=r"different versions of Ollama: http.* 0\.17\.4, http.* 0\.18\.0\n.*update"
+        ),
+    ):
+        load(server.address, other.address)
 
 
 def test_no_host_at_all_names_each_and_the_command() -> None:

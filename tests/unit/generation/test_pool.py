@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from collections.abc import Callable
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +89,39 @@ def test_an_error_is_raised_and_stops_running_calls() -> None:
     with pytest.raises(GenerationError, match="broken"):
         list(answer_all([ask("a" * 50, seed=0), ask("b" * 50, seed=1)], [worker] * 2, [""] * 2))
     assert stopped.is_set()
+
+
+def worker_that_ends(how: Callable[[], None]) -> Callable[[Request, threading.Event], Completion]:
+    """Call 0 ends the run, and call 1 finishes all the same."""
+
+    def worker(request: Request, stop: threading.Event) -> Completion:
+        if request.seed == 0:
+            how()
+        stop.wait(10)
+        return answer("finished")
+
+    return worker
+
+
+def fail() -> None:
+    raise GenerationError("broken")
+
+
+def press_ctrl_c() -> None:
+    pl.LazyFrame().collect()  # its handler of the signal lets a wait without an end go on
+    time.sleep(0.2)  # until the answers are waited for
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.mark.parametrize(("how", "error"), [(fail, GenerationError), (press_ctrl_c, KeyboardInterrupt)])
+def test_what_finished_before_the_end_is_handed_out(
+    how: Callable[[], None], error: type[BaseException]
+) -> None:
+    finished: list[int] = []
+    requests = [ask("a" * 50, seed=0), ask("b" * 50, seed=1)]
+    with pytest.raises(error):
+        finished.extend(index for index, _ in answer_all(requests, [worker_that_ends(how)] * 2, [""] * 2))
+    assert 1 in finished
 
 
 def test_leaving_early_stops_running_calls() -> None:

@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
     "how_endpoint_led_to_failure": "A rare event was counted far too late for a result.",
     "endpoint_from": "all trials",
 }
+MEASURED = [{"measure": "Off hours", "time_frame": "12 weeks", "description": None}]
 TEXTS = [key for key in GOOD if key.startswith("how_")]
 
 
@@ -91,6 +92,10 @@ def test_engines_can_force_the_reasons(exemplars: int) -> None:
         (120, "Only 120 people were planned", True),
         (120, "Only 12 people were planned", False),
         ("the trial of patients", "these patients of that trial", False),
+        (MEASURED, "Off hours were long", True),
+        (MEASURED, "No measure was taken at any time, by its description", False),
+        ([{"label": "Levodopa", "interventions": None}], "The intervention and its label were null", False),
+        ("Inclusion:\nadults", "Only adults came", True),
     ],
 )
 def test_a_reason_rests_on_a_field_by_a_telling_word_or_a_number(value: Any, reason: str, true: bool) -> None:
