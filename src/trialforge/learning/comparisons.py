@@ -35,7 +35,8 @@ class Answer:
         low, high: its bootstrap interval, over clusters of trials and seeds.
         test: which test gave `p`: delong, mcnemar or bootstrap.
         p_holm: `p`, corrected for the family.
-        demonstrable: the least effect that this test part could show; no smaller one is claimed.
+        demonstrable: the least effect that this test part could show at the first step of Holm's
+            correction, so with alpha / questions; no smaller one is claimed.
     """
 
     name: str
@@ -60,8 +61,17 @@ def compare(
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
+    asked: int,
 ) -> Answer:
-    """Return the answer to one question, not yet corrected for the others.
+    """Return the answer to one question, its p-value not yet corrected for the others.
+
+    Args:
+        question: what is asked.
+        scores: by model and arm.
+        resamples: the metrics of every draw.
+        clusters: the intervention of each test trial.
+        params: level and power.
+        asked: how many questions are corrected together.
 
     Raises:
         LearningError: an arm of the question was not trained.
@@ -97,8 +107,8 @@ def compare(
         test, p = "mcnemar", mcnemar(right[0], right[1])
     return Answer(
         question.name, question.metric, question.model, question.arm, question.against,
-        float(values[1] - values[0]), low, high, test, p, p, error.demonstrable(params.level, params.power),
-        "no difference shown",
+        float(values[1] - values[0]), low, high, test, p, p,
+        error.demonstrable(1 - (1 - params.level) / asked, params.power), "no difference shown",
     )  # fmt: skip
 
 
@@ -110,7 +120,9 @@ def answer_all(
     params: StatisticsParams,
 ) -> list[Answer]:
     """Return the answers to questions, in their order, corrected together (Holm)."""
-    answers = [compare(question, scores, resamples, clusters, params) for question in questions]
+    answers = [
+        compare(question, scores, resamples, clusters, params, len(questions)) for question in questions
+    ]
     corrected = holm(np.array([answer.p for answer in answers]))
     judged = [
         replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -107,6 +108,17 @@ def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(para
     found = credit(scored(EQUAL | {"augmented": 2.0}, alone).answers, alone)
     assert found["counts"] is False
     assert "compared with no control" in found["words"]
+
+
+def test_the_smallest_demonstrable_effect_is_that_of_the_corrected_test(params: LearningParams) -> None:
+    """Holm's first step asks for alpha / questions, so a larger family can show less."""
+    alone = params.model_copy(update={"statistics": params.statistics.model_copy(update={"family": ()})})
+    level, power = params.statistics.level, params.statistics.power
+    single, first_of_three = (scored(EQUAL, asked).answers[0] for asked in (alone, params))
+    assert len(params.statistics.questions) == 3
+    z = NormalDist().inv_cdf
+    wider = (z(1 - (1 - level) / 6) + z(power)) / (z((1 + level) / 2) + z(power))
+    assert first_of_three.demonstrable / single.demonstrable == pytest.approx(wider, rel=0.02)
 
 
 def test_each_arm_is_tested_against_real_trials_beside_the_declared_questions(params: LearningParams) -> None:
