@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from trialforge.errors import LearningError
 from trialforge.learning.bootstrap import interval, p_value
 from trialforge.learning.metrics import METRICS
 from trialforge.learning.paired_tests import AreaTest, delong, holm, mcnemar
@@ -72,17 +71,7 @@ def compare(
         clusters: the intervention of each test trial.
         params: level and power.
         asked: how many questions are corrected together.
-
-    Raises:
-        LearningError: an arm of the question was not trained.
     """
-    for arm in (question.arm, question.against):
-        if (question.model, arm) not in scores:
-            trained = ", ".join(sorted({name for model, name in scores if model == question.model}))
-            raise LearningError(
-                f"`learning.statistics`: {question.name} asks about arm `{arm}`, which {question.model} "
-                f"was not trained on; it has {trained or 'no arm'}"
-            )
     second, first = scores[question.model, question.arm], scores[question.model, question.against]
     measure = METRICS[question.metric].measure
     gaps = resamples.of(second, question.metric) - resamples.of(first, question.metric)

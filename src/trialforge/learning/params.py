@@ -159,6 +159,20 @@ class LearningParams(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_questions(self) -> Self:
+        arms = [arm.name for item in self.trained_items for arm in self.arms_of(item)]
+        for question in self.statistics.questions:
+            asked = (("model", question.model, self.models), ("arm", question.arm, arms),
+                     ("arm", question.against, arms))  # fmt: skip
+            for what, name, trained in asked:
+                if name not in trained:
+                    raise ValueError(
+                        f"`statistics` asks {question.name}: {what} `{name}` is not trained; "
+                        f"trained are {', '.join(trained)}"
+                    )
+        return self
+
     def arms_of(self, item: str) -> tuple[Arm, ...]:
         """Return the arms of an experiment."""
         return self.experiments[item]

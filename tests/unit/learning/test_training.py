@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
-from trialforge.errors import LearningError
+from trialforge.errors import LearningError, ParameterError
 from trialforge.learning import finetune
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
 from trialforge.learning.training import Training, train_item
+from trialforge.params import load_section
 
 if TYPE_CHECKING:
     import polars as pl
 
     from trialforge.learning.classifier import Task
 
+ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
 ARMS: list[dict[str, Any]] = [
     {"name": "synthetic", "real": 0.0, "extra": "synthetic"},
@@ -46,16 +49,16 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def experiment(arms: list[dict[str, Any]], **changes: Any) -> LearningParams:
+def experiment(arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any) -> LearningParams:
     return LearningParams.model_validate(
         {
             "seeds": 2,
             "fields": FIELDS,
             "real_items": [],
             "items": ["tried"],
-            "models": ["tfidf-logreg"],
+            "models": [model],
             "experiments": {"tried": arms},
-            "statistics": {"primary": {"arm": "augmented"}},
+            "statistics": {"primary": {"arm": "augmented", "against": "synthetic", "model": model}},
         }
         | changes
     )
@@ -64,7 +67,9 @@ def experiment(arms: list[dict[str, Any]], **changes: Any) -> LearningParams:
 def training(
     folder: Path, arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any
 ) -> Training:
-    return Training(experiment(arms, **changes), "tried", model, 1, folder / "models", folder / "store")
+    return Training(
+        experiment(arms, model, **changes), "tried", model, 1, folder / "models", folder / "store"
+    )
 
 
 def test_of_changed_arms_only_these_are_trained_again(
@@ -105,9 +110,40 @@ def test_an_arm_that_can_not_be_trained_stops_all_before_any_is(
     assert fitted == []
 
 
+@pytest.mark.parametrize(
+    ("primary", "message"),
+    [
+        ({"arm": "augmented"}, r"augmented-against-real: arm `real` is not trained; trained are synthetic, "),
+        ({"arm": "hybrid", "against": "synthetic"}, r"arm `hybrid` is not trained"),
+        (
+            {"arm": "augmented", "against": "synthetic", "model": "tfidf-svm"},
+            r"model `tfidf-svm` is not trained; trained are tfidf-logreg",
+        ),
+    ],
+)
+def test_a_question_about_what_is_not_trained_is_refused_with_the_parameters(
+    primary: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        experiment(ARMS, statistics={"primary": primary})
+    declared = {"arm": "augmented", "against": "synthetic"}
+    with pytest.raises(ValidationError, match=message):
+        experiment(ARMS, statistics={"primary": declared, "family": [primary]})
+
+
+def test_the_controls_left_out_while_asked_about_are_named_on_one_line(tmp_path: Path) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        params.replace("items: [in-distribution, controls]", "items: [ratio]")
+    )
+    with pytest.raises(ParameterError, match="arm `augmented` is not trained") as refused:
+        load_section(LearningParams, "learning", tmp_path / "params.yaml")
+    assert len(str(refused.value)) < 600
+
+
 def test_an_absent_encoder_stops_all_before_any_is_trained(tables: Tables, tmp_path: Path) -> None:
     absent = {"transformer": {"backend": "transformers", "model": str(tmp_path / "biobert")}}
-    asked = training(tmp_path, ARMS, "transformer", models=["transformer"], classifiers=absent)
+    asked = training(tmp_path, ARMS, "transformer", classifiers=absent)
     with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
         train_item(asked, tables)
     assert not (tmp_path / "models").exists()
@@ -142,8 +178,6 @@ def test_every_arm_gets_as_many_optimiser_steps(
 
     monkeypatch.setattr(finetune, "_make_optimizer", count)
     encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
-    asked = training(
-        tmp_path, ARMS, "transformer", models=["transformer"], classifiers={"transformer": encoder}, seeds=1
-    )
+    asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
     train_item(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80
