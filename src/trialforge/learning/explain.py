@@ -29,6 +29,9 @@ def explain_fields(
     answers = []
     for number, text in enumerate(examples["text"]):
         parts = [part for part in _FIELD.split(text) if part]
+        if not parts:  # no text: there is no field to leave out
+            answers.append([])
+            continue
         without = ["".join(parts[:skip] + parts[skip + 1 :]) for skip in range(len(parts))]
         variants = pl.concat([examples[[number]]] * len(parts)).with_columns(pl.Series("text", without))
         moved = whole[number] - _log_odds(predict(variants))
