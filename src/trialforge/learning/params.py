@@ -81,8 +81,8 @@ class TransformerParams(Section):
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: float = Field(default=0.0, ge=0, lt=1)
-    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
-    patience: int = Field(default=2, ge=1)
+    attention_dropout: float | None = Field(default=None, ge=0, lt=1)
+    patience: int | None = Field(default=None, ge=1)
 
 
 class ClassifierParams(Section):

@@ -118,7 +118,7 @@ class TransformerClassifier:
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         config = AutoConfig.from_pretrained(folder, num_labels=2)
-        if hasattr(config, "attention_probs_dropout_prob"):
+        if self.params.attention_dropout is not None and hasattr(config, "attention_probs_dropout_prob"):
             config.attention_probs_dropout_prob = self.params.attention_dropout
         torch.manual_seed(seed)  # draws the new head
         self._tokenizer = AutoTokenizer.from_pretrained(folder)

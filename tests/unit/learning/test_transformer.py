@@ -17,10 +17,12 @@ from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import ClassifierParams, TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
+from trialforge.profiles import read_profile
 
 if TYPE_CHECKING:
     import polars as pl
 
+ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
 
 
@@ -32,7 +34,6 @@ def params(tiny_encoder: Path) -> TransformerParams:
         max_tokens=32,
         epochs=6,
         learning_rate=1e-2,
-        patience=6,
     )
 
 
@@ -139,3 +140,34 @@ def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
     assert not State(epoch=2, losses=[0.6, 0.7]).exhausted(epochs=9, patience=2)
     assert State(epoch=3, losses=[0.6, 0.7, 0.8]).exhausted(epochs=9, patience=2)
     assert State(epoch=9, losses=[0.1]).exhausted(epochs=9, patience=2)
+
+
+def test_without_patience_all_epochs_run_and_the_best_is_kept(
+    params: TransformerParams, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    monkeypatch.setattr(finetune, "log_loss", lambda *_: next(losses))
+    classifier = TransformerClassifier(params)
+    classifier._open(classifier._folder, task.seed)
+    state = finetune.fine_tune(classifier, task)
+    assert (state.epoch, state.best_epoch) == (6, 0)
+    kept = classifier.model.state_dict()
+    assert all(kept[name].equal(tensor) for name, tensor in state.best.items())
+
+
+@pytest.mark.parametrize(("dropout", "used"), [(None, 0.1), (0.0, 0.0)], ids=["the encoder's own", "none"])
+def test_attention_is_dropped_as_the_encoder_says_unless_told_otherwise(
+    dropout: float | None, used: float, params: TransformerParams
+) -> None:
+    classifier = TransformerClassifier(params.model_copy(update={"attention_dropout": dropout}))
+    classifier._open(classifier._folder, 0)
+    assert classifier.model.config.attention_probs_dropout_prob == used
+
+
+def test_the_profiles_fine_tune_for_all_epochs_of_the_paper_with_the_dropout_of_the_encoder() -> None:
+    for name in ("real", "paper"):
+        chosen = read_profile(name, ROOT / "profiles")["learning"]["classifiers"]["transformer"]
+        found = TransformerParams.model_validate(chosen)
+        assert (found.epochs, found.patience, found.attention_dropout) == (7, None, None)
+        assert (found.learning_rate, found.batch_size, found.weight_decay) == (1e-5, 8, 0.01)
+        assert (found.max_tokens, found.warmup_share) == (512, 0.0)
