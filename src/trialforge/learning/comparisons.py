@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AGAINST = "real"
 TESTED: tuple[MetricName, ...] = ("roc_auc", "pr_auc", "accuracy", "brier")
+ENOUGH_SEEDS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
 Verdict = Literal["better", "worse", "no difference shown"]
 
 
@@ -117,7 +118,8 @@ def answer_all(
         replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))
         for answer, p in zip(answers, corrected, strict=True)
     ]
-    return [replace(answer, words=describe(answer, params.level)) for answer in judged]
+    few = describe_few(*reversed(resamples.draws.seeds.shape))
+    return [replace(answer, words=describe(answer, params.level) + few) for answer in judged]
 
 
 def explore(scores: dict[tuple[str, str], ArmScores]) -> list[Comparison]:
@@ -153,6 +155,13 @@ def describe(answer: Answer, level: float) -> str:
     if answer.verdict == "no difference shown":
         sentence += f" This test part could have shown a difference of {answer.demonstrable:.3f} or more."
     return sentence
+
+
+def describe_few(seeds: int, draws: int) -> str:
+    """Return what to add to an answer that rests on fewer seeds or draws than one should believe."""
+    few = [f"{seeds} seed{'s' if seeds > 1 else ''}"] if seeds < ENOUGH_SEEDS else []
+    few += [f"{draws} bootstrap draws"] if draws < ENOUGH_DRAWS else []
+    return f" From only {' and '.join(few)}." if few else ""
 
 
 def as_row(answer: Answer) -> dict[str, object]:

@@ -58,7 +58,7 @@ def score_metrics(
         "always_yes": baseline(scoring.labels),
         **headline,
         "primary": as_row(scoring.answers[0]) | credit(scoring.answers, params),
-        "shuffled": control,
+        "shuffled": {"checked": bool(control), **control},
     }
     if unseen is not None:
         value["unseen_interventions"] = unseen_interventions(scoring, unseen, level)

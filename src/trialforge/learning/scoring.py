@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEADLINE = ("roc_auc", "pr_auc", "brier")
 LEAST_SUBSET = 10
+CONTROL_EXTRAS = ("duplicated", "word-dropout")  # a gain over real trials must be one over both of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +152,27 @@ def check_control(control: dict[str, dict[str, Any]]) -> None:
 
 
 def credit(answers: list[Answer], params: LearningParams) -> dict[str, Any]:
-    """Return whether the primary arm's gain counts: it must beat real data and every control at its size."""
+    """Return whether the primary arm's gain counts: it must beat real data and both controls of its size."""
     primary = answers[0]
     extras = {arm.name: arm.extra for item in params.trained_items for arm in params.arms_of(item)}
     rivals = [
         answer
         for answer in answers[1:]
         if (answer.arm, answer.model, answer.metric) == (primary.arm, primary.model, primary.metric)
-        and extras.get(answer.against) in ("duplicated", "word-dropout")
+        and extras.get(answer.against) in CONTROL_EXTRAS
     ]
-    beaten = [answer.against for answer in rivals if answer.verdict == "better"]
-    unbeaten = sorted({answer.against for answer in rivals} - set(beaten))
-    counts = primary.verdict == "better" and bool(rivals) and not unbeaten
+    unbeaten = sorted(answer.against for answer in rivals if answer.verdict != "better")
+    asked = {extras[answer.against] for answer in rivals}
+    unasked = [extra for extra in CONTROL_EXTRAS if extra not in asked]
+    better = primary.verdict == "better"
     words = primary.words
-    if primary.verdict == "better" and unbeaten:
+    if better and unbeaten:
         words += f" It is not shown to beat {', '.join(unbeaten)}, so the gain is not theirs alone."
-    if primary.verdict == "better" and not rivals:
-        words += " It was compared with no control of the same size."
-    return {"counts": counts, "words": words}
+    if better and unasked:
+        words += f" It was not compared with {' and '.join(unasked)} trials of the same size."
+    if "shuffled" not in extras.values():
+        words += " Whether labels leak was not checked: no arm has shuffled ones."
+    return {"counts": better and not unbeaten and not unasked, "words": words}
 
 
 def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: float) -> dict[str, Any]:

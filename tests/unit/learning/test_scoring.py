@@ -17,7 +17,7 @@ from trialforge.errors import GateError, LearningError
 from trialforge.files import read_json, write_parquet
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
-from trialforge.learning.report import unseen_mask, zero_shot_metrics
+from trialforge.learning.report import score_metrics, unseen_mask, zero_shot_metrics
 from trialforge.learning.scoring import Scoring, check_control, credit, score_predictions, shuffled_control
 from trialforge.params import load_section
 
@@ -102,12 +102,64 @@ def test_a_gain_counts_only_when_the_controls_of_its_size_are_beaten_too(
     assert words in found["words"]
 
 
+@pytest.mark.parametrize("control", ["duplicated", "word-dropout"])
+def test_a_gain_over_one_control_alone_does_not_count(control: str, params: LearningParams) -> None:
+    family = tuple(one for one in params.statistics.family if one.against == control)
+    statistics = params.statistics.model_copy(update={"family": family})
+    half = params.model_copy(update={"statistics": statistics})
+    found = credit(scored(EQUAL | {"augmented": 2.0}, half).answers, half)
+    assert found["counts"] is False
+    (other,) = {"duplicated", "word-dropout"} - {control}
+    assert f"It was not compared with {other} trials of the same size" in found["words"]
+
+
+def test_a_run_without_shuffled_labels_says_that_they_were_not_checked(params: LearningParams) -> None:
+    checked = scored(EQUAL, params)
+    control = shuffled_control(checked, params)
+    found = score_metrics(checked, control, params, None, None)
+    assert found["shuffled"]["checked"] is True
+    assert "shuffled" not in found["primary"]["words"]
+    without = params.model_copy(update={"items": ("in-distribution",)})
+    few = score_predictions(
+        predictions(EQUAL).filter(pl.col("experiment") != "controls"),
+        predictions(EQUAL).filter(part="test").select("nct_id", cluster="nct_id").unique(),
+        without.model_copy(
+            update={"statistics": StatisticsParams(primary=Comparison(arm="augmented"), draws=200)}
+        ),
+        seed=1,
+    )
+    assert shuffled_control(few, without) == {}
+    found = score_metrics(few, {}, without, None, None)
+    assert found["shuffled"] == {"checked": False}
+    assert "Whether labels leak was not checked: no arm has shuffled ones." in found["primary"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "draws", "said"),
+    [
+        (2, 200, " From only 2 seeds and 200 bootstrap draws."),
+        (5, 200, " From only 200 bootstrap draws."),
+        (1, 10_000, " From only 1 seed."),
+        (5, 10_000, ""),
+    ],
+)
+def test_an_answer_from_few_seeds_or_draws_says_so(
+    seeds: int, draws: int, said: str, params: LearningParams
+) -> None:
+    statistics = params.statistics.model_copy(update={"draws": draws})
+    asked = params.model_copy(update={"seeds": seeds, "statistics": statistics})
+    found = predictions(EQUAL, seeds)
+    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+    words = [answer.words for answer in score_predictions(found, clusters, asked, seed=1).answers]
+    assert all(one.endswith(said) if said else "only" not in one for one in words)
+
+
 def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(params: LearningParams) -> None:
     statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
     alone = params.model_copy(update={"statistics": statistics})
     found = credit(scored(EQUAL | {"augmented": 2.0}, alone).answers, alone)
     assert found["counts"] is False
-    assert "compared with no control" in found["words"]
+    assert "It was not compared with duplicated and word-dropout trials of the same size" in found["words"]
 
 
 def test_the_smallest_demonstrable_effect_is_that_of_the_corrected_test(params: LearningParams) -> None:
