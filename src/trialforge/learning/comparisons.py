@@ -10,10 +10,10 @@ import numpy as np
 from trialforge.learning.bootstrap import interval, p_value
 from trialforge.learning.metrics import METRICS
 from trialforge.learning.paired_tests import AreaTest, delong, holm, mcnemar
-from trialforge.learning.params import Comparison, MetricName
+from trialforge.learning.params import Comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from trialforge.learning.scores import ArmScores, Resamples
 
 AGAINST = "real"
-TESTED: tuple[MetricName, ...] = ("roc_auc", "pr_auc", "accuracy", "brier")
 ENOUGH_SEEDS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
 Verdict = Literal["better", "worse", "no difference shown"]
 
@@ -122,13 +121,28 @@ def answer_all(
     return [replace(answer, words=describe(answer, params.level) + few) for answer in judged]
 
 
-def explore(scores: dict[tuple[str, str], ArmScores]) -> list[Comparison]:
-    """Return each trained arm against real trials by the tested metrics; these were not declared."""
+def explore(scores: dict[tuple[str, str], ArmScores], wholes: Mapping[str, str]) -> list[list[Comparison]]:
+    """Return what nobody declared: each arm against real trials, and ablated ones against their whole.
+
+    Each metric of each side is a family of its own. Corrected over all of them, no bootstrap test of a run
+    with many arms could come out significant, as its p-value is never below 2 / draws.
+
+    Args:
+        scores: by model and arm.
+        wholes: ablated arm -> the arm that it is an ablation of.
+    """
+    sides = (
+        [(model, arm, AGAINST) for model, arm in scores if arm != AGAINST],
+        [(model, arm, wholes[arm]) for model, arm in scores if arm in wholes],
+    )
     return [
-        Comparison.model_validate({"model": model, "arm": arm, "against": AGAINST, "metric": metric})
-        for model, arm in scores
-        for metric in TESTED
-        if arm != AGAINST and (model, AGAINST) in scores
+        [
+            Comparison.model_validate({"model": model, "arm": arm, "against": against, "metric": metric})
+            for model, arm, against in side
+            if (model, against) in scores
+        ]
+        for side in sides
+        for metric in METRICS
     ]
 
 

@@ -181,3 +181,17 @@ class LearningParams(Section):
     def trained_items(self) -> tuple[str, ...]:
         """The experiments that this run trains."""
         return (*self.real_items, *self.items)
+
+    @property
+    def wholes(self) -> dict[str, str]:
+        """The trained arms of unfiltered or otherwise made synthetic trials -> the arm equal but for that.
+
+        So `no-reasoning` is compared with `augmented`, and `unfiltered` with `synthetic`.
+        """
+        arms = [arm for item in self.trained_items for arm in self.arms_of(item)]
+        plain = Arm(name="plain")
+        made = {"generation_arm": plain.generation_arm, "filtered": plain.filtered}
+        names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in arms}
+        ablated = [arm for arm in arms if arm != arm.model_copy(update=made)]
+        found = {arm.name: names.get(arm.model_copy(update={"name": plain.name, **made})) for arm in ablated}
+        return {name: whole for name, whole in found.items() if whole}
