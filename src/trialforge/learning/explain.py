@@ -26,7 +26,7 @@ def explain_fields(
 ) -> list[list[Influence]]:
     """Return, for each example, the fields whose absence changes its log-odds most (leave one out)."""
     whole = _log_odds(predict(examples))
-    answers = []
+    answers: list[list[Influence]] = []
     for number, text in enumerate(examples["text"]):
         parts = [part for part in _FIELD.split(text) if part]
         if not parts:  # no text: there is no field to leave out

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.embedding.factory import model_folder, packaged_model
-from trialforge.files import write_text
+from trialforge.embedding.factory import hash_files, model_folder, packaged_model
+from trialforge.files import hash_json, write_text
 from trialforge.learning.batches import Encoded, pad
 from trialforge.learning.explain import explain_fields
 from trialforge.learning.finetune import fine_tune
@@ -40,6 +40,11 @@ class TransformerClassifier:
         packaged = params.backend == "packaged"
         self._folder = packaged_model(params.model) if packaged else model_folder(params.model)
         self._model: Any = None
+
+    @property
+    def encoder_digest(self) -> str:
+        """Hash of the files of the encoder that is fine-tuned."""
+        return hash_json(hash_files(self._folder))
 
     def fit(self, task: Task) -> None:
         """Fine-tune; the model of the least validation loss is kept."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
 
 from trialforge.errors import LearningError, ParameterError
-from trialforge.learning import finetune
+from trialforge.learning import cells, finetune
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
@@ -86,6 +88,42 @@ def test_of_changed_arms_only_these_are_trained_again(
     assert fitted == [72, 72]
     kept = ["synthetic", "augmented"]
     assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
+
+
+@pytest.mark.parametrize("model", ["transformer", "embedding-logreg"])
+def test_replaced_weights_of_an_encoder_train_again(
+    model: str, tables: Tables, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """The folder keeps its name; what it holds decides."""
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    encoder = {"backend": "transformers", "model": str(folder)}
+    knobs = {
+        "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
+        "embedding-logreg": {"encoder": {**encoder, "window": 32}},
+    }
+    asked = training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
+    train_item(asked, tables)
+    kept = set((tmp_path / "store").iterdir())
+    train_item(asked, tables)
+    assert set((tmp_path / "store").iterdir()) == kept
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    train_item(asked, tables)
+    assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
+
+
+def test_the_random_streams_are_part_of_the_code_that_decides_a_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(shutil.copytree(Path(cells.__file__).parents[1], tmp_path / "trialforge"))
+    monkeypatch.setattr(cells, "__file__", str(package / "learning/cells.py"))
+    before = cells.code_digest.__wrapped__()
+    for changed in ("rng.py", "text.py", "learning/words.py", "embedding/bert.py"):
+        with (package / changed).open("a") as file:
+            file.write("\n# changed\n")
+        after = cells.code_digest.__wrapped__()
+        assert after != before, changed
+        before = after
 
 
 @pytest.mark.parametrize(
