@@ -75,7 +75,7 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         logits = classifier.logits([texts[row] for row in rows])
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]))
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]).to(logits.device))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
