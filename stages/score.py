@@ -12,7 +12,7 @@ from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
 from trialforge.learning.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.learning.predictions import read_predictions
-from trialforge.learning.report import answer_rows, score_metrics, unseen_mask
+from trialforge.learning.report import against_rows, answer_rows, score_metrics, unseen_mask
 from trialforge.learning.scoring import check_control, score_predictions, shuffled_control
 from trialforge.params import load_section, load_seed
 
@@ -48,7 +48,7 @@ def main() -> None:
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,
         "comparisons": answer_rows(scoring.answers),
-        "against-real": answer_rows(scoring.explored),
+        **against_rows(scoring.explored),
         "roc": roc,
         "precision-recall": pr,
         "reliability": reliability_rows(scoring.scores.values()),

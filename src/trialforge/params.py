@@ -50,10 +50,15 @@ def load_section(model: type[S], name: str, path: Path = PARAMS_FILE) -> S:
         return model.model_validate(values[name])
     except ValidationError as error:
         faults = "; ".join(
-            f"`{'.'.join([name, *map(str, fault['loc'])])}`: {fault['msg']}, got {fault['input']!r}"
+            f"`{'.'.join([name, *map(str, fault['loc'])])}`: {fault['msg']}{_got(fault['input'])}"
             for fault in error.errors()
         )
         raise ParameterError(f"{path}: {faults}") from error
+
+
+def _got(value: object) -> str:
+    """Return the words for a value that is wrong; of a whole section the message says what is wrong."""
+    return "" if isinstance(value, dict) else f", got {value!r}"
 
 
 def load_seed(path: Path = PARAMS_FILE) -> int:

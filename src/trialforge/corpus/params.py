@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from datetime import date
+from typing import Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trialforge.params import Section
 
@@ -27,12 +28,22 @@ class CorpusParams(Section):
 
 
 class SplitParams(Section):
-    """How trials are parted: `test_size` of all that are kept, `validation_size` of what is not test."""
+    """How trials are parted: `test_size` of all that are kept, `validation_size` of what is not test.
+
+    With `test_from`, those that start on this day or later are test, whatever their share.
+    """
 
     strategy: Literal["official", "temporal", "intervention", "random"]
     test_size: float = Field(gt=0, lt=1)
     validation_size: float = Field(gt=0, lt=1)
     near_duplicate: float = Field(gt=0, le=1)
+    test_from: date | None = None
+
+    @model_validator(mode="after")
+    def _check_date(self) -> Self:
+        if self.test_from is not None and self.strategy != "temporal":
+            raise ValueError(f"`test_from` cuts by date and needs `strategy: temporal`, not {self.strategy}")
+        return self
 
 
 GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]

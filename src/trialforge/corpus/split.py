@@ -51,7 +51,7 @@ def split_trials(trials: pl.DataFrame, groups: pl.DataFrame, params: SplitParams
     if empty:
         raise ParameterError(
             f"`split.strategy: {params.strategy}` leaves no trial for {', '.join(empty)}; sizes are {sizes}",
-            hint="change split.test_size or split.validation_size, or take another strategy",
+            hint="change split.test_size, split.test_from or split.validation_size, or take another strategy",
         )
     return settled.select(SPLIT_SCHEMA.keys())
 
@@ -87,7 +87,7 @@ def choose_cut(dates: pl.DataFrame, test_size: float) -> date:
 def split_temporal(trials: pl.DataFrame, params: SplitParams) -> pl.DataFrame:
     """Return `nct_id`, `part`, `group` and `reason`; validation is the newest of train."""
     dates = date_trials(trials)
-    cut = choose_cut(dates, params.test_size)
+    cut = params.test_from or choose_cut(dates, params.test_size)
     start, end = pl.col("start"), pl.col("end")
     reason = (
         pl.when((start >= cut).fill_null(value=False) | (end < cut).fill_null(value=False))

@@ -75,6 +75,12 @@ def model_folder(model: str) -> Path:
     return folder
 
 
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the hash of each file of a model's folder that decides what it computes."""
+    files = {path for pattern in _MODEL_FILES for path in folder.rglob(pattern) if path.is_file()}
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(files)}
+
+
 def _load(params: EmbeddingParams) -> Encoder:
     if params.backend == "ollama":
         return OllamaEncoder(params.model, params.window, params.max_windows)
@@ -97,7 +103,5 @@ def _load(params: EmbeddingParams) -> Encoder:
 
 
 def _hash_model(folder: Path, params: EmbeddingParams) -> str:
-    files = {path for pattern in _MODEL_FILES for path in folder.rglob(pattern) if path.is_file()}
-    hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(files)}
     settings = params.model_dump(include={"window", "max_windows"})
-    return hash_json({"files": hashes, "backend": params.backend, **settings})
+    return hash_json({"files": hash_files(folder), "backend": params.backend, **settings})

@@ -29,6 +29,7 @@ class BoostingClassifier:
     """
 
     seeded = False
+    encoder_digest = None
 
     def __init__(self, params: BoostingParams) -> None:
         self._params = params

@@ -40,6 +40,7 @@ def code_digest() -> str:
     """Return the hash of the code and libraries that decide a score."""
     package = Path(__file__).parents[1]
     sources = [
+        package / "rng.py",
         package / "text.py",
         *(package / "learning").glob("*.py"),
         *(package / "embedding").glob("*.py"),
@@ -57,14 +58,15 @@ def frame_digest(frame: pl.DataFrame) -> str:
     return hash_text(frame.write_ndjson())
 
 
-def cell_key(cell: Cell, seeded: bool) -> str:
+def cell_key(cell: Cell, classifier: Classifier) -> str:
     """Return the hash of all that decides a cell's scores."""
     return hash_json(
         {
             "code": code_digest(),
             "model": cell.model,
             "settings": cell.settings,
-            "seed": cell.task.seed if seeded else None,
+            "encoder": classifier.encoder_digest,
+            "seed": cell.task.seed if classifier.seeded else None,
             "epoch_size": cell.task.epoch_size,
             "train": frame_digest(cell.task.train),
             "validation": frame_digest(cell.task.validation),
@@ -85,7 +87,7 @@ def score_cell(
         keep_model: folder for the trained model; None keeps none.
     """
     classifier = make()
-    entry = store / cell_key(cell, classifier.seeded)[:32]
+    entry = store / cell_key(cell, classifier)[:32]
     scores = entry / "scores.parquet"
     if not scores.is_file() or (keep_model and not (entry / "model").is_dir()):
         _train(cell, classifier, entry, keep=keep_model is not None)

@@ -36,11 +36,12 @@ class State:
         """The epoch of the least validation loss, from 0."""
         return self.losses.index(min(self.losses))
 
-    def exhausted(self, epochs: int, patience: int) -> bool:
+    def exhausted(self, epochs: int, patience: int | None) -> bool:
         """Whether to stop: all epochs are done, or the loss has not fallen for `patience` of them."""
         if self.epoch >= epochs:
             return True
-        return bool(self.losses) and len(self.losses) - 1 - self.best_epoch >= patience
+        impatient = patience is not None and bool(self.losses)
+        return impatient and len(self.losses) - 1 - self.best_epoch >= (patience or 0)
 
 
 def write_state(state: State, folder: Path) -> None:

@@ -47,6 +47,10 @@ class Classifier(Protocol):
     seeded: bool
     """Whether the seed of a task changes the result."""
 
+    @property
+    def encoder_digest(self) -> str | None:
+        """Hash of the encoder that it starts from, as a name misses replaced weights; None: no encoder."""
+
     def fit(self, task: Task) -> None:
         """Learn from the task's training examples."""
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from trialforge.errors import LearningError
 from trialforge.learning.bootstrap import interval, p_value
 from trialforge.learning.metrics import METRICS
 from trialforge.learning.paired_tests import AreaTest, delong, holm, mcnemar
-from trialforge.learning.params import Comparison, MetricName
+from trialforge.learning.params import Comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from trialforge.learning.scores import ArmScores, Resamples
 
 AGAINST = "real"
-TESTED: tuple[MetricName, ...] = ("roc_auc", "pr_auc", "accuracy", "brier")
+ENOUGH_SEEDS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
 Verdict = Literal["better", "worse", "no difference shown"]
 
 
@@ -35,7 +34,8 @@ class Answer:
         low, high: its bootstrap interval, over clusters of trials and seeds.
         test: which test gave `p`: delong, mcnemar or bootstrap.
         p_holm: `p`, corrected for the family.
-        demonstrable: the least effect that this test part could show; no smaller one is claimed.
+        demonstrable: the least effect that this test part could show at the first step of Holm's
+            correction, so with alpha / questions; no smaller one is claimed.
     """
 
     name: str
@@ -60,19 +60,18 @@ def compare(
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
+    asked: int,
 ) -> Answer:
-    """Return the answer to one question, not yet corrected for the others.
+    """Return the answer to one question, its p-value not yet corrected for the others.
 
-    Raises:
-        LearningError: an arm of the question was not trained.
+    Args:
+        question: what is asked.
+        scores: by model and arm.
+        resamples: the metrics of every draw.
+        clusters: the intervention of each test trial.
+        params: level and power.
+        asked: how many questions are corrected together.
     """
-    for arm in (question.arm, question.against):
-        if (question.model, arm) not in scores:
-            trained = ", ".join(sorted({name for model, name in scores if model == question.model}))
-            raise LearningError(
-                f"`learning.statistics`: {question.name} asks about arm `{arm}`, which {question.model} "
-                f"was not trained on; it has {trained or 'no arm'}"
-            )
     second, first = scores[question.model, question.arm], scores[question.model, question.against]
     measure = METRICS[question.metric].measure
     gaps = resamples.of(second, question.metric) - resamples.of(first, question.metric)
@@ -97,8 +96,8 @@ def compare(
         test, p = "mcnemar", mcnemar(right[0], right[1])
     return Answer(
         question.name, question.metric, question.model, question.arm, question.against,
-        float(values[1] - values[0]), low, high, test, p, p, error.demonstrable(params.level, params.power),
-        "no difference shown",
+        float(values[1] - values[0]), low, high, test, p, p,
+        error.demonstrable(1 - (1 - params.level) / asked, params.power), "no difference shown",
     )  # fmt: skip
 
 
@@ -110,22 +109,40 @@ def answer_all(
     params: StatisticsParams,
 ) -> list[Answer]:
     """Return the answers to questions, in their order, corrected together (Holm)."""
-    answers = [compare(question, scores, resamples, clusters, params) for question in questions]
+    answers = [
+        compare(question, scores, resamples, clusters, params, len(questions)) for question in questions
+    ]
     corrected = holm(np.array([answer.p for answer in answers]))
     judged = [
         replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))
         for answer, p in zip(answers, corrected, strict=True)
     ]
-    return [replace(answer, words=describe(answer, params.level)) for answer in judged]
+    few = describe_few(*reversed(resamples.draws.seeds.shape))
+    return [replace(answer, words=describe(answer, params.level) + few) for answer in judged]
 
 
-def explore(scores: dict[tuple[str, str], ArmScores]) -> list[Comparison]:
-    """Return each trained arm against real trials by the tested metrics; these were not declared."""
+def explore(scores: dict[tuple[str, str], ArmScores], wholes: Mapping[str, str]) -> list[list[Comparison]]:
+    """Return what nobody declared: each arm against real trials, and ablated ones against their whole.
+
+    Each metric of each side is a family of its own. Corrected over all of them, no bootstrap test of a run
+    with many arms could come out significant, as its p-value is never below 2 / draws.
+
+    Args:
+        scores: by model and arm.
+        wholes: ablated arm -> the arm that it is an ablation of.
+    """
+    sides = (
+        [(model, arm, AGAINST) for model, arm in scores if arm != AGAINST],
+        [(model, arm, wholes[arm]) for model, arm in scores if arm in wholes],
+    )
     return [
-        Comparison.model_validate({"model": model, "arm": arm, "against": AGAINST, "metric": metric})
-        for model, arm in scores
-        for metric in TESTED
-        if arm != AGAINST and (model, AGAINST) in scores
+        [
+            Comparison.model_validate({"model": model, "arm": arm, "against": against, "metric": metric})
+            for model, arm, against in side
+            if (model, against) in scores
+        ]
+        for side in sides
+        for metric in METRICS
     ]
 
 
@@ -152,6 +169,13 @@ def describe(answer: Answer, level: float) -> str:
     if answer.verdict == "no difference shown":
         sentence += f" This test part could have shown a difference of {answer.demonstrable:.3f} or more."
     return sentence
+
+
+def describe_few(seeds: int, draws: int) -> str:
+    """Return what to add to an answer that rests on fewer seeds or draws than one should believe."""
+    few = [f"{seeds} seed{'s' if seeds > 1 else ''}"] if seeds < ENOUGH_SEEDS else []
+    few += [f"{draws} bootstrap draws"] if draws < ENOUGH_DRAWS else []
+    return f" From only {' and '.join(few)}." if few else ""
 
 
 def as_row(answer: Answer) -> dict[str, object]:

@@ -26,9 +26,12 @@ def explain_fields(
 ) -> list[list[Influence]]:
     """Return, for each example, the fields whose absence changes its log-odds most (leave one out)."""
     whole = _log_odds(predict(examples))
-    answers = []
+    answers: list[list[Influence]] = []
     for number, text in enumerate(examples["text"]):
         parts = [part for part in _FIELD.split(text) if part]
+        if not parts:  # no text: there is no field to leave out
+            answers.append([])
+            continue
         without = ["".join(parts[:skip] + parts[skip + 1 :]) for skip in range(len(parts))]
         variants = pl.concat([examples[[number]]] * len(parts)).with_columns(pl.Series("text", without))
         moved = whole[number] - _log_odds(predict(variants))

@@ -85,7 +85,9 @@ def load_classifier(folder: Path) -> Classifier:
     from trialforge.learning.params import ClassifierParams
 
     card = read_card(folder)
-    name = card["model"]
-    classifier = make_classifier(name, ClassifierParams.model_validate({name: card["settings"]}))
+    name, settings = card["model"], card["settings"]
+    if name == "transformer":  # its encoder was trained along and lies in the folder too
+        settings |= {"backend": "transformers", "model": str(folder)}
+    classifier = make_classifier(name, ClassifierParams.model_validate({name: settings}))
     classifier.load(folder)
     return classifier

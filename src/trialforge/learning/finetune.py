@@ -24,7 +24,8 @@ def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
     """Train by AdamW with a linear schedule, and leave the weights of the least validation loss.
 
     An epoch is `task.epoch_size` examples in every arm: a small arm sees its examples more often, so
-    that arms differ by what they learn from and not by how long. All draws of an epoch follow from its
+    that arms differ by what they learn from and not by how long. A patience gives that up: an arm may
+    then stop before another. All draws of an epoch follow from its
     number, so a run that goes on after a kill ends in the same weights.
     """
     params, model = classifier.params, classifier.model
@@ -74,7 +75,7 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         logits = classifier.logits([texts[row] for row in rows])
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]))
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]).to(logits.device))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

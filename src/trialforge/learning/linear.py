@@ -103,6 +103,7 @@ class WordClassifier:
     """
 
     seeded = False
+    encoder_digest = None
 
     def __init__(self, params: TfidfParams, fit_line: Fit) -> None:
         self._params, self._fit_line = params, fit_line
@@ -151,6 +152,11 @@ class VectorClassifier:
 
     def __init__(self, params: EmbeddingLogregParams, encoder: Encoder) -> None:
         self._params, self._encoder = params, encoder
+
+    @property
+    def encoder_digest(self) -> str:
+        """Hash of the frozen encoder."""
+        return self._encoder.digest
 
     def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
         vectors = self._encoder.encode(examples["text"].to_list()).astype(np.float64)

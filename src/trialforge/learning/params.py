@@ -81,8 +81,8 @@ class TransformerParams(Section):
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: float = Field(default=0.0, ge=0, lt=1)
-    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
-    patience: int = Field(default=2, ge=1)
+    attention_dropout: float | None = Field(default=None, ge=0, lt=1)
+    patience: int | None = Field(default=None, ge=1)
 
 
 class ClassifierParams(Section):
@@ -159,6 +159,20 @@ class LearningParams(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_questions(self) -> Self:
+        arms = [arm.name for item in self.trained_items for arm in self.arms_of(item)]
+        for question in self.statistics.questions:
+            asked = (("model", question.model, self.models), ("arm", question.arm, arms),
+                     ("arm", question.against, arms))  # fmt: skip
+            for what, name, trained in asked:
+                if name not in trained:
+                    raise ValueError(
+                        f"`statistics` asks {question.name}: {what} `{name}` is not trained; "
+                        f"trained are {', '.join(trained)}"
+                    )
+        return self
+
     def arms_of(self, item: str) -> tuple[Arm, ...]:
         """Return the arms of an experiment."""
         return self.experiments[item]
@@ -167,3 +181,17 @@ class LearningParams(Section):
     def trained_items(self) -> tuple[str, ...]:
         """The experiments that this run trains."""
         return (*self.real_items, *self.items)
+
+    @property
+    def wholes(self) -> dict[str, str]:
+        """The trained arms of unfiltered or otherwise made synthetic trials -> the arm equal but for that.
+
+        So `no-reasoning` is compared with `augmented`, and `unfiltered` with `synthetic`.
+        """
+        arms = [arm for item in self.trained_items for arm in self.arms_of(item)]
+        plain = Arm(name="plain")
+        made = {"generation_arm": plain.generation_arm, "filtered": plain.filtered}
+        names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in arms}
+        ablated = [arm for arm in arms if arm != arm.model_copy(update=made)]
+        found = {arm.name: names.get(arm.model_copy(update={"name": plain.name, **made})) for arm in ablated}
+        return {name: whole for name, whole in found.items() if whole}

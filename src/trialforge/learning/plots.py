@@ -62,11 +62,12 @@ def sweep_rows(arms: pl.DataFrame, params: LearningParams) -> dict[str, pl.DataF
     """Return, for each experiment that varies an amount, its curve: ROC-AUC by that amount.
 
     `x` is the share of synthetic trials, how many times the real ones they are, or the number of real ones;
-    `series` tells arms with synthetic trials from those without where both are swept.
+    `series` tells arms with synthetic trials from those without where both are swept. Of an experiment that
+    was not trained the table has no rows: `dvc plots show` warns of a file that is not there.
     """
     areas = arms.filter(pl.col("metric") == "roc_auc").select("arm", "model", "mean", "low", "high")
     curves = {}
-    for item in params.trained_items:
+    for item in params.experiments:
         points = _sweep(params.arms_of(item))
         if points:
             frame = pl.DataFrame(points, schema=["arm", "axis", "x", "series"], orient="row")

@@ -9,7 +9,7 @@ import polars as pl
 
 from trialforge.controls import CONTROLS
 from trialforge.errors import LearningError
-from trialforge.learning.comparisons import as_row
+from trialforge.learning.comparisons import AGAINST, as_row
 from trialforge.learning.paired_tests import roc_test
 from trialforge.learning.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions
 
@@ -58,7 +58,7 @@ def score_metrics(
         "always_yes": baseline(scoring.labels),
         **headline,
         "primary": as_row(scoring.answers[0]) | credit(scoring.answers, params),
-        "shuffled": control,
+        "shuffled": {"checked": bool(control), **control},
     }
     if unseen is not None:
         value["unseen_interventions"] = unseen_interventions(scoring, unseen, level)
@@ -103,3 +103,12 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
 def answer_rows(answers: Sequence[Answer]) -> pl.DataFrame:
     """Return answers as a table, in their order."""
     return pl.DataFrame([as_row(answer) for answer in answers]).with_row_index("order")
+
+
+def against_rows(explored: Sequence[Answer]) -> dict[str, pl.DataFrame]:
+    """Return the undeclared answers as tables: `against-real`, and `ablations` where there are any."""
+    tables = {
+        "against-real": [answer for answer in explored if answer.against == AGAINST],
+        "ablations": [answer for answer in explored if answer.against != AGAINST],
+    }
+    return {name: answer_rows(answers) for name, answers in tables.items() if answers}

@@ -13,7 +13,7 @@ from trialforge.errors import GateError
 from trialforge.learning.bootstrap import draw_weights, interval
 from trialforge.learning.comparisons import Answer, answer_all, explore
 from trialforge.learning.metrics import METRICS, compute_metrics
-from trialforge.learning.paired_tests import roc_test
+from trialforge.learning.paired_tests import AreaTest, delong, roc_test
 from trialforge.learning.scores import ArmScores, Resamples, collect_scores
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEADLINE = ("roc_auc", "pr_auc", "brier")
 LEAST_SUBSET = 10
+CONTROL_EXTRAS = ("duplicated", "word-dropout")  # a gain over real trials must be one over both of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Scoring:
     Attributes:
         arms: one row a model, arm and metric: mean and deviation over seeds, interval.
         answers: to the declared questions, the primary one first.
-        explored: each arm against real trials, corrected among themselves; nothing rests on them.
+        explored: each arm against real trials and each ablated one against its whole, by every metric,
+            corrected among those of one metric; nothing rests on them.
         nct_ids: the test trials, in the order of clusters and labels.
         clusters: the intervention of each test trial.
     """
@@ -68,13 +70,14 @@ def score_predictions(
     statistics = params.statistics
     resamples = Resamples(draw_weights(member, params.seeds, statistics.draws, seed))
     rows = [row for one in scores.values() for row in _arm_rows(one, resamples, statistics.level)]
-    answers, explored = (
+    answers, *explored = (
         answer_all(questions, scores, resamples, member, statistics)
-        for questions in (statistics.questions, explore(scores))
+        for questions in (statistics.questions, *explore(scores, params.wholes))
     )
     return Scoring(
-        scores, pl.DataFrame(rows), answers, explored, trials["nct_id"].to_list(), member, first.labels
-    )
+        scores, pl.DataFrame(rows), answers, [answer for family in explored for answer in family],
+        trials["nct_id"].to_list(), member, first.labels,
+    )  # fmt: skip
 
 
 def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[dict[str, object]]:
@@ -110,6 +113,7 @@ def baseline(labels: NDArray[np.int64]) -> dict[str, float]:
         "roc_auc": 0.5,
         "pr_auc": round(rate, 6),
         "brier": round(rate * (1 - rate), 6),
+        "calibration_error": 0.0,
     }
 
 
@@ -127,10 +131,7 @@ def shuffled_control(scoring: Scoring, params: LearningParams) -> dict[str, dict
     for one in controls:
         area = roc_test(one.labels, one.scores, scoring.clusters)
         low, high = area.interval(level)
-        found[f"{one.model}.{one.arm}"] = {
-            "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),
-            "holds": low <= 0.5 <= high,
-        }  # fmt: skip
+        found[f"{one.model}.{one.arm}"] = _area(area, "roc_auc", level) | {"holds": low <= 0.5 <= high}
     return found
 
 
@@ -151,44 +152,55 @@ def check_control(control: dict[str, dict[str, Any]]) -> None:
 
 
 def credit(answers: list[Answer], params: LearningParams) -> dict[str, Any]:
-    """Return whether the primary arm's gain counts: it must beat real data and every control at its size."""
+    """Return whether the primary arm's gain counts: it must beat real data and both controls of its size."""
     primary = answers[0]
     extras = {arm.name: arm.extra for item in params.trained_items for arm in params.arms_of(item)}
     rivals = [
         answer
         for answer in answers[1:]
         if (answer.arm, answer.model, answer.metric) == (primary.arm, primary.model, primary.metric)
-        and extras.get(answer.against) in ("duplicated", "word-dropout")
+        and extras.get(answer.against) in CONTROL_EXTRAS
     ]
-    beaten = [answer.against for answer in rivals if answer.verdict == "better"]
-    unbeaten = sorted({answer.against for answer in rivals} - set(beaten))
-    counts = primary.verdict == "better" and bool(rivals) and not unbeaten
+    unbeaten = sorted(answer.against for answer in rivals if answer.verdict != "better")
+    asked = {extras[answer.against] for answer in rivals}
+    unasked = [extra for extra in CONTROL_EXTRAS if extra not in asked]
+    better = primary.verdict == "better"
     words = primary.words
-    if primary.verdict == "better" and unbeaten:
+    if better and unbeaten:
         words += f" It is not shown to beat {', '.join(unbeaten)}, so the gain is not theirs alone."
-    if primary.verdict == "better" and not rivals:
-        words += " It was compared with no control of the same size."
-    return {"counts": counts, "words": words}
+    if better and unasked:
+        words += f" It was not compared with {' and '.join(unasked)} trials of the same size."
+    if "shuffled" not in extras.values():
+        words += " Whether labels leak was not checked: no arm has shuffled ones."
+    return {"counts": better and not unbeaten and not unasked, "words": words}
 
 
 def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: float) -> dict[str, Any]:
-    """Return the ROC-AUC of each arm on test trials whose interventions no synthetic trial has.
+    """Return, of test trials whose interventions no synthetic trial has, each arm's ROC-AUC with interval.
+
+    Beside it, for each model, the difference that the primary question asks about, paired.
 
     Args:
         scoring: what was found on all of them.
         unseen: for each test trial in order of nct_id.
         level: of the intervals.
     """
-    labels = scoring.labels[unseen]
+    labels, clusters = scoring.labels[unseen], scoring.clusters[unseen]
     found: dict[str, Any] = {"trials": int(unseen.sum())}
     if labels.size < LEAST_SUBSET or np.unique(labels).size < 2:
         return found | {"reason": "too few trials, or one label only"}
-    for (model, arm), one in scoring.scores.items():
-        area = roc_test(labels, one.subset(unseen).scores, scoring.clusters[unseen])
-        low, high = area.interval(level)
-        found[f"{model}.{arm}"] = {
-            "roc_auc": round(area.value, 6),
-            "low": round(low, 6),
-            "high": round(high, 6),
-        }
+    rows = {key: one.subset(unseen).scores for key, one in scoring.scores.items()}
+    for (model, arm), own in rows.items():
+        found[f"{model}.{arm}"] = _area(roc_test(labels, own, clusters), "roc_auc", level)
+    primary = scoring.answers[0]
+    for model in dict.fromkeys(model for model, _ in rows):
+        if (model, primary.arm) in rows and (model, primary.against) in rows:
+            gap = delong(labels, rows[model, primary.against], rows[model, primary.arm], clusters)
+            name = f"{model}.{primary.arm}-against-{primary.against}"
+            found[name] = _area(gap, "difference", level) | {"p": round(gap.p(), 6)}
     return found
+
+
+def _area(area: AreaTest, name: str, level: float) -> dict[str, float]:
+    low, high = area.interval(level)
+    return {name: round(area.value, 6), "low": round(low, 6), "high": round(high, 6)}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.embedding.factory import model_folder, packaged_model
-from trialforge.files import write_text
+from trialforge.embedding.factory import hash_files, model_folder, packaged_model
+from trialforge.files import hash_json, write_text
 from trialforge.learning.batches import Encoded, pad
 from trialforge.learning.explain import explain_fields
 from trialforge.learning.finetune import fine_tune
@@ -24,10 +24,20 @@ if TYPE_CHECKING:
     from trialforge.learning.params import TransformerParams
 
 PREDICT_BATCH = 32
+OVERLAP = (
+    4  # a window reads the last quarter of the one before again, so that what one cuts the other has whole
+)
+
+
+def choose_device() -> str:
+    """Return where models are trained: on a GPU if torch has one. Only a CPU gives equal bytes each time."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class TransformerClassifier:
-    """A sequence classifier; long text is cut after `max_tokens`, or read in windows, their logits averaged.
+    """A sequence classifier; long text is cut, or read in overlapping windows whose logits are averaged.
 
     Args:
         params: encoder, lengths and fine-tuning.
@@ -40,6 +50,11 @@ class TransformerClassifier:
         packaged = params.backend == "packaged"
         self._folder = packaged_model(params.model) if packaged else model_folder(params.model)
         self._model: Any = None
+
+    @property
+    def encoder_digest(self) -> str:
+        """Hash of the files of the encoder that is fine-tuned."""
+        return hash_json(hash_files(self._folder))
 
     def fit(self, task: Task) -> None:
         """Fine-tune; the model of the least validation loss is kept."""
@@ -58,7 +73,7 @@ class TransformerClassifier:
             for start in range(0, len(order), PREDICT_BATCH):
                 rows = order[start : start + PREDICT_BATCH]
                 logits = self.logits([texts[row] for row in rows]).double()
-                scores[rows] = torch.softmax(logits, dim=1)[:, 1].numpy()
+                scores[rows] = torch.softmax(logits, dim=1)[:, 1].cpu().numpy()
         return scores
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
@@ -83,12 +98,13 @@ class TransformerClassifier:
         return self._model
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return texts as windows of at most `max_tokens` tokens."""
+        """Return texts as windows of at most `max_tokens` tokens, which overlap by a quarter."""
         windowed = self.params.long_texts == "window"
         found = self._tokenizer(
             list(texts),
             truncation=True,
             max_length=self.params.max_tokens,
+            stride=self.params.max_tokens // OVERLAP,
             return_overflowing_tokens=windowed,
             return_attention_mask=False,
             return_token_type_ids=False,
@@ -105,10 +121,11 @@ class TransformerClassifier:
         """Return (texts, 2): the mean over each text's windows."""
         import torch
 
-        ids, mask, owners = (torch.from_numpy(part) for part in pad(texts, self._tokenizer.pad_token_id or 0))
-        each = self._model(input_ids=ids, attention_mask=mask).logits
-        total = torch.zeros((len(texts), each.shape[1]), dtype=each.dtype).index_add(0, owners, each)
-        return total / torch.bincount(owners, minlength=len(texts)).unsqueeze(1)
+        padded = pad(texts, self._tokenizer.pad_token_id or 0)
+        ids, mask, owners = (torch.from_numpy(part).to(self._model.device) for part in padded)
+        each: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        total = each.new_zeros((len(texts), each.shape[1])).index_add(0, owners, each)
+        return total / each.new_tensor([len(text.windows) for text in texts]).unsqueeze(1)
 
     def _open(self, folder: Path, seed: int) -> None:
         import torch
@@ -118,10 +135,11 @@ class TransformerClassifier:
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         config = AutoConfig.from_pretrained(folder, num_labels=2)
-        if hasattr(config, "attention_probs_dropout_prob"):
+        if self.params.attention_dropout is not None and hasattr(config, "attention_probs_dropout_prob"):
             config.attention_probs_dropout_prob = self.params.attention_dropout
         torch.manual_seed(seed)  # draws the new head
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModelForSequenceClassification.from_pretrained(
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, dtype="float32"
         )
+        self._model = model.to(choose_device())

@@ -35,7 +35,7 @@ def _headline(score: Mapping[str, Number]) -> str:
     if verdict == "better":
         counts = score.get("primary.counts") is True
         helped = "Yes: synthetic trials helped to predict the outcome of real ones"
-        return helped if counts else "Better with synthetic trials, but no better than with the controls"
+        return helped if counts else "Better with synthetic trials, but not shown to beat both controls"
     if verdict == "worse":
         return "No: with synthetic trials, real outcomes were predicted worse"
     if verdict:

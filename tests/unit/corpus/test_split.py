@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
 from trialforge.corpus.params import SplitParams
@@ -82,6 +83,28 @@ def test_the_cut_comes_nearest_to_the_asked_share() -> None:
     dates = dates.with_columns(end=pl.col("start").dt.offset_by("6mo"))
     assert choose_cut(dates, 0.3) == date(2007, 1, 1)
     assert choose_cut(dates, 0.5) == date(2005, 1, 1)
+
+
+def test_temporal_from_a_date_by_hand() -> None:
+    """Whoever names the date gets it, whatever share of the trials that leaves for the test."""
+    rows = yearly(10)
+    rows[3] = ("T03", date(2003, 1, 1), date(2005, 1, 1), [], None, "straddles")
+    chosen = SplitParams.model_validate({**params("temporal").model_dump(), "test_from": "2004-01-01"})
+    trials = corpus(rows)
+    split = split_trials(trials, group_trials(trials["nct_id"], []), chosen, seed=1)
+    check_split(trials, split, [], "temporal")
+    parts = dict(split.select("nct_id", "part").iter_rows())
+    assert [name for name, part in parts.items() if part == "test"] == [f"T0{n}" for n in range(4, 10)]
+    assert [name for name, part in parts.items() if part == "dropped"] == ["T03"]
+    late = SplitParams.model_validate({**chosen.model_dump(), "test_from": date(2030, 1, 1)})
+    with pytest.raises(ParameterError, match=r"leaves no trial for test; .*\n.*split\.test_from"):
+        split_trials(trials, group_trials(trials["nct_id"], []), late, seed=1)
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "temporal"])
+def test_a_date_that_no_strategy_would_read_is_an_error(strategy: str) -> None:
+    with pytest.raises(ValidationError, match="`test_from` cuts by date and needs `strategy: temporal`"):
+        SplitParams.model_validate({**params(strategy).model_dump(), "test_from": "2004-01-01"})
 
 
 def test_a_finished_trial_without_an_end_ended_before_its_last_update() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from trialforge.learning.params import LearningParams
 from trialforge.learning.plots import sweep_rows
@@ -47,6 +48,18 @@ def test_each_experiment_that_varies_an_amount_has_its_curve(params: LearningPar
         assert rows["axis"].unique().to_list() == [axis]
         assert {name: rows.filter(series=name)["x"].to_list() for name in series} == series
         assert all(means[arm] == mean for arm, mean in rows.select("arm", "mean").iter_rows())
+
+
+def test_a_curve_of_an_experiment_that_was_not_trained_is_a_table_without_rows(
+    params: LearningParams,
+) -> None:
+    """dvc.yaml names these files, and `dvc plots show` warns of one that is not there."""
+    few = params.model_copy(update={"items": ("in-distribution", "few-real")})
+    curves = sweep_rows(scored(few), few)
+    assert {item: rows.height for item, rows in curves.items()} == {"ratio": 0, "growing": 0, "few-real": 8}
+    assert all(rows.columns == curves["few-real"].columns for rows in curves.values())
+    named = [name for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name in plot]
+    assert {f"plots/learning/curve-{item}.csv" for item in curves} <= set(named)
 
 
 @pytest.mark.parametrize("name", ["quick", "real", "paper"])

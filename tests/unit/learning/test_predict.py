@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
 import pytest
 import skops.io
 
@@ -16,13 +18,11 @@ from tests.unit.corpus.made_records import study_record, study_text, xml_record
 from tests.unit.corpus.registry_server import Registry, serve
 from trialforge import cli
 from trialforge.learning.params import ClassifierParams, LearningParams
+from trialforge.learning.predict import predict_trials
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_item
 
 from .conftest import BAD, GOOD
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MODELS = ("tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer")
 Answer = Callable[..., tuple[int, Any, str]]
@@ -104,6 +104,39 @@ def test_a_trained_model_tells_new_trials_apart_and_says_by_what(
     assert features
     if name.startswith("tfidf"):
         assert any(word in GOOD for feature in features for word in feature.split())
+
+
+def test_a_fine_tuned_model_needs_no_other_file_than_its_own(
+    params: LearningParams, parts: dict[str, pl.DataFrame], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    encoder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    chosen = params.classifiers.transformer.model_copy(update={"model": str(encoder)})
+    classifiers = params.classifiers.model_copy(update={"transformer": chosen})
+    there = params.model_copy(update={"classifiers": classifiers})
+    training = Training(there, "real", "transformer", 1, tmp_path / "models", tmp_path / "store")
+    before = train_item(training, make_tables(parts, params.fields))
+    shutil.rmtree(encoder)
+    found = predict_trials(tmp_path / "models/real", parts["test"])
+    expected = before.filter(part="test").sort("nct_id")["score"].round(6).to_list()
+    assert [one.probability for one in found] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tfidf-logreg", "embedding-logreg", "gradient-boosting", "transformer"])
+def test_a_trial_without_any_text_gets_a_score_that_no_word_moved(
+    name: str,
+    trained: Callable[[str], tuple[Path, pl.DataFrame]],
+    parts: dict[str, pl.DataFrame],
+) -> None:
+    folder, _ = trained(name)
+    bare = (
+        parts["test"]
+        .head(2)
+        .with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("phase", "criteria"))
+    )
+    found = predict_trials(folder, bare)
+    assert [0 <= one.probability <= 1 for one in found] == [True, True]
+    if name != "gradient-boosting":
+        assert [one.influences for one in found] == [(), ()]
 
 
 def test_xml_json_and_fetched_records_of_one_trial_get_one_answer(

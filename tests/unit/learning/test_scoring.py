@@ -5,19 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
+from sklearn.metrics import roc_auc_score
 
 from stages import score as score_stage
 from trialforge.errors import GateError, LearningError
 from trialforge.files import read_json, write_parquet
+from trialforge.learning.metrics import METRICS, compute_metrics
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
-from trialforge.learning.report import unseen_mask, zero_shot_metrics
-from trialforge.learning.scoring import Scoring, check_control, credit, score_predictions, shuffled_control
+from trialforge.learning.report import against_rows, score_metrics, unseen_mask, zero_shot_metrics
+from trialforge.learning.scoring import (
+    Scoring,
+    baseline,
+    check_control,
+    credit,
+    score_predictions,
+    shuffled_control,
+    unseen_interventions,
+)
 from trialforge.params import load_section
 
 ROOT = Path(__file__).parents[3]
@@ -101,23 +112,151 @@ def test_a_gain_counts_only_when_the_controls_of_its_size_are_beaten_too(
     assert words in found["words"]
 
 
+@pytest.mark.parametrize("control", ["duplicated", "word-dropout"])
+def test_a_gain_over_one_control_alone_does_not_count(control: str, params: LearningParams) -> None:
+    family = tuple(one for one in params.statistics.family if one.against == control)
+    statistics = params.statistics.model_copy(update={"family": family})
+    half = params.model_copy(update={"statistics": statistics})
+    found = credit(scored(EQUAL | {"augmented": 2.0}, half).answers, half)
+    assert found["counts"] is False
+    (other,) = {"duplicated", "word-dropout"} - {control}
+    assert f"It was not compared with {other} trials of the same size" in found["words"]
+
+
+def test_a_run_without_shuffled_labels_says_that_they_were_not_checked(params: LearningParams) -> None:
+    checked = scored(EQUAL, params)
+    control = shuffled_control(checked, params)
+    found = score_metrics(checked, control, params, None, None)
+    assert found["shuffled"]["checked"] is True
+    assert "shuffled" not in found["primary"]["words"]
+    without = params.model_copy(update={"items": ("in-distribution",)})
+    few = score_predictions(
+        predictions(EQUAL).filter(pl.col("experiment") != "controls"),
+        predictions(EQUAL).filter(part="test").select("nct_id", cluster="nct_id").unique(),
+        without.model_copy(
+            update={"statistics": StatisticsParams(primary=Comparison(arm="augmented"), draws=200)}
+        ),
+        seed=1,
+    )
+    assert shuffled_control(few, without) == {}
+    found = score_metrics(few, {}, without, None, None)
+    assert found["shuffled"] == {"checked": False}
+    assert "Whether labels leak was not checked: no arm has shuffled ones." in found["primary"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "draws", "said"),
+    [
+        (2, 200, " From only 2 seeds and 200 bootstrap draws."),
+        (5, 200, " From only 200 bootstrap draws."),
+        (1, 10_000, " From only 1 seed."),
+        (5, 10_000, ""),
+    ],
+)
+def test_an_answer_from_few_seeds_or_draws_says_so(
+    seeds: int, draws: int, said: str, params: LearningParams
+) -> None:
+    statistics = params.statistics.model_copy(update={"draws": draws})
+    asked = params.model_copy(update={"seeds": seeds, "statistics": statistics})
+    found = predictions(EQUAL, seeds)
+    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+    words = [answer.words for answer in score_predictions(found, clusters, asked, seed=1).answers]
+    assert all(one.endswith(said) if said else "only" not in one for one in words)
+
+
 def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(params: LearningParams) -> None:
     statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
     alone = params.model_copy(update={"statistics": statistics})
     found = credit(scored(EQUAL | {"augmented": 2.0}, alone).answers, alone)
     assert found["counts"] is False
-    assert "compared with no control" in found["words"]
+    assert "It was not compared with duplicated and word-dropout trials of the same size" in found["words"]
+
+
+def test_the_smallest_demonstrable_effect_is_that_of_the_corrected_test(params: LearningParams) -> None:
+    """Holm's first step asks for alpha / questions, so a larger family can show less."""
+    alone = params.model_copy(update={"statistics": params.statistics.model_copy(update={"family": ()})})
+    level, power = params.statistics.level, params.statistics.power
+    single, first_of_three = (scored(EQUAL, asked).answers[0] for asked in (alone, params))
+    assert len(params.statistics.questions) == 3
+    z = NormalDist().inv_cdf
+    wider = (z(1 - (1 - level) / 6) + z(power)) / (z((1 + level) / 2) + z(power))
+    assert first_of_three.demonstrable / single.demonstrable == pytest.approx(wider, rel=0.02)
 
 
 def test_each_arm_is_tested_against_real_trials_beside_the_declared_questions(params: LearningParams) -> None:
     scoring = scored(EQUAL | {"synthetic": 0.2}, params)
     assert {answer.arm for answer in scoring.explored} == set(ARMS) - {"real"}
     tests = {answer.metric: answer.test for answer in scoring.explored}
-    assert tests == {"roc_auc": "delong", "accuracy": "mcnemar", "pr_auc": "bootstrap", "brier": "bootstrap"}
+    expected = dict.fromkeys(METRICS, "bootstrap") | {"roc_auc": "delong", "accuracy": "mcnemar"}
+    assert tests == expected
     verdicts = {answer.arm: answer.verdict for answer in scoring.explored if answer.metric == "roc_auc"}
     assert verdicts["synthetic"] == "worse"
     assert verdicts["duplicated"] == "no difference shown"
     assert len(scoring.answers) == 3
+
+
+def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams) -> None:
+    """By no name: an arm that is equal to another but for how its synthetic trials were made or chosen."""
+    every = params.model_copy(update={"items": tuple(set(params.experiments) - {"real"})})
+    assert every.wholes == {
+        "unfiltered": "synthetic", "augmented-unfiltered": "augmented", "no-reasoning": "augmented",
+        "no-retrieval": "augmented", "random-exemplars": "augmented",
+    }  # fmt: skip
+    assert params.wholes == {}
+    found = predictions(EQUAL | {"synthetic": 0.2})
+    found = found.with_columns(
+        pl.col("arm").replace({"word-dropout": "no-reasoning", "synthetic": "no-retrieval"})
+    )
+    ablated = params.model_copy(update={"items": ("in-distribution", "ablations")})
+    statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
+    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+    scoring = score_predictions(
+        found, clusters, ablated.model_copy(update={"statistics": statistics}), seed=1
+    )
+    tables = against_rows(scoring.explored)
+    assert set(tables["against-real"]["against"]) == {"real"}
+    assert set(tables["ablations"]["against"]) == {"augmented"}
+    areas = tables["ablations"].filter(metric="roc_auc")
+    assert dict(areas.select("arm", "verdict").iter_rows()) == {
+        "no-reasoning": "no difference shown",
+        "no-retrieval": "worse",
+    }
+    assert set(tables["ablations"]["metric"]) == set(METRICS)
+    assert set(against_rows(scored(EQUAL, params).explored)) == {"against-real"}
+
+
+def test_what_always_answering_yes_gets_is_what_the_metrics_say_of_it() -> None:
+    labels = np.array([1, 1, 1, 0, 0] * 4)
+    rate = labels.mean()
+    expected = compute_metrics(labels, np.full(labels.size, rate), threshold=0.0)
+    found = baseline(labels)
+    assert found.pop("base_rate") == pytest.approx(rate)
+    assert found == pytest.approx(dict(expected), abs=1e-6)
+
+
+def test_on_unseen_interventions_each_arm_and_the_primary_difference_have_intervals(
+    params: LearningParams,
+) -> None:
+    scoring = scored(EQUAL | {"augmented": 2.0}, params)
+    unseen = np.arange(TRIALS) >= 80
+    found = unseen_interventions(scoring, unseen, 0.95)
+    assert found["trials"] == TRIALS - 80
+    real, augmented, gap = (
+        found[f"{MODEL}.{name}"] for name in ("real", "augmented", "augmented-against-real")
+    )
+    mean = np.mean(
+        [roc_auc_score(scoring.labels[80:], row[80:]) for row in scoring.scores[MODEL, "real"].scores]
+    )
+    assert real["roc_auc"] == pytest.approx(mean, abs=1e-6)
+    assert gap["difference"] == pytest.approx(augmented["roc_auc"] - real["roc_auc"], abs=2e-6)
+    assert 0 < gap["low"] < gap["difference"] < gap["high"]
+    assert gap["high"] - gap["low"] < real["high"] - real["low"]  # paired
+    assert gap["p"] < 0.05
+    for few in (np.arange(TRIALS) < 9, (np.arange(TRIALS) % 2 == 0) & (scoring.labels == 0)):
+        assert unseen_interventions(scoring, few, 0.95) == {
+            "trials": int(few.sum()),
+            "reason": "too few trials, or one label only",
+        }
 
 
 def test_what_learned_from_shuffled_labels_fails_the_run(params: LearningParams) -> None:

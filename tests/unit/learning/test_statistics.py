@@ -164,16 +164,29 @@ def test_null_comparisons_of_clustered_trials_are_significant_as_often_as_declar
     assert 0.03 <= np.mean(found) <= 0.07
 
 
-def test_a_null_bootstrap_is_significant_as_often_as_declared() -> None:
-    draws = draw_weights(np.arange(200).astype(str), 1, 400, seed=3)
+@pytest.mark.parametrize("metric", ["brier", "pr_auc", "balanced_accuracy"])
+def test_of_a_thousand_null_bootstraps_three_to_seven_percent_are_significant(metric: str) -> None:
+    draws = draw_weights(np.arange(200).astype(str), 1, 500, seed=3)
+    measure = METRICS[metric].measure
     found = []
-    for number in range(300):
+    for number in range(1000):
         labels, first, second = two_arms(200, random_stream(10, "null", number))
         gaps = [
-            resample(METRICS["brier"].measure, labels, arm, np.zeros(1), draws) for arm in (first, second)
+            resample(measure, labels, 1 / (1 + np.exp(-arm)), np.full(1, 0.6), draws)
+            for arm in (first, second)
         ]
         found.append(p_value(gaps[1] - gaps[0]) < 0.05)
-    assert 0.02 <= np.mean(found) <= 0.085  # 300 comparisons, 400 draws: five percent within three deviations
+    assert 0.03 <= np.mean(found) <= 0.07
+
+
+def test_of_a_thousand_null_comparisons_by_mcnemar_seven_percent_at_most_are_significant() -> None:
+    """An exact test of counts is conservative: it can't come out at five percent and must not lie above."""
+    found = []
+    for number in range(1000):
+        labels, first, second = two_arms(200, random_stream(12, "null", number))
+        right = [(arm[0] >= 0.5) == (labels == 1) for arm in (first, second)]
+        found.append(mcnemar(*right) < 0.05)
+    assert 0.01 <= np.mean(found) <= 0.07
 
 
 def test_the_threshold_is_best_on_validation_and_lies_between_scores() -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
 
-from trialforge.errors import LearningError
-from trialforge.learning import finetune
+from trialforge.errors import LearningError, ParameterError
+from trialforge.learning import cells, finetune
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
 from trialforge.learning.training import Training, train_item
+from trialforge.params import load_section
 
 if TYPE_CHECKING:
     import polars as pl
 
     from trialforge.learning.classifier import Task
 
+ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
 ARMS: list[dict[str, Any]] = [
     {"name": "synthetic", "real": 0.0, "extra": "synthetic"},
@@ -46,16 +51,16 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def experiment(arms: list[dict[str, Any]], **changes: Any) -> LearningParams:
+def experiment(arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any) -> LearningParams:
     return LearningParams.model_validate(
         {
             "seeds": 2,
             "fields": FIELDS,
             "real_items": [],
             "items": ["tried"],
-            "models": ["tfidf-logreg"],
+            "models": [model],
             "experiments": {"tried": arms},
-            "statistics": {"primary": {"arm": "augmented"}},
+            "statistics": {"primary": {"arm": "augmented", "against": "synthetic", "model": model}},
         }
         | changes
     )
@@ -64,7 +69,9 @@ def experiment(arms: list[dict[str, Any]], **changes: Any) -> LearningParams:
 def training(
     folder: Path, arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any
 ) -> Training:
-    return Training(experiment(arms, **changes), "tried", model, 1, folder / "models", folder / "store")
+    return Training(
+        experiment(arms, model, **changes), "tried", model, 1, folder / "models", folder / "store"
+    )
 
 
 def test_of_changed_arms_only_these_are_trained_again(
@@ -81,6 +88,42 @@ def test_of_changed_arms_only_these_are_trained_again(
     assert fitted == [72, 72]
     kept = ["synthetic", "augmented"]
     assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
+
+
+@pytest.mark.parametrize("model", ["transformer", "embedding-logreg"])
+def test_replaced_weights_of_an_encoder_train_again(
+    model: str, tables: Tables, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """The folder keeps its name; what it holds decides."""
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    encoder = {"backend": "transformers", "model": str(folder)}
+    knobs = {
+        "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
+        "embedding-logreg": {"encoder": {**encoder, "window": 32}},
+    }
+    asked = training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
+    train_item(asked, tables)
+    kept = set((tmp_path / "store").iterdir())
+    train_item(asked, tables)
+    assert set((tmp_path / "store").iterdir()) == kept
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    train_item(asked, tables)
+    assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
+
+
+def test_the_random_streams_are_part_of_the_code_that_decides_a_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(shutil.copytree(Path(cells.__file__).parents[1], tmp_path / "trialforge"))
+    monkeypatch.setattr(cells, "__file__", str(package / "learning/cells.py"))
+    before = cells.code_digest.__wrapped__()
+    for changed in ("rng.py", "text.py", "learning/words.py", "embedding/bert.py"):
+        with (package / changed).open("a") as file:
+            file.write("\n# changed\n")
+        after = cells.code_digest.__wrapped__()
+        assert after != before, changed
+        before = after
 
 
 @pytest.mark.parametrize(
@@ -105,9 +148,40 @@ def test_an_arm_that_can_not_be_trained_stops_all_before_any_is(
     assert fitted == []
 
 
+@pytest.mark.parametrize(
+    ("primary", "message"),
+    [
+        ({"arm": "augmented"}, r"augmented-against-real: arm `real` is not trained; trained are synthetic, "),
+        ({"arm": "hybrid", "against": "synthetic"}, r"arm `hybrid` is not trained"),
+        (
+            {"arm": "augmented", "against": "synthetic", "model": "tfidf-svm"},
+            r"model `tfidf-svm` is not trained; trained are tfidf-logreg",
+        ),
+    ],
+)
+def test_a_question_about_what_is_not_trained_is_refused_with_the_parameters(
+    primary: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        experiment(ARMS, statistics={"primary": primary})
+    declared = {"arm": "augmented", "against": "synthetic"}
+    with pytest.raises(ValidationError, match=message):
+        experiment(ARMS, statistics={"primary": declared, "family": [primary]})
+
+
+def test_the_controls_left_out_while_asked_about_are_named_on_one_line(tmp_path: Path) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        params.replace("items: [in-distribution, controls]", "items: [ratio]")
+    )
+    with pytest.raises(ParameterError, match="arm `augmented` is not trained") as refused:
+        load_section(LearningParams, "learning", tmp_path / "params.yaml")
+    assert len(str(refused.value)) < 600
+
+
 def test_an_absent_encoder_stops_all_before_any_is_trained(tables: Tables, tmp_path: Path) -> None:
     absent = {"transformer": {"backend": "transformers", "model": str(tmp_path / "biobert")}}
-    asked = training(tmp_path, ARMS, "transformer", models=["transformer"], classifiers=absent)
+    asked = training(tmp_path, ARMS, "transformer", classifiers=absent)
     with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
         train_item(asked, tables)
     assert not (tmp_path / "models").exists()
@@ -142,8 +216,6 @@ def test_every_arm_gets_as_many_optimiser_steps(
 
     monkeypatch.setattr(finetune, "_make_optimizer", count)
     encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
-    asked = training(
-        tmp_path, ARMS, "transformer", models=["transformer"], classifiers={"transformer": encoder}, seeds=1
-    )
+    asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
     train_item(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80

@@ -3,24 +3,31 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from trialforge.errors import LearningError
-from trialforge.learning import finetune
+from trialforge.learning import finetune, transformer
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import ClassifierParams, TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
+from trialforge.profiles import read_profile
+
+from .conftest import BAD, GOOD
 
 if TYPE_CHECKING:
     import polars as pl
 
+ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
 
 
@@ -32,7 +39,6 @@ def params(tiny_encoder: Path) -> TransformerParams:
         max_tokens=32,
         epochs=6,
         learning_rate=1e-2,
-        patience=6,
     )
 
 
@@ -115,8 +121,58 @@ def test_windows_read_the_words_that_truncation_leaves_out(params: TransformerPa
     wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 2}))
     wide._open(wide._folder, 0)
     assert [len(window) for window in cut.encode(text)[0].windows] == [32]
-    assert [len(window) for window in wide.encode(text)[0].windows] == [32, 12]
+    assert [len(window) for window in wide.encode(text)[0].windows] == [32, 20]
     assert tuple(wide.logits(wide.encode(text)).shape) == (1, 2)
+
+
+def test_windows_overlap_by_a_quarter_so_that_no_phrase_is_cut_in_both(params: TransformerParams) -> None:
+    words = [*f"{GOOD} {BAD}".split(), "inclusion", "phase", "1", "2"] * 6
+    wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 3}))
+    wide._open(wide._folder, 0)
+    tokens = wide._tokenizer(" ".join(words), add_special_tokens=False)["input_ids"]
+    first, last = wide._tokenizer.cls_token_id, wide._tokenizer.sep_token_id
+    windows = wide.encode([" ".join(words)])[0].windows
+    # 32 tokens, 2 of them special; 8 are read again by the next window, so that it starts 22 later.
+    assert windows == tuple((first, *tokens[start : start + 30], last) for start in (0, 22, 44))
+    assert wide.encode(["stable"])[0].windows == (
+        (first, *wide._tokenizer("stable", add_special_tokens=False)["input_ids"], last),
+    )
+
+
+def test_two_fits_from_one_seed_give_the_same_bytes_on_a_cpu(
+    params: TransformerParams, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    tasks = [
+        replace(task, scratch=tmp_path / name, seed=seed) for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    ]
+    one, two, other = (fitted(params, each).predict(task.validation).tobytes() for each in tasks)
+    assert one == two
+    assert one != other
+
+
+class OnMeta:
+    """A model that takes nothing which lies elsewhere."""
+
+    device = torch.device("meta")
+
+    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        assert {input_ids.device, attention_mask.device} == {self.device}
+        return SimpleNamespace(logits=torch.zeros((len(input_ids), 2), device=self.device))
+
+
+def test_a_gpu_is_used_where_torch_has_one(
+    params: TransformerParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device `meta` stands in for a GPU: it holds shapes alone."""
+    classifier = TransformerClassifier(params)
+    monkeypatch.setattr(transformer, "choose_device", lambda: "meta")
+    classifier._open(classifier._folder, 0)
+    assert classifier.model.device.type == "meta"
+    classifier._model = OnMeta()
+    assert classifier.logits(classifier.encode(["stable disease", "stable"])).device.type == "meta"
+    monkeypatch.undo()
+    assert transformer.choose_device() == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_an_absent_encoder_is_named_before_training(tmp_path: Path) -> None:
@@ -139,3 +195,34 @@ def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
     assert not State(epoch=2, losses=[0.6, 0.7]).exhausted(epochs=9, patience=2)
     assert State(epoch=3, losses=[0.6, 0.7, 0.8]).exhausted(epochs=9, patience=2)
     assert State(epoch=9, losses=[0.1]).exhausted(epochs=9, patience=2)
+
+
+def test_without_patience_all_epochs_run_and_the_best_is_kept(
+    params: TransformerParams, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    monkeypatch.setattr(finetune, "log_loss", lambda *_: next(losses))
+    classifier = TransformerClassifier(params)
+    classifier._open(classifier._folder, task.seed)
+    state = finetune.fine_tune(classifier, task)
+    assert (state.epoch, state.best_epoch) == (6, 0)
+    kept = classifier.model.state_dict()
+    assert all(kept[name].equal(tensor) for name, tensor in state.best.items())
+
+
+@pytest.mark.parametrize(("dropout", "used"), [(None, 0.1), (0.0, 0.0)], ids=["the encoder's own", "none"])
+def test_attention_is_dropped_as_the_encoder_says_unless_told_otherwise(
+    dropout: float | None, used: float, params: TransformerParams
+) -> None:
+    classifier = TransformerClassifier(params.model_copy(update={"attention_dropout": dropout}))
+    classifier._open(classifier._folder, 0)
+    assert classifier.model.config.attention_probs_dropout_prob == used
+
+
+def test_the_profiles_fine_tune_for_all_epochs_of_the_paper_with_the_dropout_of_the_encoder() -> None:
+    for name in ("real", "paper"):
+        chosen = read_profile(name, ROOT / "profiles")["learning"]["classifiers"]["transformer"]
+        found = TransformerParams.model_validate(chosen)
+        assert (found.epochs, found.patience, found.attention_dropout) == (7, None, None)
+        assert (found.learning_rate, found.batch_size, found.weight_decay) == (1e-5, 8, 0.01)
+        assert (found.max_tokens, found.warmup_share) == (512, 0.0)

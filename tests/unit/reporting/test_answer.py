@@ -27,7 +27,7 @@ def answer(**score: Any) -> str:
     ("verdict", "counts", "words"),
     [
         ("better", True, "Yes: synthetic trials helped"),
-        ("better", False, "no better than with the controls"),
+        ("better", False, "not shown to beat both controls"),
         ("worse", False, "No: with synthetic trials"),
         ("no difference shown", False, "No difference shown"),
     ],
