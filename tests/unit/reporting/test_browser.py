@@ -222,7 +222,8 @@ def test_no_legend_is_cut_on_a_phone(browser: Page, report: Path) -> None:
     try:
         browser.open(report)
         over = browser.evaluate(
-            "[...document.querySelectorAll('.plot')].filter((plot) => [...plot.querySelectorAll('.role-legend')]"
+            "[...document.querySelectorAll('.plot')]"
+            ".filter((plot) => [...plot.querySelectorAll('.role-legend')]"
             ".some((one) => one.getBoundingClientRect().right > plot.getBoundingClientRect().right + 1))"
             ".map((plot) => plot.dataset.plot)"
         )
