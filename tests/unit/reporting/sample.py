@@ -169,6 +169,14 @@ def make_plots() -> dict[str, pl.DataFrame]:
                 "drafts": [2, 5],
             }
         ),
+        "quality/marginals": pl.DataFrame(
+            {
+                "field": ["enrolment_planned given", "maximum age"],
+                "kind": ["Jensen-Shannon", "Wasserstein"],
+                "distance": [0.1, 2.0],
+                "n": [24, 24],
+            }
+        ),
         "quality/picture": pl.DataFrame(
             [
                 {

@@ -217,6 +217,21 @@ def test_phone_needs_no_sideways_scrolling(page: Page) -> None:
         page.resize(1280, 900)
 
 
+def test_no_legend_is_cut_on_a_phone(browser: Page, report: Path) -> None:
+    browser.resize(390, 844, phone=True)
+    try:
+        browser.open(report)
+        over = browser.evaluate(
+            "[...document.querySelectorAll('.plot')]"
+            ".filter((plot) => [...plot.querySelectorAll('.role-legend')]"
+            ".some((one) => one.getBoundingClientRect().right > plot.getBoundingClientRect().right + 1))"
+            ".map((plot) => plot.dataset.plot)"
+        )
+    finally:
+        browser.resize(1280, 900)
+    assert over == []
+
+
 @pytest.mark.parametrize("section", ["answer", "records", "quality", "learning"])
 def test_no_part_of_the_page_is_blank(section: str, page: Page) -> None:
     page.evaluate(f"document.getElementById('{section}').scrollIntoView({{ behavior: 'instant' }})")

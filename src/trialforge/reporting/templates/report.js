@@ -46,12 +46,16 @@ async function drawNext() {
     document.documentElement.dataset.plots = "drawn";
     return;
   }
-  // Names of a legend stand in as many columns as the plot has room for.
-  const columns = Math.max(1, Math.floor((place.clientWidth - 60) / 120));
-  await vegaEmbed(place, plots[place.dataset.plot], {
-    mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: { ...CONFIG, legend: { ...CONFIG.legend, columns } }, defaultStyle: false,
-    tooltip: { disableDefaultStyle: true }, // the page's policy lets in no style but its own: report.css has it
-  });
+  // Names of a legend stand in as many columns as the plot has room for. How much the names of its axis take is
+  // known when it is drawn: a legend that is cut then is drawn again with a column less.
+  for (let columns = Math.max(1, Math.floor((place.clientWidth - 60) / 120)); columns > 0; columns -= 1) {
+    await vegaEmbed(place, plots[place.dataset.plot], {
+      mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: { ...CONFIG, legend: { ...CONFIG.legend, columns } }, defaultStyle: false,
+      tooltip: { disableDefaultStyle: true }, // the page's policy lets in no style but its own: report.css has it
+    });
+    const end = Math.max(0, ...[...place.querySelectorAll(".role-legend")].map((legend) => legend.getBoundingClientRect().right));
+    if (end <= place.getBoundingClientRect().right + 1) break;
+  }
   // A screen reader has the picture's sentence and its table; marks one by one would only be noise.
   place.querySelector("svg").setAttribute("aria-hidden", "true");
   setTimeout(drawNext, 0);
