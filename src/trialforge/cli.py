@@ -265,7 +265,9 @@ def pull(as_json: JsonOption = False) -> None:
 @app.command("cache", short_help="Look at, check or remove kept answers of models.")
 def cache_command(
     action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],
-    days: Annotated[float | None, typer.Option(min=0, help="prune: what was asked longer ago.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="prune: what was asked longer ago; with --model only of it.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="prune: a model's digest, or its start.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, if it is not this checkout's.")] = None,
     as_json: JsonOption = False,

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 
 from trialforge.embedding.windows import pool_windows
 from trialforge.errors import ParameterError, RetrievalError
 from trialforge.files import hash_json
+from trialforge.ollama_client import HOST_VARIABLE, make_client
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
@@ -34,10 +36,10 @@ class OllamaEncoder:
     @cached_property
     def digest(self) -> str:
         """Hash of the model's content as the server states it, and of the windows."""
-        listed = {model["name"]: model["digest"] for model in self._ask("/api/tags")["models"]}
+        listed = {model.model: model.digest for model in self._ask("list").models}
         name = self._model if ":" in self._model else f"{self._model}:latest"
         if name not in listed:
-            known = ", ".join(sorted(listed)) or "none"
+            known = ", ".join(sorted(filter(None, listed))) or "none"
             raise ParameterError(
                 f"`embedding.model`: the Ollama server has no {name!r}, it has: {known}",
                 hint=f"run: ollama pull {name}",
@@ -57,8 +59,8 @@ class OllamaEncoder:
         for start in range(0, len(order), REQUEST_TEXTS):
             block = order[start : start + REQUEST_TEXTS]
             inputs = [" ".join(windows[number][1]) or " " for number in block]
-            reply = self._ask("/api/embed", {"model": self._model, "input": inputs})
-            answers |= zip(block, reply["embeddings"], strict=True)
+            reply = self._ask("embed", model=self._model, input=inputs)
+            answers |= zip(block, reply.embeddings, strict=True)
         if not windows:
             return np.zeros((0, self.dimension), dtype=np.float32)
         vectors = np.array([answers[number] for number in range(len(windows))], dtype=np.float32)
@@ -70,23 +72,19 @@ class OllamaEncoder:
         starts = range(0, max(len(words), 1), self._window)
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        import httpx  # the library ollama can't be imported while OLLAMA_HOST names several hosts
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        client = make_client(_first_host(), timeout=LOADING_SECONDS)
+        from ollama import ResponseError
 
         try:
-            with httpx.Client(base_url=_first_host(), timeout=LOADING_SECONDS, trust_env=False) as client:
-                reply = client.post(path, json=body) if body else client.get(path)
-                found: dict[str, Any] = reply.json()
-        except (httpx.HTTPError, OSError, ValueError) as error:
+            return getattr(client, method)(**arguments)
+        except (httpx.HTTPError, OSError) as error:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
-        if reply.is_error:
-            raise RetrievalError(
-                f"the Ollama server refuses to embed: {found.get('error', reply.status_code)}"
-            )
-        return found
+        except ResponseError as error:
+            raise RetrievalError(f"the Ollama server refuses to embed: {error.error}") from error
 
 
 def _first_host() -> str:
     # One host makes all vectors: another may round otherwise.
-    host = os.environ.get("OLLAMA_HOST", "").split(",")[0].strip() or DEFAULT_HOST
+    host = os.environ.get(HOST_VARIABLE, "").split(",")[0].strip() or DEFAULT_HOST
     return host if "://" in host else f"http://{host}"

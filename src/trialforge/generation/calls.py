@@ -141,16 +141,18 @@ class CallCache:
             self._base.executemany("DELETE FROM calls WHERE key = ?", [(key,) for key in keys])
 
     def prune(self, *, before: float | None = None, model_digest: str | None = None) -> int:
-        """Remove entries made before a time (seconds since 1970), or of a model, and give their space back.
+        """Remove entries made before a time (seconds since 1970), of a model, or both; give their space back.
 
         `model_digest` may be the start of a digest. Returns how many were removed; with neither, none is.
         """
-        tests = [("created < ?", before), ("substr(model_digest, 1, length(?1)) = ?1", model_digest)]
-        removed = 0
+        if before is None and model_digest is None:
+            return 0
         with self._translated():
-            for test, value in tests:
-                if value is not None:
-                    removed += self._base.execute(f"DELETE FROM calls WHERE {test}", (value,)).rowcount  # noqa: S608
+            removed = self._base.execute(
+                "DELETE FROM calls WHERE (:before IS NULL OR created < :before)"
+                " AND (:model IS NULL OR substr(model_digest, 1, length(:model)) = :model)",
+                {"before": before, "model": model_digest},
+            ).rowcount
             self._base.execute("VACUUM")
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
@@ -165,9 +167,8 @@ class CallCache:
             yield
         except sqlite3.OperationalError as error:
             if "full" in str(error):
-                hint = (
-                    "free disk space, or run: trialforge cache prune; then run again: it goes on where it was"
-                )
+                # No hint at `cache prune`: giving space back takes space first, as large as what is kept.
+                hint = "free space elsewhere on this disk, then run again: it goes on where it was"
                 raise GenerationError(
                     f"no room for the call cache {self.path}: {error}", hint=hint
                 ) from error

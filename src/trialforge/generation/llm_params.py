@@ -13,8 +13,9 @@ class LlmParams(Section):
     """Everything about the engine; what is asked of it lies in `reasoning` and `generation`.
 
     The addresses of Ollama are no parameter but the environment variable OLLAMA_HOST (several: with commas).
-    Of these keys only `backend`, `model`, `sha256`, `exact` and, for Ollama, `context_tokens` can change an
-    answer.
+    Only `backend`, `model`, `sha256`, `exact` and, for Ollama, `context_tokens` are in the key of a call. No
+    other can change an answer of the embedded engine with `exact`. Without it `slots`, `threads` and
+    `workers` can, and with Ollama `slots`: calls that are worked on together may be rounded otherwise.
     """
 
     backend: Literal["embedded", "ollama"] = "embedded"

@@ -15,8 +15,8 @@ from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.ollama_host import HostDown, OllamaHost
 from trialforge.generation.pool import answer_all
 from trialforge.generation.schemas import PROBE, check_forced, check_probe, check_schema
+from trialforge.ollama_client import HOST_VARIABLE
 
-HOST_VARIABLE = "OLLAMA_HOST"
 DEFAULT_HOST = "http://127.0.0.1:11434"
 
 

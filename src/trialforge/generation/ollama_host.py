@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from trialforge.errors import GenerationError
 from trialforge.generation.llm_params import LlmParams
+from trialforge.ollama_client import make_client
 
 MIN_VERSION = (0, 17, 1)  # before it, a schema could be ignored without a word
 UNVERSIONED = "0.0.0"  # what a build from source calls itself: the test of forcing must do
@@ -105,16 +106,14 @@ class OllamaHost:
         """
         if is_cloud_name(model):
             raise cloud_error(model)
-        # Not by the library ollama: it can't be imported while OLLAMA_HOST names several hosts.
+        client = make_client(self.address, auth=self._auth, timeout=self._params.read_seconds)
+        from ollama import ResponseError
+
         try:
-            with self._http.stream(
-                "POST", "/api/pull", json={"model": model}, timeout=self._params.read_seconds
-            ) as answer:
-                told = [json.loads(line) for line in answer.iter_lines() if line]
-        except (httpx.HTTPError, ConnectionError, ValueError) as error:
+            for _ in client.pull(model, stream=True):
+                pass
+        except (ResponseError, httpx.HTTPError, ConnectionError) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
-        if fault := next((part["error"] for part in told if "error" in part), None):
-            raise GenerationError(f"Ollama at {self.address} can't pull {model}: {fault}")
 
     def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
         """Return the last part of an answer, with the whole `text` added.

@@ -37,12 +37,26 @@ def tell_story(start: str, data: Path) -> dict[str, Any]:
         "record": {name: row[name] for name in REGISTRATION_SCHEMA} if row["nct_id"] else None,
         "text": found.select(trial_text()).item() if row["nct_id"] else "",
         "given_up": row["reject_reason"],
+        "validation": _find_verdict(data, row),
         "target": target[0],
         "made_by": {name: row[name] for name in MADE_BY},
         "reasons_by": {name: reasons[name] for name in _REASONS_BY},
         "reasons": reasons["reasons"],
         "exemplars": [{name: trial[name] for name in ("nct_id", "label", "text")} for trial in exemplars],
     }
+
+
+def _find_verdict(data: Path, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `validate` said of this very draft; None if it has not seen it."""
+    name = pl.lit(row["nct_id"], pl.String)
+    same = (pl.col("target_id") == row["target_id"]) & pl.col("nct_id").eq_missing(name)
+    for verdict, table in (("accepted", "synthetic"), ("rejected", "rejected")):
+        path = data / f"{table}.parquet"
+        found = read_parquet(path).filter(same).to_dicts() if path.is_file() else []
+        if found:
+            extra = {part: found[0].get(part) for part in ("reject_reasons", "near_copy_of")}
+            return {"verdict": verdict, **extra}
+    return None
 
 
 def _find(generated: pl.DataFrame, start: str) -> pl.DataFrame:
@@ -79,6 +93,7 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     record, target = story["record"], story["target"]
     title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
     lines = [title, "", "Target", *_table(target), "", "Made by", *_table(story["made_by"])]
+    lines += ["", "Validation", *_table(story["validation"] or {"verdict": "none yet: dvc repro validate"})]
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
         lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,11 +143,19 @@ def test_prune_by_model_and_by_age(cache: CallCache) -> None:
     assert cache.measure().entries == 0
 
 
+def test_prune_by_model_and_age_removes_what_is_both(cache: CallCache) -> None:
+    for key, digest in (("old", "a" * 64), ("other", "b" * 64)):
+        cache.keep(key, "ruled 1", replace(answer("a"), model_digest=digest))
+    assert cache.prune(before=1.0, model_digest="aa") == 0
+    assert cache.prune(before=time.time() + 1, model_digest="aa") == 1
+    assert cache.find("other") is not None
+
+
 def test_full_disk_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
     cache = CallCache(tmp_path / "calls.sqlite", max_pages=4)
     generator = CachedGenerator(RuledGenerator(), cache)
     done = []
-    with pytest.raises(GenerationError, match="no room for the call cache"):
+    with pytest.raises(GenerationError, match=r"no room for the call cache(.|\n)*free space elsewhere"):
         done.extend(index for index, _ in generator.complete([ask(seed=seed) for seed in range(50)]))
     assert done
     roomy = CallCache(cache.path)

@@ -86,6 +86,31 @@ def test_the_story_as_json(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [trial["nct_id"] for trial in story["exemplars"]] == ["SIM1"]
 
 
+def test_the_story_tells_the_verdict_of_validation(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generated = pl.read_parquet(data / "generated.parquet")
+    asked = ["show", first_id(data), "--data", str(data)]
+    assert cli.run(asked) == 0
+    assert "none yet: dvc repro validate" in capsys.readouterr().out
+    mine = generated.filter(target_id="T-1")
+    mine.write_parquet(data / "synthetic.parquet")
+    assert cli.run(asked) == 0
+    assert "verdict        accepted\n" in capsys.readouterr().out
+    generated.filter(target_id="T-2").write_parquet(data / "synthetic.parquet")
+    mine.with_columns(
+        reject_reasons=pl.lit(["off_target", "near_copy_of_train"]), near_copy_of=pl.lit("SIM1")
+    ).write_parquet(data / "rejected.parquet")
+    assert cli.run([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["validation"] == {
+        "verdict": "rejected",
+        "reject_reasons": ["off_target", "near_copy_of_train"],
+        "near_copy_of": "SIM1",
+    }
+    assert cli.run(asked) == 0
+    said = capsys.readouterr().out
+    assert "reject_reasons off_target, near_copy_of_train\n" in said
+    assert "near_copy_of   SIM1\n" in said
+
+
 def test_a_target_that_was_given_up_says_why(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["show", "T-3", "--data", str(data)]) == 0
     assert capsys.readouterr().out.startswith("given up: cut")

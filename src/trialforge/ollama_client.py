@@ -1,0 +1,29 @@
+"""The client of the library `ollama`, for what it can do: list, pull and embed.
+
+Chats go past it (`generation.ollama_host`): it can't send `truncate` and `shift`, without which a prompt that
+is too long is cut without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ollama import Client
+
+HOST_VARIABLE = "OLLAMA_HOST"
+
+
+def make_client(host: str, **options: Any) -> Client:
+    """Return a client of one host, with further options of `httpx.Client`.
+
+    The library makes a client of OLLAMA_HOST as it is imported, and fails where that names several hosts.
+    """
+    hosts = os.environ.pop(HOST_VARIABLE, None)
+    try:
+        from ollama import Client
+    finally:
+        if hosts is not None:
+            os.environ[HOST_VARIABLE] = hosts
+    return Client(host, trust_env=False, **options)
