@@ -161,15 +161,17 @@ class LearningParams(Section):
 
     @model_validator(mode="after")
     def _check_questions(self) -> Self:
-        arms = [arm.name for item in self.trained_items for arm in self.arms_of(item)]
+        trained: dict[str, list[str]] = {
+            "model": [*self.models],
+            "arm": [arm.name for arm in self.trained_arms],
+        }
         for question in self.statistics.questions:
-            asked = (("model", question.model, self.models), ("arm", question.arm, arms),
-                     ("arm", question.against, arms))  # fmt: skip
-            for what, name, trained in asked:
-                if name not in trained:
+            named = (("model", question.model), ("arm", question.arm), ("arm", question.against))
+            for what, name in named:
+                if name not in trained[what]:
                     raise ValueError(
                         f"`statistics` asks {question.name}: {what} `{name}` is not trained; "
-                        f"trained are {', '.join(trained)}"
+                        f"trained are {', '.join(trained[what])}"
                     )
         return self
 
@@ -183,15 +185,19 @@ class LearningParams(Section):
         return (*self.real_items, *self.items)
 
     @property
+    def trained_arms(self) -> tuple[Arm, ...]:
+        """The arms of these experiments."""
+        return tuple(arm for item in self.trained_items for arm in self.arms_of(item))
+
+    @property
     def wholes(self) -> dict[str, str]:
         """The trained arms of unfiltered or otherwise made synthetic trials -> the arm equal but for that.
 
         So `no-reasoning` is compared with `augmented`, and `unfiltered` with `synthetic`.
         """
-        arms = [arm for item in self.trained_items for arm in self.arms_of(item)]
         plain = Arm(name="plain")
         made = {"generation_arm": plain.generation_arm, "filtered": plain.filtered}
-        names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in arms}
-        ablated = [arm for arm in arms if arm != arm.model_copy(update=made)]
+        names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in self.trained_arms}
+        ablated = [arm for arm in self.trained_arms if arm != arm.model_copy(update=made)]
         found = {arm.name: names.get(arm.model_copy(update={"name": plain.name, **made})) for arm in ablated}
         return {name: whole for name, whole in found.items() if whole}

@@ -122,9 +122,7 @@ def shuffled_control(scoring: Scoring, params: LearningParams) -> dict[str, dict
 
     The intervals of several models hold together at the declared level (Bonferroni).
     """
-    arms = {
-        arm.name for item in params.trained_items for arm in params.arms_of(item) if arm.extra == "shuffled"
-    }
+    arms = {arm.name for arm in params.trained_arms if arm.extra == "shuffled"}
     controls = [one for (_, arm), one in scoring.scores.items() if arm in arms]
     level = 1 - (1 - params.statistics.level) / max(len(controls), 1)
     found = {}
@@ -154,7 +152,7 @@ def check_control(control: dict[str, dict[str, Any]]) -> None:
 def credit(answers: list[Answer], params: LearningParams) -> dict[str, Any]:
     """Return whether the primary arm's gain counts: it must beat real data and both controls of its size."""
     primary = answers[0]
-    extras = {arm.name: arm.extra for item in params.trained_items for arm in params.arms_of(item)}
+    extras = {arm.name: arm.extra for arm in params.trained_arms}
     rivals = [
         answer
         for answer in answers[1:]
