@@ -73,11 +73,12 @@ class OllamaEncoder:
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
     def _ask(self, method: str, **arguments: Any) -> Any:
-        client = make_client(_first_host(), timeout=LOADING_SECONDS)
+        made = make_client(_first_host(), timeout=LOADING_SECONDS)
         from ollama import ResponseError
 
         try:
-            return getattr(client, method)(**arguments)
+            with made as client:
+                return getattr(client, method)(**arguments)
         except (httpx.HTTPError, OSError) as error:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
         except ResponseError as error:

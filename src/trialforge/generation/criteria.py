@@ -33,7 +33,7 @@ def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
 def join_criteria(inclusion: Sequence[str], exclusion: Sequence[str]) -> str:
     """Return the two lists as the registry writes them in one text."""
     parts = (("Inclusion Criteria", inclusion), ("Exclusion Criteria", exclusion))
-    return "\n\n".join(f"{head}:\n\n" + "\n".join(f"- {item}" for item in items) for head, items in parts)
+    return "\n".join(f"{head}:\n" + "\n".join(f"- {item}" for item in items) for head, items in parts)
 
 
 def _split_characteristics(text: str) -> tuple[list[str], list[str]]:

@@ -106,12 +106,13 @@ class OllamaHost:
         """
         if is_cloud_name(model):
             raise cloud_error(model)
-        client = make_client(self.address, auth=self._auth, timeout=self._params.read_seconds)
+        made = make_client(self.address, auth=self._auth, timeout=self._params.read_seconds)
         from ollama import ResponseError
 
         try:
-            for _ in client.pull(model, stream=True):
-                pass
+            with made as client:
+                for _ in client.pull(model, stream=True):
+                    pass
         except (ResponseError, httpx.HTTPError, ConnectionError) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 
