@@ -70,8 +70,8 @@ def test_a_record_has_the_registration_view_and_what_the_plan_decides() -> None:
     assert made["phase"] == "Phase 2"
     assert made["conditions"] == ["Parkinson Disease"]
     assert [item["name"] for item in made["interventions"]] == ["levodopa", "Placebo"]
-    assert made["criteria"].startswith("Inclusion Criteria:\n\n- Diagnosis of Parkinson Disease\n- Two")
-    assert "\n\nExclusion Criteria:\n\n- Chronic" in made["criteria"]
+    assert made["criteria"].startswith("Inclusion Criteria:\n- Diagnosis of Parkinson Disease\n- Two")
+    assert "\nExclusion Criteria:\n- Chronic" in made["criteria"]
     assert made["arms"][0]["interventions"] == ["levodopa"]
 
 
