@@ -60,6 +60,14 @@ def test_answer_that_is_cut_says_so(generator: OllamaGenerator) -> None:
     generator.close()
 
 
+@pytest.mark.parametrize("given", ["-1", "10", "10m"])
+def test_each_form_of_keep_alive_is_taken(ollama_host: str, given: str) -> None:
+    params = LlmParams(backend="ollama", model=MODEL, context_tokens=512, slots=1, keep_alive=given)
+    generator = OllamaGenerator(params, [ollama_host])
+    assert generator.count_tokens(ask().messages) > 0
+    generator.close()
+
+
 def test_missing_model_names_the_command(ollama_host: str) -> None:
     with pytest.raises(GenerationError, match="ollama pull no-such-model"):
         OllamaGenerator(LlmParams(backend="ollama", model="no-such-model"), [ollama_host])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -26,7 +26,9 @@ class LlmParams(Section):
     threads: int = Field(default=0, ge=0, le=1024)
     workers: int = Field(default=0, ge=0, le=1024)
     exact: bool = True
-    keep_alive: str = Field(default="10m", pattern=r"^-?\d+(s|m|h)?$")
+    keep_alive: int | Annotated[str, Field(pattern=r"^-?\d+(s|m|h)$")] = (
+        "10m"  # Ollama takes no "10" without unit
+    )
     connect_seconds: float = Field(default=5, gt=0, le=600)
     read_seconds: float = Field(default=300, gt=0, le=86_400)
     call_seconds: float = Field(default=900, gt=0, le=86_400)

@@ -49,6 +49,21 @@ def test_seed_temperature_and_context_stand_in_options(server: SmallOllama) -> N
     assert body["format"] == ask().schema
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"), [("-1", -1), (-1, -1), ("10", 10), ("-1m", "-1m"), ("90s", "90s")]
+)
+def test_keep_alive_without_a_unit_is_sent_as_a_number(server: SmallOllama, given: Any, sent: Any) -> None:
+    generator = load(server.address, keep_alive=given)
+    list(generator.complete([ask()]))
+    generator.close()
+    assert server.asked[0]["keep_alive"] == sent
+
+
+def test_keep_alive_of_another_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="keep_alive"):
+        LlmParams(keep_alive="10 minutes")
+
+
 @pytest.mark.parametrize("version", ["0.17.0", "0.9.2", "0.16.9-rc1", "unknown"])
 def test_old_version_is_refused(server: SmallOllama, version: str) -> None:
     server.version = version
