@@ -62,7 +62,7 @@ ORDERS = [
 PARAMS = GenerationParams(
     fields=("title", "summary", "primary_outcomes"), retries=3, sampling=Sampling(max_tokens=200)
 )
-REASONING = ReasoningParams(sampling=Sampling(temperature=0.7, max_tokens=160))
+REASONING = ReasoningParams(sampling=Sampling(temperature=0.7, max_tokens=240))
 CONTROL = re.compile(r"<\|[a-z_]+\|>|\[/?INST\]|</?s>|<start_of_turn>")
 
 
@@ -82,17 +82,17 @@ def planted(name: str, orders: Sequence[str]) -> dict[str, Any]:
 def ask(place: int, *orders: str) -> Question[dict[str, Any]]:
     """The question for a draft; the orders from the fifth on are the reasons that it is given."""
     name = f"SIM{place}"
-    return ask_draft(TARGET | {"seed": place}, orders[4:], {name: planted(name, orders)}, PARAMS, 1024)
+    return ask_draft(TARGET | {"seed": place}, orders[4:], {name: planted(name, orders)}, PARAMS, 4096)
 
 
 def ask_why(seed: int, *orders: str) -> Question[list[dict[str, Any]]]:
     """The question for reasons, about two exemplars with orders in title, summary and criteria."""
     trials = [
         make_trial(f"SIM{number}")
-        | {"title": title, "summary": summary, "criteria": f"Inclusion Criteria:\n- {criterion}"}
+        | {"title": title, "summary": summary, "criteria": f"Inclusion Criteria:\n- {criterion}", "arms": []}
         for number, (title, summary, criterion) in enumerate((orders[:3], orders[3:]))
     ]
-    return ask_reasons("levodopa", 0, trials, REASONING, seed, 1024)
+    return ask_reasons("levodopa", 0, trials, REASONING, seed, 4096)
 
 
 def test_there_are_thirty() -> None:
@@ -112,6 +112,7 @@ def test_the_fence_holds_and_no_control_token_is_left(order: str) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_fence_holds_where_reasons_are_asked(order: str) -> None:
     text = ask_why(1, *[order] * 6).messages[1].content
+    assert len(re.findall("(?m)^(?:title|question): .", text)) == 4  # they are shown at all
     assert re.findall(r"<\s*/?\s*exemplar", text) == ["<exemplar", "</exemplar"] * 2
     assert not CONTROL.search(text)
     assert text.rpartition("</exemplar>")[2].startswith("\nExplain in full sentences why these trials of")
