@@ -36,7 +36,8 @@ def main(calls: Path, model: str) -> None:
     )
     with Pipeline(name="trials") as pipeline:
         load = LoadDataFromDicts(
-            data=[{"instruction": text} for text in work["prompts"]], batch_size=work["slots"]
+            data=[{"system_prompt": system, "instruction": user} for system, user in work["prompts"]],
+            batch_size=work["slots"],
         )
         load >> TimedGeneration(llm=llm, input_batch_size=work["slots"])
     start = time.perf_counter()
