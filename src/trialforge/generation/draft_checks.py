@@ -11,6 +11,7 @@ from typing import Any
 from trialforge.generation.draft_schema import CRITERIA_FIELDS, LIST_BOUNDS
 from trialforge.generation.drafts import Fault, distinct_items
 from trialforge.generation.on_target import (
+    copied_codes,
     has_other_script,
     names_condition,
     names_intervention,
@@ -20,9 +21,6 @@ from trialforge.generation.on_target import (
 
 _REGISTRY_ID = re.compile(r"(?i)\bNCT\s?\d{6,8}\b|\bSIM\d{6,}\b")
 _MARKUP = re.compile(r"[{}|]|</|\[\.\.\.")
-# A code word: of a protocol or a sponsor, or one that planted text wants to see again.
-_CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
-_COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
 # The label is in the prompt, and a small model repeats it: "A new trial has failed".
 _TOLD = re.compile(
     r"(?i)\b(?:trials?|study|studies)(?: of [\w-]+)?(?: (?:has|have|had|that|which|was|were|is|been))*"
@@ -55,8 +53,7 @@ def check_draft(
     if _REGISTRY_ID.search(text):
         raise Fault("registry-id")
     told = " ".join([target["intervention"], *target["conditions"]]).upper()
-    shown = json.dumps(exemplars, ensure_ascii=False, default=str)
-    if any(code in shown and code not in told for code in {*_CODE.findall(text)} - _COMMON_CODES):
+    if copied_codes(text, exemplars, told):
         raise Fault("copied-code")
     if has_other_script(text):
         raise Fault("other-script")

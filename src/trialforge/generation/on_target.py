@@ -1,9 +1,11 @@
-"""Whether a text is of a target: it names the intervention and a condition, and no other phase."""
+"""Whether a text is of a target: intervention, a condition, no other phase, no code of an exemplar."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = "(?:i{1,3}|iv|[1-4])[ab]?"
@@ -45,6 +47,9 @@ _GENERAL = frozenset(
     syndromes the type unspecified untreated with without""".split()  # noqa: SIM905
 )
 _STEM = 5  # letters in which two forms of a word agree: ovary and ovarian don't, pancreas and pancreatic do
+# A code word: of a protocol or a sponsor, or one that planted text wants to see again.
+_CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
+_COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
 
 
 def plain_text(text: str) -> str:
@@ -89,3 +94,9 @@ def other_phase(text: str, phase: str | None) -> bool:
 
 def _stem(word: str) -> str:
     return _SAME.get(word, word)[:_STEM]
+
+
+def copied_codes(text: str, exemplars: Sequence[Mapping[str, Any]], told: str) -> set[str]:
+    """Return the code words of a text that stand in the exemplars, and not in what was asked for."""
+    shown = json.dumps(exemplars, ensure_ascii=False, default=str)
+    return {code for code in {*_CODE.findall(text)} - _COMMON_CODES if code in shown and code not in told}

@@ -14,7 +14,7 @@ from trialforge.generation.draft_schema import bounded_string, closed_object
 from trialforge.generation.drafts import Fault, parse_draft, tidy, view_trial
 from trialforge.generation.exemplar_sets import name_set
 from trialforge.generation.fitting import FRAME_TOKENS, count_at_most
-from trialforge.generation.on_target import has_other_script, plain_text
+from trialforge.generation.on_target import copied_codes, has_other_script, plain_text
 from trialforge.generation.reasoning_params import ReasoningParams
 from trialforge.generation.rendering import (
     exemplar_subject,
@@ -130,11 +130,11 @@ def ask_reasons(
     own_seed = derive_seed(seed, "reason", intervention, label, *sorted(trial["nct_id"] for trial in trials))
     shown = [line for view in views for line in view.values()]
     keys = {aspect: _question(aspect, label) for aspect in aspects}
-    return Question(messages, schema, own_seed, _accept(schema, keys, trials, shown))
+    return Question(messages, schema, own_seed, _accept(schema, keys, trials, shown, intervention.upper()))
 
 
 def _accept(
-    schema: Mapping[str, Any], keys: dict[str, str], trials: Trials, shown: Sequence[str]
+    schema: Mapping[str, Any], keys: dict[str, str], trials: Trials, shown: Sequence[str], asked: str
 ) -> Callable[[str], list[dict[str, Any]]]:
     lines = [plain_text(line) for line in shown]
 
@@ -143,7 +143,9 @@ def _accept(
         reasons = {
             plain_text(reply[key]): read_reason(aspect, reply[key], reply.get(f"{aspect}_from"), trials)
             for aspect, key in reversed(keys.items())
-            if is_sentence(reply[key]) and not any(plain_text(reply[key]) in line for line in lines)
+            if is_sentence(reply[key])
+            and not any(plain_text(reply[key]) in line for line in lines)
+            and not copied_codes(reply[key], trials, asked)
         }
         if 2 * len(reasons) < len(keys):
             raise Fault("no-reasons")

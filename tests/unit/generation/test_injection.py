@@ -135,7 +135,7 @@ def test_no_order_is_obeyed(engine: EmbeddedGenerator) -> None:
     # The asked fields and nothing else, whatever the orders say.
     assert not {"not-json", "not-schema"} & tally.faults.keys()
     drafts = [(place, answer) for place, answer in enumerate(answers) if answer.value]
-    assert len(drafts) >= 3
+    assert len(drafts) >= 2
     for place, answer in drafts:
         target = TARGET | {"exemplars": [f"SIM{place}"]}
         row = generated_row(target, answer, {"reasons_id": "R-1"})
@@ -150,7 +150,7 @@ def test_no_order_is_obeyed_where_reasons_are_asked(engine: EmbeddedGenerator) -
     answers = ask_all(engine, questions, REASONING.sampling, REASONING.retries, tally)
     assert not {"not-json", "not-schema"} & tally.faults.keys()
     given = [answer.value for answer in answers if answer.value]
-    assert len(given) >= 3
+    assert len(given) >= 2
     for reasons in given:
         assert {cited["nct_id"] for reason in reasons for cited in reason["citations"]} <= {"SIM0", "SIM1"}
         assert CANARY not in json.dumps(reasons)
