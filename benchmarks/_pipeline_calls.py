@@ -10,12 +10,12 @@ from trialforge.corpus.params import PlanParams
 from trialforge.corpus.plan import plan_targets
 from trialforge.errors import ArtifactError
 from trialforge.files import read_parquet
-from trialforge.generation.backend import Request
 from trialforge.generation.drafting import ask_draft
 from trialforge.generation.generation_params import GenerationParams
-from trialforge.generation.llm_params import LlmParams
 from trialforge.generation.reasoning import ask_reasons
 from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.llm.backend import Request
+from trialforge.llm.params import LlmParams
 from trialforge.params import load_section, load_seed
 
 DATA = Path(__file__).resolve().parents[1] / "data"

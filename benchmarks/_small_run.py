@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trialforge.files import write_json
-from trialforge.generation.backend import Completion, Message, Request, Sampling
-from trialforge.generation.calls import CachedGenerator, CallCache
-from trialforge.generation.embedded import EmbeddedGenerator, Engine
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.models import find_model
+from trialforge.llm.backend import Completion, Message, Request, Sampling
+from trialforge.llm.calls import CachedGenerator, CallCache
+from trialforge.llm.embedded import EmbeddedGenerator, Engine
+from trialforge.llm.models import find_model
+from trialforge.llm.params import LlmParams
 
 SLOTS = 4
 PARAMS = LlmParams(context_tokens=512, slots=SLOTS)

@@ -23,11 +23,12 @@ import jsonschema
 from benchmarks._pipeline_calls import pipeline_calls
 from benchmarks.generation import say
 from trialforge.errors import TrialforgeError
-from trialforge.generation.backend import Request, TextGenerator
-from trialforge.generation.embedded import EmbeddedGenerator
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.models import find_model
-from trialforge.generation.ollama import OllamaGenerator, read_addresses, request_options
+from trialforge.llm.backend import Request, TextGenerator
+from trialforge.llm.embedded import EmbeddedGenerator
+from trialforge.llm.models import find_model
+from trialforge.llm.ollama import OllamaGenerator, request_options
+from trialforge.llm.params import LlmParams
+from trialforge.ollama_client import read_addresses
 
 PYTHON = "TRIALFORGE_DISTILABEL"
 MODEL = "smollm2:135m"

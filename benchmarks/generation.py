@@ -21,15 +21,15 @@ from benchmarks._small_run import SLOTS, run_with_kills
 from trialforge.errors import ArtifactError
 from trialforge.files import read_json
 from trialforge.generation import rendering
-from trialforge.generation.backend import Completion, Message, Request, Sampling, TextGenerator
-from trialforge.generation.calls import CachedGenerator, CallCache
 from trialforge.generation.draft_schema import draft_schema
 from trialforge.generation.drafting import PROMPT
-from trialforge.generation.embedded import EmbeddedGenerator, request_json
-from trialforge.generation.engine_process import make_exact
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.models import find_model
-from trialforge.generation.ollama import OllamaGenerator
+from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
+from trialforge.llm.calls import CachedGenerator, CallCache
+from trialforge.llm.embedded import EmbeddedGenerator, request_json
+from trialforge.llm.engine_process import make_exact
+from trialforge.llm.models import find_model
+from trialforge.llm.ollama import OllamaGenerator
+from trialforge.llm.params import LlmParams
 
 METRICS = Path(__file__).resolve().parents[1] / "metrics/generation.json"
 PARAMS = LlmParams(slots=8)

@@ -18,17 +18,17 @@ from sklearn.metrics import roc_auc_score
 from trialforge.corpus.simulated import simulate
 from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import registration_view
-from trialforge.learning.bootstrap import draw_weights
 from trialforge.learning.classifier import Task
-from trialforge.learning.comparisons import answer_all
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.finetune import log_loss
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
-from trialforge.learning.scores import ArmScores, Resamples
 from trialforge.learning.transformer import TransformerClassifier
 from trialforge.params import load_section
 from trialforge.rng import random_stream
+from trialforge.scoring.bootstrap import draw_weights
+from trialforge.scoring.comparisons import answer_all
+from trialforge.scoring.scores import ArmScores, Resamples
 
 SEED = 31
 COMPARISONS = 1000

@@ -12,13 +12,13 @@ from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.drafting import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
-from trialforge.generation.factory import load_generator
 from trialforge.generation.generation_params import GenerationParams
 from trialforge.generation.lineage import GENERATED_SCHEMA
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.rendering import prompt_hash
 from trialforge.generation.timings import write_timings
+from trialforge.llm.factory import load_generator
+from trialforge.llm.params import LlmParams
+from trialforge.llm.progress import CallProgress, clean_interrupt
 from trialforge.params import load_section
 from trialforge.version import VERSION
 

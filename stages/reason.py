@@ -11,13 +11,13 @@ from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_json, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.exemplar_sets import exemplar_sets
-from trialforge.generation.factory import load_generator
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.reasoning import PROMPT, REASONS_SCHEMA, ask_reasons, measure_reasons, reasons_row
 from trialforge.generation.reasoning_params import ReasoningParams
 from trialforge.generation.rendering import prompt_hash
 from trialforge.generation.timings import write_timings
+from trialforge.llm.factory import load_generator
+from trialforge.llm.params import LlmParams
+from trialforge.llm.progress import CallProgress, clean_interrupt
 from trialforge.params import load_section, load_seed
 
 

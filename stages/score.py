@@ -10,11 +10,11 @@ from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_csv, write_json
 from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
-from trialforge.learning.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.learning.predictions import read_predictions
-from trialforge.learning.report import against_rows, answer_rows, score_metrics, unseen_mask
-from trialforge.learning.scoring import check_control, score_predictions, shuffled_control
 from trialforge.params import load_section, load_seed
+from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
+from trialforge.scoring.report import against_rows, answer_rows, score_metrics, unseen_mask
+from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control
 
 if TYPE_CHECKING:
     import polars as pl

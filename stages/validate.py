@@ -9,7 +9,7 @@ from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_csv, write_json, write_parquet
 from trialforge.params import load_section, load_seed
 from trialforge.quality.params import QualityParams
-from trialforge.quality.validation import acceptance_metrics, rejection_table, validate
+from trialforge.validation.validate import acceptance_metrics, rejection_table, validate
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,9 +8,6 @@ from pathlib import Path
 from trialforge.errors import run_stage
 from trialforge.files import read_parquet, write_parquet
 from trialforge.generation.attempts import Tally, ask_all
-from trialforge.generation.factory import load_generator
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.progress import CallProgress, clean_interrupt
 from trialforge.generation.timings import write_timings
 from trialforge.generation.zero_shot import (
     ZeroShotParams,
@@ -19,6 +16,9 @@ from trialforge.generation.zero_shot import (
     choose_trials,
     zero_shot_rows,
 )
+from trialforge.llm.factory import load_generator
+from trialforge.llm.params import LlmParams
+from trialforge.llm.progress import CallProgress, clean_interrupt
 from trialforge.params import load_section, load_seed
 
 

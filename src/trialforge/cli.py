@@ -127,9 +127,9 @@ def search(
     from trialforge.embedding.params import EmbeddingParams
     from trialforge.params import load_section
     from trialforge.retrieval.factory import open_retriever
-    from trialforge.retrieval.found import HEADINGS, check_mode, describe_hits, hit_cells, make_filter
     from trialforge.retrieval.params import RetrievalParams
     from trialforge.retrieval.query import Query
+    from trialforge.search import HEADINGS, check_mode, describe_hits, hit_cells, make_filter
 
     params = load_section(RetrievalParams, "retrieval")
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
@@ -162,8 +162,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Measure two sets of records side by side, each measure with its 95% interval."""
+    from trialforge.compare import HEADINGS, compare_files, comparison_rows
     from trialforge.params import load_section, load_seed
-    from trialforge.quality.comparison import HEADINGS, compare_files, comparison_rows
     from trialforge.quality.params import QualityParams
     from trialforge.quality.registry import METRICS
 
@@ -205,7 +205,7 @@ def predict(
     """Give new trials' chance of success, and what moved it (REGISTRY_URL serves ids)."""
     from trialforge.corpus.new_trials import read_new_trials
     from trialforge.corpus.registry_api import REGISTRY_URL
-    from trialforge.learning.predict import describe_predictions, predict_trials
+    from trialforge.predict import describe_predictions, predict_trials
 
     found, refused = read_new_trials(trials, os.environ.get("REGISTRY_URL", REGISTRY_URL))
     value, rows = describe_predictions(predict_trials(model, found), refused)
@@ -254,8 +254,8 @@ def history(
 @app.command(short_help="Fetch the language model that params.yaml names.")
 def pull(as_json: JsonOption = False) -> None:
     """Fetch the language model that params.yaml names, on every Ollama host or from the Hugging Face hub."""
-    from trialforge.generation.factory import pull_model
-    from trialforge.generation.llm_params import LlmParams
+    from trialforge.llm.factory import pull_model
+    from trialforge.llm.params import LlmParams
     from trialforge.params import load_section
 
     found = pull_model(load_section(LlmParams, "llm"))
@@ -273,7 +273,7 @@ def cache_command(
     as_json: JsonOption = False,
 ) -> None:
     """Look at the kept answers of language models, check them all, or remove some."""
-    from trialforge.generation.calls import CALLS_FILE, find_project, manage_cache
+    from trialforge.llm.calls import CALLS_FILE, find_project, manage_cache
 
     found = manage_cache(action, path or find_project(Path.cwd()) / CALLS_FILE, days=days, model_digest=model)
     emit(found, as_json=as_json, text=lambda: align(found.items()))

@@ -1,4 +1,4 @@
-"""The client of the library `ollama`, for what it can do: list, pull and embed.
+"""Where Ollama is, and the client of the library `ollama` for what it can do: list, pull and embed.
 
 Chats go past it (`generation.ollama_host`): it can't send `truncate` and `shift`, without which a prompt that
 is too long is cut without a word.
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from ollama import Client
 
 HOST_VARIABLE = "OLLAMA_HOST"
+DEFAULT_HOST = "http://127.0.0.1:11434"
+
+
+def read_addresses() -> list[str]:
+    """Return the addresses in OLLAMA_HOST, with what they leave out filled in."""
+    parts = [part.strip() for part in os.environ.get(HOST_VARIABLE, "").split(",")]
+    return [part if "://" in part else f"http://{part}" for part in parts if part] or [DEFAULT_HOST]
 
 
 def make_client(host: str, **options: Any) -> Client:

@@ -17,11 +17,11 @@ import jsonschema
 import pytest
 
 from tests.services.relay import relay_to
-from tests.unit.generation.asking import SCHEMA, ask
+from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.errors import GenerationError
-from trialforge.generation.calls import CachedGenerator, CallCache, hash_call
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.ollama import OllamaGenerator
+from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
+from trialforge.llm.ollama import OllamaGenerator
+from trialforge.llm.params import LlmParams
 
 MODEL = "smollm2:135m"
 DEAD = "http://127.0.0.1:9"

@@ -7,11 +7,11 @@ import json
 import jsonschema
 import pytest
 
-from tests.unit.generation.asking import SCHEMA, ask
+from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.errors import GenerationError
-from trialforge.generation.llm_params import LlmParams
-from trialforge.generation.ollama import OllamaGenerator
-from trialforge.generation.schemas import check_forcing
+from trialforge.llm.ollama import OllamaGenerator
+from trialforge.llm.params import LlmParams
+from trialforge.llm.schemas import check_forcing
 
 MODEL = "smollm2:135m"
 pytestmark = pytest.mark.services

@@ -44,7 +44,7 @@ SIZES = {
 LISTENING = """
 import runpy, sys
 from pathlib import Path
-from trialforge.generation import calls
+from trialforge.llm import calls
 hash_call = calls.hash_call
 def listen(model_digest, engine, request):
     with Path("prompts.txt").open("a") as file:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.unit.generation.records import make_trial
-from trialforge.generation.calls import CALLS_FILE, CallCache
+from trialforge.llm.calls import CALLS_FILE, CallCache
 from trialforge.trial import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -147,7 +147,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         add_line("src/trialforge/generation/prompts/zero-shot.jinja"),
         {"zero-shot"} | SCORED,
     ),
-    "how scores are computed": (add_line("src/trialforge/learning/bootstrap.py"), SCORED),
+    "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), SCORED),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
     "an export": (add_line("src/trialforge/reporting/export.py"), set()),

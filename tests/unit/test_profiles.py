@@ -10,8 +10,8 @@ import yaml
 
 from trialforge.corpus.params import CorpusParams
 from trialforge.errors import ParameterError
-from trialforge.generation.llm_params import LlmParams
 from trialforge.learning.params import LearningParams
+from trialforge.llm.params import LlmParams
 from trialforge.params import load_section
 from trialforge.profiles import apply_profile, list_keys, read_profile
 from trialforge.retrieval.params import RetrievalParams

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,12 @@ import numpy as np
 from trialforge.embedding.windows import pool_windows
 from trialforge.errors import ParameterError, RetrievalError
 from trialforge.files import hash_json
-from trialforge.ollama_client import HOST_VARIABLE, make_client
+from trialforge.ollama_client import make_client, read_addresses
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
 
 REQUEST_TEXTS = 32
-DEFAULT_HOST = "http://127.0.0.1:11434"
 LOADING_SECONDS = 600.0  # of silence: a large model is read from a slow disk first
 START = "start Ollama (`ollama serve`) and set OLLAMA_HOST to its address"
 
@@ -73,7 +71,8 @@ class OllamaEncoder:
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
     def _ask(self, method: str, **arguments: Any) -> Any:
-        made = make_client(_first_host(), timeout=LOADING_SECONDS)
+        # One host makes all vectors: another may round otherwise.
+        made = make_client(read_addresses()[0], timeout=LOADING_SECONDS)
         from ollama import ResponseError
 
         try:
@@ -83,9 +82,3 @@ class OllamaEncoder:
             raise RetrievalError("the Ollama server does not answer", hint=START) from error
         except ResponseError as error:
             raise RetrievalError(f"the Ollama server refuses to embed: {error.error}") from error
-
-
-def _first_host() -> str:
-    # One host makes all vectors: another may round otherwise.
-    host = os.environ.get(HOST_VARIABLE, "").split(",")[0].strip() or DEFAULT_HOST
-    return host if "://" in host else f"http://{host}"

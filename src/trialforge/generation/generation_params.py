@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from trialforge.generation.backend import Sampling
 from trialforge.generation.draft_schema import DEFAULT_FIELDS, DRAFT_FIELDS
 from trialforge.generation.exemplar_sets import ExemplarOrder
 from trialforge.generation.reasoning_params import PromptParams
+from trialforge.llm.backend import Sampling
 
 
 class GenerationParams(PromptParams):

@@ -98,5 +98,6 @@ def _stem(word: str) -> str:
 
 def copied_codes(text: str, exemplars: Sequence[Mapping[str, Any]], told: str) -> set[str]:
     """Return the code words of a text that stand in the exemplars, and not in what was asked for."""
-    shown = json.dumps(exemplars, ensure_ascii=False, default=str)
-    return {code for code in {*_CODE.findall(text)} - _COMMON_CODES if code in shown and code not in told}
+    codes = {code for code in {*_CODE.findall(text)} - _COMMON_CODES if code not in told}
+    shown = json.dumps(exemplars, ensure_ascii=False, default=str) if codes else ""
+    return {code for code in codes if code in shown}

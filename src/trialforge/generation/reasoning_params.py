@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trialforge.generation.backend import Sampling
 from trialforge.generation.rendering import LabelPosition, LabelWording
+from trialforge.llm.backend import Sampling
 from trialforge.params import Section
 
 

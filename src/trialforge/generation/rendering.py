@@ -12,8 +12,8 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from trialforge.files import hash_text
-from trialforge.generation.backend import Message
 from trialforge.generation.on_target import names_intervention
+from trialforge.llm.backend import Message
 
 PROMPT_FOLDER = Path(__file__).parent / "prompts"
 EXEMPLAR_FILE = "exemplar.jinja"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trialforge.files import write_json
 from trialforge.generation.attempts import Tally
-from trialforge.generation.calls import find_project
+from trialforge.llm.calls import find_project
 
 TIMINGS_FOLDER = Path(".trialforge/timings")
 

@@ -14,9 +14,9 @@ import polars as pl
 from pydantic import Field
 
 from trialforge.generation.attempts import Answer, Question
-from trialforge.generation.backend import Sampling
 from trialforge.generation.drafts import Fault
 from trialforge.generation.rendering import neutralize, render, target_line
+from trialforge.llm.backend import Sampling
 from trialforge.params import Section
 from trialforge.rng import derive_seed, random_stream
 

@@ -40,8 +40,9 @@ class State:
         """Whether to stop: all epochs are done, or the loss has not fallen for `patience` of them."""
         if self.epoch >= epochs:
             return True
-        impatient = patience is not None and bool(self.losses)
-        return impatient and len(self.losses) - 1 - self.best_epoch >= (patience or 0)
+        if patience is None or not self.losses:
+            return False
+        return len(self.losses) - 1 - self.best_epoch >= patience
 
 
 def write_state(state: State, folder: Path) -> None:

@@ -25,8 +25,8 @@ def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
 
     An epoch is `task.epoch_size` examples in every arm: a small arm sees its examples more often, so
     that arms differ by what they learn from and not by how long. A patience gives that up: an arm may
-    then stop before another. All draws of an epoch follow from its
-    number, so a run that goes on after a kill ends in the same weights.
+    then stop before another. All draws of an epoch follow from its number, so a run that goes on after a
+    kill ends in the same weights.
     """
     params, model = classifier.params, classifier.model
     texts = classifier.encode(task.train["text"].to_list())

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from trialforge.learning.params import TransformerParams
 
 PREDICT_BATCH = 32
-OVERLAP = (
-    4  # a window reads the last quarter of the one before again, so that what one cuts the other has whole
-)
+# A window reads the last quarter of the one before again, so that what one cuts the other has whole.
+OVERLAP = 4
 
 
 def choose_device() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from trialforge.trial import TEXT_FIELDS
 
 # The free text of a trial, without headings and fields of closed vocabulary. That of an intervention is
 # its description: its name was asked for.
-PROSE: dict[str, pl.Expr] = {
+FREE_TEXTS: dict[str, pl.Expr] = {
     name: field_text(name)
     for name in (
         "title", "official_title", "summary", "arms", "primary_outcomes", "secondary_outcomes", "criteria",
@@ -63,12 +63,12 @@ class Side:
     @cached_property
     def prose(self) -> pl.Series:
         """Return the free text of each record in the fields that are read: like is compared with like."""
-        return prose_texts(self.frame, [name for name in PROSE if name in self.scale.fields])
+        return prose_texts(self.frame, [name for name in FREE_TEXTS if name in self.scale.fields])
 
     @cached_property
     def free_text(self) -> pl.Series:
         """Return all free text of each record: what is looked for may stand in the rarest field."""
-        return prose_texts(self.frame, PROSE)
+        return prose_texts(self.frame, FREE_TEXTS)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -132,22 +132,22 @@ class Case:
 
 def filled_fields(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
     """Return the text fields that at least `share` of the records fill: like is compared with like."""
-    lengths = frame.select(
-        trial_text([name]).str.len_chars().fill_null(0).alias(name) for name in TEXT_FIELDS
-    )
-    least = share * max(len(frame), 1)
-    return tuple(name for name in TEXT_FIELDS if (lengths[name] > 0).sum() >= least)
+    return _filled(frame, {name: trial_text([name]) for name in TEXT_FIELDS}, share)
 
 
 def filled_prose(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
     """Return the names of the free texts that at least `share` of the records have."""
-    lengths = frame.select(text.str.len_chars().fill_null(0).alias(name) for name, text in PROSE.items())
-    return tuple(name for name in PROSE if (lengths[name] > 0).sum() >= share * max(len(frame), 1))
+    return _filled(frame, FREE_TEXTS, share)
+
+
+def _filled(frame: pl.DataFrame, texts: Mapping[str, pl.Expr], share: float) -> tuple[str, ...]:
+    filled = frame.select((text.str.len_chars() > 0).sum().alias(name) for name, text in texts.items())
+    return tuple(name for name in texts if filled[name].item() >= share * max(len(frame), 1))
 
 
 def prose_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:
     """Return the named free texts of each record, one a line; empty where it has none."""
-    parts = [PROSE[name] for name in names] or [pl.repeat("", pl.len())]
+    parts = [FREE_TEXTS[name] for name in names] or [pl.repeat("", pl.len())]
     return frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True).alias("text"))["text"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.errors import MetricError
-from trialforge.quality.case import PROSE, Case, filled_prose, prose_texts
+from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.quality.overlap import Overlap, match_runs
 from trialforge.quality.words import Words, number_words
@@ -46,7 +46,7 @@ def match_case(case: Case) -> Runs:
     every text, since a run may go on in the next field and one that few fill would break it.
     """
     usual = filled_prose(case.candidates.frame)
-    order = [*usual, *(name for name in PROSE if name not in usual)]
+    order = [*usual, *(name for name in FREE_TEXTS if name not in usual)]
     sides = {
         "records": case.candidates,
         "train": case.reference,

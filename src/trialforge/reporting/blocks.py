@@ -94,6 +94,11 @@ def metric_table(caption: str, metrics: Mapping[str, Cell], *, closed: bool = Fa
     return Table(caption, ("Measure", "Value"), rows, closed=closed)
 
 
+def was_made(frame: pl.DataFrame) -> bool:
+    """Return whether a table of plots/ has rows, and not the one column `note` that says why it has none."""
+    return bool(frame.height) and frame.columns != ["note"]
+
+
 def frame_table(caption: str, frame: pl.DataFrame, limit: int = 100, *, closed: bool = False) -> Table:
     """Return a table of plots/ as it is; of a long one the first rows, which the caption says."""
     named = caption if frame.height <= limit else f"{caption} (first {limit} of {frame.height} rows)"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from trialforge.reporting import charts
-from trialforge.reporting.blocks import Plot, frame_table
+from trialforge.reporting.blocks import Plot, frame_table, was_made
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,7 +149,7 @@ def build_plots(plots: Mapping[str, pl.DataFrame], section: str) -> list[Plot]:
         if place != section or name not in plots:
             continue
         table = plots[name]
-        if table.height and table.columns != ["note"]:
+        if was_made(table):
             spec = draw(table).to_dict()
             found.append(Plot(name.replace("/", "-"), title, text, spec, frame_table(title, table)))
     return found

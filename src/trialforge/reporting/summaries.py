@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words
+from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words, was_made
 from trialforge.reporting.records import LABEL_WORDS
 
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
@@ -129,11 +129,12 @@ def matching_table(matching: pl.DataFrame | None) -> list[Table]:
 def point_rows(picture: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
     """Return the two pictures of plots/quality/picture.csv, each with its own two columns last."""
     names = {"quality/picture": "tsne", "quality/principal": "pca"}
-    there = set() if picture is None else set(picture.columns)
+    if picture is None:
+        return {}
     return {
         name: picture.select("set", "nct_id", "label", f"{method}_x", f"{method}_y")
         for name, method in names.items()
-        if picture is not None and f"{method}_x" in there
+        if f"{method}_x" in picture.columns
     }
 
 
@@ -179,11 +180,11 @@ DETAILS: dict[str, tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
 
 
 def detail_tables(plots: Mapping[str, pl.DataFrame], section: str) -> list[Table]:
-    """Return the closed tables of a section; one of a single column `note` could not be made."""
+    """Return the closed tables of a section."""
     found = []
     for name, (place, caption, gather) in DETAILS.items():
         frame = plots.get(f"quality/{name}")
-        if place == section and frame is not None and frame.height and frame.columns != ["note"]:
+        if place == section and frame is not None and was_made(frame):
             found.append(frame_table(caption, gather(frame), closed=True))
     return found
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from trialforge.generation.backend import Completion, FinishReason, Message, Request
+from trialforge.llm.backend import Completion, FinishReason, Message, Request
 from trialforge.trial import Arm, Endpoint, Intervention, Trial
 
 TARGET: dict[str, Any] = {

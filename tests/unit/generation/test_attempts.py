@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.unit.generation.asking import answer
+from tests.unit.llm.asking import answer
 from trialforge.files import read_json
 from trialforge.generation.attempts import Question, Tally, ask_all
-from trialforge.generation.backend import Message, Sampling
 from trialforge.generation.drafts import Fault
 from trialforge.generation.timings import TIMINGS_FOLDER, write_timings
+from trialforge.llm.backend import Message, Sampling
 
 from .records import QueuedGenerator
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from trialforge.generation.attempts import Question, Tally, ask_all
-from trialforge.generation.backend import Sampling
 from trialforge.generation.drafting import ask_draft, generated_row
 from trialforge.generation.drafts import Fault
-from trialforge.generation.embedded import EmbeddedGenerator
 from trialforge.generation.generation_params import GenerationParams
 from trialforge.generation.reasoning import ask_reasons
 from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.llm.backend import Sampling
+from trialforge.llm.embedded import EmbeddedGenerator
 
 from .records import TARGET, make_draft, make_trial
 

@@ -20,7 +20,7 @@ from trialforge.generation.reasoning import (
     view_aspects,
 )
 from trialforge.generation.reasoning_params import ReasoningParams
-from trialforge.generation.schemas import check_schema
+from trialforge.llm.schemas import check_schema
 
 from .records import make_trial
 

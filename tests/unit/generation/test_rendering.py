@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from trialforge.generation import rendering
 from trialforge.generation.drafting import ask_draft
 from trialforge.generation.generation_params import GenerationParams
-from trialforge.generation.pool import count_shared
 from trialforge.generation.rendering import neutralize, prompt_hash
+from trialforge.llm.pool import count_shared
 
 from .records import TARGET, make_trial
 

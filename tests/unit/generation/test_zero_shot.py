@@ -6,10 +6,7 @@ import polars as pl
 import pytest
 
 from trialforge.generation.attempts import Tally, ask_all
-from trialforge.generation.backend import Sampling
 from trialforge.generation.drafts import Fault
-from trialforge.generation.embedded import EmbeddedGenerator
-from trialforge.generation.schemas import check_schema
 from trialforge.generation.zero_shot import (
     ZERO_SHOT_SCHEMA,
     ZeroShotParams,
@@ -20,6 +17,9 @@ from trialforge.generation.zero_shot import (
     read_outcome,
     zero_shot_rows,
 )
+from trialforge.llm.backend import Sampling
+from trialforge.llm.embedded import EmbeddedGenerator
+from trialforge.llm.schemas import check_schema
 
 from .records import QueuedGenerator
 

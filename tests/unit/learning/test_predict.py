@@ -18,9 +18,9 @@ from tests.unit.corpus.made_records import study_record, study_text, xml_record
 from tests.unit.corpus.registry_server import Registry, serve
 from trialforge import cli
 from trialforge.learning.params import ClassifierParams, LearningParams
-from trialforge.learning.predict import predict_trials
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_item
+from trialforge.predict import predict_trials
 
 from .conftest import BAD, GOOD
 

@@ -16,11 +16,11 @@ import yaml
 from dvc.repo import Repo
 
 from trialforge import cli
+from trialforge.compare import compare_files, comparison_rows
 from trialforge.errors import ArtifactError
-from trialforge.quality.comparison import compare_files, comparison_rows
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
-from trialforge.quality.sets import read_set
+from trialforge.record_sets import read_set
 
 # DVC's own tries warn of their next version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

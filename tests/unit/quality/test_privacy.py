@@ -13,7 +13,7 @@ from trialforge.errors import GateError, MetricError, ParameterError
 from trialforge.files import write_json
 from trialforge.params import load_section
 from trialforge.quality.canaries import plant_canaries
-from trialforge.quality.case import PROSE, Case, Side, build_scale, filled_fields
+from trialforge.quality.case import FREE_TEXTS, Case, Side, build_scale, filled_fields
 from trialforge.quality.exposure import canary_share, rare_word_share
 from trialforge.quality.leaks import outcome_share
 from trialforge.quality.measurement import worst_records
@@ -83,7 +83,7 @@ def words(first: int, count: int) -> str:
 def with_summary(frame: pl.DataFrame, texts: list[str]) -> pl.DataFrame:
     """Records whose prose is these texts alone."""
     named = frame.head(len(texts)).with_columns(summary=pl.Series(texts))
-    others = [*(name for name in PROSE if name in named.columns and name != "summary"), "interventions"]
+    others = [*(name for name in FREE_TEXTS if name in named.columns and name != "summary"), "interventions"]
     return named.with_columns(pl.lit(None, named.schema[name]).alias(name) for name in others)
 
 

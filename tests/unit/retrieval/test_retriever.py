@@ -14,11 +14,11 @@ from trialforge.errors import ArtifactError, RetrievalError
 from trialforge.retrieval.embedded import best_first
 from trialforge.retrieval.exemplars import choose_exemplars
 from trialforge.retrieval.factory import open_retriever
-from trialforge.retrieval.found import describe_hits, make_filter
 from trialforge.retrieval.params import Mode, RetrievalParams
 from trialforge.retrieval.query import Filter, Query
 from trialforge.retrieval.retriever import Retriever
 from trialforge.retrieval.store import build_index
+from trialforge.search import describe_hits, make_filter
 
 
 @pytest.fixture

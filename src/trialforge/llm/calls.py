@@ -1,0 +1,265 @@
+"""The call cache: every answer of a language model is kept for good, so that it is paid for once.
+
+It lies in the project but outside every out of the pipeline, is written answer by answer, and survives a kill
+at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trialforge.errors import ArtifactError, GenerationError, ParameterError
+from trialforge.files import hash_text
+from trialforge.llm.backend import Completion, Message, Request, TextGenerator
+
+CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
+_EXPERIMENTS = (".dvc", "tmp", "exps")
+KEY_VERSION = 1  # counts up when the meaning of a key changes
+_TABLE = """
+CREATE TABLE IF NOT EXISTS calls (
+    key TEXT PRIMARY KEY, model_digest TEXT NOT NULL, engine TEXT NOT NULL,
+    value BLOB NOT NULL, checksum TEXT NOT NULL, created REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What the call cache holds: entries, bytes on disk, tokens paid for, entries of each model digest."""
+
+    entries: int
+    disk_bytes: int
+    prompt_tokens: int
+    completion_tokens: int
+    models: dict[str, int]
+
+
+def find_project(folder: Path) -> Path:
+    """Return the folder whose calls are kept for work in `folder`.
+
+    It is `folder` itself, but for an experiment of `dvc exp run --queue` or `--temp`: DVC runs it in a copy
+    below the project's `.dvc/tmp/exps` and throws away what the copy keeps.
+    """
+    for above in folder.parents:
+        if above.parts[-len(_EXPERIMENTS) :] == _EXPERIMENTS:
+            return above.parents[len(_EXPERIMENTS) - 1]
+    return folder
+
+
+def hash_call(model_digest: str, engine: str, request: Request) -> str:
+    """Return the key of a call: the hash of all that decides its answer, and of nothing else.
+
+    The order of the keys of a schema counts: the model writes the fields in it.
+    """
+    decisive = [
+        KEY_VERSION,
+        model_digest,
+        engine,
+        [[message.role, message.content] for message in request.messages],
+        request.schema,
+        sorted(request.sampling.model_dump().items()),
+        request.seed,
+        request.attempt,
+    ]
+    return hash_text(json.dumps(decisive, ensure_ascii=False, separators=(",", ":")))
+
+
+def checksum_value(key: str, value: bytes) -> str:
+    """Return the SHA-256 that ties a stored value to its key."""
+    return hashlib.sha256(key.encode() + value).hexdigest()
+
+
+class CallCache:
+    """Answers in one SQLite file; use from one thread, from as many processes as you like.
+
+    Raises:
+        GenerationError: the file is no database, is damaged as a whole, or the disk is full.
+    """
+
+    def __init__(self, path: Path, max_pages: int | None = None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        with self._translated():
+            self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = FULL")
+            if max_pages is not None:
+                self._base.execute(f"PRAGMA max_page_count = {max_pages:d}")
+            self._base.execute(_TABLE)
+
+    def find(self, key: str) -> Completion | None:
+        """Return the kept answer, or None if there is none or its checksum does not fit."""
+        with self._translated():
+            row = self._base.execute(
+                "SELECT CAST(value AS BLOB), checksum FROM calls WHERE key = ?", (key,)
+            ).fetchone()
+        if row is None or checksum_value(key, row[0]) != row[1]:
+            return None
+        return replace(Completion(**json.loads(row[0])), from_cache=True)
+
+    def keep(self, key: str, engine: str, completion: Completion) -> None:
+        """Commit an answer to the disk before returning; an entry of the same key is replaced."""
+        value = json.dumps(asdict(completion), sort_keys=True, ensure_ascii=False).encode()
+        row = (key, completion.model_digest, engine, value, checksum_value(key, value), time.time())
+        with self._translated():
+            self._base.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def measure(self) -> CacheStats:
+        """Return what is kept."""
+        with self._translated():
+            entries, prompt, answer = self._base.execute(
+                "SELECT count(*), coalesce(sum(value ->> 'prompt_tokens'), 0),"
+                " coalesce(sum(value ->> 'completion_tokens'), 0)"
+                " FROM (SELECT CAST(value AS TEXT) AS value FROM calls) WHERE json_valid(value)"
+            ).fetchone()
+            models = dict(
+                self._base.execute(
+                    "SELECT model_digest, count(*) FROM calls GROUP BY 1 ORDER BY 1"
+                ).fetchall()
+            )
+        sizes = [Path(f"{self.path}{suffix}") for suffix in ("", "-wal")]
+        disk_bytes = sum(path.stat().st_size for path in sizes if path.is_file())
+        return CacheStats(entries, disk_bytes, prompt, answer, models)
+
+    def find_corrupt(self) -> list[str]:
+        """Return the keys of the entries whose value does not fit its checksum."""
+        with self._translated():
+            rows = self._base.execute("SELECT key, CAST(value AS BLOB), checksum FROM calls ORDER BY key")
+            return [key for key, value, checksum in rows if checksum_value(key, value) != checksum]
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Remove entries by key."""
+        with self._translated():
+            self._base.executemany("DELETE FROM calls WHERE key = ?", [(key,) for key in keys])
+
+    def prune(self, *, before: float | None = None, model_digest: str | None = None) -> int:
+        """Remove entries made before a time (seconds since 1970), of a model, or both; give their space back.
+
+        `model_digest` may be the start of a digest. Returns how many were removed; with neither, none is.
+        """
+        if before is None and model_digest is None:
+            return 0
+        with self._translated():
+            removed = self._base.execute(
+                "DELETE FROM calls WHERE (:before IS NULL OR created < :before)"
+                " AND (:model IS NULL OR substr(model_digest, 1, length(:model)) = :model)",
+                {"before": before, "model": model_digest},
+            ).rowcount
+            self._base.execute("VACUUM")
+            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return removed
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                # No hint at `cache prune`: giving space back takes space first, as large as what is kept.
+                hint = "free space elsewhere on this disk, then run again: it goes on where it was"
+                raise GenerationError(
+                    f"no room for the call cache {self.path}: {error}", hint=hint
+                ) from error
+            raise GenerationError(f"the call cache {self.path} can't be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            hint = f"move {self.path} away; its answers will be asked again"
+            raise GenerationError(f"the call cache {self.path} is damaged: {error}", hint=hint) from error
+
+
+class CachedGenerator:
+    """A TextGenerator that asks its inner one only for what the cache lacks."""
+
+    def __init__(self, inner: TextGenerator, cache: CallCache) -> None:
+        self._inner = inner
+        self._cache = cache
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the inner engine."""
+        return self._inner.engine
+
+    @property
+    def model(self) -> str:
+        """The inner model's name."""
+        return self._inner.model
+
+    @property
+    def model_digest(self) -> str:
+        """The inner model's digest."""
+        return self._inner.model_digest
+
+    @property
+    def context_tokens(self) -> int:
+        """The inner model's context."""
+        return self._inner.context_tokens
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the tokens of the chat, template included."""
+        return self._inner.count_tokens(messages)
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield kept answers first, then new ones as they finish; each is committed before it is yielded.
+
+        Of equal requests one is asked.
+        """
+        keys = [hash_call(self.model_digest, self.engine, request) for request in requests]
+        missing: dict[str, list[int]] = {}
+        for index, key in enumerate(keys):
+            if key in missing or (kept := self._cache.find(key)) is None:
+                missing.setdefault(key, []).append(index)
+            else:
+                yield index, kept
+        asked = list(missing.items())
+        for position, completion in self._inner.complete([requests[indices[0]] for _, indices in asked]):
+            key, indices = asked[position]
+            self._cache.keep(key, self.engine, completion)
+            for index in indices:
+                yield index, replace(completion, from_cache=index != indices[0])
+
+    def close(self) -> None:
+        """Free the inner model and close the cache."""
+        self._inner.close()
+        self._cache.close()
+
+
+def verify_cache(cache: CallCache) -> dict[str, Any]:
+    """Remove what is corrupt, so that it is asked again, and return how many entries were whole and not."""
+    corrupt = cache.find_corrupt()
+    cache.drop(corrupt)
+    return {"whole": cache.measure().entries, "corrupt": len(corrupt), "removed": corrupt}
+
+
+def manage_cache(
+    action: str, path: Path, *, days: float | None = None, model_digest: str | None = None
+) -> dict[str, Any]:
+    """Return what `stats`, `prune` or `verify` found in the cache at `path`.
+
+    Raises:
+        ArtifactError: there is no such file.
+        ParameterError: `prune` was not told what to remove.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"no call cache {path}", hint="run: dvc repro reason")
+    if action == "prune" and days is None and model_digest is None:
+        raise ParameterError(
+            "`cache prune` needs --days or --model", hint="trialforge cache stats lists models"
+        )
+    with closing(CallCache(path)) as cache:
+        if action == "verify":
+            return verify_cache(cache)
+        if action == "prune":
+            before = None if days is None else time.time() - days * 86_400
+            return {"removed": cache.prune(before=before, model_digest=model_digest)}
+        return asdict(cache.measure())

@@ -1,0 +1,96 @@
+"""What a JSON schema may use so that an engine's grammar truly forces it, and a test that it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trialforge.errors import GenerationError
+from trialforge.llm.backend import Message, Request, Sampling, TextGenerator
+
+ALLOWED_KEYWORDS = frozenset(
+    {
+        "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf",
+        "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
+    }
+)  # fmt: skip
+ALLOWED_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+UNSAID = "zq7-vx"  # no model says it unforced
+PROBE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"word": {"enum": [UNSAID]}, "more": {"type": "string", "maxLength": 3}},
+    "required": ["word", "more"],
+    "additionalProperties": False,
+}
+PROBE = Request(
+    (Message("user", "Say hello in one short sentence."),),
+    PROBE_SCHEMA,
+    Sampling(temperature=0, max_tokens=48),
+    seed=1,
+)
+
+
+def check_schema(schema: Any, place: str = "schema") -> None:
+    """Refuse what engines are known to skip silently: regular expressions, formats, unknown keywords.
+
+    Raises:
+        GenerationError: names the place and what is allowed.
+    """
+    if not isinstance(schema, dict):
+        raise GenerationError(f"{place}: a schema must be a mapping, got {schema!r}")
+    unknown = sorted(schema.keys() - ALLOWED_KEYWORDS)
+    if unknown:
+        allowed = ", ".join(sorted(ALLOWED_KEYWORDS))
+        raise GenerationError(f"{place}: no engine is sure to force {', '.join(unknown)}; allowed: {allowed}")
+    if not schema.keys() & {"enum", "const", "anyOf"} and schema.get("type") not in ALLOWED_TYPES:
+        raise GenerationError(
+            f"{place}: type {schema.get('type')!r}; allowed: {', '.join(sorted(ALLOWED_TYPES))}"
+        )
+    for name, part in schema.get("properties", {}).items():
+        check_schema(part, f"{place}.{name}")
+    for number, part in enumerate(schema.get("anyOf", ())):
+        check_schema(part, f"{place}|{number}")
+    if "items" in schema:
+        check_schema(schema["items"], f"{place}[]")
+
+
+def check_forcing(generator: TextGenerator) -> None:
+    """Ask for what no free model would say; an engine whose grammar is broken lets the model go on freely.
+
+    Raises:
+        GenerationError: the answer is not the one that the schema forces.
+    """
+    ((_, completion),) = generator.complete([PROBE])
+    check_probe(completion.text, generator.engine)
+
+
+def check_probe(text: str, engine: str) -> None:
+    """Refuse an answer to PROBE that is not the one that its schema forces.
+
+    Raises:
+        GenerationError: names the engine and what it said.
+    """
+    try:
+        forced = json.loads(text)["word"] == UNSAID
+    except (ValueError, KeyError, TypeError):
+        forced = False
+    if not forced:
+        raise not_forced(engine, text)
+
+
+def check_forced(request: Request, text: str, engine: str) -> None:
+    """Refuse an answer that can't have been forced: a schema that the engine can't read is skipped silently.
+
+    Raises:
+        GenerationError: the request has a schema, but the answer does not even start as JSON.
+    """
+    if request.schema is not None and text.lstrip()[:1] not in '{["-0123456789tfn':
+        raise not_forced(engine, text)
+
+
+def not_forced(engine: str, text: str) -> GenerationError:
+    """Return the error for an engine that lets the model write what it likes."""
+    return GenerationError(
+        f"{engine} does not force its answer into the JSON schema: it said {text[:80]!r}",
+        hint="use another version of the engine, or another llm.backend",
+    )

@@ -1,0 +1,92 @@
+"""The metrics of a classifier: name, direction, bounds; computed by modules of the library `evaluate`.
+
+The library fetches metric code from a hub by name, which fails offline; the modules that we use lie
+beside this file and are loaded by path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trialforge.errors import MetricError
+from trialforge.scoring import bootstrap
+from trialforge.scoring.bootstrap import Floats, Measure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BINS = 10
+MODULES = Path(__file__).with_name("metric_modules")
+
+
+class Metric(NamedTuple):
+    """A metric: its name, whether more is better, the module that computes it, its resampled twin."""
+
+    name: str
+    higher_is_better: bool
+    module: str
+    measure: Measure
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("roc_auc", True, "ranking", bootstrap.roc_auc),
+        Metric("pr_auc", True, "ranking", bootstrap.pr_auc),
+        Metric("accuracy", True, "decision", bootstrap.accuracy),
+        Metric("balanced_accuracy", True, "decision", bootstrap.balanced_accuracy),
+        Metric("precision", True, "decision", bootstrap.precision),
+        Metric("recall", True, "decision", bootstrap.recall),
+        Metric("f1", True, "decision", bootstrap.f1),
+        Metric("brier", False, "probability", bootstrap.brier),
+        Metric("calibration_error", False, "probability", bootstrap.calibration_error(BINS)),
+    )
+}
+
+
+@cache
+def _module(name: str) -> Any:
+    os.environ.setdefault("HF_EVALUATE_OFFLINE", "1")
+    import evaluate
+
+    return evaluate.load(str(MODULES / f"{name}.py"), keep_in_memory=True)
+
+
+def compute_metrics(labels: NDArray[np.int64], scores: Floats, threshold: float) -> Mapping[str, float]:
+    """Return each metric of one cell, by name, in the order of METRICS.
+
+    Raises:
+        MetricError: the labels have one class, or a score is NaN.
+    """
+    if np.unique(labels).size < 2:
+        raise MetricError("metrics need trials of both labels")
+    if np.isnan(scores).any():
+        raise MetricError(f"{int(np.isnan(scores).sum())} scores are NaN")
+    answers: dict[str, float] = {}
+    answers |= _module("ranking").compute(predictions=scores, references=labels)
+    answers |= _module("decision").compute(
+        predictions=(scores >= threshold).astype(np.int64), references=labels
+    )
+    answers |= _module("probability").compute(predictions=scores, references=labels, bins=BINS)
+    return {name: float(answers[name]) for name in METRICS}
+
+
+def choose_threshold(labels: NDArray[np.int64], scores: Floats, aim: str) -> float:
+    """Return the threshold that is best for metric `aim` on validation trials; the middle one of equals.
+
+    Candidates lie halfway between neighbouring scores, so that a test trial's score is never one.
+    """
+    ranked = np.unique(scores)
+    candidates = np.concatenate([[0.0], (ranked[1:] + ranked[:-1]) / 2])
+    weights = np.ones((1, labels.size))
+    values = np.array(
+        [METRICS[aim].measure(labels, scores, float(value), weights)[0] for value in candidates]
+    )
+    best = np.flatnonzero(values >= values.max() - 1e-12)
+    return float(candidates[best[len(best) // 2]])

@@ -1,0 +1,114 @@
+"""The metrics of a run as one small JSON value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from trialforge.controls import CONTROLS
+from trialforge.errors import LearningError
+from trialforge.scoring.comparisons import AGAINST, as_row
+from trialforge.scoring.paired_tests import roc_test
+from trialforge.scoring.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trialforge.learning.params import LearningParams
+    from trialforge.scoring.comparisons import Answer
+
+CHANCE = 0.5
+
+
+def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame | None) -> NDArray[np.bool_] | None:
+    """Return, for each labelled test trial by nct_id, whether its interventions are in no synthetic one."""
+    if synthetic is None:
+        return None
+    made = synthetic["normalized_interventions"].explode().drop_nulls().unique()
+    made = made.filter(~made.is_in(CONTROLS))  # a placebo that both have makes no intervention known
+    rows = test.filter(pl.col("label").is_not_null()).sort("nct_id")
+    seen = rows["normalized_interventions"].list.eval(pl.element().is_in(made.implode())).list.any()
+    return ~seen.fill_null(value=False).to_numpy()
+
+
+def score_metrics(
+    scoring: Scoring,
+    control: dict[str, dict[str, Any]],
+    params: LearningParams,
+    unseen: NDArray[np.bool_] | None,
+    zero_shot: pl.DataFrame | None,
+) -> dict[str, Any]:
+    """Return the flat metrics of the score stage; all details are in the tables of plots."""
+    level = params.statistics.level
+    headline = {
+        metric: {
+            model: dict(rows.select("arm", "mean").rows())
+            for (model,), rows in scoring.arms.filter(pl.col("metric") == metric).group_by(
+                "model", maintain_order=True
+            )
+        }
+        for metric in HEADLINE
+    }
+    value: dict[str, Any] = {
+        "test": {"trials": int(scoring.labels.size), "interventions": int(np.unique(scoring.clusters).size)},
+        "always_yes": baseline(scoring.labels),
+        **headline,
+        "primary": as_row(scoring.answers[0]) | credit(scoring.answers, params),
+        "shuffled": {"checked": bool(control), **control},
+    }
+    if unseen is not None:
+        value["unseen_interventions"] = unseen_interventions(scoring, unseen, level)
+    if zero_shot is not None:
+        value["zeroshot"] = zero_shot_metrics(zero_shot, scoring, level)
+    return value
+
+
+def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> dict[str, Any]:
+    """Return the ROC-AUC of the generator asked outright: above 0.5, it knows or guesses outcomes.
+
+    Raises:
+        LearningError: it was asked about other trials than those that were scored.
+    """
+    answers = answers.sort("nct_id")
+    ids, labels = answers["nct_id"].to_list(), answers["label"].to_list()
+    if ids != scoring.nct_ids or labels != scoring.labels.tolist():
+        raise LearningError(
+            f"the generator was asked about other test trials ({answers.height}) than were scored",
+            hint="run: dvc repro zero-shot",
+        )
+    asked = answers["score"].is_not_null().to_numpy()
+    area = roc_test(scoring.labels[asked], answers["score"].to_numpy()[asked], scoring.clusters[asked])
+    low, high = area.interval(level)
+    figure = f"ROC-AUC {area.value:.3f} ({low:.3f} to {high:.3f})"
+    knows = low > CHANCE
+    words = (
+        f"The generator, asked outright, tells how these test trials ended better than chance: {figure}. "
+        "It may know them, so no figure of synthetic trials is free of that."
+        if knows
+        else f"The generator, asked outright, is not shown to know how the test trials ended: {figure}."
+    )
+    return {
+        "trials": int(asked.sum()),
+        "answered": int((answers["answers"].list.len() > 0).sum()),
+        "says_success": round(float(answers["answers"].explode().mean() or 0.0), 6),  # type: ignore[arg-type]
+        "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),
+        "knows": knows, "words": words,
+    }  # fmt: skip
+
+
+def answer_rows(answers: Sequence[Answer]) -> pl.DataFrame:
+    """Return answers as a table, in their order."""
+    return pl.DataFrame([as_row(answer) for answer in answers]).with_row_index("order")
+
+
+def against_rows(explored: Sequence[Answer]) -> dict[str, pl.DataFrame]:
+    """Return the undeclared answers as tables: `against-real`, and `ablations` where there are any."""
+    tables = {
+        "against-real": [answer for answer in explored if answer.against == AGAINST],
+        "ablations": [answer for answer in explored if answer.against != AGAINST],
+    }
+    return {name: answer_rows(answers) for name, answers in tables.items() if answers}

@@ -1,0 +1,146 @@
+"""Drafts in, synthetic trials and rejected drafts out, each rejected one with all its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from trialforge.errors import MetricError
+from trialforge.quality.case import Side, build_scale, filled_fields
+from trialforge.quality.duplicates import find_close, find_near_copies
+from trialforge.quality.params import QualityParams
+from trialforge.validation.content import add_text, content_checks
+from trialforge.validation.validity import criteria_checks, number_checks, schema_checks, target_checks
+
+REASONS = "reject_reasons"
+COPY_OF = "near_copy_of"
+GIVEN_UP = "given_up"
+TRAIN_COPY, SIBLING_COPY = "near_copy_of_train", "near_copy_of_sibling"
+LABEL_NAMES = {"success": 1, "failure": 0}
+PLAN_COLUMNS = ("intervention", "conditions", "phase", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The synthetic trials, and the rejected drafts with `reject_reasons` and `near_copy_of`."""
+
+    synthetic: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def validate(
+    generated: pl.DataFrame, plan: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int
+) -> Validated:
+    """Return the drafts that are valid, on target and no near-duplicates, and the others.
+
+    Raises:
+        MetricError: a draft is of no target of the plan, or none is left.
+    """
+    asked = plan.select("target_id", *(pl.col(name).alias(f"target_{name}") for name in PLAN_COLUMNS))
+    strangers = generated.join(asked, on="target_id", how="anti")
+    if len(strangers):
+        raise MetricError(
+            f"{len(strangers)} drafts are of no target of the plan, first {strangers['target_id'][0]!r}",
+            hint="run: dvc repro generate",
+        )
+    drafts = add_text(generated.join(asked, on="target_id", how="left", maintain_order="left"))
+    drafts = drafts.with_columns(_reasons(params).alias(REASONS), pl.lit(None, pl.String).alias(COPY_OF))
+    drafts = _add_copies(drafts, train, params, seed).select(*generated.columns, REASONS, COPY_OF)
+    good = pl.col(REASONS).list.len() == 0
+    synthetic = drafts.filter(good).select(generated.columns)
+    rejected = drafts.filter(~good)
+    if len(synthetic) == 0:
+        raise MetricError(
+            f"none of {len(generated)} drafts is valid; reasons: {_tally(rejected)}",
+            hint="look at data/rejected.parquet, or run: trialforge show ID",
+        )
+    return Validated(synthetic, rejected)
+
+
+def _reasons(params: QualityParams) -> pl.Expr:
+    checks = [
+        *schema_checks(),
+        *target_checks(),
+        *number_checks(params.validity),
+        *criteria_checks(params.validity),
+        *content_checks(params.validity),
+    ]
+    named = [pl.when(check.bad).then(pl.lit(check.name)) for check in checks]
+    given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
+    reason = pl.concat_list(pl.lit(GIVEN_UP))
+    return pl.when(given_up).then(reason).otherwise(pl.concat_list(named).list.drop_nulls())
+
+
+def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> pl.DataFrame:
+    """Mark near-copies among the drafts that have no fault so far."""
+    drafts = drafts.with_row_index("row")
+    sound = drafts.filter(pl.col(REASONS).list.len() == 0)
+    if len(sound) == 0:
+        return drafts.drop("row")
+    scale = build_scale(filled_fields(sound), train, params, seed)
+    drafted, real = Side(sound, scale), Side(train, scale)
+    copies = find_near_copies(drafted.texts, real.texts, params.duplicates)
+    close = find_close(drafted.rows, real.rows, params.duplicates.max_cosine)
+    # A shared wording names the original more surely than the nearest row.
+    of_train, of_sibling = (copies[name].fill_null(close[name]) for name in ("train_row", "sibling_row"))
+    reasons = [
+        pl.when(rows.is_not_null()).then(pl.lit(name))
+        for name, rows in ((TRAIN_COPY, of_train), (SIBLING_COPY, of_sibling))
+    ]
+    original = train["nct_id"].gather(of_train).fill_null(sound["nct_id"].gather(of_sibling))
+    marks = sound.select("row", copy_reasons=pl.concat_list(reasons).list.drop_nulls(), original=original)
+    return (
+        drafts.join(marks, on="row", how="left", maintain_order="left")
+        .with_columns(
+            pl.concat_list(REASONS, pl.col("copy_reasons").fill_null([])).alias(REASONS),
+            pl.col("original").alias(COPY_OF),
+        )
+        .drop("row", "copy_reasons", "original")
+    )
+
+
+def _tally(rejected: pl.DataFrame) -> str:
+    counts = (
+        rejected[REASONS].explode().value_counts(sort=True).sort("count", REASONS, descending=[True, False])
+    )
+    return ", ".join(f"{name} {count}" for name, count in counts.iter_rows())
+
+
+def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[str, Any]:
+    """Return counts and acceptance rates in all, by label and by model; and rejections by reason.
+
+    `rejected.NAME` counts the drafts rejected for a reason, `rejection_rate.NAME` is their share of all
+    drafts. A draft may have more reasons than one, so the shares may add up to more than all rejected.
+    """
+    passed = pl.col("target_id").is_in(validated.synthetic["target_id"].implode())
+    accepted = generated.select("label", "model", passed.alias("accepted"))
+    metrics: dict[str, Any] = {
+        "drafts": len(generated),
+        "accepted": len(validated.synthetic),
+        "acceptance_rate": round(len(validated.synthetic) / max(len(generated), 1), 4),
+    }
+    groups = [(f"acceptance_rate.{name}", pl.col("label") == value) for name, value in LABEL_NAMES.items()]
+    models = accepted["model"].drop_nulls().unique().sort()
+    groups += [(f"acceptance_rate.model.{model}", pl.col("model") == model) for model in models]
+    for name, chosen in groups:
+        part = accepted.filter(chosen)["accepted"]
+        if len(part):
+            metrics[name] = round(part.sum() / len(part), 4)
+    counts = sorted(validated.rejected[REASONS].explode().value_counts().iter_rows())
+    metrics |= {f"rejected.{name}": count for name, count in counts}
+    return metrics | {f"rejection_rate.{name}": round(count / len(generated), 4) for name, count in counts}
+
+
+def rejection_table(validated: Validated) -> pl.DataFrame:
+    """Return how many drafts were rejected, by reason, label, model and generation arm."""
+    keys = [REASONS, "label", "model", "arm"]
+    return (
+        validated.rejected.select(keys)
+        .explode(REASONS)
+        .group_by(keys)
+        .agg(pl.len().alias("drafts"))
+        .rename({REASONS: "reason"})
+        .sort("reason", "label", "model", "arm")
+    )
