@@ -27,8 +27,8 @@ from benchmarks._retrieval_parts import (
     time_queries,
     timed,
 )
+from trialforge.core.files import write_json
 from trialforge.embedding.encoder import Encoder, Matrix
-from trialforge.files import write_json
 from trialforge.retrieval.elastic_client import HOSTS, connect
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import RetrievalParams

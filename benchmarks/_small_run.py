@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trialforge.files import write_json
+from trialforge.core.files import write_json
 from trialforge.llm.backend import Completion, Message, Request, Sampling
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.embedded import EmbeddedGenerator, Engine

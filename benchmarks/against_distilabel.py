@@ -22,7 +22,7 @@ import jsonschema
 
 from benchmarks._pipeline_calls import pipeline_calls
 from benchmarks.generation import say
-from trialforge.errors import TrialforgeError
+from trialforge.core.errors import TrialforgeError
 from trialforge.llm.backend import Request, TextGenerator
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.models import find_model

@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
 from benchmarks._small_run import SLOTS, run_with_kills
-from trialforge.errors import ArtifactError
-from trialforge.files import read_json
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_json
 from trialforge.generation import rendering
 from trialforge.generation.draft_schema import draft_schema
 from trialforge.generation.drafting import PROMPT

@@ -19,11 +19,11 @@ import psutil
 import yaml
 
 from benchmarks._plain_xml import read_plainly, scrubbed
+from trialforge.core.files import write_parquet
+from trialforge.core.trial import trials_to_frame
 from trialforge.corpus.registry import XmlSource
 from trialforge.corpus.source import prepare_batch
 from trialforge.corpus.table import TableWriter
-from trialforge.files import write_parquet
-from trialforge.trial import trials_to_frame
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = (

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import roc_auc_score
 
+from trialforge.core.params import load_section
+from trialforge.core.rng import random_stream
 from trialforge.corpus.simulated import simulate
 from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import registration_view
@@ -24,8 +26,6 @@ from trialforge.learning.factory import make_classifier
 from trialforge.learning.finetune import log_loss
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.transformer import TransformerClassifier
-from trialforge.params import load_section
-from trialforge.rng import random_stream
 from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import answer_all
 from trialforge.scoring.scores import ArmScores, Resamples

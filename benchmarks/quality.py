@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trialforge.core.errors import MetricError
+from trialforge.core.params import load_section
 from trialforge.corpus.simulated import simulate
-from trialforge.errors import MetricError
 from trialforge.leakage import registration_view
-from trialforge.params import load_section
 from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.measurement import TABLES, build_case
 from trialforge.quality.params import QualityParams

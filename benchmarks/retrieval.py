@@ -25,9 +25,9 @@ from benchmarks._retrieval_parts import (
     timed,
 )
 from benchmarks._sample import ROOT, SAMPLE, registered_sample
+from trialforge.core.files import read_json, read_parquet, write_json
 from trialforge.embedding.factory import load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.files import read_json, read_parquet, write_json
 from trialforge.retrieval.documents import make_documents as tabulate
 from trialforge.retrieval.documents import text_columns
 from trialforge.retrieval.elastic_client import HOSTS, connect

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_json, write_parquet
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.params import load_section
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.drafting import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
 from trialforge.generation.generation_params import GenerationParams
@@ -19,7 +20,6 @@ from trialforge.generation.timings import write_timings
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.progress import CallProgress, clean_interrupt
-from trialforge.params import load_section
 from trialforge.version import VERSION
 
 

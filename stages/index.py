@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_json
+from trialforge.core.params import load_section
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_json
-from trialforge.params import load_section
 from trialforge.retrieval.elastic_index import serve_index
 from trialforge.retrieval.params import IndexParams
 from trialforge.retrieval.store import build_index

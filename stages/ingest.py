@@ -8,6 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from trialforge.core.errors import run_stage
+from trialforge.core.files import write_json
+from trialforge.core.params import load_section, load_seed
 from trialforge.corpus.counts import ingest_metrics
 from trialforge.corpus.factory import open_source
 from trialforge.corpus.interventions import NameCollector, add_normalized, read_vocabulary
@@ -17,9 +20,6 @@ from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.source import prepare_batch
 from trialforge.corpus.table import TableWriter, write_refused
 from trialforge.corpus.top import refuse_labels
-from trialforge.errors import run_stage
-from trialforge.files import write_json
-from trialforge.params import load_section, load_seed
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.errors import run_stage
-from trialforge.files import read_json, read_parquet, write_csv, write_json
-from trialforge.params import load_section, load_seed
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_json, read_parquet, write_csv, write_json
+from trialforge.core.params import load_section, load_seed
 from trialforge.quality.gates import check_gates
 from trialforge.quality.measurement import (
     build_case,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.params import load_section, load_seed
 from trialforge.corpus.params import PlanParams
 from trialforge.corpus.plan import plan_metrics, plan_targets
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_json, write_parquet
-from trialforge.params import load_section, load_seed
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_json, write_parquet
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.params import load_section, load_seed
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.exemplar_sets import exemplar_sets
 from trialforge.generation.reasoning import PROMPT, REASONS_SCHEMA, ask_reasons, measure_reasons, reasons_row
@@ -18,7 +19,6 @@ from trialforge.generation.timings import write_timings
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.progress import CallProgress, clean_interrupt
-from trialforge.params import load_section, load_seed
 
 
 def main() -> None:

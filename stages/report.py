@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.errors import run_stage
-from trialforge.files import write_text
-from trialforge.params import load_section, read_params
+from trialforge.core.errors import run_stage
+from trialforge.core.files import write_text
+from trialforge.core.params import load_section, read_params
 from trialforge.reporting.card import build_card
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams

@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.params import load_section, load_seed
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_json, write_parquet
-from trialforge.params import load_section, load_seed
 from trialforge.retrieval.evaluation import measure_agreement, measure_tasks, summarise_exemplars
 from trialforge.retrieval.exemplars import choose_exemplars
 from trialforge.retrieval.factory import open_retriever

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_csv, write_json
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_csv, write_json
+from trialforge.core.params import load_section, load_seed
 from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
 from trialforge.learning.predictions import read_predictions
-from trialforge.params import load_section, load_seed
 from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.scoring.report import against_rows, answer_rows, score_metrics, unseen_mask
 from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control

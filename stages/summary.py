@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.errors import run_stage
-from trialforge.files import read_json, write_json
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_json, write_json
 from trialforge.reporting.summary import summarise
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_parquet
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_parquet
+from trialforge.core.params import load_section, load_seed
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_item
-from trialforge.params import load_section, load_seed
 
 
 def main() -> None:

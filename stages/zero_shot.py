@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.errors import run_stage
-from trialforge.files import read_parquet, write_parquet
+from trialforge.core.errors import run_stage
+from trialforge.core.files import read_parquet, write_parquet
+from trialforge.core.params import load_section, load_seed
 from trialforge.generation.attempts import Tally, ask_all
 from trialforge.generation.timings import write_timings
 from trialforge.generation.zero_shot import (
@@ -19,7 +20,6 @@ from trialforge.generation.zero_shot import (
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.progress import CallProgress, clean_interrupt
-from trialforge.params import load_section, load_seed
 
 
 def main() -> None:

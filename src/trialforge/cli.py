@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from trialforge.errors import DEBUG_VARIABLE, TrialforgeError
+from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError
 from trialforge.printing import align, emit, print_error, print_line
 from trialforge.version import VERSION
 
@@ -123,9 +123,9 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find training trials by words, by meaning, or by both, with the scores of each part."""
+    from trialforge.core.params import load_section
     from trialforge.embedding.factory import load_encoder
     from trialforge.embedding.params import EmbeddingParams
-    from trialforge.params import load_section
     from trialforge.retrieval.factory import open_retriever
     from trialforge.retrieval.params import RetrievalParams
     from trialforge.retrieval.query import Query
@@ -163,7 +163,7 @@ def compare(
 ) -> None:
     """Measure two sets of records side by side, each measure with its 95% interval."""
     from trialforge.compare import HEADINGS, compare_files, comparison_rows
-    from trialforge.params import load_section, load_seed
+    from trialforge.core.params import load_section, load_seed
     from trialforge.quality.params import QualityParams
     from trialforge.quality.registry import METRICS
 
@@ -183,8 +183,8 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the accepted synthetic trials, marked as such, with a data set card."""
-    from trialforge.files import read_parquet
-    from trialforge.params import read_params
+    from trialforge.core.files import read_parquet
+    from trialforge.core.params import read_params
     from trialforge.reporting.card import build_card
     from trialforge.reporting.export import export_records
     from trialforge.reporting.inputs import read_inputs
@@ -218,7 +218,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Set the parameters of a profile in params.yaml; nothing else changes."""
-    from trialforge.params import PARAMS_FILE
+    from trialforge.core.params import PARAMS_FILE
     from trialforge.profiles import apply_profile, read_profile
 
     changed = apply_profile(read_profile(name), PARAMS_FILE)
@@ -254,9 +254,9 @@ def history(
 @app.command(short_help="Fetch the language model that params.yaml names.")
 def pull(as_json: JsonOption = False) -> None:
     """Fetch the language model that params.yaml names, on every Ollama host or from the Hugging Face hub."""
+    from trialforge.core.params import load_section
     from trialforge.llm.factory import pull_model
     from trialforge.llm.params import LlmParams
-    from trialforge.params import load_section
 
     found = pull_model(load_section(LlmParams, "llm"))
     emit(found, as_json=as_json, text=lambda: align(found.items()))
@@ -284,8 +284,8 @@ def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and lacks, and the command that mends it."""
     from dataclasses import asdict
 
+    from trialforge.core.params import PARAMS_FILE, read_params
     from trialforge.doctor import examine
-    from trialforge.params import PARAMS_FILE, read_params
 
     params = read_params() if PARAMS_FILE.is_file() else {}
     findings = examine(Path.cwd(), params, os.environ)

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.errors import MetricError
-from trialforge.files import read_parquet
+from trialforge.core.errors import MetricError
+from trialforge.core.files import read_parquet
 from trialforge.quality.case import Case, Scale, Side, build_scale, filled_fields
 from trialforge.quality.metric import Estimate, Metric
 from trialforge.quality.params import QualityParams

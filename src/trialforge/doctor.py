@@ -233,7 +233,7 @@ def _servers(
 
 
 def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
-    from trialforge.errors import RetrievalError
+    from trialforge.core.errors import RetrievalError
     from trialforge.retrieval.elastic_client import HOSTS, START, connect
     from trialforge.retrieval.params import ElasticsearchParams
 

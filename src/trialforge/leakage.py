@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from trialforge.core.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
 from trialforge.free_text import free_texts, map_free_text
 from trialforge.naming import mask_names
-from trialforge.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
 _STUDY = r"(?:study|trial|protocol|project|sub-?study|enrol?lment|recruitment|accrual|randomi[sz]ation)"
 _GROUP = r"(?:arm|cohort|stratum|strata|group|phase|part|portion|regimen|step)s?"

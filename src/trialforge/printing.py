@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from trialforge.errors import describe_error
+from trialforge.core.errors import describe_error
 
 
 def print_line(text: str = "") -> None:

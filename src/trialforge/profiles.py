@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from ruamel.yaml import YAML
 
-from trialforge.errors import ParameterError
-from trialforge.files import write_text
+from trialforge.core.errors import ParameterError
+from trialforge.core.files import write_text
 
 PROFILES_FOLDER = Path("profiles")
 

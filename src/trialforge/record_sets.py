@@ -11,8 +11,14 @@ import polars as pl
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
-from trialforge.errors import ArtifactError
-from trialforge.trial import REGISTRATION_FIELDS, REGISTRATION_SCHEMA, TRIAL_SCHEMA, Trial, trials_to_frame
+from trialforge.core.errors import ArtifactError
+from trialforge.core.trial import (
+    REGISTRATION_FIELDS,
+    REGISTRATION_SCHEMA,
+    TRIAL_SCHEMA,
+    Trial,
+    trials_to_frame,
+)
 
 # What a set may say of its records besides the trial: measures that need an absent one have no value.
 LINEAGE: dict[str, pl.DataType] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.params import Mode
 from trialforge.retrieval.query import Filter
 

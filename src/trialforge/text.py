@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from trialforge.trial import TEXT_FIELDS, TRIAL_SCHEMA, facet
+from trialforge.core.trial import TEXT_FIELDS, TRIAL_SCHEMA, facet
 
 
 def _joined(*parts: pl.Expr, separator: str = " ") -> pl.Expr:

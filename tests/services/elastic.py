@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.retrieval.small_pool import WordEncoder, make_params, make_trials
-from trialforge.files import read_parquet, write_json
+from trialforge.core.files import read_parquet, write_json
 from trialforge.retrieval.elastic_client import connect
 from trialforge.retrieval.elastic_index import ensure_index, index_name
 from trialforge.retrieval.elastic_requests import make_documents

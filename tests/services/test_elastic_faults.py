@@ -22,7 +22,7 @@ import pytest
 from tests.services.certificates import make_certificates
 from tests.services.elastic import Served, indices_of, many_trials, named_by
 from tests.services.proxy import Answer, Asked, Proxy, serve
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import API_KEY, CA, HOSTS, PASSWORD, USER
 from trialforge.retrieval.query import Query
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.services.elastic import Served, indices_of, many_trials, named_by
 from tests.unit.retrieval.small_pool import WordEncoder
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_requests import OWNER
 from trialforge.retrieval.query import Filter, Hit, Query
 from trialforge.retrieval.retriever import Retriever

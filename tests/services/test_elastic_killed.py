@@ -18,7 +18,7 @@ from elasticsearch import Elasticsearch
 
 from tests.services.elastic import many_trials, named_by, serve_small
 from tests.services.proxy import Asked, Proxy, serve
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import HOSTS
 
 pytestmark = pytest.mark.services

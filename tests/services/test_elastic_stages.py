@@ -13,7 +13,7 @@ import yaml
 from stages import index, retrieve
 from tests.services.elastic import indices_of, named_by
 from tests.unit.retrieval.small_pool import ROOT, small_train
-from trialforge.files import read_json, write_parquet
+from trialforge.core.files import read_json, write_parquet
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

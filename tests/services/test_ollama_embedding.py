@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.doctor import examine
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.errors import ParameterError, RetrievalError
 
 pytestmark = pytest.mark.services
 TEXTS = [

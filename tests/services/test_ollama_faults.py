@@ -18,7 +18,7 @@ import pytest
 
 from tests.services.relay import relay_to
 from tests.unit.llm.asking import SCHEMA, ask
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.unit.llm.asking import SCHEMA, ask
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.schemas import check_forcing

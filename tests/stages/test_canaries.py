@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.stages.small_run import write_params
-from trialforge.files import write_parquet
+from trialforge.core.files import write_parquet
 from trialforge.quality.canaries import find_canaries, plant_canaries
 
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 import yaml
 
+from trialforge.core.files import read_json, write_parquet
+from trialforge.core.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
 from trialforge.corpus.plan import PLAN_SCHEMA
 from trialforge.corpus.split import SPLIT_SCHEMA
-from trialforge.files import read_json, write_parquet
-from trialforge.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canaryzebra"

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import yaml
 
-from trialforge.files import read_json
+from trialforge.core.files import read_json
+from trialforge.core.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
 from trialforge.generation import rendering
-from trialforge.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]

@@ -17,8 +17,8 @@ import yaml
 
 from tests.unit.corpus.made_records import study_record, study_text, xml_record
 from tests.unit.corpus.registry_server import Registry, serve
-from trialforge.files import read_json
-from trialforge.trial import TRIAL_SCHEMA
+from trialforge.core.files import read_json
+from trialforge.core.trial import TRIAL_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B, C = "NCT00000001", "NCT00000002", "NCT00000003"

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from trialforge import cli
-from trialforge.errors import ParameterError
+from trialforge.core.errors import ParameterError
 from trialforge.printing import align
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trialforge.files import read_json
+from trialforge.core.files import read_json
 from trialforge.reporting.inputs import Number, flatten
 
 ROOT = Path(__file__).parents[2]

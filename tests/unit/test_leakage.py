@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trialforge.core.trial import LATER_FIELDS, Arm, Endpoint, Trial, trials_to_frame
 from trialforge.leakage import (
     RULE_NAMES,
     count_outcome,
@@ -13,7 +14,6 @@ from trialforge.leakage import (
     registration_view,
     split_sentences,
 )
-from trialforge.trial import LATER_FIELDS, Arm, Endpoint, Trial, trials_to_frame
 
 
 def cut(text: str) -> str | None:

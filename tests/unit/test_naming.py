@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trialforge.core.trial import Trial, trials_to_frame
 from trialforge.naming import count_names, find_names, mask_names
-from trialforge.trial import Trial, trials_to_frame
 
 
 def mask(text: str) -> str:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from trialforge.core.trial import Arm, Trial, trials_to_frame
 from trialforge.people import find_people, scrub_people
-from trialforge.trial import Arm, Trial, trials_to_frame
 
 
 def scrub(text: str) -> str:

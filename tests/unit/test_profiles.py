@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trialforge.core.errors import ParameterError
+from trialforge.core.params import load_section
 from trialforge.corpus.params import CorpusParams
-from trialforge.errors import ParameterError
 from trialforge.learning.params import LearningParams
 from trialforge.llm.params import LlmParams
-from trialforge.params import load_section
 from trialforge.profiles import apply_profile, list_keys, read_profile
 from trialforge.retrieval.params import RetrievalParams
 

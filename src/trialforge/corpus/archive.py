@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from trialforge.core.errors import IngestError
 from trialforge.corpus.raw import RecordError
-from trialforge.errors import IngestError
 
 MAX_MEMBER = 32 * 1024 * 1024
 MAX_RATIO = 200

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from trialforge.trial import (
+from trialforge.core.trial import (
     Allocation,
     ArmType,
     InterventionModel,

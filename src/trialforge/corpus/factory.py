@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from trialforge.core.errors import ParameterError
 from trialforge.corpus.records import check_source
 from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.corpus.top import TopSource
-from trialforge.errors import ParameterError
 
 if TYPE_CHECKING:
     from trialforge.corpus.params import CorpusParams

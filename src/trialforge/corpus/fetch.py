@@ -11,10 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
+from trialforge.core.errors import IngestError, ParameterError
+from trialforge.core.files import atomic_path, hash_file, write_json
+from trialforge.core.trial import Phase, Status
 from trialforge.corpus.registry_api import RegistryApi, TokenError, Version
-from trialforge.errors import IngestError, ParameterError
-from trialforge.files import atomic_path, hash_file, write_json
-from trialforge.trial import Phase, Status
 
 PAGE_SIZE = 500
 _CHECKED_EVERY = 20  # pages between two looks at the data timestamp

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
-from trialforge.errors import IngestError
+from trialforge.core.errors import IngestError
 
 _NAME_SCHEMA: dict[str, pl.DataType] = {"name": pl.String(), "other_names": pl.List(pl.String())}
 NORMALIZED_SCHEMA: dict[str, pl.DataType] = {

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import polars as pl
 from polars.exceptions import PolarsError
 
+from trialforge.core.errors import IngestError, ParameterError
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.stop_reasons import stop_reason
 from trialforge.corpus.top import read_top
-from trialforge.errors import IngestError, ParameterError
 
 FAILED = ("Terminated", "Withdrawn", "Suspended")
 TABLE_SCHEMA: dict[str, pl.DataType] = {

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.corpus import clean
 from trialforge.corpus.faults import Faults, Rule
 from trialforge.corpus.raw import RawTrial
-from trialforge.trial import TRIAL_SCHEMA
 
 LIST_FIELDS = ("conditions", "keywords", "condition_mesh", "intervention_mesh", "countries")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
+from trialforge.core.errors import IngestError
 from trialforge.corpus.records import Found
 from trialforge.corpus.registry import JsonSource, XmlSource, read_found
 from trialforge.corpus.registry_api import RegistryApi
 from trialforge.corpus.source import Batch, no_refused, prepare_batch
-from trialforge.errors import IngestError
 from trialforge.leakage import registration_view
 
 MOST_IDS = 500

@@ -7,7 +7,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from trialforge.params import Section
+from trialforge.core.params import Section
 
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 

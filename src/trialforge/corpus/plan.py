@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from trialforge.controls import CONTROLS
+from trialforge.core.errors import ParameterError
+from trialforge.core.files import hash_text
+from trialforge.core.rng import derive_seed, random_stream
 from trialforge.corpus.params import PlanParams
-from trialforge.errors import ParameterError
-from trialforge.files import hash_text
-from trialforge.rng import derive_seed, random_stream
 
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import TypeVar
 
-from trialforge.errors import IngestError
+from trialforge.core.errors import IngestError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trialforge.core.errors import IngestError, ParameterError
 from trialforge.corpus import archive
 from trialforge.corpus.raw import RecordError
-from trialforge.errors import IngestError, ParameterError
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024

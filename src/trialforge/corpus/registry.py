@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from trialforge.core.errors import IngestError
+from trialforge.core.trial import Source as SourceName
 from trialforge.corpus import archive
 from trialforge.corpus.ctgov_json import parse_study, study_id
 from trialforge.corpus.ctgov_xml import parse_xml
@@ -19,8 +21,6 @@ from trialforge.corpus.source import REFUSED_SCHEMA, Batch, Prepare, leave_batch
 from trialforge.corpus.split_json import split_page, split_records
 from trialforge.corpus.strict_json import load_json
 from trialforge.corpus.typed import build_batch
-from trialforge.errors import IngestError
-from trialforge.trial import Source as SourceName
 
 _XML = (".xml",)
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")

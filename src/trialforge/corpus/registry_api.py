@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Self
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from trialforge.core.errors import IngestError
 from trialforge.corpus.raw import RecordError
 from trialforge.corpus.strict_json import load_json
-from trialforge.errors import IngestError
 
 REGISTRY_URL = "https://clinicaltrials.gov"
 _LONGEST_WAIT = 600.0

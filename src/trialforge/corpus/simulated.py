@@ -8,6 +8,8 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from trialforge.core.rng import random_stream
+from trialforge.core.trial import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.simulated_areas import AREAS
 from trialforge.corpus.simulated_model import MASKINGS, PHASES, SPONSORS, success_probability
@@ -28,8 +30,6 @@ from trialforge.corpus.simulated_text import (
 )
 from trialforge.corpus.simulated_vocabulary import COUNTRIES, WHY_STOPPED, Drug
 from trialforge.corpus.source import BATCH_SCHEMA, Batch, Prepare, leave_batch, no_refused
-from trialforge.rng import random_stream
-from trialforge.trial import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
 
 EPOCH = date(2006, 1, 1)
 YEARS = 14

@@ -12,9 +12,9 @@ from operator import add
 import numpy as np
 import polars as pl
 
+from trialforge.core.rng import random_stream
 from trialforge.corpus.simulated_areas import AREAS
 from trialforge.corpus.simulated_vocabulary import CRITERIA_SIGNS
-from trialforge.rng import random_stream
 
 INTERCEPT = 0.3
 PHASES = {"Phase 1": -0.1, "Phase 2": -0.1, "Phase 3": 0.1, "Phase 4": 0.2}

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from trialforge.controls import CONTROLS
+from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.core.rng import random_stream
 from trialforge.corpus.params import SplitParams
-from trialforge.errors import ArtifactError, ParameterError
-from trialforge.rng import random_stream
 
 PARTS = ("train", "validation", "test")
 SPLIT_SCHEMA: dict[str, pl.DataType] = dict.fromkeys(("nct_id", "part", "group", "reason"), pl.String())

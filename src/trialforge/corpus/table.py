@@ -10,9 +10,9 @@ from typing import Self
 
 import polars as pl
 
+from trialforge.core.errors import IngestError
+from trialforge.core.files import atomic_path, write_parquet
 from trialforge.corpus.source import REFUSED_SCHEMA, no_refused
-from trialforge.errors import IngestError
-from trialforge.files import atomic_path, write_parquet
 
 _ROW_GROUP = 8192
 

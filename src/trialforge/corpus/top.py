@@ -14,10 +14,10 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
+from trialforge.core.errors import IngestError
 from trialforge.corpus.raw import MAX_FIELD, RawIntervention, RawTrial, RecordError, check_record
 from trialforge.corpus.source import REFUSED_SCHEMA, Batch, Prepare, Source, leave_batch
 from trialforge.corpus.typed import build_batch
-from trialforge.errors import IngestError
 
 TOP_COLUMNS = (
     "nctid",

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trialforge.core.errors import ParameterError
+from trialforge.core.files import hash_file, hash_json
 from trialforge.embedding.bert import load_bert
 from trialforge.embedding.cached import CACHE, CachedEncoder
 from trialforge.embedding.ollama import OllamaEncoder
 from trialforge.embedding.torch_encoder import TorchEncoder
 from trialforge.embedding.transformer import load_sentence_transformer, load_transformer
-from trialforge.errors import ParameterError
-from trialforge.files import hash_file, hash_json
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 
+from trialforge.core.errors import ParameterError, RetrievalError
+from trialforge.core.files import hash_json
 from trialforge.embedding.windows import pool_windows
-from trialforge.errors import ParameterError, RetrievalError
-from trialforge.files import hash_json
 from trialforge.ollama_client import make_client, read_addresses
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trialforge.params import Section
+from trialforge.core.params import Section
 
 
 class EmbeddingParams(Section):

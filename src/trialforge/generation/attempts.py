@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from trialforge.core.rng import derive_seed
 from trialforge.generation.drafts import Fault
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
-from trialforge.rng import derive_seed
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from trialforge.trial import Trial
+from trialforge.core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.generation.attempts import Answer, Question, Tally
 from trialforge.generation.draft_checks import check_draft
 from trialforge.generation.draft_schema import draft_schema

@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from trialforge.budget import CUT_MARK
+from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.generation.criteria import join_criteria, split_criteria
 from trialforge.generation.draft_schema import (
     AGE_FIELDS,
@@ -20,7 +21,6 @@ from trialforge.generation.draft_schema import (
     TEXT_BOUNDS,
 )
 from trialforge.generation.on_target import plain_text
-from trialforge.trial import REGISTRATION_SCHEMA
 
 _RATIONALE = re.compile(r"^RATIONALE:.*?\bPURPOSE:\s*", re.DOTALL)
 

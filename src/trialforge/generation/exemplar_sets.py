@@ -6,8 +6,8 @@ from typing import Literal
 
 import polars as pl
 
-from trialforge.files import hash_json
-from trialforge.rng import random_stream
+from trialforge.core.files import hash_json
+from trialforge.core.rng import random_stream
 
 ExemplarOrder = Literal["mixed", "shuffled"]
 _GROUP = ("intervention", "label", "arm")

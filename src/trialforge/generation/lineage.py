@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.files import hash_json
-from trialforge.trial import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
+from trialforge.core.files import hash_json
+from trialforge.core.trial import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {
     "normalized_interventions": pl.List(pl.String()), "label": pl.Int64(), "target_id": pl.String(),

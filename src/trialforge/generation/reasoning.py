@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.budget import fit_to_budget
+from trialforge.core.rng import derive_seed
 from trialforge.generation.attempts import Answer, Question, Tally
 from trialforge.generation.draft_schema import bounded_string, closed_object
 from trialforge.generation.drafts import Fault, parse_draft, tidy, view_trial
@@ -24,7 +25,6 @@ from trialforge.generation.rendering import (
     render,
     target_line,
 )
-from trialforge.rng import derive_seed
 
 PROMPT = "reason.jinja"
 # What a reason may be about, and the field that it then rests on; the first `reasoning.count` are asked.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from trialforge.core.params import Section
 from trialforge.generation.rendering import LabelPosition, LabelWording
 from trialforge.llm.backend import Sampling
-from trialforge.params import Section
 
 
 class PromptParams(Section):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from trialforge.files import hash_text
+from trialforge.core.files import hash_text
 from trialforge.generation.on_target import names_intervention
 from trialforge.llm.backend import Message
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.errors import ArtifactError
-from trialforge.files import read_parquet
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_parquet
+from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.generation.rendering import label_line
 from trialforge.text import trial_text
-from trialforge.trial import REGISTRATION_SCHEMA
 
 # How the record came about, beside its target, exemplars and reasons.
 MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")

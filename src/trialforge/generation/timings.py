@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trialforge.files import write_json
+from trialforge.core.files import write_json
 from trialforge.generation.attempts import Tally
 from trialforge.llm.calls import find_project
 

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from trialforge.core.params import Section
+from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.attempts import Answer, Question
 from trialforge.generation.drafts import Fault
 from trialforge.generation.rendering import neutralize, render, target_line
 from trialforge.llm.backend import Sampling
-from trialforge.params import Section
-from trialforge.rng import derive_seed, random_stream
 
 PROMPT = "zero-shot.jinja"
 OUTCOMES = ("failure", "success")  # by label

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from trialforge.errors import LearningError
-from trialforge.rng import random_stream
+from trialforge.core.errors import LearningError
+from trialforge.core.rng import random_stream
 
 if TYPE_CHECKING:
     from trialforge.learning.params import Arm

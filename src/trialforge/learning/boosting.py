@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from trialforge.files import read_json, write_json
+from trialforge.core.files import read_json, write_json
 from trialforge.learning.examples import CATEGORIES, NUMBERS
 from trialforge.learning.explain import top_influences
 from trialforge.learning.storage import read_arrays, read_estimator, write_arrays, write_estimator

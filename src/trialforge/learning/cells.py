@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trialforge.errors import LearningError
-from trialforge.files import hash_file, hash_json, hash_text, read_parquet, write_parquet
+from trialforge.core.errors import LearningError
+from trialforge.core.files import hash_file, hash_json, hash_text, read_parquet, write_parquet
 from trialforge.learning.classifier import Task
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.files import atomic_path
+from trialforge.core.files import atomic_path
 
 if TYPE_CHECKING:
     from torch import Tensor

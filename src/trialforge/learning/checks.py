@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialforge.errors import LearningError
+from trialforge.core.errors import LearningError
 
 LEAST_TEST_TRIALS = 10
 

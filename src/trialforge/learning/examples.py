@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from trialforge.controls import CONTROLS
+from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.text import field_text, trial_text
-from trialforge.trial import REGISTRATION_SCHEMA
 
 CATEGORIES = (
     "phase", "study_type", "allocation", "intervention_model", "masking", "primary_purpose", "sex",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.errors import LearningError, ParameterError
+from trialforge.core.errors import LearningError, ParameterError
 
 if TYPE_CHECKING:
     from trialforge.learning.classifier import Classifier

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialforge.core.rng import derive_seed, random_stream
 from trialforge.learning.batches import bucket, draw_epoch
 from trialforge.learning.checkpoint import State, read_state, write_state
 from trialforge.learning.progress import Progress
-from trialforge.rng import derive_seed, random_stream
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from trialforge.errors import LearningError
-from trialforge.files import read_json, write_json, write_text
+from trialforge.core.errors import LearningError
+from trialforge.core.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

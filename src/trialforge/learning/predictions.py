@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trialforge.errors import LearningError
-from trialforge.files import read_parquet
+from trialforge.core.errors import LearningError
+from trialforge.core.files import read_parquet
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trialforge.errors import LearningError
-from trialforge.files import atomic_path
+from trialforge.core.errors import LearningError
+from trialforge.core.files import atomic_path
 
 if TYPE_CHECKING:
     import numpy as np

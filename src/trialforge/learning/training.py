@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from trialforge.core.rng import derive_seed
 from trialforge.learning.arms import Draw, compose
 from trialforge.learning.cells import CELL_STORE, Cell, score_cell
 from trialforge.learning.checks import check_both_classes
@@ -16,7 +17,6 @@ from trialforge.learning.factory import make_classifier, model_settings
 from trialforge.learning.modelcard import write_card
 from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores
 from trialforge.learning.progress import Progress
-from trialforge.rng import derive_seed
 
 if TYPE_CHECKING:
     from trialforge.learning.params import Arm, LearningParams

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialforge.core.files import hash_json, write_text
 from trialforge.embedding.factory import hash_files, model_folder, packaged_model
-from trialforge.files import hash_json, write_text
 from trialforge.learning.batches import Encoded, pad
 from trialforge.learning.explain import explain_fields
 from trialforge.learning.finetune import fine_tune

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.files import read_json, write_text
+from trialforge.core.files import read_json, write_text
 from trialforge.learning.storage import read_arrays, write_arrays
 
 if TYPE_CHECKING:

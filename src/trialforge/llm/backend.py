@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from trialforge.params import Section
+from trialforge.core.params import Section
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trialforge.errors import ArtifactError, GenerationError, ParameterError
-from trialforge.files import hash_text
+from trialforge.core.errors import ArtifactError, GenerationError, ParameterError
+from trialforge.core.files import hash_text
 from trialforge.llm.backend import Completion, Message, Request, TextGenerator
 
 CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any, cast
 
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 
 _CLOSE_SECONDS = 5
 

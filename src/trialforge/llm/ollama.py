@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import Any
 
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.ollama_host import HostDown, OllamaHost
 from trialforge.llm.params import LlmParams

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.params import LlmParams
 from trialforge.ollama_client import make_client
 

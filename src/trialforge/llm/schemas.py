@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Message, Request, Sampling, TextGenerator
 
 ALLOWED_KEYWORDS = frozenset(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.errors import MetricError
-from trialforge.rng import random_stream
+from trialforge.core.errors import MetricError
+from trialforge.core.rng import random_stream
 
 CANARY_FIELDS = ("title", "summary", "criteria", "detailed_description")
 _SYLLABLES = ("zor", "vex", "qui", "ply", "wub", "jaf", "kyz", "dro", "xen", "gru", "hiv", "mox")

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
+from trialforge.core.rng import random_stream
+from trialforge.core.trial import TEXT_FIELDS
 from trialforge.quality.params import QualityParams
 from trialforge.quality.space import Space, fit_space
-from trialforge.rng import random_stream
 from trialforge.text import field_text, trial_text
-from trialforge.trial import TEXT_FIELDS
 
 # The free text of a trial, without headings and fields of closed vocabulary. That of an intervention is
 # its description: its name was asked for.

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
 from trialforge.quality.neighbours import distance_blocks

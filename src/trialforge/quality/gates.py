@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trialforge.errors import GateError, MetricError
+from trialforge.core.errors import GateError, MetricError
 from trialforge.quality.params import GateParams
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side, build_scale, filled_fields
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, percentile_interval

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.quality.overlap import Overlap, match_runs

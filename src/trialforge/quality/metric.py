@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 
 LEVEL = 0.95

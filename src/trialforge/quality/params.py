@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from trialforge.params import Section
+from trialforge.core.params import Section
 
 
 class ValidityParams(Section):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.quality.neighbours import distance_blocks, nearest_distances

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference
 from trialforge.quality.twosample import Scored, estimate_auc, linear_probe, roc_auc, score_by_folds

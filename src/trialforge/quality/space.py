@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
+from trialforge.core.rng import random_stream
 from trialforge.quality.params import SpaceParams
-from trialforge.rng import random_stream
 
 WORD_PATTERN = r"(?u)\b[^\W\d_][\w-]+\b"
 PROJECTION_SEED = 0

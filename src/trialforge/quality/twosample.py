@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_statistic
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Estimate, Metric
 from trialforge.quality.words import split_words

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, StrictUndefined
 
+from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 from trialforge.reporting.answer import describe_corpus
 from trialforge.reporting.blocks import format_cell
 from trialforge.reporting.inputs import Inputs
-from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 
 # Which measures the card shows, in this order: `stage.metric` and what it says to a reader.
 SHOWN = (

@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.errors import ExportError
-from trialforge.files import atomic_path, write_text
+from trialforge.core.errors import ExportError
+from trialforge.core.files import atomic_path, write_text
+from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, Trial, frame_to_trials
 from trialforge.reporting.registry_json import to_study
 from trialforge.reporting.registry_xml import NOTICE, to_xml
-from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, Trial, frame_to_trials
 
 MARKS = ("label", "intervention", "arm", "exemplars", "model", "model_digest", "seed")
 PAGE = 1000  # studies, as many as the registry gives at once

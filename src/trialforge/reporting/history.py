@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.reporting.inputs import Number, flatten
 
 METRICS_FOLDER = "metrics"

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.files import hash_file, read_json, read_parquet
+from trialforge.core.files import hash_file, read_json, read_parquet
 
 TABLES = ("train", "reasons", "generated", "synthetic", "rejected")
 Number = int | float | str | bool | None

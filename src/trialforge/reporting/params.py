@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trialforge.params import Section
+from trialforge.core.params import Section
 
 
 class ReportParams(Section):

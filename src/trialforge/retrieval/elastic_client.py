@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

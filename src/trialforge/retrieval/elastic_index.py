@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trialforge.errors import RetrievalError
-from trialforge.files import read_parquet
+from trialforge.core.errors import RetrievalError
+from trialforge.core.files import read_parquet
 from trialforge.retrieval.elastic_client import connect, translated_errors
 from trialforge.retrieval.elastic_requests import OWNER, make_documents, make_index, make_mark
 from trialforge.retrieval.store import map_vectors

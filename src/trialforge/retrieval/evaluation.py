@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trialforge.core.rng import random_stream
 from trialforge.retrieval.query import Query
-from trialforge.rng import random_stream
 
 if TYPE_CHECKING:
     import polars as pl

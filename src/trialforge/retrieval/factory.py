@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.retrieval.elastic import ElasticBackend
 from trialforge.retrieval.elastic_index import serve_index
 from trialforge.retrieval.embedded import EmbeddedBackend

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from trialforge.params import Section
-from trialforge.trial import TEXT_FIELDS
+from trialforge.core.params import Section
+from trialforge.core.trial import TEXT_FIELDS
 
 Mode = Literal["lexical", "dense", "hybrid", "random"]
 

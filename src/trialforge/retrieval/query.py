@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trialforge.errors import RetrievalError
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.analysis import query_tokens
 
 if TYPE_CHECKING:

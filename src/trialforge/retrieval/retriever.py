@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from trialforge.core.rng import random_stream
 from trialforge.retrieval.fusion import diversify, fuse_rankings, rank_ids
 from trialforge.retrieval.query import Filter, Hit, Query, clean_text, limit_words
-from trialforge.rng import random_stream
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder, Matrix

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from trialforge.errors import ArtifactError
-from trialforge.files import hash_file, hash_json, read_json, read_parquet
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import hash_file, hash_json, read_json, read_parquet
 from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
 from trialforge.retrieval.elastic_requests import make_mapping
 from trialforge.retrieval.lexical import Impacts, build_impacts

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from trialforge.core.rng import random_stream
 from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
 from trialforge.retrieval.embedded import EmbeddedBackend
 from trialforge.retrieval.lexical import build_impacts
 from trialforge.retrieval.pool import Pool
 from trialforge.retrieval.retriever import Retriever
-from trialforge.rng import random_stream
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder, Matrix

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trialforge.rng import random_stream
+from trialforge.core.rng import random_stream
 
 Floats = NDArray[np.float64]
 CHUNK = 1000

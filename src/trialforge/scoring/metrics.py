@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.scoring import bootstrap
 from trialforge.scoring.bootstrap import Floats, Measure
 

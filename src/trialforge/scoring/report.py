@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.controls import CONTROLS
-from trialforge.errors import LearningError
+from trialforge.core.errors import LearningError
 from trialforge.scoring.comparisons import AGAINST, as_row
 from trialforge.scoring.paired_tests import roc_test
 from trialforge.scoring.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from trialforge.errors import LearningError
+from trialforge.core.errors import LearningError
 from trialforge.scoring.bootstrap import Draws, Floats, resample
 from trialforge.scoring.metrics import METRICS, choose_threshold
 

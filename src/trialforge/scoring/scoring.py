@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from trialforge.errors import GateError
+from trialforge.core.errors import GateError
 from trialforge.scoring.bootstrap import draw_weights, interval
 from trialforge.scoring.comparisons import Answer, answer_all, explore
 from trialforge.scoring.metrics import METRICS, compute_metrics

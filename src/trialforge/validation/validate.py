@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Side, build_scale, filled_fields
 from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.params import QualityParams

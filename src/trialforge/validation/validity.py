@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import polars as pl
 
+from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, field_info
 from trialforge.quality.params import ValidityParams
-from trialforge.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, field_info
 
 MAX_AGE_YEARS = 120.0
 REQUIRED_TEXT = ("title", "summary", "criteria")

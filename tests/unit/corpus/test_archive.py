@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.corpus.made_records import xml_record
+from trialforge.core.errors import IngestError
 from trialforge.corpus import archive
 from trialforge.corpus.raw import RecordError
 from trialforge.corpus.records import Found, find_in_zip
 from trialforge.corpus.registry import XmlSource
-from trialforge.errors import IngestError
 
 XML = (".xml",)
 A, B = "NCT00000001", "NCT00000002"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.corpus.made_records import study_record, xml_record
+from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.corpus.ctgov_json import parse_study
 from trialforge.corpus.ctgov_xml import parse_xml
 from trialforge.corpus.typed import build_batch
-from trialforge.trial import TRIAL_SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl

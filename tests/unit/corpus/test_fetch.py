@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from tests.unit.corpus.registry_server import Registry, serve
+from trialforge.core.errors import IngestError, ParameterError
 from trialforge.corpus.fetch import Query, fetch_trials, parse_day
 from trialforge.corpus.registry import JsonSource
 from trialforge.corpus.registry_api import RegistryApi
-from trialforge.errors import IngestError, ParameterError
 
 
 def study(number: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trialforge.core.errors import IngestError
+from trialforge.core.trial import Intervention, Trial, trials_to_frame
 from trialforge.corpus.interventions import (
     NameCollector,
     Vocabulary,
@@ -17,8 +19,6 @@ from trialforge.corpus.interventions import (
     read_vocabulary,
     strip_salt,
 )
-from trialforge.errors import IngestError
-from trialforge.trial import Intervention, Trial, trials_to_frame
 
 KNOWN = Vocabulary(
     {

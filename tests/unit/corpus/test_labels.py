@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trialforge.core.errors import IngestError, ParameterError
+from trialforge.core.trial import Analysis, Status, Trial, trials_to_frame
 from trialforge.corpus.labels import label_agreement, label_trials, load_label_table, results_vote
 from trialforge.corpus.params import CorpusParams
-from trialforge.errors import IngestError, ParameterError
-from trialforge.trial import Analysis, Status, Trial, trials_to_frame
 
 if TYPE_CHECKING:
     import polars as pl

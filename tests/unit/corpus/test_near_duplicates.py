@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from trialforge.core.trial import Trial, trials_to_frame
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
-from trialforge.trial import Trial, trials_to_frame
 
 
 def trials(texts: list[str | None]) -> pl.DataFrame:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from trialforge.core.errors import ParameterError
 from trialforge.corpus.params import PlanParams
 from trialforge.corpus.plan import PLAN_SCHEMA, eligible_interventions, plan_metrics, plan_targets
-from trialforge.errors import ParameterError
 
 PARAMS = PlanParams(
     min_success=2, min_failure=1, interventions=5, records=2, arms=("retrieval-reasoning", "no-reasoning")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from trialforge.core.errors import IngestError
 from trialforge.corpus.pool import map_in_order
-from trialforge.errors import IngestError
 
 
 def square(number: int) -> int:

@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 
 from tests.unit.corpus import read_again
+from trialforge.core.trial import frame_to_trials
 from trialforge.corpus.records import Found
 from trialforge.corpus.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
 from trialforge.corpus.source import leave_batch
-from trialforge.trial import frame_to_trials
 
 pytestmark = pytest.mark.shared
 XML = "ctgov/AllPublicXML.sample.zip"

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 
 from tests.unit.corpus.made_records import study_record, study_text, xml_record
+from trialforge.core.errors import IngestError
 from trialforge.corpus.records import Found, chunk
 from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.corpus.source import BATCH_SCHEMA, REFUSED_SCHEMA, Source
-from trialforge.errors import IngestError
 
 A, B, C = "NCT00000001", "NCT00000002", "NCT00000003"
 

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from trialforge.core.trial import TRIAL_SCHEMA, frame_to_trials
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.simulated import SimulatedSource, simulate
 from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import REMARK, count_outcome
 from trialforge.people import find_people
-from trialforge.trial import TRIAL_SCHEMA, frame_to_trials
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.core.trial import Trial, trials_to_frame
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
 from trialforge.corpus.params import SplitParams
 from trialforge.corpus.split import PARTS, check_split, choose_cut, date_trials, settle_groups, split_trials
-from trialforge.errors import ArtifactError, ParameterError
-from trialforge.trial import Trial, trials_to_frame
 
 STRATEGIES = get_args(SplitParams.model_fields["strategy"].annotation)
 WORDS = [chr(97 + number) * 4 for number in range(26)]

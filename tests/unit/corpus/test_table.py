@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.exceptions import ColumnNotFoundError
 
+from trialforge.core.errors import IngestError
+from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.corpus.source import BATCH_SCHEMA, REFUSED_SCHEMA
 from trialforge.corpus.table import TableWriter, older_records
-from trialforge.errors import IngestError
-from trialforge.trial import TRIAL_SCHEMA
 
 Record = tuple[str, int | None]
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from tests.unit.corpus.made_records import xml_record
+from trialforge.core.errors import IngestError, ParameterError
 from trialforge.corpus.factory import open_source
 from trialforge.corpus.params import CorpusParams
 from trialforge.corpus.registry import XmlSource
 from trialforge.corpus.top import TopSource, read_top, refuse_labels
-from trialforge.errors import IngestError, ParameterError
 
 HEAD = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\n"
 CRITERIA = '"\n        Inclusion Criteria:\n\n          -  Adults who are\n             well\n      "'

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialforge.core.errors import ParameterError
 from trialforge.embedding.factory import load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.errors import ParameterError
 
 TEXTS = [
     "metformin in type 2 diabetes",

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.unit.llm.asking import answer
-from trialforge.files import read_json
+from trialforge.core.files import read_json
 from trialforge.generation.attempts import Question, Tally, ask_all
 from trialforge.generation.drafts import Fault
 from trialforge.generation.timings import TIMINGS_FOLDER, write_timings

@@ -6,9 +6,9 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
+from trialforge.core.trial import Masking
 from trialforge.generation.draft_schema import DEFAULT_FIELDS, DRAFT_FIELDS, draft_schema
 from trialforge.llm.schemas import check_schema
-from trialforge.trial import Masking
 
 from .records import make_draft
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
 
+from trialforge.core.trial import REGISTRATION_SCHEMA, Trial
 from trialforge.generation.criteria import join_criteria
 from trialforge.generation.draft_schema import DEFAULT_FIELDS, draft_schema
 from trialforge.generation.drafts import (
@@ -17,7 +18,6 @@ from trialforge.generation.drafts import (
     tidy,
     view_trial,
 )
-from trialforge.trial import REGISTRATION_SCHEMA, Trial
 
 from .records import make_draft, make_trial
 

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 from trialforge import cli
+from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.corpus.plan import PLAN_SCHEMA
 from trialforge.generation.attempts import Answer
 from trialforge.generation.drafting import generated_row
 from trialforge.generation.drafts import draft_to_record
 from trialforge.generation.lineage import GENERATED_SCHEMA
 from trialforge.generation.reasoning import REASONS_SCHEMA
-from trialforge.trial import REGISTRATION_SCHEMA
 
 from .records import TARGET, make_draft, make_trial
 

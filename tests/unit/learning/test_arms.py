@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from trialforge.errors import LearningError
+from trialforge.core.errors import LearningError
 from trialforge.learning.arms import Draw, Pool, compose
 from trialforge.learning.params import Arm
 from trialforge.learning.tables import make_tables

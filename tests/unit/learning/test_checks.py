@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from trialforge.errors import LearningError, ParameterError
+from trialforge.core.errors import LearningError, ParameterError
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import ClassifierParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores

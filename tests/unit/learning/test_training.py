@@ -10,13 +10,13 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from trialforge.errors import LearningError, ParameterError
+from trialforge.core.errors import LearningError, ParameterError
+from trialforge.core.params import load_section
 from trialforge.learning import cells, finetune
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
 from trialforge.learning.training import Training, train_item
-from trialforge.params import load_section
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from trialforge.errors import LearningError
+from trialforge.core.errors import LearningError
 from trialforge.learning import finetune, transformer
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.llm.asking import SCHEMA, RuledGenerator, answer, ask
-from trialforge.errors import ArtifactError, GenerationError, ParameterError
+from trialforge.core.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.llm.backend import Request
 from trialforge.llm.calls import (
     CachedGenerator,

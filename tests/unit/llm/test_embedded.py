@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests.unit.llm.asking import SCHEMA, ask
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Message
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.engine_process import EngineProcess, EngineSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trialforge.errors import GenerationError, ParameterError
+from trialforge.core.errors import GenerationError, ParameterError
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.models import PACKAGED_SHA256, ModelFile, find_model
 from trialforge.llm.params import LlmParams
@@ -48,7 +48,7 @@ def test_engine_refuses_a_truncated_file(packaged_model: ModelFile, tmp_path: Pa
 
 TOO_LARGE = """
 import resource
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.models import find_model

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.llm.asking import ask
 from tests.unit.llm.small_ollama import ANSWER, SmallOllama, serve
 from trialforge import cli
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams

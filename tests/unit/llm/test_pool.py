@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.llm.asking import answer, ask
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Request
 from trialforge.llm.pool import Work, answer_all, group_requests
 

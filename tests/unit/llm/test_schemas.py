@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.llm.asking import SCHEMA, ask
-from trialforge.errors import GenerationError
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.schemas import check_forced, check_forcing, check_schema

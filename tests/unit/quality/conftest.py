@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trialforge.core.params import load_section
 from trialforge.corpus.simulated import simulate
 from trialforge.leakage import registration_view
-from trialforge.params import load_section
 from trialforge.quality.params import QualityParams
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,7 +17,7 @@ from dvc.repo import Repo
 
 from trialforge import cli
 from trialforge.compare import compare_files, comparison_rows
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.record_sets import read_set

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from trialforge.errors import MetricError
+from trialforge.core.errors import MetricError
 from trialforge.quality.canaries import find_canaries, make_canary
 from trialforge.quality.case import Case, Side, build_scale, filled_fields
 from trialforge.quality.cosine import cosine_table

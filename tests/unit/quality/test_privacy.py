@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from stages import measure
-from trialforge.errors import GateError, MetricError, ParameterError
-from trialforge.files import write_json
-from trialforge.params import load_section
+from trialforge.core.errors import GateError, MetricError, ParameterError
+from trialforge.core.files import write_json
+from trialforge.core.params import load_section
 from trialforge.quality.canaries import plant_canaries
 from trialforge.quality.case import FREE_TEXTS, Case, Side, build_scale, filled_fields
 from trialforge.quality.exposure import canary_share, rare_word_share

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.core.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial, trials_to_frame
 from trialforge.reporting.inputs import Inputs
-from trialforge.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial, trials_to_frame
 
 PLANTED = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"
 REGISTRATION = list(REGISTRATION_SCHEMA)

@@ -17,14 +17,14 @@ from lxml import etree
 
 from tests.unit.reporting import sample
 from trialforge import cli
+from trialforge.core.errors import ExportError
+from trialforge.core.files import write_json, write_parquet
+from trialforge.core.trial import REGISTRATION_FIELDS
 from trialforge.corpus.registry import JsonSource, XmlSource
-from trialforge.errors import ExportError
-from trialforge.files import write_json, write_parquet
 from trialforge.reporting import export
 from trialforge.reporting.card import build_card, plain_cell
 from trialforge.reporting.export import FORMATS, check_synthetic, export_records
 from trialforge.reporting.registry_words import age_words, api_phases, api_word
-from trialforge.trial import REGISTRATION_FIELDS
 
 ROOT = Path(__file__).parents[3]
 

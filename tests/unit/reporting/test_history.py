@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.reporting.history import choose_metrics, history_rows, read_history
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")

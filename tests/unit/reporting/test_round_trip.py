@@ -11,6 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.reporting import sample
+from trialforge.core.trial import (
+    REGISTRATION_FIELDS,
+    Arm,
+    Endpoint,
+    Intervention,
+    Trial,
+    trials_to_frame,
+)
 from trialforge.corpus.ctgov_json import parse_study
 from trialforge.corpus.ctgov_xml import parse_xml
 from trialforge.corpus.registry import JsonSource, XmlSource
@@ -19,14 +27,6 @@ from trialforge.corpus.typed import build_batch
 from trialforge.reporting.export import export_records
 from trialforge.reporting.registry_json import to_study
 from trialforge.reporting.registry_xml import to_xml
-from trialforge.trial import (
-    REGISTRATION_FIELDS,
-    Arm,
-    Endpoint,
-    Intervention,
-    Trial,
-    trials_to_frame,
-)
 
 READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies-001.json")}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialforge.errors import ArtifactError, RetrievalError
+from trialforge.core.errors import ArtifactError, RetrievalError
 from trialforge.retrieval.embedded import best_first
 from trialforge.retrieval.exemplars import choose_exemplars
 from trialforge.retrieval.factory import open_retriever

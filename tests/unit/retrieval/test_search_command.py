@@ -10,9 +10,9 @@ import yaml
 
 from tests.unit.retrieval.small_pool import ROOT, make_params, small_train
 from trialforge import cli
+from trialforge.core.files import write_json
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
-from trialforge.files import write_json
 from trialforge.retrieval.store import build_index
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.unit.retrieval.small_pool import ROOT, make_params
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import IndexParams, RetrievalParams
 from trialforge.retrieval.store import build_index

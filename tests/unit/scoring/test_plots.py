@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import yaml
 
+from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
-from trialforge.params import load_section
 from trialforge.profiles import read_profile
 from trialforge.scoring.plots import sweep_rows
 

@@ -14,11 +14,11 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from stages import score as score_stage
-from trialforge.errors import GateError, LearningError
-from trialforge.files import read_json, write_parquet
+from trialforge.core.errors import GateError, LearningError
+from trialforge.core.files import read_json, write_parquet
+from trialforge.core.params import load_section
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
-from trialforge.params import load_section
 from trialforge.scoring.metrics import METRICS, compute_metrics
 from trialforge.scoring.report import against_rows, score_metrics, unseen_mask, zero_shot_metrics
 from trialforge.scoring.scoring import (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
-from trialforge.rng import random_stream
+from trialforge.core.rng import random_stream
 from trialforge.scoring.bootstrap import draw_weights, interval, p_value, resample, roc_auc
 from trialforge.scoring.metrics import METRICS, choose_threshold, compute_metrics
 from trialforge.scoring.paired_tests import delong, holm, mcnemar, permutation, roc_test

@@ -10,15 +10,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from trialforge.core.errors import MetricError
+from trialforge.core.params import load_section
+from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.corpus.interventions import NameCollector, add_normalized
 from trialforge.corpus.registry import JsonSource, XmlSource
 from trialforge.corpus.simulated import simulate
-from trialforge.errors import MetricError
 from trialforge.leakage import registration_view
-from trialforge.params import load_section
 from trialforge.people import scrub_people
 from trialforge.quality.params import QualityParams
-from trialforge.trial import REGISTRATION_SCHEMA
 from trialforge.validation.content import NAMING
 from trialforge.validation.validate import (
     COPY_OF,

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from trialforge.errors import ArtifactError
+from trialforge.core.errors import ArtifactError
 
 
 @contextmanager

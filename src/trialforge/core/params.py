@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trialforge.errors import ParameterError
+from trialforge.core.errors import ParameterError
 
 PARAMS_FILE = Path("params.yaml")
 S = TypeVar("S", bound="Section")
