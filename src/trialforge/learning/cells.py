@@ -40,7 +40,7 @@ def code_digest() -> str:
     """Return the hash of the code and libraries that decide a score."""
     package = Path(__file__).parents[1]
     sources = [
-        package / "rng.py",
+        package / "core/rng.py",
         package / "text.py",
         *(package / "learning").glob("*.py"),
         *(package / "embedding").glob("*.py"),

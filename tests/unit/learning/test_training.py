@@ -118,7 +118,7 @@ def test_the_random_streams_are_part_of_the_code_that_decides_a_score(
     package = Path(shutil.copytree(Path(cells.__file__).parents[1], tmp_path / "trialforge"))
     monkeypatch.setattr(cells, "__file__", str(package / "learning/cells.py"))
     before = cells.code_digest.__wrapped__()
-    for changed in ("rng.py", "text.py", "learning/words.py", "embedding/bert.py"):
+    for changed in ("core/rng.py", "text.py", "learning/words.py", "embedding/bert.py"):
         with (package / changed).open("a") as file:
             file.write("\n# changed\n")
         after = cells.code_digest.__wrapped__()
