@@ -51,16 +51,15 @@ def imported_files(graph: grimp.ImportGraph, module: str) -> set[str]:
     return {module_file(found) for found in modules if not is_package(found)}
 
 
-def fold(files: set[str]) -> set[str]:
+def fold(graph: grimp.ImportGraph, files: set[str]) -> set[str]:
     """The same files, those of a package that is there whole as its folder: DVC checks one much faster.
 
     A module that is imported for its types alone, such as a Protocol, does not make a package less whole.
     """
-    run = grimp.build_graph("trialforge", exclude_type_checking_imports=True, cache_dir=None)
     folded = set(files)
     for folder in {Path(file).parent for file in files} - {Path("src/trialforge"), Path("stages")}:
-        package = {module for module in run.modules if Path(module_file(module)).parent == folder}
-        for_types = {name for name in package if not run.find_modules_that_directly_import(name)}
+        package = {module for module in graph.modules if Path(module_file(module)).parent == folder}
+        for_types = {name for name in package if not graph.find_modules_that_directly_import(name)}
         needed = {module_file(name) for name in package - for_types if not is_package(name)}
         if needed and needed <= files:
             folded = folded - needed | {str(folder)}
@@ -71,7 +70,7 @@ def fold(files: set[str]) -> set[str]:
 def test_stage_declares_the_source_files_it_imports(name: str, graph: grimp.ImportGraph) -> None:
     code = [dep for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))]
     declared = {dep for dep in code if dep.endswith(".py") or (ROOT / dep / "__init__.py").exists()}
-    imported = fold(imported_files(graph, script_module(name)))
+    imported = fold(graph, imported_files(graph, script_module(name)))
     assert declared == imported, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(imported))
 
 
