@@ -41,7 +41,8 @@ NAME_RULES = {"registry_id": _REGISTRY_ID, "url": _URL, "site": _SITE}
 
 def find_names(text: pl.Expr) -> dict[str, pl.Expr]:
     """Return, for each rule, whether a text has such a name."""
-    kept = {"site": text.str.replace_all(_NOT_A_SITE, " ")}
+    # A bar, since the words on both sides of what is left out do not make a name together.
+    kept = {"site": text.str.replace_all(_NOT_A_SITE, " | ")}
     return {name: kept.get(name, text).str.contains(pattern) for name, pattern in NAME_RULES.items()}
 
 
