@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.corpus.interventions import NameCollector, add_normalized
-from trialforge.corpus.labels import label_trials
-from trialforge.corpus.params import CorpusParams
-from trialforge.corpus.registry import XmlSource
-from trialforge.corpus.table import TableWriter
+from trialforge.ingest.interventions import NameCollector, add_normalized
+from trialforge.ingest.labels import label_trials
+from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.registry import XmlSource
+from trialforge.ingest.table import TableWriter
 from trialforge.leakage import registration_view
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,9 +16,9 @@ from benchmarks._sample import SAMPLE, read_sample
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
 from trialforge.corpus.params import PlanParams, SplitParams
 from trialforge.corpus.plan import plan_targets
-from trialforge.corpus.simulated import simulate
-from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.corpus.split import PARTS, check_split, split_trials
+from trialforge.ingest.simulated import simulate
+from trialforge.ingest.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import count_outcome, registration_view
 from trialforge.people import scrub_people
 from trialforge.text import trial_text

@@ -21,9 +21,9 @@ import yaml
 from benchmarks._plain_xml import read_plainly, scrubbed
 from trialforge.core.files import write_parquet
 from trialforge.core.trial import trials_to_frame
-from trialforge.corpus.registry import XmlSource
-from trialforge.corpus.source import prepare_batch
-from trialforge.corpus.table import TableWriter
+from trialforge.ingest.registry import XmlSource
+from trialforge.ingest.source import prepare_batch
+from trialforge.ingest.table import TableWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = (

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.core.params import load_section
 from trialforge.core.rng import random_stream
-from trialforge.corpus.simulated import simulate
-from trialforge.corpus.simulated_model import best_roc_auc, success_probability
+from trialforge.ingest.simulated import simulate
+from trialforge.ingest.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import registration_view
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples

@@ -18,7 +18,7 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
-from trialforge.corpus.simulated import simulate
+from trialforge.ingest.simulated import simulate
 from trialforge.leakage import registration_view
 from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.measurement import TABLES, build_case

@@ -11,15 +11,15 @@ import polars as pl
 from trialforge.core.errors import run_stage
 from trialforge.core.files import write_json
 from trialforge.core.params import load_section, load_seed
-from trialforge.corpus.counts import ingest_metrics
-from trialforge.corpus.factory import open_source
-from trialforge.corpus.interventions import NameCollector, add_normalized, read_vocabulary
-from trialforge.corpus.judge import judge_trials
-from trialforge.corpus.labels import label_trials, load_label_table
-from trialforge.corpus.params import CorpusParams
-from trialforge.corpus.source import prepare_batch
-from trialforge.corpus.table import TableWriter, write_refused
-from trialforge.corpus.top import refuse_labels
+from trialforge.ingest.counts import ingest_metrics
+from trialforge.ingest.factory import open_source
+from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
+from trialforge.ingest.judge import judge_trials
+from trialforge.ingest.labels import label_trials, load_label_table
+from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.source import prepare_batch
+from trialforge.ingest.table import TableWriter, write_refused
+from trialforge.ingest.top import refuse_labels
 
 
 def main() -> None:

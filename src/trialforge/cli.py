@@ -90,8 +90,8 @@ def fetch(
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialforge.corpus.fetch import Query, fetch_trials, parse_day
-    from trialforge.corpus.registry_api import REGISTRY_URL, RegistryApi
+    from trialforge.fetch import Query, fetch_trials, parse_day
+    from trialforge.registry_api import REGISTRY_URL, RegistryApi
 
     query = Query(
         condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
@@ -185,8 +185,8 @@ def export_command(
     """Write the accepted synthetic trials, marked as such, with a data set card."""
     from trialforge.core.files import read_parquet
     from trialforge.core.params import read_params
+    from trialforge.exports.export import export_records
     from trialforge.reporting.card import build_card
-    from trialforge.reporting.export import export_records
     from trialforge.reporting.inputs import read_inputs
 
     records = read_parquet(data / "synthetic.parquet")
@@ -203,9 +203,9 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Give new trials' chance of success, and what moved it (REGISTRY_URL serves ids)."""
-    from trialforge.corpus.new_trials import read_new_trials
-    from trialforge.corpus.registry_api import REGISTRY_URL
+    from trialforge.new_trials import read_new_trials
     from trialforge.predict import describe_predictions, predict_trials
+    from trialforge.registry_api import REGISTRY_URL
 
     found, refused = read_new_trials(trials, os.environ.get("REGISTRY_URL", REGISTRY_URL))
     value, rows = describe_predictions(predict_trials(model, found), refused)
@@ -238,7 +238,7 @@ def history(
     """Show how the metrics moved over the commits of this repository."""
     from dataclasses import asdict
 
-    from trialforge.reporting.history import choose_metrics, history_rows, read_history
+    from trialforge.history import choose_metrics, history_rows, read_history
 
     steps = read_history(Path.cwd(), limit)
     names = choose_metrics(steps, metrics or [])

@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from trialforge import cli
-from trialforge.reporting.history import history_rows, read_history
+from trialforge.history import history_rows, read_history
 from trialforge.reporting.inputs import flatten
 
 ROOT = Path(__file__).resolve().parents[2]

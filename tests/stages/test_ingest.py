@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.unit.corpus.made_records import study_record, study_text, xml_record
-from tests.unit.corpus.registry_server import Registry, serve
+from tests.unit.ingest.made_records import study_record, study_text, xml_record
+from tests.unit.ingest.registry_server import Registry, serve
 from trialforge.core.files import read_json
 from trialforge.core.trial import TRIAL_SCHEMA
 

@@ -10,7 +10,7 @@ import yaml
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.params import load_section
-from trialforge.corpus.params import CorpusParams
+from trialforge.ingest.params import CorpusParams
 from trialforge.learning.params import LearningParams
 from trialforge.llm.params import LlmParams
 from trialforge.profiles import apply_profile, list_keys, read_profile

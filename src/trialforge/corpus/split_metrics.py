@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.corpus.simulated_model import best_roc_auc, success_probability
 from trialforge.corpus.split import PARTS
+from trialforge.ingest.simulated_model import best_roc_auc, success_probability
 from trialforge.leakage import count_outcome
 from trialforge.naming import count_names
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trialforge.corpus.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
-from trialforge.corpus.labels import label_trials
 from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
-from trialforge.corpus.params import CorpusParams, SplitParams
-from trialforge.corpus.registry import XmlSource
+from trialforge.corpus.params import SplitParams
 from trialforge.corpus.split import check_split, split_trials
 from trialforge.free_text import free_texts
+from trialforge.ingest.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
+from trialforge.ingest.labels import label_trials
+from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.registry import XmlSource
 from trialforge.leakage import count_outcome, find_outcome, registration_view, split_sentences
 from trialforge.people import find_people, scrub_people
 

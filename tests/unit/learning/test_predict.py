@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 import skops.io
 
-from tests.unit.corpus.made_records import study_record, study_text, xml_record
-from tests.unit.corpus.registry_server import Registry, serve
+from tests.unit.ingest.made_records import study_record, study_text, xml_record
+from tests.unit.ingest.registry_server import Registry, serve
 from trialforge import cli
 from trialforge.learning.params import ClassifierParams, LearningParams
 from trialforge.learning.tables import make_tables

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from trialforge.core.params import load_section
-from trialforge.corpus.simulated import simulate
+from trialforge.ingest.simulated import simulate
 from trialforge.leakage import registration_view
 from trialforge.quality.params import QualityParams
 

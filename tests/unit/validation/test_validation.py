@@ -13,9 +13,9 @@ import pytest
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
 from trialforge.core.trial import REGISTRATION_SCHEMA
-from trialforge.corpus.interventions import NameCollector, add_normalized
-from trialforge.corpus.registry import JsonSource, XmlSource
-from trialforge.corpus.simulated import simulate
+from trialforge.ingest.interventions import NameCollector, add_normalized
+from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.simulated import simulate
 from trialforge.leakage import registration_view
 from trialforge.people import scrub_people
 from trialforge.quality.params import QualityParams

@@ -1,0 +1,53 @@
+"""The choice of a source by `corpus.source`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trialforge.core.errors import ParameterError
+from trialforge.ingest.records import check_source
+from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.top import TopSource
+
+if TYPE_CHECKING:
+    from trialforge.ingest.params import CorpusParams
+    from trialforge.ingest.source import Source
+
+
+def _open_simulated(params: CorpusParams, seed: int) -> Source:
+    # Here, so that a process that reads real records does not wait for numpy.
+    from trialforge.ingest.simulated import SimulatedSource
+
+    return SimulatedSource(params, seed)
+
+
+def _open_top(params: CorpusParams, seed: int) -> Source:
+    if not params.top_path:
+        raise ParameterError(
+            "`corpus.top_path` is empty, but `corpus.source: top` reads the user's own tables",
+            hint="dvc exp run -S corpus.source=top -S corpus.top_path=PATH -S corpus.labels=top",
+        )
+    if params.records is None:
+        return TopSource(params.top_path)
+    return TopSource(params.top_path, SOURCES[params.records](params, seed))
+
+
+SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
+    "simulated": _open_simulated,
+    "ctgov-json": lambda params, _: JsonSource(check_source(params.path, "ctgov-json")),
+    "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, "ctgov-xml")),
+    "top": _open_top,
+}
+
+
+def open_source(params: CorpusParams, seed: int) -> Source:
+    """Return the source that `corpus.source` names.
+
+    Raises:
+        ParameterError: no such source, or it lacks a parameter that it needs.
+    """
+    if params.source not in SOURCES:
+        known = ", ".join(sorted(SOURCES))
+        raise ParameterError(f"`corpus.source`: no source {params.source!r}; known are {known}")
+    return SOURCES[params.source](params, seed)

@@ -1,0 +1,32 @@
+"""How good the table of ingest is: names that map, labels that agree, reasons for stopping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from trialforge.ingest.interventions import mapped_metrics
+from trialforge.ingest.labels import FAILED, label_agreement
+from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.stop_reasons import stop_reason
+
+
+def judge_trials(
+    trials: pl.LazyFrame, names: pl.DataFrame, params: CorpusParams, label_table: pl.DataFrame | None
+) -> dict[str, Any]:
+    """Return metrics over the written table; `simulated_best_roc_auc` only where trials are simulated."""
+    stopped = trials.filter(pl.col("status").is_in(FAILED))
+    reason = stop_reason(pl.col("why_stopped")).fill_null("none given").alias("reason")
+    reasons = stopped.group_by(reason).len().sort("reason").collect()
+    metrics: dict[str, Any] = {
+        "interventions": mapped_metrics(trials, names),
+        "label_agreement": label_agreement(trials, params, label_table),
+        "stop_reason": dict(reasons.iter_rows()),
+    }
+    if params.source == "simulated":
+        from trialforge.ingest.simulated_model import best_roc_auc, success_probability
+
+        chances = success_probability(trials.collect())
+        metrics["simulated_best_roc_auc"] = round(best_roc_auc(chances), 4)
+    return metrics

@@ -1,0 +1,168 @@
+"""The registry's API v2, asked politely: one request a second, waits as told, tries again what may pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, Self
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from trialforge.core.errors import IngestError
+from trialforge.ingest.raw import RecordError
+from trialforge.ingest.strict_json import load_json
+
+REGISTRY_URL = "https://clinicaltrials.gov"
+_LONGEST_WAIT = 600.0
+
+
+class _TransientError(Exception):
+    """A request failed in a way that may pass; `wait` is what the server asks for, in seconds."""
+
+    def __init__(self, what: str, wait: float | None = None) -> None:
+        super().__init__(what)
+        self.wait = wait
+
+
+class TokenError(IngestError):
+    """The registry no longer knows the token of a next page: the query has to start again."""
+
+
+class Version(NamedTuple):
+    """What the registry serves: the version of its API, and when its data were made."""
+
+    api: str
+    data: str
+
+
+class RegistryApi:
+    """A client of the registry.
+
+    Args:
+        url: the server, without a path.
+        interval: least seconds between two requests.
+        attempts: how often a request is tried.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        url: str = REGISTRY_URL,
+        *,
+        interval: float = 1.0,
+        attempts: int = 6,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._interval = interval
+        self._attempts = attempts
+        self._sleep = sleep
+        self._next_start = 0.0
+        agent = {"User-Agent": "trialforge (clinical trial research; one request a second)"}
+        self._client = httpx.Client(timeout=httpx.Timeout(60.0, connect=20.0), headers=agent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def version(self) -> Version:
+        """Return what the registry serves now."""
+        found = self._get("/api/v2/version", {})
+        try:
+            return Version(str(found["apiVersion"]), str(found["dataTimestamp"]))
+        except (KeyError, TypeError) as error:
+            raise IngestError(
+                f"{self._url} is no registry of API v2: its version is {found!r:.200}"
+            ) from error
+
+    def page(
+        self, query: Mapping[str, str], size: int, token: str | None
+    ) -> tuple[list[Any], str | None, int | None]:
+        """Return the studies of one page, the token of the next one (None: the end) and the total if told.
+
+        Raises:
+            TokenError: the registry no longer knows the token.
+            IngestError: the query is refused, or the registry can't be reached.
+        """
+        asked = {**query, "format": "json", "pageSize": str(size), "countTotal": "false" if token else "true"}
+        found = self._get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
+        studies = found.get("studies") if isinstance(found, dict) else None
+        if not isinstance(studies, list):
+            raise IngestError(f"{self._url} answers without a list of studies: {found!r:.200}")
+        following = found.get("nextPageToken")
+        total = found.get("totalCount")
+        # A full page always announces a next one; an empty one is the end, whatever it announces.
+        return (
+            studies,
+            following if studies and following else None,
+            total if isinstance(total, int) else None,
+        )
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        retrying = Retrying(
+            retry=retry_if_exception_type(_TransientError),
+            stop=stop_after_attempt(self._attempts),
+            wait=_wait_for,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._get_once, path, query)
+        except _TransientError as error:
+            raise IngestError(
+                f"{self._url}{path} failed {self._attempts} times, at last: {error}",
+                hint="run the same command again later: what was fetched is kept",
+            ) from error
+
+    def _get_once(self, path: str, query: Mapping[str, str]) -> Any:
+        self._wait_turn()
+        try:
+            response = self._client.get(self._url + path, params=dict(query))
+        except httpx.TransportError as error:
+            raise _TransientError(f"{type(error).__name__}: {error}") from error
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+            raise _TransientError(f"HTTP {response.status_code}", _retry_after(response))
+        if response.status_code != httpx.codes.OK:
+            kind = (
+                TokenError
+                if "pageToken" in query and response.status_code in (400, 404, 410)
+                else IngestError
+            )
+            raise kind(f"{response.url} is refused: HTTP {response.status_code} {response.text[:200]}")
+        try:
+            return load_json(response.content)
+        except RecordError as error:
+            raise _TransientError(f"an answer that is no JSON: {error}") from error
+
+    def _wait_turn(self) -> None:
+        wait = self._next_start - time.monotonic()
+        if wait > 0:
+            self._sleep(wait)
+        self._next_start = time.monotonic() + self._interval
+
+
+def _wait_for(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    backoff = min(60.0, 2.0 ** (state.attempt_number - 1))
+    told = error.wait if isinstance(error, _TransientError) else None
+    if told is not None and told > _LONGEST_WAIT:
+        raise IngestError(
+            f"the registry asks to wait {told:.0f} seconds", hint="run the same command again after that"
+        )
+    return backoff if told is None else max(told, 0.0)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds of a Retry-After header, which may be a number or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,70 @@
+"""Work in order on several cores."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from trialforge.core.errors import IngestError
+from trialforge.ingest.pool import map_in_order
+
+
+def square(number: int) -> int:
+    time.sleep(0.01 * (number % 3 == 0))
+    return number * number
+
+
+def invert(number: int) -> float:
+    return 1 / number
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def meet(folder: Path, number: int) -> bool:
+    """Wait until the other one is there too."""
+    (folder / str(number)).touch()
+    end = time.monotonic() + 20
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    return len(list(folder.iterdir())) == 2
+
+
+def test_results_come_in_order_and_only_a_few_pieces_are_taken_ahead() -> None:
+    taken: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for number in range(30):
+            taken.append(number)
+            yield number
+
+    results = map_in_order(square, pieces(), workers=2)
+    assert next(results) == 0
+    assert len(taken) <= 4
+    assert list(results) == [number * number for number in range(1, 30)]
+
+
+def test_an_error_of_the_work_is_raised_here() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_order(invert, [1, 0, 1], workers=2))
+
+
+def test_two_pieces_are_worked_on_at_once(tmp_path: Path) -> None:
+    assert list(map_in_order(partial(meet, tmp_path), range(2), workers=2)) == [True, True]
+
+
+def test_a_single_piece_is_worked_on_here() -> None:
+    assert list(map_in_order(lambda _: os.getpid(), [1])) == [os.getpid()]
+    assert list(map_in_order(square, [])) == []
+
+
+def test_a_killed_worker_is_an_error() -> None:
+    with pytest.raises(IngestError, match="worker process was killed"):
+        list(map_in_order(die, range(3), workers=2))

@@ -1,0 +1,142 @@
+"""Real registry records: all are read, as another reader reads them, and broken ones break nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.unit.ingest import read_again
+from trialforge.core.trial import frame_to_trials
+from trialforge.ingest.records import Found
+from trialforge.ingest.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
+from trialforge.ingest.source import leave_batch
+
+pytestmark = pytest.mark.shared
+XML = "ctgov/AllPublicXML.sample.zip"
+API = "ctgov/studies_v2.jsonl.gz"
+NOT_COMPARED = {"source", "file", "label", "label_source", "label_evidence"}
+
+
+@pytest.fixture(scope="module")
+def xml_trials(shared_data: Path) -> pl.DataFrame:
+    batches = list(XmlSource(shared_data / XML).batches())
+    assert sum(batch.refused.height for batch in batches) == 0
+    return pl.concat([batch.trials for batch in batches])
+
+
+@pytest.fixture(scope="module")
+def api_trials(shared_data: Path) -> pl.DataFrame:
+    batches = list(JsonSource(shared_data / API).batches())
+    assert sum(batch.refused.height for batch in batches) == 0
+    return pl.concat([batch.trials for batch in batches])
+
+
+def read_lines(shared_data: Path) -> list[bytes]:
+    return gzip.decompress((shared_data / API).read_bytes()).splitlines()
+
+
+def check_same(row: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert set(row) - NOT_COMPARED == set(expected)
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert row[name] == pytest.approx(value), (row["nct_id"], name)
+        else:
+            assert row[name] == value, (row["nct_id"], name)
+
+
+def test_every_xml_record_is_read(xml_trials: pl.DataFrame) -> None:
+    assert xml_trials.height == xml_trials["nct_id"].n_unique() == 4665
+    assert xml_trials.filter(status="Completed").height == 3887
+    assert xml_trials.filter(status="Terminated").height == 318
+    assert xml_trials.filter(status="Withdrawn").height == 96
+    assert xml_trials["primary_analyses"].list.len().sum() > 200
+
+
+def test_every_study_is_read(api_trials: pl.DataFrame) -> None:
+    assert api_trials.height == api_trials["nct_id"].n_unique() == 388
+
+
+def test_every_record_is_a_valid_trial(xml_trials: pl.DataFrame, api_trials: pl.DataFrame) -> None:
+    assert len(frame_to_trials(xml_trials[::10])) == 467
+    assert len(frame_to_trials(api_trials)) == 388
+
+
+def test_xml_fields_are_those_of_another_reader(shared_data: Path, xml_trials: pl.DataFrame) -> None:
+    chosen = random.Random(50).sample(range(xml_trials.height), 50)
+    with_results = (
+        xml_trials.with_row_index().filter(pl.col("primary_analyses").list.len() > 0)["index"].to_list()
+    )
+    with zipfile.ZipFile(shared_data / XML) as file:
+        names = file.namelist()
+        for place in [*chosen, *with_results[:10]]:
+            check_same(xml_trials.row(place, named=True), read_again.read_xml(file.read(names[place])))
+
+
+def test_api_fields_are_those_of_another_reader(shared_data: Path, api_trials: pl.DataFrame) -> None:
+    studies = [json.loads(text) for text in read_lines(shared_data)]
+    with_results = [place for place, study in enumerate(studies) if "resultsSection" in study]
+    for place in [*random.Random(50).sample(range(len(studies)), 50), *with_results]:
+        check_same(api_trials.row(place, named=True), read_again.read_study(studies[place]))
+
+
+def mutate(data: bytes, stream: random.Random) -> bytes:
+    """Break a record in one of the ways in which files break."""
+    text = bytearray(data)
+    start, end = sorted(stream.randrange(len(text)) for _ in range(2))
+    match stream.randrange(8):
+        case 0:
+            del text[end:]
+        case 1:
+            del text[start : min(end, start + 200)]
+        case 2:
+            text[start:start] = bytes(stream.randrange(256) for _ in range(stream.randrange(1, 20)))
+        case 3:
+            for _ in range(stream.randrange(1, 30)):
+                text[stream.randrange(len(text))] = stream.randrange(256)
+        case 4:
+            text[start:start] = text[start : min(end, start + 500)]
+        case 5:  # a value becomes another value
+            quotes = [place for place, letter in enumerate(text) if letter in b'>"'][:-1]
+            place = stream.choice(quotes) + 1
+            text[place:place] = stream.choice(
+                [b"-1", b"99999999999999999999", b"[]", b"NaN", b"<a>", b'":{', b"0"]
+            )
+        case 6:  # a number becomes another number
+            digits = [place for place, letter in enumerate(text) if letter in b"0123456789"]
+            text[stream.choice(digits)] = stream.choice(b"0123456789.-e")
+        case _:
+            text = (
+                bytearray(stream.choice([b"[1]", b"{}", b"null", b'"a"', b"<a/>", b"\x00", b"\xff\xfe"]))
+                + text[end:]
+            )
+    return bytes(text)
+
+
+@pytest.mark.parametrize("kind", ["xml", "json"])
+def test_broken_records_are_refused_or_read_and_raise_nothing(kind: str, shared_data: Path) -> None:
+    stream = random.Random(1000)
+    if kind == "xml":
+        with zipfile.ZipFile(shared_data / XML) as file:
+            originals = [file.read(name) for name in stream.sample(file.namelist(), 100)]
+    else:
+        originals = read_lines(shared_data)[::4]
+    originals = [data for data in originals if len(data) < 60_000]
+    broken = [
+        Found(f"{number}.{kind}:1", packed=mutate(stream.choice(originals), stream)) for number in range(500)
+    ]
+    read: Callable[[Found], Any] = _read_xml if kind == "xml" else _read_json
+    batch = _read_chunk(read, "ctgov-xml" if kind == "xml" else "ctgov-json", leave_batch, broken)
+    files = Counter(batch.trials["file"]) + Counter(set(batch.refused["file"]) - set(batch.trials["file"]))
+    assert files == Counter(found.file for found in broken)
+    assert batch.refused.height > 200
+    assert batch.trials.height > 20
+    frame_to_trials(batch.trials)
