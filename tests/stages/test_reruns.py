@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), SCORED),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
-    "an export": (add_line("src/trialforge/reporting/export.py"), set()),
+    "an export": (add_line("src/trialforge/exports/export.py"), set()),
 }
 
 
