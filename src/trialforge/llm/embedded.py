@@ -206,7 +206,7 @@ class Reply:
         if self._finish not in ("stop", "length") or not self._usage:
             raise GenerationError(
                 f"an answer did not end within {seconds:g} s",
-                hint="raise llm.call_seconds, or lower max_tokens",
+                hint="raise llm.call_seconds, lower llm.slots or max_tokens, or use a smaller model",
             )
         return Completion(
             text="".join(self._pieces),
