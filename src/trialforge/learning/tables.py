@@ -84,7 +84,6 @@ def _synthetic_pool(
         .group_by("nct_id")
         .agg(pl.col("first_submitted").max().alias("submitted"))
     )
-    about = drafts.select("nct_id", pl.col("arm").alias("generation_arm"), "filtered").join(
-        latest, on="nct_id"
-    )
+    about = drafts.select("nct_id", pl.col("arm").alias("generation_arm"), "filtered")
+    about = about.join(latest, on="nct_id", how="left")  # drafts without retrieval have no exemplar
     return make_examples(drafts, fields, "synthetic").join(about, on="nct_id", maintain_order="left")

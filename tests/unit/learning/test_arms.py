@@ -112,3 +112,14 @@ def test_drafts_from_before_filtering_are_an_arm_of_their_own(
     kept = compose(Arm(name="kept", real=0.0, extra="synthetic"), pool, Draw(1, 0))
     drafts = compose(Arm(name="drafts", real=0.0, extra="synthetic", filtered=False), pool, Draw(1, 0))
     assert (kept.height, drafts.height) == (20, 26)
+
+
+def test_drafts_written_without_an_exemplar_are_trained_on(
+    parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame
+) -> None:
+    unaided = synthetic.with_columns(
+        pl.lit("no-retrieval").alias("arm"), pl.Series("exemplars", [[]] * 20, dtype=pl.List(pl.String))
+    )
+    pool = make_tables(parts, FIELDS, unaided).pool
+    arm = Arm(name="no-retrieval", extra="synthetic", generation_arm="no-retrieval")
+    assert origins(compose(arm, pool, Draw(1, 0))) == {"real": 60, "synthetic": 20}
