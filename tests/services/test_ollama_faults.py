@@ -9,7 +9,6 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,7 @@ def test_answer_that_takes_too_long_is_given_up(ollama_host: str, limit: str, me
     # Long enough to list the models on a busy machine, too short to load one and read so long a prompt.
     generator = load(ollama_host, context_tokens=4096, **{limit: 0.5})
     long = ask(f"Tell a story of {uuid.uuid4()}. " + "Be slow. " * 1100, schema=None, max_tokens=400)
-    with closing(generator), pytest.raises(GenerationError, match=message):
+    with contextlib.closing(generator), pytest.raises(GenerationError, match=message):
         list(generator.complete([long]))
 
 
