@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from trialforge.core.errors import GenerationError
 from trialforge.core.params import Section
 
 Role = Literal["system", "user", "assistant"]
@@ -94,3 +95,9 @@ class TextGenerator(Protocol):
 
     def close(self) -> None:
         """Free the model; the generator can't be used afterwards."""
+
+
+def too_slow(what: str, parameter: str = "call_seconds") -> GenerationError:
+    """Return the error of an answer that passed a limit of time, the parameter `llm.{parameter}`."""
+    hint = f"raise llm.{parameter}, lower llm.slots or max_tokens, or use a smaller model"
+    return GenerationError(what, hint=hint)

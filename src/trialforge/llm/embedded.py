@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from trialforge.core.errors import GenerationError
-from trialforge.llm.backend import Completion, Message, Request
+from trialforge.llm.backend import Completion, Message, Request, too_slow
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
 from trialforge.llm.params import LlmParams
@@ -204,10 +204,7 @@ class Reply:
         if self.error is not None:
             raise GenerationError(f"llama.cpp refused a call: {self.error}")
         if self._finish not in ("stop", "length") or not self._usage:
-            raise GenerationError(
-                f"an answer did not end within {seconds:g} s",
-                hint="raise llm.call_seconds, lower llm.slots or max_tokens, or use a smaller model",
-            )
+            raise too_slow(f"an answer did not end within {seconds:g} s")
         return Completion(
             text="".join(self._pieces),
             prompt_tokens=self._usage["prompt_tokens"],

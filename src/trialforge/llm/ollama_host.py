@@ -12,6 +12,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from trialforge.core.errors import GenerationError
+from trialforge.llm.backend import too_slow
 from trialforge.llm.params import LlmParams
 from trialforge.ollama_client import make_client
 
@@ -132,7 +133,9 @@ class OllamaHost:
         try:
             return again(self._chat, body, stop)
         except httpx.ReadTimeout as error:
-            raise self._too_slow(f"said nothing for {self._silence:g} s", self._limit) from error
+            raise too_slow(
+                f"an answer of Ollama at {self.address} said nothing for {self._silence:g} s", self._limit
+            ) from error
         except (httpx.TransportError, ConnectionError) as error:
             self._give_up(error)
             raise HostDown(self.fault) from error
@@ -157,7 +160,9 @@ class OllamaHost:
                 if stop.is_set():
                     raise GenerationError("the run ended before this answer did")
                 if time.monotonic() > deadline:
-                    raise self._too_slow(f"went on for {self._params.call_seconds:g} s", "call_seconds")
+                    raise too_slow(
+                        f"an answer of Ollama at {self.address} went on for {self._params.call_seconds:g} s"
+                    )
         raise ConnectionError("the answer broke off")
 
     def _refusal(self, text: str) -> GenerationError:
@@ -169,10 +174,6 @@ class OllamaHost:
         elif "not found" in text:
             hint = f"run: ollama pull {self._params.model}"
         return GenerationError(f"Ollama at {self.address} refused a call: {text.strip()[:300]}", hint=hint)
-
-    def _too_slow(self, what: str, parameter: str) -> GenerationError:
-        hint = f"raise llm.{parameter}, lower llm.slots or max_tokens, or use a smaller model"
-        return GenerationError(f"an answer of Ollama at {self.address} {what}", hint=hint)
 
     def _give_up(self, error: Exception) -> None:
         self.alive = False
