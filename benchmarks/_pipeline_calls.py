@@ -9,14 +9,13 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.corpus.params import PlanParams
-from trialforge.corpus.plan import plan_targets
-from trialforge.generation.drafting import ask_draft
-from trialforge.generation.generation_params import GenerationParams
-from trialforge.generation.reasoning import ask_reasons
-from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.generation.drafts import ask_draft
+from trialforge.generation.params import GenerationParams, ReasoningParams
+from trialforge.generation.reasons import ask_reasons
 from trialforge.llm.backend import Request
 from trialforge.llm.params import LlmParams
+from trialforge.split.params import PlanParams
+from trialforge.split.plan import plan_targets
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 RECORDS_A_SET = 4  # as in profiles/paper.yaml

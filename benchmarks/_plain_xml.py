@@ -17,9 +17,9 @@ from typing import Any
 
 import regex
 
-from trialforge.core.trial import Analysis, Arm, Endpoint, Intervention, Trial
-from trialforge.free_text import NESTED_TEXTS, TEXTS
-from trialforge.people import PERSON_RULES
+from trialforge.trial.free_text import NESTED_TEXTS, TEXTS
+from trialforge.trial.people import PERSON_RULES
+from trialforge.trial.record import Analysis, Arm, Endpoint, Intervention, Trial
 
 _YEARS = {"Year": 1, "Month": 12, "Week": 365.25 / 7, "Day": 365.25, "Hour": 8766, "Minute": 525960}
 _BULLET = re.compile(r"(?m)^[ \t]*[-*•·‣]\s+")

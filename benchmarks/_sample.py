@@ -10,10 +10,10 @@ import polars as pl
 
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.ingest.labels import label_trials
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
 from trialforge.ingest.registry import XmlSource
 from trialforge.ingest.table import TableWriter
-from trialforge.leakage import registration_view
+from trialforge.trial.leakage import registration_view
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared"))
@@ -22,7 +22,7 @@ SAMPLE = SHARED / "data/ctgov/AllPublicXML.sample.zip"
 
 def read_sample() -> pl.DataFrame:
     """Return the labelled trials of the sample."""
-    params, collector = CorpusParams(), NameCollector()
+    params, collector = IngestParams(), NameCollector()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trials.parquet"
         with TableWriter(path) as table:

@@ -23,12 +23,12 @@ import jsonschema
 from benchmarks._pipeline_calls import pipeline_calls
 from benchmarks.generation import say
 from trialforge.core.errors import TrialforgeError
+from trialforge.core.ollama_client import read_addresses
 from trialforge.llm.backend import Request, TextGenerator
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.models import find_model
 from trialforge.llm.ollama import OllamaGenerator, request_options
 from trialforge.llm.params import LlmParams
-from trialforge.ollama_client import read_addresses
 
 PYTHON = "TRIALFORGE_DISTILABEL"
 MODEL = "smollm2:135m"

@@ -13,15 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._sample import SAMPLE, read_sample
-from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
-from trialforge.corpus.params import PlanParams, SplitParams
-from trialforge.corpus.plan import plan_targets
-from trialforge.corpus.split import PARTS, check_split, split_trials
-from trialforge.ingest.simulated import simulate
-from trialforge.ingest.simulated_model import best_roc_auc, success_probability
-from trialforge.leakage import count_outcome, registration_view
-from trialforge.people import scrub_people
-from trialforge.text import trial_text
+from trialforge.simulation.corpus import simulate
+from trialforge.simulation.model import best_roc_auc, success_probability
+from trialforge.split.groups import group_trials, near_duplicate_pairs
+from trialforge.split.params import PlanParams, SplitParams
+from trialforge.split.plan import plan_targets
+from trialforge.split.split import PARTS, check_split, split_trials
+from trialforge.trial.leakage import count_outcome, registration_view
+from trialforge.trial.people import scrub_people
+from trialforge.trial.text import trial_text
 
 T = TypeVar("T")
 SEED = 20412

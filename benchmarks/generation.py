@@ -20,9 +20,9 @@ from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
 from benchmarks._small_run import SLOTS, run_with_kills
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_json
-from trialforge.generation import rendering
-from trialforge.generation.draft_schema import draft_schema
-from trialforge.generation.drafting import PROMPT
+from trialforge.generation import prompts as rendering
+from trialforge.generation.drafts import PROMPT
+from trialforge.generation.schema import draft_schema
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.embedded import EmbeddedGenerator, request_json

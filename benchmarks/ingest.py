@@ -20,10 +20,10 @@ import yaml
 
 from benchmarks._plain_xml import read_plainly, scrubbed
 from trialforge.core.files import write_parquet
-from trialforge.core.trial import trials_to_frame
 from trialforge.ingest.registry import XmlSource
 from trialforge.ingest.source import prepare_batch
 from trialforge.ingest.table import TableWriter
+from trialforge.trial.record import trials_to_frame
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = (
@@ -86,7 +86,7 @@ def _repeat_sample(path: Path, size: int) -> None:
 def _run_stage(source: Path, folder: Path) -> tuple[float, float]:
     """Run the whole stage; return its seconds and the peak memory of all its processes together in MB."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["corpus"] |= {"source": "ctgov-xml", "path": str(source), "labels": "status"}
+    params["ingest"] |= {"source": "ctgov-xml", "path": str(source), "labels": "status"}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     outs = [f"--{name}={folder / file}" for name, file in
             (("trials", "t.parquet"), ("refused", "r.parquet"), ("metrics", "m.json"))]  # fmt: skip

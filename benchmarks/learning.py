@@ -17,9 +17,6 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.core.params import load_section
 from trialforge.core.rng import random_stream
-from trialforge.ingest.simulated import simulate
-from trialforge.ingest.simulated_model import best_roc_auc, success_probability
-from trialforge.leakage import registration_view
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
@@ -29,6 +26,9 @@ from trialforge.learning.transformer import TransformerClassifier
 from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import answer_all
 from trialforge.scoring.scores import ArmScores, Resamples
+from trialforge.simulation.corpus import simulate
+from trialforge.simulation.model import best_roc_auc, success_probability
+from trialforge.trial.leakage import registration_view
 
 SEED = 31
 COMPARISONS = 1000

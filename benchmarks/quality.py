@@ -18,13 +18,13 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
-from trialforge.ingest.simulated import simulate
-from trialforge.leakage import registration_view
-from trialforge.quality.duplicates import find_close, find_near_copies
 from trialforge.quality.measurement import TABLES, build_case
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.yardstick import compare_yardsticks
+from trialforge.simulation.corpus import simulate
+from trialforge.trial.leakage import registration_view
+from trialforge.validation.duplicates import find_close, find_near_copies
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC, REAL = (int(size) for size in os.environ.get("BENCH_QUALITY", "5000,20000").split(","))

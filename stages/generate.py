@@ -11,16 +11,16 @@ import polars as pl
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section
-from trialforge.generation.attempts import Tally, ask_all
-from trialforge.generation.drafting import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
-from trialforge.generation.generation_params import GenerationParams
-from trialforge.generation.lineage import GENERATED_SCHEMA
-from trialforge.generation.rendering import prompt_hash
-from trialforge.generation.timings import write_timings
+from trialforge.core.progress import clean_interrupt
+from trialforge.core.version import VERSION
+from trialforge.generation.asking import ask_for_stage
+from trialforge.generation.drafts import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
+from trialforge.generation.exemplars import exemplar_rows
+from trialforge.generation.params import GenerationParams
+from trialforge.generation.prompts import prompt_hash
+from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
-from trialforge.llm.progress import CallProgress, clean_interrupt
-from trialforge.version import VERSION
 
 
 def main() -> None:
@@ -33,11 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     params, llm = load_section(GenerationParams, "generation"), load_section(LlmParams, "llm")
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
-    shown = {name for target in targets for name in target["exemplars"]}
-    train = {
-        row["nct_id"]: row
-        for row in read_parquet(args.train).filter(pl.col("nct_id").is_in(shown)).to_dicts()
-    }
+    train = exemplar_rows(read_parquet(args.train), targets)
     questions = [
         ask_draft(
             target,
@@ -48,7 +44,7 @@ def main() -> None:
         )
         for target in targets
     ]
-    generator, tally = load_generator(llm), Tally()
+    generator = load_generator(llm)
     origin = {
         "model": generator.model,
         "engine": generator.engine,
@@ -56,18 +52,13 @@ def main() -> None:
         "prompt_hash": prompt_hash(PROMPT),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
-    try:
-        with CallProgress("drafts", len(questions)) as progress:
-            answers = ask_all(generator, questions, params.sampling, params.retries, tally, progress.report)
-    finally:
-        generator.close()
+    answers, tally = ask_for_stage("generate", generator, questions, params.sampling, params.retries)
     rows = [
         generated_row(target, answer, origin | {"reasons_id": target["reasons_id"]})
         for target, answer in zip(targets, answers, strict=True)
     ]
     write_parquet(pl.DataFrame(rows, schema=GENERATED_SCHEMA), args.generated)
     write_json(measure_drafts(rows, tally), args.metrics)
-    write_timings("generate", tally, progress.seconds)
 
 
 if __name__ == "__main__":

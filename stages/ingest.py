@@ -16,7 +16,7 @@ from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
 from trialforge.ingest.judge import judge_trials
 from trialforge.ingest.labels import label_trials, load_label_table
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
 from trialforge.ingest.source import prepare_batch
 from trialforge.ingest.table import TableWriter, write_refused
 from trialforge.ingest.top import refuse_labels
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--refused", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
-    params = load_section(CorpusParams, "corpus")
+    params = load_section(IngestParams, "ingest")
     source = open_source(params, load_seed())
     label_table = load_label_table(params)
     spellings = read_vocabulary(Path(params.vocabulary)) if params.vocabulary else None

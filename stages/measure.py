@@ -19,6 +19,7 @@ from trialforge.quality.measurement import (
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.yardstick import compare_yardsticks
+from trialforge.validation.params import ValidationParams
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         read_parquet(paths.exemplars),
         read_parquet(paths.reasons),
         params,
+        load_section(ValidationParams, "validation"),
         seed=load_seed(),
     )
     measures = compare_yardsticks(case, METRICS)

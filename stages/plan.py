@@ -8,8 +8,8 @@ from pathlib import Path
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.corpus.params import PlanParams
-from trialforge.corpus.plan import plan_metrics, plan_targets
+from trialforge.split.params import PlanParams
+from trialforge.split.plan import plan_metrics, plan_targets
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.corpus.near_duplicates import group_trials, near_duplicate_pairs
-from trialforge.corpus.params import SplitParams
-from trialforge.corpus.split import PARTS, check_split, split_trials
-from trialforge.corpus.split_metrics import split_metrics
-from trialforge.leakage import registration_view
+from trialforge.split.groups import group_trials, near_duplicate_pairs
+from trialforge.split.metrics import split_metrics
+from trialforge.split.params import SplitParams
+from trialforge.split.split import PARTS, check_split, split_trials
+from trialforge.trial.leakage import registration_view
 
 
 def main() -> None:

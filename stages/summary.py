@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_json, write_json
-from trialforge.summary import summarise
+from trialforge.scoring.summary import summarise
 
 
 def main() -> None:

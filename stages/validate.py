@@ -7,8 +7,8 @@ from pathlib import Path
 
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
-from trialforge.core.params import load_section, load_seed
-from trialforge.quality.params import QualityParams
+from trialforge.core.params import load_section
+from trialforge.validation.params import ValidationParams
 from trialforge.validation.validate import acceptance_metrics, rejection_table, validate
 
 
@@ -23,11 +23,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reasons", type=Path, required=True, help="table of rejections by reason")
     paths = parser.parse_args(argv)
 
-    params = load_section(QualityParams, "quality")
+    params = load_section(ValidationParams, "validation")
     generated = read_parquet(paths.generated)
-    validated = validate(
-        generated, read_parquet(paths.plan), read_parquet(paths.train), params, seed=load_seed()
-    )
+    validated = validate(generated, read_parquet(paths.plan), read_parquet(paths.train), params)
     write_parquet(validated.synthetic, paths.synthetic)
     write_parquet(validated.rejected, paths.rejected)
     write_json(acceptance_metrics(generated, validated), paths.metrics)

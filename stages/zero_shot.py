@@ -8,8 +8,8 @@ from pathlib import Path
 from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.generation.attempts import Tally, ask_all
-from trialforge.generation.timings import write_timings
+from trialforge.core.progress import clean_interrupt
+from trialforge.generation.asking import ask_for_stage
 from trialforge.generation.zero_shot import (
     ZeroShotParams,
     add_unasked,
@@ -19,7 +19,6 @@ from trialforge.generation.zero_shot import (
 )
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
-from trialforge.llm.progress import CallProgress, clean_interrupt
 
 
 def main() -> None:
@@ -32,14 +31,9 @@ def main() -> None:
     test = read_parquet(args.test)
     trials = choose_trials(test, params, seed).to_dicts()
     questions = ask_outcomes(trials, params, seed)
-    generator, tally = load_generator(load_section(LlmParams, "llm")), Tally()
-    try:
-        with CallProgress("zero-shot answers", len(questions)) as progress:
-            answers = ask_all(generator, questions, params.sampling, 0, tally, progress.report)
-    finally:
-        generator.close()
+    generator = load_generator(load_section(LlmParams, "llm"))
+    answers, _ = ask_for_stage("zero-shot", generator, questions, params.sampling, retries=0)
     write_parquet(add_unasked(zero_shot_rows(trials, answers, params), test), args.answers)
-    write_timings("zero-shot", tally, progress.seconds)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialforge.app.doctor import examine
 from trialforge.core.errors import ParameterError, RetrievalError
-from trialforge.doctor import examine
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 

@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 # Sizes, and one experiment and one classifier instead of two; every stage, backend, embedder and language
 # model is the default one.
 SIZES: dict[str, Any] = {
-    "corpus.simulated_trials": 120,
+    "ingest.simulated_trials": 120,
     "split.test_size": 0.15,
     "plan.interventions": 1,
     "plan.records": 1,

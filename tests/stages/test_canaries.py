@@ -24,7 +24,7 @@ STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate"
 ITEM, MODEL = "real", "tfidf-logreg"
 # The smallest that every stage can work with.
 SIZES = {
-    "corpus.simulated_trials": 160,
+    "ingest.simulated_trials": 160,
     "plan.min_success": 1,
     "plan.min_failure": 1,
     "plan.interventions": 1,

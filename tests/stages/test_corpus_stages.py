@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from trialforge.core.files import read_json, write_parquet
-from trialforge.core.trial import REGISTRATION_FIELDS, TRIAL_SCHEMA
-from trialforge.corpus.plan import PLAN_SCHEMA
-from trialforge.corpus.split import SPLIT_SCHEMA
+from trialforge.split.plan import PLAN_SCHEMA
+from trialforge.split.split import SPLIT_SCHEMA
+from trialforge.trial.record import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canaryzebra"
@@ -49,7 +49,7 @@ def split_and_plan(folder: Path) -> None:
 
 def make_folder(folder: Path, strategy: str = "temporal") -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["corpus"]["simulated_trials"] = 300
+    params["ingest"]["simulated_trials"] = 300
     params["split"]["strategy"] = strategy
     folder.mkdir(exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))

@@ -13,9 +13,9 @@ import pytest
 import typer
 import yaml
 
-from trialforge import cli
-from trialforge.history import history_rows, read_history
-from trialforge.reporting.inputs import flatten
+from trialforge.app import cli
+from trialforge.app.history import history_rows, read_history
+from trialforge.core.files import flatten
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from trialforge.core.files import read_json
-from trialforge.core.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
-from trialforge.generation import rendering
+from trialforge.generation import prompts as rendering
+from trialforge.trial.record import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]

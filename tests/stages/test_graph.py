@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ def script_module(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("trialforge", "stages", exclude_type_checking_imports=True, cache_dir=None)
+    return grimp.build_graph("trialforge", "stages", exclude_type_checking_imports=False, cache_dir=None)
 
 
 def module_file(module: str) -> str:
@@ -42,36 +40,43 @@ def module_file(module: str) -> str:
     return str(base.with_suffix(".py"))
 
 
-def is_package(module: str) -> bool:
-    return (ROOT / module_file(module)).with_suffix("").is_dir()
-
-
-def imported_files(graph: grimp.ImportGraph, module: str) -> set[str]:
-    modules = {module} | graph.find_upstream_modules(module)
-    return {module_file(found) for found in modules if not is_package(found)}
-
-
-def fold(graph: grimp.ImportGraph, files: set[str]) -> set[str]:
-    """The same files, those of a package that is there whole as its folder: DVC checks one much faster.
-
-    A module that is imported for its types alone, such as a Protocol, does not make a package less whole.
-    """
-    folded = set(files)
-    for folder in {Path(file).parent for file in files} - {Path("src/trialforge"), Path("stages")}:
-        package = {module for module in graph.modules if Path(module_file(module)).parent == folder}
-        for_types = {name for name in package if not graph.find_modules_that_directly_import(name)}
-        needed = {module_file(name) for name in package - for_types if not is_package(name)}
-        if needed and needed <= files:
-            folded = folded - needed | {str(folder)}
-    return folded
+def imported_packages(graph: grimp.ImportGraph, module: str) -> set[str]:
+    """The folders of the packages that a module imports, directly or through others."""
+    parts = (name.split(".") for name in graph.find_upstream_modules(module))
+    return {f"src/trialforge/{names[1]}" for names in parts if names[0] == "trialforge" and len(names) > 1}
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_stage_declares_the_source_files_it_imports(name: str, graph: grimp.ImportGraph) -> None:
-    code = [dep for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))]
-    declared = {dep for dep in code if dep.endswith(".py") or (ROOT / dep / "__init__.py").exists()}
-    imported = fold(graph, imported_files(graph, script_module(name)))
-    assert declared == imported, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(imported))
+def test_stage_declares_its_script_and_the_packages_it_imports(name: str, graph: grimp.ImportGraph) -> None:
+    declared = {dep for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))}
+    script = script_module(name)
+    expected = {module_file(script)} | imported_packages(graph, script)
+    assert declared == expected, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(expected))
+
+
+def test_no_two_packages_import_each_other(graph: grimp.ImportGraph) -> None:
+    """Type-only imports count: who reads one package must not have to read the other first."""
+    packages = sorted(graph.find_children("trialforge"))
+    arrows = {
+        (importer.split(".")[1], imported.split(".")[1])
+        for package in packages
+        for importer in graph.find_descendants(package)
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.count(".") and imported.split(".")[1] != importer.split(".")[1]
+    }
+    assert {pair for pair in arrows if pair[::-1] in arrows} == set()
+
+
+def test_no_module_is_in_a_circle_of_imports(graph: grimp.ImportGraph) -> None:
+    circles = [module for module in graph.modules if module in graph.find_upstream_modules(module) - {module}]
+    reached = {
+        module
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+        if module in graph.find_upstream_modules(imported)
+    }
+    assert circles == []
+    assert reached == set()
 
 
 def loaded_sections(name: str) -> dict[str, type[BaseModel] | None]:
@@ -188,25 +193,3 @@ def test_no_stage_before_evaluation_reads_a_held_out_part(name: str) -> None:
 def test_nothing_flows_back_from_asking_the_model_about_test_trials() -> None:
     readers = {name for name in STAGES if "data/zero_shot.parquet" in body(name)["deps"]}
     assert readers == {"score"}
-
-
-def dvc_hash(path: Path) -> str:
-    """What DVC writes of a file or a folder into dvc.lock."""
-    if path.is_file():
-        return hashlib.md5(path.read_bytes()).hexdigest()
-    files = (found for found in path.rglob("*") if found.is_file() and "__pycache__" not in found.parts)
-    listed = [{"md5": dvc_hash(file), "relpath": file.relative_to(path).as_posix()} for file in files]
-    listing = json.dumps(sorted(listed, key=lambda entry: entry["relpath"]))
-    return hashlib.md5(listing.encode()).hexdigest() + ".dir"
-
-
-def test_lock_is_of_the_source_files_that_are_committed() -> None:
-    """A change that alters an out carries its dvc.lock: whoever clones sees the figures of this very code."""
-    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    stale = {
-        (stage, dep["path"])
-        for stage, entry in locked.items()
-        for dep in entry["deps"]
-        if dep["path"].startswith(("src/", "stages/")) and dvc_hash(ROOT / dep["path"]) != dep["md5"]
-    }
-    assert not stale, "run dvc repro and commit dvc.lock, metrics and plots"

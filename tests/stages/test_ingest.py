@@ -18,7 +18,7 @@ import yaml
 from tests.unit.ingest.made_records import study_record, study_text, xml_record
 from tests.unit.ingest.registry_server import Registry, serve
 from trialforge.core.files import read_json
-from trialforge.core.trial import TRIAL_SCHEMA
+from trialforge.trial.record import TRIAL_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B, C = "NCT00000001", "NCT00000002", "NCT00000003"
@@ -33,7 +33,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
 
 def run_ingest(folder: Path, **corpus: Any) -> subprocess.CompletedProcess[str]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["corpus"] |= corpus
+    params["ingest"] |= corpus
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     outs = ("--trials", "trials.parquet", "--refused", "refused.parquet", "--metrics", "ingest.json")
     return run(folder, "stages.ingest", *outs)
@@ -95,7 +95,15 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -
     faults = {0: (503, {"Retry-After": "0"}, b""), 1: (0, {}, b""), 2: (200, {}, b'{"studies": [')}
     studies = [study_record(A), study_record(B), {"protocolSection": {}}]
     with serve(Registry(studies, faults=faults)) as registry:
-        fetch = ("trialforge.cli", "fetch", "got.jsonl.gz", "--condition", "fatigue", "--phase", "Phase 2")
+        fetch = (
+            "trialforge.app.cli",
+            "fetch",
+            "got.jsonl.gz",
+            "--condition",
+            "fatigue",
+            "--phase",
+            "Phase 2",
+        )
         done = run(tmp_path, *fetch, "--json", REGISTRY_URL=registry.url)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == read_json(tmp_path / "got.jsonl.gz.manifest.json")
@@ -111,7 +119,7 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -
 
 def test_a_server_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
     with serve(Registry([], faults={0: (400, {}, b"no such area")})) as registry:
-        done = run(tmp_path, "trialforge.cli", "fetch", "got.jsonl.gz", REGISTRY_URL=registry.url)
+        done = run(tmp_path, "trialforge.app.cli", "fetch", "got.jsonl.gz", REGISTRY_URL=registry.url)
     assert done.returncode != 0
     assert "is refused: HTTP 400 no such area" in done.stderr
     assert "Traceback" not in done.stderr
@@ -160,13 +168,13 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("corpus", "problem"),
     [
-        ({"source": "pubmed"}, "`corpus.source`"),
-        ({"sorce": "top"}, "`corpus.sorce`: Extra inputs are not permitted"),
-        ({"source": "ctgov-xml"}, "`corpus.path` is empty, but ctgov-xml records are the user's own files"),
-        ({"source": "ctgov-json", "path": "nowhere"}, "`corpus.path`: no file or folder nowhere"),
+        ({"source": "pubmed"}, "`ingest.source`"),
+        ({"sorce": "top"}, "`ingest.sorce`: Extra inputs are not permitted"),
+        ({"source": "ctgov-xml"}, "`ingest.path` is empty, but ctgov-xml records are the user's own files"),
+        ({"source": "ctgov-json", "path": "nowhere"}, "`ingest.path`: no file or folder nowhere"),
         ({"source": "ctgov-xml", "path": "empty"}, "the source has no record at all"),
         ({"source": "ctgov-xml", "path": "cut.zip"}, "cut.zip is no whole zip archive"),
-        ({"labels": "csv"}, "`corpus.labels: csv` needs `corpus.labels_path`"),
+        ({"labels": "csv"}, "`ingest.labels: csv` needs `ingest.labels_path`"),
         ({"vocabulary": "nowhere.csv"}, "vocabulary nowhere.csv can't be read"),
     ],
 )  # fmt: skip

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from tests.unit.generation.records import make_trial
-from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.llm.calls import CALLS_FILE, CallCache
+from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = 4

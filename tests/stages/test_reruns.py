@@ -110,7 +110,7 @@ LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
-    "a source of trials": (set_param("corpus", "simulated_trials", 701), ALL),
+    "a source of trials": (set_param("ingest", "simulated_trials", 701), ALL),
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
     "the seed": (set_seed, ALL),
     "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
@@ -128,23 +128,23 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         {"retrieve"} | WRITE,
     ),
     "a word of the generation prompt": (
-        add_line("src/trialforge/generation/prompts/generate.jinja"),
+        add_line("src/trialforge/generation/templates/generate.jinja"),
         {"generate"} | JUDGE,
     ),
     "how an exemplar stands in a prompt": (
-        add_line("src/trialforge/generation/prompts/exemplar.jinja"),
+        add_line("src/trialforge/generation/templates/exemplar.jinja"),
         WRITE,
     ),
     "a stage's script": (add_line("stages/validate.py"), JUDGE),
     "the script of two stages": (add_line("stages/train.py"), {"train-real"} | LEARN),
     # The page lists versions. No stage is made again for another library: `dvc repro --force` does that.
     "a locked version": (add_line("requirements.lock"), {"report"}),
-    "a word of the reasoning prompt": (add_line("src/trialforge/generation/prompts/reason.jinja"), WRITE),
+    "a word of the reasoning prompt": (add_line("src/trialforge/generation/templates/reason.jinja"), WRITE),
     "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
     "what the model is asked about test trials": (
-        add_line("src/trialforge/generation/prompts/zero-shot.jinja"),
+        add_line("src/trialforge/generation/templates/zero-shot.jinja"),
         {"zero-shot"} | SCORED,
     ),
     "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), SCORED),

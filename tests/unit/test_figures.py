@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trialforge.core.files import read_json
-from trialforge.reporting.inputs import Number, flatten
+from trialforge.core.files import Number, flatten, read_json
 
 ROOT = Path(__file__).parents[2]
 METRICS: dict[str, dict[str, Number]] = {

@@ -20,6 +20,8 @@ from polars.exceptions import PolarsError
 
 from trialforge.core.errors import ArtifactError
 
+Number = int | float | str | bool | None
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -103,3 +105,17 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Number]:
+    """Return nested mappings and lists as one level, their keys joined by dots."""
+    if isinstance(value, dict):
+        parts = ((str(key), inner) for key, inner in value.items())
+    elif isinstance(value, list):
+        parts = ((str(position), inner) for position, inner in enumerate(value))
+    else:
+        return {prefix: value}
+    flat: dict[str, Number] = {}
+    for key, inner in parts:
+        flat |= flatten(inner, f"{prefix}.{key}" if prefix else key)
+    return flat

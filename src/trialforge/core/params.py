@@ -11,6 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trialforge.core.errors import ParameterError
 
 PARAMS_FILE = Path("params.yaml")
+# Names that a params.yaml of an earlier version may have.
+RENAMED = {
+    "corpus": "ingest",
+    "quality.validity": "validation",
+    "quality.duplicates": "validation.duplicates",
+    "quality.space": "validation.space",
+}
 S = TypeVar("S", bound="Section")
 
 
@@ -24,7 +31,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """Return the whole of params.yaml as plain values.
 
     Raises:
-        ParameterError: the file is absent, or is no YAML mapping.
+        ParameterError: the file is absent, is no YAML mapping, or uses a name that has changed.
     """
     if not path.is_file():
         raise ParameterError(f"no parameter file {path}", hint="run inside a checkout that has a params.yaml")
@@ -34,7 +41,19 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
         raise ParameterError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ParameterError(f"{path} holds no sections")
+    for old, new in RENAMED.items():
+        if _holds(values, old.split(".")):
+            raise ParameterError(f"{path}: `{old}` is called `{new}` now", hint="rename it in this file")
     return values
+
+
+def _holds(values: Any, names: list[str]) -> bool:
+    """Tell whether nested mappings have a value under the names."""
+    for name in names:
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+    return True
 
 
 def load_section(model: type[S], name: str, path: Path = PARAMS_FILE) -> S:

@@ -11,8 +11,8 @@ import numpy as np
 
 from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.core.files import hash_json
+from trialforge.core.ollama_client import make_client, read_addresses
 from trialforge.embedding.windows import pool_windows
-from trialforge.ollama_client import make_client, read_addresses
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix

@@ -13,9 +13,9 @@ import polars as pl
 
 from trialforge.core.errors import ExportError
 from trialforge.core.files import atomic_path, write_text
-from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, Trial, frame_to_trials
 from trialforge.exports.registry_json import to_study
 from trialforge.exports.registry_xml import NOTICE, to_xml
+from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, Trial, frame_to_trials
 
 MARKS = ("label", "intervention", "arm", "exemplars", "model", "model_digest", "seed")
 PAGE = 1000  # studies, as many as the registry gives at once

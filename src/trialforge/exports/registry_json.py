@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trialforge.core.trial import Endpoint, Trial
 from trialforge.exports.registry_words import age_words, api_phases, api_text, api_word
+from trialforge.trial.record import Endpoint, Trial
 
 Module = dict[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from trialforge.core.trial import Endpoint, Trial
 from trialforge.exports.registry_words import age_words
+from trialforge.trial.record import Endpoint, Trial
 
 NOTICE = "Synthetic record made by trialforge: it describes no real trial and is not on ClinicalTrials.gov."
 

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialforge.generation.draft_schema import CRITERIA_FIELDS, LIST_BOUNDS
-from trialforge.generation.drafts import Fault, distinct_items
+from trialforge.generation.asking import Fault
 from trialforge.generation.on_target import (
     copied_codes,
     has_other_script,
@@ -18,6 +17,8 @@ from trialforge.generation.on_target import (
     other_phase,
     plain_text,
 )
+from trialforge.generation.record import distinct_items
+from trialforge.generation.schema import CRITERIA_FIELDS, LIST_BOUNDS
 
 _REGISTRY_ID = re.compile(r"(?i)\bNCT\s?\d{6,8}\b|\bSIM\d{6,}\b")
 _MARKUP = re.compile(r"[{}|]|</|\[\.\.\.")

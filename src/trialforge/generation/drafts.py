@@ -1,167 +1,156 @@
-"""Drafts: what a model wrote, checked, and as a record in the registration view."""
+"""From targets to questions for the model, and from its answers to rows of the generated table."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jsonschema import Draft202012Validator
+import polars as pl
 
-from trialforge.budget import CUT_MARK
-from trialforge.core.trial import REGISTRATION_SCHEMA
-from trialforge.generation.criteria import join_criteria, split_criteria
-from trialforge.generation.draft_schema import (
-    AGE_FIELDS,
-    CRITERIA_FIELDS,
-    DESIGN_FIELDS,
-    LIST_BOUNDS,
-    TEXT_BOUNDS,
+from trialforge.core.errors import ArtifactError
+from trialforge.generation.asking import Answer, Question, Tally, parse_answer
+from trialforge.generation.draft_checks import check_draft
+from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, fit_views, order_exemplars
+from trialforge.generation.on_target import names_intervention
+from trialforge.generation.params import GenerationParams
+from trialforge.generation.prompts import (
+    exemplar_subject,
+    exemplar_values,
+    given_fields,
+    label_line,
+    label_verb,
+    neutralize,
+    record_json,
+    render,
+    target_line,
 )
-from trialforge.generation.on_target import plain_text
+from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
+from trialforge.generation.schema import draft_schema
+from trialforge.generation.view import view_trial
 
-_RATIONALE = re.compile(r"^RATIONALE:.*?\bPURPOSE:\s*", re.DOTALL)
-
-
-class Fault(Exception):
-    """Why an answer is no draft; asked again with another seed, and the reject reason in the end."""
-
-
-def view_trial(trial: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    """Return a registered trial in the shape of a draft, shortened to what a draft may hold."""
-    inclusion, exclusion = split_criteria(trial["criteria"])
-    criteria = {"inclusion": inclusion, "exclusion": exclusion}
-    view: dict[str, Any] = {}
-    for name in fields:
-        if name == "design":
-            design = {part: trial[part] for part in DESIGN_FIELDS[:-1]} | {"arms": _view_arms(trial)}
-            view[name] = {part: value for part, value in design.items() if value}
-        elif name in CRITERIA_FIELDS:
-            view[name] = shorten_items(criteria[name], name)
-        elif name in ("primary_outcomes", "secondary_outcomes"):
-            view[name] = [
-                {
-                    part: shorten(item[part], f"{name}.{part}")
-                    for part in ("measure", "time_frame")
-                    if item[part]
-                }
-                for item in (trial[name] or [])[: LIST_BOUNDS[name].high]
-            ]
-        elif name == "keywords":
-            view[name] = shorten_items(trial[name] or [], name)
-        elif name == "summary":
-            view[name] = shorten(_RATIONALE.sub("", trial[name] or ""), name)
-        elif name == "ages":
-            view[name] = {part: None if trial[part] is None else round(trial[part]) for part in AGE_FIELDS}
-        else:
-            view[name] = shorten(trial[name], name) if isinstance(trial[name], str) else trial[name]
-    return {name: value for name, value in view.items() if value not in (None, [], "", {})}
+PROMPT = "generate.jinja"
+Row = Mapping[str, Any]
 
 
-def _view_arms(trial: Mapping[str, Any]) -> list[dict[str, Any]]:
-    arms = (trial["arms"] or [])[:3]
-    return [{"label": shorten(arm["label"], "arms.label"), "type": arm["type"]} for arm in arms]
+def ask_draft(
+    target: Row,
+    reasons: Sequence[str],
+    trials: Mapping[str, Row],
+    params: GenerationParams,
+    context_tokens: int,
+) -> Question[dict[str, Any]]:
+    """Return the question for one target; `trials` are the rows of its exemplars by id."""
+    given = given_fields(target["intervention"], target["conditions"], target["phase"])
+    schema = draft_schema(params.fields, given)
+    # The order follows from the set, not from the target, so that its prompts begin alike.
+    order = order_exemplars(
+        sorted(trials), {name: trial["label"] for name, trial in trials.items()}, params.exemplar_order, 0
+    )
+    # A small model repeats a title that it sees, so exemplars come without theirs.
+    shown = [name for name in params.fields if name not in ("title", "official_title")]
+    room = context_tokens - params.sampling.max_tokens - FRAME_TOKENS - sum(map(count_at_most, reasons))
+    subjects = [exemplar_subject(trials[name], target["intervention"]) for name in order]
+    views = [
+        given_fields(*subject) | view_trial(trials[name], shown)
+        for name, subject in zip(order, subjects, strict=True)
+    ]
+    exemplars = [
+        exemplar_values(trials[name], record_json(view), params.label_wording)
+        for name, view in zip(order, fit_views(views, room), strict=True)
+    ]
+    messages = render(
+        PROMPT,
+        exemplars=exemplars,
+        position=params.label_position,
+        reasons=[neutralize(reason) for reason in reasons],
+        verb=label_verb(target["label"], params.label_wording),
+        label=label_line(target["label"], params.label_wording),
+        intervention=neutralize(target["intervention"]),
+        target=target_line(target["intervention"], target["conditions"], target["phase"]),
+    )
+
+    def accept(text: str) -> dict[str, Any]:
+        draft = parse_answer(text, schema)
+        check_draft(draft, target, [*trials.values()])
+        return draft_to_record(
+            draft,
+            intervention=target["intervention"],
+            intervention_type=_common_type(target["intervention"], trials.values()),
+            conditions=target["conditions"],
+            phase=target["phase"],
+        )
+
+    return Question(messages, schema, target["seed"], accept)
 
 
-def shorten(text: str, name: str) -> str:
-    """Return text that fits field `name`: whole sentences if one fits, else whole words and a mark."""
-    bound = TEXT_BOUNDS.get(name)
-    text = " ".join(text.split())
-    if bound is None or len(text) <= bound.high:
-        return text
-    end = max(text.rfind(mark, 0, bound.high) for mark in (". ", "! ", "? "))
-    if end >= bound.low:
-        return text[: end + 1]
-    return text[: bound.high - 2].rsplit(" ", 1)[0].rstrip(",;:") + " …"
+def generated_row(target: Row, answer: Answer[dict[str, Any]], origin: Row) -> dict[str, Any]:
+    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share, and the reasons' id."""
+    row: dict[str, Any] = dict.fromkeys(GENERATED_SCHEMA)
+    if answer.value is not None:
+        row |= answer.value | {"nct_id": name_record(answer.value, target["target_id"])}
+    asked = {name: target[name] for name in ("target_id", "intervention", "arm", "label", "exemplars")}
+    return (
+        row
+        | asked
+        | dict(origin)
+        | {
+            "source": "synthetic",
+            "normalized_interventions": [target["intervention"]],
+            "reject_reason": answer.fault,
+            "model_digest": answer.model_digest,
+            "seed": answer.seed,
+            "attempt": answer.attempt,
+        }
+    )
 
 
-def shorten_items(items: Sequence[str], name: str) -> list[str]:
-    """Return the first items that fit field `name` whole; if none does, the first one shortened."""
-    fitting = [item for item in items if len(item) <= TEXT_BOUNDS[name].high][: LIST_BOUNDS[name].high]
-    return fitting or [shorten(item, name) for item in items[:1]]
+def _common_type(intervention: str, trials: Any) -> str | None:
+    kinds = Counter(
+        item["type"]
+        for trial in trials
+        for item in trial["interventions"] or []
+        if item["type"] and names_intervention(item["name"], intervention)
+    )
+    return min(kinds, key=lambda kind: (-kinds[kind], kind)) if kinds else None
 
 
-def parse_draft(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the draft that an answer holds; what an engine let through is checked again.
+def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+    """Return targets with `exemplars`, `reasons` (texts) and `reasons_id`, those of one set together.
 
     Raises:
-        Fault: the answer is no JSON, or not by the schema.
+        ArtifactError: a target has no row in the reasons.
     """
-    try:
-        draft = json.loads(text)
-    except ValueError as error:
-        raise Fault("not-json") from error
-    if next(Draft202012Validator(schema).iter_errors(draft), None) is not None:
-        raise Fault("not-schema")
-    return dict(draft)
+    texts = pl.col("reasons").list.eval(pl.element().struct.field("text"))
+    sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
+    owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
+    joined = plan.with_row_index("place").join(owned, on="target_id", how="left")
+    lost = joined.filter(pl.col("reasons_id").is_null())["target_id"].to_list()
+    if lost:
+        raise ArtifactError(
+            f"{len(lost)} targets have no reasons row, {lost[0]} first", hint="run: dvc repro reason"
+        )
+    return joined.sort("set", "place").drop("set", "place")
 
 
-def distinct_items(draft: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the criteria lists without repeated items, and without those that stand in both."""
-    lists = {name: {plain_text(item): item for item in draft.get(name, [])} for name in CRITERIA_FIELDS}
-    seen = Counter(item for items in lists.values() for item in items)
-    return {name: [item for key, item in items.items() if seen[key] == 1] for name, items in lists.items()}
-
-
-def draft_to_record(
-    draft: Mapping[str, Any], *, intervention: str, intervention_type: str | None, conditions: Sequence[str],
-    phase: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return REGISTRATION_SCHEMA values of a draft, without id; what the plan decides is filled in here."""
-    record: dict[str, Any] = dict.fromkeys(REGISTRATION_SCHEMA) | {
-        name: [] for name, dtype in REGISTRATION_SCHEMA.items() if dtype.base_type().__name__ == "List"
-    }
-    design = draft.get("design", {})
-    for name, value in {**draft, **design, **draft.get("ages", {})}.items():
-        if name in record and name != "arms":
-            record[name] = tidy(value, name)
-    arms = design.get("arms", [])
-    given = [_intervention(intervention, intervention_type)]
-    if any(arm["type"] == "Placebo Comparator" for arm in arms):
-        given.append(_intervention("Placebo", "Other"))
-    record |= {
-        "source": "synthetic",
-        "study_type": "Interventional",
-        "phase": phase,
-        "conditions": list(conditions),
-        "interventions": given,
-        "arms": [_arm(arm, intervention) for arm in arms],
-        "criteria": join_criteria(*(tidy(items, name) for name, items in distinct_items(draft).items())),
-    }
-    for name in ("primary_outcomes", "secondary_outcomes"):
-        record[name] = [{**endpoint, "description": None} for endpoint in record[name]]
-    for name in AGE_FIELDS:
-        record[name] = None if record[name] is None else float(record[name])
-    return record
-
-
-def tidy(value: Any, name: str) -> Any:
-    """Return a draft's value with spaces tidied; a text that ran into its bound ends at a whole word."""
-    if isinstance(value, list):
-        return [tidy(item, name) for item in value]
-    if isinstance(value, dict):
-        return {part: tidy(item, f"{name}.{part}") for part, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    text = " ".join(value.split()).removesuffix(" …").removesuffix(f" {CUT_MARK}")
-    bound = TEXT_BOUNDS.get(name)
-    if bound is None or len(value) < bound.high:
-        return text
-    end = max(text.rfind(mark) for mark in (". ", "; "))
-    return text[: end + 1].rstrip(";") if end > bound.low else text.rsplit(" ", 1)[0].rstrip(" ,;:(-")
-
-
-def _intervention(name: str, kind: str | None) -> dict[str, Any]:
-    return {"type": kind, "name": name, "description": None, "other_names": []}
-
-
-def _arm(arm: Mapping[str, Any], intervention: str) -> dict[str, Any]:
-    given = {"Experimental": [intervention], "Placebo Comparator": ["Placebo"]}
+def measure_drafts(rows: Sequence[Row], tally: Tally) -> dict[str, int | float | None]:
+    """Return the stage's metrics; nothing in them differs from run to run."""
+    given_up = sum(row["reject_reason"] is not None for row in rows)
     return {
-        "label": tidy(arm["label"], "arms.label"),
-        "type": arm["type"],
-        "description": None,
-        "interventions": given.get(arm["type"], []),
+        "targets": len(rows),
+        "accepted": len(rows) - given_up,
+        "given_up": given_up,
+        "given_up_share": round(given_up / len(rows), 4) if rows else None,
+        "retries": tally.asked - len(rows),
+        "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
+        if tally.uncut_first
+        else None,
+        "first_try_accepted_share": round(
+            sum(row["attempt"] == 0 and not row["reject_reason"] for row in rows) / len(rows), 4
+        )
+        if rows
+        else None,
+        "prompt_tokens_sent": tally.prompt_tokens,
+        "completion_tokens": tally.completion_tokens,
+        **{f"fault_{name}": count for name, count in sorted(tally.faults.items())},
     }

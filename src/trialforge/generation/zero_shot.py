@@ -15,9 +15,8 @@ from pydantic import Field
 
 from trialforge.core.params import Section
 from trialforge.core.rng import derive_seed, random_stream
-from trialforge.generation.attempts import Answer, Question
-from trialforge.generation.drafts import Fault
-from trialforge.generation.rendering import neutralize, render, target_line
+from trialforge.generation.asking import Answer, Fault, Question
+from trialforge.generation.prompts import neutralize, render, target_line
 from trialforge.llm.backend import Sampling
 
 PROMPT = "zero-shot.jinja"

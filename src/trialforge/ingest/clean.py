@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from trialforge.core.trial import (
+from trialforge.trial.record import (
     Allocation,
     ArmType,
     InterventionModel,

@@ -1,4 +1,4 @@
-"""The choice of a source by `corpus.source`."""
+"""The choice of a source by `ingest.source`."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from trialforge.ingest.registry import JsonSource, XmlSource
 from trialforge.ingest.top import TopSource
 
 if TYPE_CHECKING:
-    from trialforge.ingest.params import CorpusParams
+    from trialforge.ingest.params import IngestParams
     from trialforge.ingest.source import Source
 
 
-def _open_simulated(params: CorpusParams, seed: int) -> Source:
+def _open_simulated(params: IngestParams, seed: int) -> Source:
     # Here, so that a process that reads real records does not wait for numpy.
     from trialforge.ingest.simulated import SimulatedSource
 
     return SimulatedSource(params, seed)
 
 
-def _open_top(params: CorpusParams, seed: int) -> Source:
+def _open_top(params: IngestParams, seed: int) -> Source:
     if not params.top_path:
         raise ParameterError(
-            "`corpus.top_path` is empty, but `corpus.source: top` reads the user's own tables",
-            hint="dvc exp run -S corpus.source=top -S corpus.top_path=PATH -S corpus.labels=top",
+            "`ingest.top_path` is empty, but `ingest.source: top` reads the user's own tables",
+            hint="dvc exp run -S ingest.source=top -S ingest.top_path=PATH -S ingest.labels=top",
         )
     if params.records is None:
         return TopSource(params.top_path)
     return TopSource(params.top_path, SOURCES[params.records](params, seed))
 
 
-SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
+SOURCES: dict[str, Callable[[IngestParams, int], Source]] = {
     "simulated": _open_simulated,
     "ctgov-json": lambda params, _: JsonSource(check_source(params.path, "ctgov-json")),
     "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, "ctgov-xml")),
@@ -41,13 +41,13 @@ SOURCES: dict[str, Callable[[CorpusParams, int], Source]] = {
 }
 
 
-def open_source(params: CorpusParams, seed: int) -> Source:
-    """Return the source that `corpus.source` names.
+def open_source(params: IngestParams, seed: int) -> Source:
+    """Return the source that `ingest.source` names.
 
     Raises:
         ParameterError: no such source, or it lacks a parameter that it needs.
     """
     if params.source not in SOURCES:
         known = ", ".join(sorted(SOURCES))
-        raise ParameterError(f"`corpus.source`: no source {params.source!r}; known are {known}")
+        raise ParameterError(f"`ingest.source`: no source {params.source!r}; known are {known}")
     return SOURCES[params.source](params, seed)

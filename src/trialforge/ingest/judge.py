@@ -8,12 +8,12 @@ import polars as pl
 
 from trialforge.ingest.interventions import mapped_metrics
 from trialforge.ingest.labels import FAILED, label_agreement
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
 from trialforge.ingest.stop_reasons import stop_reason
 
 
 def judge_trials(
-    trials: pl.LazyFrame, names: pl.DataFrame, params: CorpusParams, label_table: pl.DataFrame | None
+    trials: pl.LazyFrame, names: pl.DataFrame, params: IngestParams, label_table: pl.DataFrame | None
 ) -> dict[str, Any]:
     """Return metrics over the written table; `simulated_best_roc_auc` only where trials are simulated."""
     stopped = trials.filter(pl.col("status").is_in(FAILED))
@@ -25,7 +25,7 @@ def judge_trials(
         "stop_reason": dict(reasons.iter_rows()),
     }
     if params.source == "simulated":
-        from trialforge.ingest.simulated_model import best_roc_auc, success_probability
+        from trialforge.simulation.model import best_roc_auc, success_probability
 
         chances = success_probability(trials.collect())
         metrics["simulated_best_roc_auc"] = round(best_roc_auc(chances), 4)

@@ -15,7 +15,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from trialforge.core.errors import IngestError, ParameterError
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
 from trialforge.ingest.stop_reasons import stop_reason
 from trialforge.ingest.top import read_top
 
@@ -33,7 +33,7 @@ class Vote(NamedTuple):
     evidence: pl.Expr
 
 
-def status_vote(params: CorpusParams) -> Vote:
+def status_vote(params: IngestParams) -> Vote:
     """Return the vote of the trial's status and its reason for stopping."""
     status, reason = pl.col("status"), stop_reason(pl.col("why_stopped")).fill_null("other")
     failed = status.is_in(FAILED) & reason.is_in(params.failure_reasons)
@@ -42,7 +42,7 @@ def status_vote(params: CorpusParams) -> Vote:
     return Vote(label.cast(pl.Int64), why)
 
 
-def results_vote(params: CorpusParams) -> Vote:
+def results_vote(params: IngestParams) -> Vote:
     """Return the vote of the posted analyses of the primary endpoint.
 
     Success: the smallest p-value is significant after Bonferroni's correction for the number of analyses,
@@ -66,7 +66,7 @@ def results_vote(params: CorpusParams) -> Vote:
     return Vote(label.cast(pl.Int64), pl.format("p {}", text.list.join(", ")))
 
 
-def combined_vote(params: CorpusParams) -> Vote:
+def combined_vote(params: IngestParams) -> Vote:
     """Return the vote of status and results together."""
     status, results = status_vote(params), results_vote(params)
     label = (
@@ -82,28 +82,28 @@ def combined_vote(params: CorpusParams) -> Vote:
     return Vote(label, pl.concat_str(said, separator="; ", ignore_nulls=True))
 
 
-def load_label_table(params: CorpusParams) -> pl.DataFrame | None:
+def load_label_table(params: IngestParams) -> pl.DataFrame | None:
     """Return the labels (TABLE_SCHEMA) of the table that the parameters name: TOP's or the user's own.
 
     Raises:
-        ParameterError: `corpus.labels` needs a table and none is named.
+        ParameterError: `ingest.labels` needs a table and none is named.
         IngestError: the table can't be read, lacks a column, or has a label other than 0 and 1.
     """
     if params.labels == "csv":
         if not params.labels_path:
             raise ParameterError(
-                "`corpus.labels: csv` needs `corpus.labels_path`", hint="name a CSV file there"
+                "`ingest.labels: csv` needs `ingest.labels_path`", hint="name a CSV file there"
             )
         return _read_label_csv(Path(params.labels_path))
     if params.top_path:
         return _read_top_labels(params.top_path)
     if params.labels == "top":
-        raise ParameterError("`corpus.labels: top` needs `corpus.top_path`", hint="name TOP tables there")
+        raise ParameterError("`ingest.labels: top` needs `ingest.top_path`", hint="name TOP tables there")
     return None
 
 
 def label_trials(
-    trials: pl.DataFrame, params: CorpusParams, table: pl.DataFrame | None = None
+    trials: pl.DataFrame, params: IngestParams, table: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Return trials with label, source and evidence, null where the source abstains, and `official_part`."""
     known = pl.DataFrame(schema=TABLE_SCHEMA) if table is None else table
@@ -119,7 +119,7 @@ def label_trials(
 
 
 def label_agreement(
-    trials: pl.LazyFrame, params: CorpusParams, table: pl.DataFrame | None
+    trials: pl.LazyFrame, params: IngestParams, table: pl.DataFrame | None
 ) -> dict[str, float]:
     """Return for each pair of sources how many trials both label, their share of equal labels and kappa.
 
@@ -156,7 +156,7 @@ def _agreement(votes: pl.DataFrame, one: str, other: str) -> dict[str, float]:
     return scores | ({f"{name}_kappa": round((share - chance) / (1 - chance), 4)} if chance < 1 else {})
 
 
-def _vote(params: CorpusParams) -> Vote:
+def _vote(params: IngestParams) -> Vote:
     if params.labels == "status":
         return status_vote(params)
     if params.labels == "results":

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.ingest import clean
 from trialforge.ingest.faults import Faults, Rule
 from trialforge.ingest.raw import RawTrial
+from trialforge.trial.record import TRIAL_SCHEMA
 
 LIST_FIELDS = ("conditions", "keywords", "condition_mesh", "intervention_mesh", "countries")
 

@@ -1,4 +1,4 @@
-"""The knobs of ingest: section `corpus` of params.yaml."""
+"""The knobs of ingest: section `ingest` of params.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trialforge.core.params import Section
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 
 
-class CorpusParams(Section):
+class IngestParams(Section):
     """Where trials come from. Paths are a user's own files, so they are parameters."""
 
     source: Literal["simulated", "ctgov-xml", "ctgov-json", "top"] = "simulated"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from trialforge.core.trial import SYNTHETIC_PREFIX
+from trialforge.trial.record import SYNTHETIC_PREFIX
 
 
 class RecordError(Exception):

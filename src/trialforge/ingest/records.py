@@ -165,9 +165,9 @@ def check_source(path: str | None, source: str) -> Path:
     """
     if not path:
         raise ParameterError(
-            f"`corpus.path` is empty, but {source} records are the user's own files",
-            hint=f"dvc exp run -S corpus.source={source} -S corpus.path=PATH",
+            f"`ingest.path` is empty, but {source} records are the user's own files",
+            hint=f"dvc exp run -S ingest.source={source} -S ingest.path=PATH",
         )
     if not Path(path).exists():
-        raise ParameterError(f"`corpus.path`: no file or folder {path}")
+        raise ParameterError(f"`ingest.path`: no file or folder {path}")
     return Path(path)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import polars as pl
 
 from trialforge.core.errors import IngestError
-from trialforge.core.trial import Source as SourceName
 from trialforge.ingest import archive
 from trialforge.ingest.ctgov_json import parse_study, study_id
 from trialforge.ingest.ctgov_xml import parse_xml
@@ -21,6 +20,7 @@ from trialforge.ingest.source import REFUSED_SCHEMA, Batch, Prepare, leave_batch
 from trialforge.ingest.split_json import split_page, split_records
 from trialforge.ingest.strict_json import load_json
 from trialforge.ingest.typed import build_batch
+from trialforge.trial.record import Source as SourceName
 
 _XML = (".xml",)
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")

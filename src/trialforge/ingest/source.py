@@ -8,8 +8,8 @@ from typing import Protocol
 
 import polars as pl
 
-from trialforge.core.trial import TRIAL_SCHEMA
-from trialforge.people import scrub_people
+from trialforge.trial.people import scrub_people
+from trialforge.trial.record import TRIAL_SCHEMA
 
 # `file` says where a trial came from, until the tables are written: the file, and the member in it.
 BATCH_SCHEMA: dict[str, pl.DataType] = {**TRIAL_SCHEMA, "file": pl.String()}

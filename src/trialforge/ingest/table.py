@@ -56,7 +56,7 @@ class TableWriter:
         """
         if not self._parts:
             raise IngestError(
-                "the source has no record at all", hint="look at `corpus.source` and `corpus.path`"
+                "the source has no record at all", hint="look at `ingest.source` and `ingest.path`"
             )
         older = older_records(pl.concat(self._keys))
         for part, path in enumerate(self._parts):

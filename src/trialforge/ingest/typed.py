@@ -7,12 +7,12 @@ from datetime import date
 
 import polars as pl
 
-from trialforge.core.trial import SYNTHETIC_PREFIX
 from trialforge.ingest import clean
 from trialforge.ingest.faults import Faults, Rule
 from trialforge.ingest.nested import LIST_FIELDS, PART_FIELDS, list_column, part_column
 from trialforge.ingest.raw import VALUES, RawTrial
 from trialforge.ingest.source import BATCH_SCHEMA, Batch, no_refused
+from trialforge.trial.record import SYNTHETIC_PREFIX
 
 _WORDS = (
     "phase", "study_type", "allocation", "intervention_model", "masking", "primary_purpose", "sex",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -12,15 +13,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trialforge.core.errors import LearningError
-from trialforge.core.files import hash_file, hash_json, hash_text, read_parquet, write_parquet
+from trialforge.core.files import hash_json, hash_text, read_parquet, write_parquet
 from trialforge.learning.classifier import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from trialforge.learning.classifier import Classifier
 
 CELL_STORE = Path(".trialforge/learning")
+PACKAGE = Path(__file__).parents[1]
+# What tells people something: no score follows from it.
+_DECIDES_NO_SCORE = {f"trialforge.core.{name}" for name in ("errors", "files", "progress")}
 _LIBRARIES = ("numpy", "polars", "scikit-learn", "torch", "transformers")
 
 
@@ -36,21 +40,41 @@ class Cell:
 
 
 @cache
-def code_digest() -> str:
-    """Return the hash of the code and libraries that decide a score."""
-    package = Path(__file__).parents[1]
-    sources = [
-        package / "core/rng.py",
-        package / "text.py",
-        *(package / "learning").glob("*.py"),
-        *(package / "embedding").glob("*.py"),
-    ]
+def code_digest(module: str, *, encodes: bool, package: Path = PACKAGE) -> str:
+    """Return the hash of the code and libraries that decide the scores of a classifier.
+
+    It covers the classifier's module and what that imports, and the modules that mix arms and write texts; of
+    these only what runs counts, so a changed comment trains nothing anew.
+
+    Args:
+        module: where the classifier's class is defined, as `trialforge.learning.linear`.
+        encodes: whether it reads vectors of an encoder, which the factory hands to it.
+        package: the folder of the package `trialforge`.
+    """
+    starts = ["trialforge.learning.arms", "trialforge.learning.tables", module]
+    if encodes:
+        starts += [f"trialforge.embedding.{path.stem}" for path in (package / "embedding").glob("*.py")]
+    sources = _deciding_sources(starts, package)
     return hash_json(
         {
-            "sources": {path.name + path.parent.name: hash_file(path) for path in sources},
+            "sources": {name: ast.unparse(source) for name, source in sources.items()},
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
     )
+
+
+def _deciding_sources(starts: Sequence[str], package: Path) -> dict[str, ast.Module]:
+    found: dict[str, ast.Module] = {}
+    pending = list(starts)
+    while pending:
+        name = pending.pop()
+        if name in found or name in _DECIDES_NO_SCORE:
+            continue
+        source = ast.parse((package.parent / Path(*name.split("."))).with_suffix(".py").read_text("utf-8"))
+        found[name] = source
+        imports = (node for node in ast.walk(source) if isinstance(node, ast.ImportFrom))
+        pending += [node.module for node in imports if node.module and node.module.startswith("trialforge.")]
+    return dict(sorted(found.items()))
 
 
 def frame_digest(frame: pl.DataFrame) -> str:
@@ -62,7 +86,7 @@ def cell_key(cell: Cell, classifier: Classifier) -> str:
     """Return the hash of all that decides a cell's scores."""
     return hash_json(
         {
-            "code": code_digest(),
+            "code": code_digest(type(classifier).__module__, encodes=classifier.encoder_digest is not None),
             "model": cell.model,
             "settings": cell.settings,
             "encoder": classifier.encoder_digest,

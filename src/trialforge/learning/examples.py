@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from trialforge.controls import CONTROLS
-from trialforge.core.trial import REGISTRATION_SCHEMA
-from trialforge.text import field_text, trial_text
+from trialforge.trial.controls import CONTROLS
+from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.text import field_text, trial_text
 
 CATEGORIES = (
     "phase", "study_type", "allocation", "intervention_model", "masking", "primary_purpose", "sex",

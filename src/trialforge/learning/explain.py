@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from trialforge.core.trial import TEXT_FIELDS, facet
 from trialforge.learning.classifier import Influence, Scores
+from trialforge.trial.record import TEXT_FIELDS, facet
 
 _HEADINGS = "|".join(re.escape(str(facet(name).heading)) for name in TEXT_FIELDS)
 _FIELD = re.compile(rf"^(?=(?:{_HEADINGS}): )", re.MULTILINE)

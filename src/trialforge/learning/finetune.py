@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.learning.batches import bucket, draw_epoch
 from trialforge.learning.checkpoint import State, read_state, write_state
-from trialforge.learning.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,17 +37,17 @@ def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
     if state.epoch:
         model.load_state_dict(state.model)
         _load_optimizer(optimizer, state.optimizer)
-    progress = Progress((params.epochs - state.epoch) * steps, interval=10.0)
-    while not state.exhausted(params.epochs, params.patience):
-        _train_epoch(classifier, optimizer, texts, labels, task, state.epoch, progress)
-        scores = classifier.predict(task.validation)
-        state.losses.append(log_loss(task.validation["label"].to_numpy(), scores))
-        state.epoch += 1
-        if state.best_epoch == len(state.losses) - 1:
-            state.best = _copy(model.state_dict())
-        if task.scratch:
-            state.model, state.optimizer = model.state_dict(), _optimizer_tensors(optimizer)
-            write_state(state, task.scratch)
+    with Progress("fine-tuning steps", (params.epochs - state.epoch) * steps) as progress:
+        while not state.exhausted(params.epochs, params.patience):
+            _train_epoch(classifier, optimizer, texts, labels, task, state.epoch, progress)
+            scores = classifier.predict(task.validation)
+            state.losses.append(log_loss(task.validation["label"].to_numpy(), scores))
+            state.epoch += 1
+            if state.best_epoch == len(state.losses) - 1:
+                state.best = _copy(model.state_dict())
+            if task.scratch:
+                state.model, state.optimizer = model.state_dict(), _optimizer_tensors(optimizer)
+                write_state(state, task.scratch)
     model.load_state_dict(state.best)
     return state
 
@@ -80,7 +80,7 @@ def _train_epoch(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        progress.step(f"epoch {epoch + 1} of {params.epochs}")
+        progress.advance(note=f"epoch {epoch + 1} of {params.epochs}")
 
 
 def scheduled_rate(step: int, total: int, params: TransformerParams) -> float:

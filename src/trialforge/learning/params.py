@@ -9,8 +9,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trialforge.core.params import Section
-from trialforge.core.trial import TEXT_FIELDS
 from trialforge.embedding.params import EmbeddingParams
+from trialforge.trial.record import TEXT_FIELDS
 
 Extra = Literal["synthetic", "shuffled", "duplicated", "word-dropout"]
 ModelName = Literal["tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer"]

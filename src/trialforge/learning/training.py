@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed
 from trialforge.learning.arms import Draw, compose
 from trialforge.learning.cells import CELL_STORE, Cell, score_cell
@@ -16,7 +17,6 @@ from trialforge.learning.classifier import Task
 from trialforge.learning.factory import make_classifier, model_settings
 from trialforge.learning.modelcard import write_card
 from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores
-from trialforge.learning.progress import Progress
 
 if TYPE_CHECKING:
     from trialforge.learning.params import Arm, LearningParams
@@ -48,19 +48,19 @@ def train_item(training: Training, tables: Tables) -> pl.DataFrame:
     make_classifier(training.model, params.classifiers)
 
     training.models.mkdir(parents=True, exist_ok=True)
-    progress = Progress(len(turns))
     frames = []
-    for (arm, repetition), mix in zip(turns, mixes, strict=True):
-        scores = _untrained(tables) if mix is None else _trained(arm, repetition, mix, training, tables)
-        frames.append(
-            scores.with_columns(
-                pl.lit(training.item).alias("experiment"),
-                pl.lit(arm.name).alias("arm"),
-                pl.lit(training.model).alias("model"),
-                pl.lit(repetition, dtype=pl.Int64).alias("seed"),
+    with Progress(f"train {training.item}, {training.model}", len(turns)) as progress:
+        for (arm, repetition), mix in zip(turns, mixes, strict=True):
+            scores = _untrained(tables) if mix is None else _trained(arm, repetition, mix, training, tables)
+            frames.append(
+                scores.with_columns(
+                    pl.lit(training.item).alias("experiment"),
+                    pl.lit(arm.name).alias("arm"),
+                    pl.lit(training.model).alias("model"),
+                    pl.lit(repetition, dtype=pl.Int64).alias("seed"),
+                )
             )
-        )
-        progress.step(f"{training.item}, {training.model}, arm {arm.name}, seed {repetition}")
+            progress.advance(note=f"arm {arm.name}, seed {repetition}")
     return check_scores(pl.concat(frames).select(*PREDICTION_SCHEMA), training.item)
 
 

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from trialforge.core.errors import GenerationError
+from trialforge.core.ollama_client import HOST_VARIABLE, read_addresses
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.ollama_host import HostDown, OllamaHost
 from trialforge.llm.params import LlmParams
 from trialforge.llm.pool import answer_all
 from trialforge.llm.schemas import PROBE, check_forced, check_probe, check_schema
-from trialforge.ollama_client import HOST_VARIABLE, read_addresses
 
 
 class OllamaGenerator:

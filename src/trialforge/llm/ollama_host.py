@@ -12,9 +12,9 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from trialforge.core.errors import GenerationError
+from trialforge.core.ollama_client import make_client
 from trialforge.llm.backend import too_slow
 from trialforge.llm.params import LlmParams
-from trialforge.ollama_client import make_client
 
 MIN_VERSION = (0, 17, 1)  # before it, a schema could be ignored without a word
 UNVERSIONED = "0.0.0"  # what a build from source calls itself: the test of forcing must do

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,10 +11,10 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.rng import random_stream
-from trialforge.core.trial import TEXT_FIELDS
 from trialforge.quality.params import QualityParams
-from trialforge.quality.space import Space, fit_space
-from trialforge.text import field_text, trial_text
+from trialforge.trial.text import field_text, field_texts, keep_filled
+from trialforge.validation.params import ValidationParams
+from trialforge.validation.space import Space, fit_space
 
 # The free text of a trial, without headings and fields of closed vocabulary. That of an intervention is
 # its description: its name was asked for.
@@ -38,6 +38,7 @@ class Scale:
     fields: tuple[str, ...]
     space: Space
     params: QualityParams
+    validation: ValidationParams
     seed: int
 
     def stream(self, *names: str | int) -> np.random.Generator:
@@ -130,19 +131,9 @@ class Case:
         return replace(self, candidates=candidates, reference=reference or self.reference)
 
 
-def filled_fields(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
-    """Return the text fields that at least `share` of the records fill: like is compared with like."""
-    return _filled(frame, {name: trial_text([name]) for name in TEXT_FIELDS}, share)
-
-
 def filled_prose(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
     """Return the names of the free texts that at least `share` of the records have."""
-    return _filled(frame, FREE_TEXTS, share)
-
-
-def _filled(frame: pl.DataFrame, texts: Mapping[str, pl.Expr], share: float) -> tuple[str, ...]:
-    filled = frame.select((text.str.len_chars() > 0).sum().alias(name) for name, text in texts.items())
-    return tuple(name for name in texts if filled[name].item() >= share * max(len(frame), 1))
+    return keep_filled(frame, FREE_TEXTS, share)
 
 
 def prose_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:
@@ -151,12 +142,13 @@ def prose_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:
     return frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True).alias("text"))["text"]
 
 
-def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
-    """Return the text of each record in the given fields; empty where it has none."""
-    return frame.select(trial_text(fields).fill_null("").alias("text"))["text"]
-
-
-def build_scale(fields: tuple[str, ...], train: pl.DataFrame, params: QualityParams, seed: int) -> Scale:
+def build_scale(
+    fields: tuple[str, ...],
+    train: pl.DataFrame,
+    params: QualityParams,
+    validation: ValidationParams,
+    seed: int,
+) -> Scale:
     """Return the scale: the fields that are read (those that a set fills), and the space of train in them."""
-    space = fit_space(field_texts(train, fields).to_list(), params.space)
-    return Scale(fields, space, params, seed)
+    space = fit_space(field_texts(train, fields).to_list(), validation.space)
+    return Scale(fields, space, params, validation, seed)

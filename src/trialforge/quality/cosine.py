@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
-from trialforge.quality.neighbours import distance_blocks
+from trialforge.validation.neighbours import distance_blocks
 
 EDGES = np.linspace(-1, 1, 401)
 _CENTRES = (EDGES[:-1] + EDGES[1:]) / 2

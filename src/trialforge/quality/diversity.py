@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from trialforge.quality.case import Case, Side
-from trialforge.quality.duplicates import find_near_copies
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, jackknife_statistic
 from trialforge.quality.words import Words, number_words
+from trialforge.validation.duplicates import find_near_copies
 
 BLEU_ORDER = 4
 BLEU_EPSILON = 0.1
@@ -152,7 +152,7 @@ def pairwise_distance(case: Case) -> Estimate:
 @lru_cache(maxsize=8)
 def _near_copies(case: Case) -> np.ndarray:
     texts = case.candidates.texts
-    found = find_near_copies(texts, texts.clear(), case.params.duplicates)
+    found = find_near_copies(texts, texts.clear(), case.scale.validation.duplicates)
     return found["sibling_row"].is_not_null().to_numpy()
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from trialforge.leakage import RULE_NAMES, find_outcome
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.trial.leakage import RULE_NAMES, find_outcome
 
 MAKERS = ("model", "prompt_hash", "arm")
 

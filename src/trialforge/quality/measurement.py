@@ -7,10 +7,9 @@ from collections.abc import Callable
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table
-from trialforge.quality.duplicates import find_near_copies
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
@@ -21,6 +20,9 @@ from trialforge.quality.picture import draw_picture
 from trialforge.quality.privacy import calibration_table, closest_table
 from trialforge.quality.probe import label_words, probe_table
 from trialforge.quality.yardstick import matching_table
+from trialforge.trial.text import filled_fields
+from trialforge.validation.duplicates import find_near_copies
+from trialforge.validation.params import ValidationParams
 
 RATIOS = ("fidelity.precision", "fidelity.recall", "fidelity.density", "fidelity.coverage")
 TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
@@ -47,6 +49,7 @@ def build_case(
     exemplars: pl.DataFrame,
     reasons: pl.DataFrame,
     params: QualityParams,
+    records: ValidationParams,
     seed: int,
 ) -> Case:
     """Return the measurement of a synthetic set.
@@ -56,7 +59,7 @@ def build_case(
     """
     if not len(synthetic):
         raise MetricError("there is no synthetic trial to measure", hint="run: dvc repro validate")
-    scale = build_scale(filled_fields(synthetic), train, params, seed)
+    scale = build_scale(filled_fields(synthetic), train, params, records, seed)
     return Case(
         candidates=Side(synthetic, scale),
         reference=Side(train, scale),
@@ -97,7 +100,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     told = outcome_sentences(case).head(most)
     sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.iter_rows()]
     texts, train = case.candidates.texts, case.reference
-    copies = find_near_copies(texts, train.texts, case.params.duplicates)
+    copies = find_near_copies(texts, train.texts, case.scale.validation.duplicates)
     names = ("excess_50", "any_100", "longest_run", "train_13", "train_50")
     return {f"memorisation.{name}": runs for name in names} | {
         "leakage.outcome_told": sentences,

@@ -11,9 +11,9 @@ from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, percentile_interval
-from trialforge.quality.neighbours import distance_blocks
 from trialforge.quality.twosample import roc_auc
 from trialforge.quality.yardstick import match_held_out
+from trialforge.validation.neighbours import distance_blocks
 
 FEATURES = ("highest", "mean of top 3", "mean")
 FALSE_POSITIVES = 0.01

@@ -1,39 +1,10 @@
-"""The parameters of validation, measures and gates: section `quality` of params.yaml."""
+"""The parameters of the measures and gates: section `quality` of params.yaml."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field, field_validator
 
 from trialforge.core.params import Section
-
-
-class ValidityParams(Section):
-    """What a draft must be to become a synthetic trial."""
-
-    min_criteria_words: int = Field(ge=0)
-    max_repetition: float = Field(ge=0, le=1)
-    min_stop_words: float = Field(ge=0, le=1)
-    max_time_frame_years: float = Field(gt=0)
-    max_enrolment: int = Field(gt=0)
-
-
-class DuplicateParams(Section):
-    """Which near-duplicates are set aside; a similarity of 1 leaves exact ones only."""
-
-    max_jaccard: float = Field(gt=0, le=1)
-    max_cosine: float = Field(gt=0, le=1)
-    permutations: int = Field(ge=16, le=1024)
-
-
-class SpaceParams(Section):
-    """The embedding space of the measures, weighted by train alone; never the one that retrieval uses."""
-
-    name: Literal["tfidf-projection"]
-    dimension: int = Field(ge=2, le=512)
-    min_trials: int = Field(ge=1)
-
 
 # A few verbatim copies move no distance to the closest record, so that a bound on one would promise nothing.
 NO_GATES = ("privacy.closer", "privacy.distance_ratio")
@@ -49,9 +20,6 @@ class GateParams(Section):
 class QualityParams(Section):
     """Section `quality`."""
 
-    validity: ValidityParams
-    duplicates: DuplicateParams
-    space: SpaceParams
     nearest: int = Field(ge=1)
     permutations: int = Field(ge=19)
     bootstrap: int = Field(ge=100)

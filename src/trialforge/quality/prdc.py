@@ -10,7 +10,7 @@ import numpy as np
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
-from trialforge.quality.neighbours import distance_blocks, nearest_distances
+from trialforge.validation.neighbours import distance_blocks, nearest_distances
 
 
 @dataclass(frozen=True, slots=True)

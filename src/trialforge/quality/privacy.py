@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from trialforge.quality.case import Case
-from trialforge.quality.duplicates import find_near_copies
 from trialforge.quality.metric import (
     Direction,
     Estimate,
@@ -17,7 +16,8 @@ from trialforge.quality.metric import (
     contrast,
     percentile_interval,
 )
-from trialforge.quality.neighbours import nearest_distances
+from trialforge.validation.duplicates import find_near_copies
+from trialforge.validation.neighbours import nearest_distances
 
 QUANTILES = tuple(round(share, 2) for share in np.linspace(0, 1, 21))
 PLANTED_RATES = (0.0, 0.01, 0.05, 0.2)
@@ -76,7 +76,7 @@ def closest_table(case: Case) -> pl.DataFrame:
 
 def mark_copies(texts: pl.Series, case: Case) -> np.ndarray:
     """Return which texts are near-copies of a train trial (Jaccard of 5-word runs at the bound)."""
-    found = find_near_copies(texts, case.reference.texts, case.params.duplicates)
+    found = find_near_copies(texts, case.reference.texts, case.scale.validation.duplicates)
     return found["train_row"].is_not_null().to_numpy()
 
 

@@ -16,7 +16,7 @@ from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference
 from trialforge.quality.twosample import Scored, estimate_auc, linear_probe, roc_auc, score_by_folds
-from trialforge.text import field_text
+from trialforge.trial.text import field_text
 
 VIEWS = ("title", "style", "words")
 SHOWN_WORDS = 10

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trialforge.core.files import Number
 from trialforge.reporting.blocks import Cell, Figure, format_cell, pick
-from trialforge.reporting.inputs import Inputs, Number
+from trialforge.reporting.inputs import Inputs
 
 NOT_MEASURED = "Not measured yet: did synthetic trials help?"
 
@@ -22,7 +23,7 @@ class Answer:
 
 def describe_corpus(params: Mapping[str, object]) -> str:
     """Return the words that say whether the real side of this run is real."""
-    corpus = params.get("corpus")
+    corpus = params.get("ingest")
     source = corpus.get("source") if isinstance(corpus, dict) else None
     if source == "simulated":
         return "Simulated corpus: the “real” trials of this run are made up by a known model"

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, StrictUndefined
 
-from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 from trialforge.reporting.answer import describe_corpus
 from trialforge.reporting.blocks import format_cell
 from trialforge.reporting.inputs import Inputs
+from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 
 # Which measures the card shows, in this order: `stage.metric` and what it says to a reader.
 SHOWN = (
@@ -69,7 +69,7 @@ def _fields() -> list[tuple[str, str]]:
 
 def build_card(inputs: Inputs, records: pl.DataFrame) -> str:
     """Return the card of `records` as Markdown with a YAML header; equal inputs give equal bytes."""
-    corpus: Any = inputs.params.get("corpus", {})
+    corpus: Any = inputs.params.get("ingest", {})
     template = (
         files("trialforge.reporting").joinpath("templates", "card.md.jinja").read_text(encoding="utf-8")
     )

@@ -9,10 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.core.files import hash_file, read_json, read_parquet
+from trialforge.core.files import Number, flatten, hash_file, read_json, read_parquet
 
 TABLES = ("train", "reasons", "generated", "synthetic", "rejected")
-Number = int | float | str | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,6 @@ class Inputs:
             for stage, metrics in self.metrics.items()
             for name, value in metrics.items()
         }
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Number]:
-    """Return nested mappings and lists as one level, their keys joined by dots."""
-    if isinstance(value, dict):
-        parts = ((str(key), inner) for key, inner in value.items())
-    elif isinstance(value, list):
-        parts = ((str(position), inner) for position, inner in enumerate(value))
-    else:
-        return {prefix: value}
-    flat: dict[str, Number] = {}
-    for key, inner in parts:
-        flat |= flatten(inner, f"{prefix}.{key}" if prefix else key)
-    return flat
 
 
 def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) -> Inputs:

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.core.trial import TEXT_FIELDS, facet
-from trialforge.text import field_text
+from trialforge.trial.record import TEXT_FIELDS, facet
+from trialforge.trial.text import field_text
 
 LINEAGE = (
     "target_id",

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from trialforge.core.files import flatten
 from trialforge.reporting.blocks import Cell, Figure, Section, Table, metric_table
-from trialforge.reporting.inputs import Inputs, flatten
+from trialforge.reporting.inputs import Inputs
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.summaries import (
     arm_table,

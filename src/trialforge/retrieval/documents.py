@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from trialforge.text import field_text
+from trialforge.trial.text import field_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

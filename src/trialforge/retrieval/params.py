@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from trialforge.core.params import Section
-from trialforge.core.trial import TEXT_FIELDS
+from trialforge.trial.record import TEXT_FIELDS
 
 Mode = Literal["lexical", "dense", "hybrid", "random"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from trialforge.controls import CONTROLS
 from trialforge.core.errors import LearningError
 from trialforge.scoring.comparisons import AGAINST, as_row
 from trialforge.scoring.paired_tests import roc_test
 from trialforge.scoring.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions
+from trialforge.trial.controls import CONTROLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from trialforge.naming import NAME_RULES, find_names
-from trialforge.quality.params import ValidityParams
-from trialforge.text import trial_text
+from trialforge.trial.naming import NAME_RULES, find_names
+from trialforge.trial.text import trial_text
+from trialforge.validation.params import ValidationParams
 from trialforge.validation.validity import Check, is_true
 
 TEXT = "checked_text"
@@ -60,7 +60,7 @@ _BOILERPLATE = (
 NAMING = (*NAME_RULES, "telephone", "person")
 
 
-def content_checks(params: ValidityParams) -> list[Check]:
+def content_checks(params: ValidationParams) -> list[Check]:
     """Return the checks of language, degenerate text and real-looking names; they read column TEXT."""
     text = pl.col(TEXT)
     # Each long text alone as well: beside a long record a faulty field weighs little.

@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.quality.case import Side, build_scale, filled_fields
-from trialforge.quality.duplicates import find_close, find_near_copies
-from trialforge.quality.params import QualityParams
+from trialforge.trial.text import field_texts, filled_fields
 from trialforge.validation.content import add_text, content_checks
+from trialforge.validation.duplicates import find_close, find_near_copies
+from trialforge.validation.params import ValidationParams
+from trialforge.validation.space import fit_space
 from trialforge.validation.validity import criteria_checks, number_checks, schema_checks, target_checks
 
 REASONS = "reject_reasons"
@@ -31,7 +32,7 @@ class Validated:
 
 
 def validate(
-    generated: pl.DataFrame, plan: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int
+    generated: pl.DataFrame, plan: pl.DataFrame, train: pl.DataFrame, params: ValidationParams
 ) -> Validated:
     """Return the drafts that are valid, on target and no near-duplicates, and the others.
 
@@ -47,7 +48,7 @@ def validate(
         )
     drafts = add_text(generated.join(asked, on="target_id", how="left", maintain_order="left"))
     drafts = drafts.with_columns(_reasons(params).alias(REASONS), pl.lit(None, pl.String).alias(COPY_OF))
-    drafts = _add_copies(drafts, train, params, seed).select(*generated.columns, REASONS, COPY_OF)
+    drafts = _add_copies(drafts, train, params).select(*generated.columns, REASONS, COPY_OF)
     good = pl.col(REASONS).list.len() == 0
     synthetic = drafts.filter(good).select(generated.columns)
     rejected = drafts.filter(~good)
@@ -59,13 +60,13 @@ def validate(
     return Validated(synthetic, rejected)
 
 
-def _reasons(params: QualityParams) -> pl.Expr:
+def _reasons(params: ValidationParams) -> pl.Expr:
     checks = [
         *schema_checks(),
         *target_checks(),
-        *number_checks(params.validity),
-        *criteria_checks(params.validity),
-        *content_checks(params.validity),
+        *number_checks(params),
+        *criteria_checks(params),
+        *content_checks(params),
     ]
     named = [pl.when(check.bad).then(pl.lit(check.name)) for check in checks]
     given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
@@ -73,16 +74,18 @@ def _reasons(params: QualityParams) -> pl.Expr:
     return pl.when(given_up).then(reason).otherwise(pl.concat_list(named).list.drop_nulls())
 
 
-def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: QualityParams, seed: int) -> pl.DataFrame:
+def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: ValidationParams) -> pl.DataFrame:
     """Mark near-copies among the drafts that have no fault so far."""
     drafts = drafts.with_row_index("row")
     sound = drafts.filter(pl.col(REASONS).list.len() == 0)
     if len(sound) == 0:
         return drafts.drop("row")
-    scale = build_scale(filled_fields(sound), train, params, seed)
-    drafted, real = Side(sound, scale), Side(train, scale)
-    copies = find_near_copies(drafted.texts, real.texts, params.duplicates)
-    close = find_close(drafted.rows, real.rows, params.duplicates.max_cosine)
+    fields = filled_fields(sound)
+    drafted, real = field_texts(sound, fields), field_texts(train, fields)
+    copies = find_near_copies(drafted, real, params.duplicates)
+    space = fit_space(real.to_list(), params.space)
+    rows = space.embed(drafted.to_list()), space.embed(real.to_list())
+    close = find_close(*rows, params.duplicates.max_cosine)
     # A shared wording names the original more surely than the nearest row.
     of_train, of_sibling = (copies[name].fill_null(close[name]) for name in ("train_row", "sibling_row"))
     reasons = [

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import polars as pl
 
-from trialforge.core.trial import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, field_info
-from trialforge.quality.params import ValidityParams
+from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, field_info
+from trialforge.validation.params import ValidationParams
 
 MAX_AGE_YEARS = 120.0
 REQUIRED_TEXT = ("title", "summary", "criteria")
@@ -145,7 +145,7 @@ def _any_inside(names: pl.Expr, text: pl.Expr, most: int = 8) -> pl.Expr:
     )
 
 
-def number_checks(params: ValidityParams) -> list[Check]:
+def number_checks(params: ValidationParams) -> list[Check]:
     """Return the checks of ages (years), enrolment and time frames."""
     low, high = pl.col("minimum_age"), pl.col("maximum_age")
     outside = [is_true(age < 0) | is_true(age > MAX_AGE_YEARS) for age in (low, high)]
@@ -185,7 +185,7 @@ def _impossible_time(frame: pl.Expr, max_years: float) -> pl.Expr:
     return pl.any_horizontal(*faults, is_true(only_zero))
 
 
-def criteria_checks(params: ValidityParams) -> list[Check]:
+def criteria_checks(params: ValidationParams) -> list[Check]:
     """Return the checks of eligibility criteria: long enough, and both parts where one is headed.
 
     Criteria in running text, as a tenth of registered trials have them, need no second part.

@@ -16,15 +16,15 @@ import yaml
 from lxml import etree
 
 from tests.unit.reporting import sample
-from trialforge import cli
+from trialforge.app import cli
 from trialforge.core.errors import ExportError
 from trialforge.core.files import write_json, write_parquet
-from trialforge.core.trial import REGISTRATION_FIELDS
 from trialforge.exports import export
 from trialforge.exports.export import FORMATS, check_synthetic, export_records
 from trialforge.exports.registry_words import age_words, api_phases, api_word
 from trialforge.ingest.registry import JsonSource, XmlSource
 from trialforge.reporting.card import build_card, plain_cell
+from trialforge.trial.record import REGISTRATION_FIELDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -169,7 +169,7 @@ def test_card_of_real_sources_names_registry_date_and_changes() -> None:
     from datetime import date
 
     inputs = replace(
-        sample.make_inputs(), params={"corpus": {"source": "ctgov-xml"}}, newest_record=date(2023, 2, 3)
+        sample.make_inputs(), params={"ingest": {"source": "ctgov-xml"}}, newest_record=date(2023, 2, 3)
     )
     card = build_card(inputs, RECORDS)
     changes = ("what was changed", "registry ids and\n  web addresses were masked", "names, e-mails")

@@ -11,14 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.reporting import sample
-from trialforge.core.trial import (
-    REGISTRATION_FIELDS,
-    Arm,
-    Endpoint,
-    Intervention,
-    Trial,
-    trials_to_frame,
-)
 from trialforge.exports.export import export_records
 from trialforge.exports.registry_json import to_study
 from trialforge.exports.registry_xml import to_xml
@@ -27,6 +19,14 @@ from trialforge.ingest.ctgov_xml import parse_xml
 from trialforge.ingest.registry import JsonSource, XmlSource
 from trialforge.ingest.source import Batch, refuse_synthetic
 from trialforge.ingest.typed import build_batch
+from trialforge.trial.record import (
+    REGISTRATION_FIELDS,
+    Arm,
+    Endpoint,
+    Intervention,
+    Trial,
+    trials_to_frame,
+)
 
 READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies-001.json")}
 

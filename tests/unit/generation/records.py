@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from trialforge.core.trial import Arm, Endpoint, Intervention, Trial
 from trialforge.llm.backend import Completion, FinishReason, Message, Request
+from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
 
 TARGET: dict[str, Any] = {
     "target_id": "T-1", "intervention": "levodopa", "conditions": ["Parkinson Disease"], "phase": "Phase 2",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from trialforge.generation.asking import Fault
 from trialforge.generation.draft_checks import check_draft
-from trialforge.generation.drafts import Fault
 
 from .records import TARGET, make_draft, make_trial
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from trialforge.generation.fitting import count_at_most, fit_views
-from trialforge.generation.rendering import record_json
+from trialforge.generation.exemplars import count_at_most, fit_views
+from trialforge.generation.prompts import record_json
 
 VIEW = {
     "summary": "Levodopa for many hours of the day. " * 10,

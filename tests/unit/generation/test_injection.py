@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from trialforge.generation.attempts import Question, Tally, ask_all
-from trialforge.generation.drafting import ask_draft, generated_row
-from trialforge.generation.drafts import Fault
-from trialforge.generation.generation_params import GenerationParams
-from trialforge.generation.reasoning import ask_reasons
-from trialforge.generation.reasoning_params import ReasoningParams
+from trialforge.generation.asking import Fault, Question, Tally, ask_all
+from trialforge.generation.drafts import ask_draft, generated_row
+from trialforge.generation.params import GenerationParams, ReasoningParams
+from trialforge.generation.reasons import ask_reasons
 from trialforge.llm.backend import Sampling
 from trialforge.llm.embedded import EmbeddedGenerator
 

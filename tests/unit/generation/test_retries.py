@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from trialforge.generation.attempts import Answer, Tally, ask_all
-from trialforge.generation.drafting import ask_draft, generated_row, measure_drafts
-from trialforge.generation.generation_params import GenerationParams
+from trialforge.generation.asking import Answer, Tally, ask_all
+from trialforge.generation.drafts import ask_draft, generated_row, measure_drafts
+from trialforge.generation.params import GenerationParams
 from trialforge.llm.backend import Completion, FinishReason, Sampling
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.generation.attempts import Tally, ask_all
-from trialforge.generation.drafts import Fault
+from trialforge.generation.asking import Fault, Tally, ask_all
 from trialforge.generation.zero_shot import (
     ZERO_SHOT_SCHEMA,
     ZeroShotParams,

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.ingest.made_records import study_record, study_text, xml_record
-from trialforge.core.trial import frame_to_trials
 from trialforge.ingest.records import Found
 from trialforge.ingest.registry import _read_chunk, _read_json, _read_xml
 from trialforge.ingest.source import BATCH_SCHEMA, leave_batch
+from trialforge.trial.record import frame_to_trials
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.ingest.made_records import study_record, xml_record
-from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.ingest.ctgov_json import parse_study
 from trialforge.ingest.ctgov_xml import parse_xml
 from trialforge.ingest.typed import build_batch
+from trialforge.trial.record import TRIAL_SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl

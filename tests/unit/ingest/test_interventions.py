@@ -8,7 +8,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialforge.core.errors import IngestError
-from trialforge.core.trial import Intervention, Trial, trials_to_frame
 from trialforge.ingest.interventions import (
     NameCollector,
     Vocabulary,
@@ -19,6 +18,7 @@ from trialforge.ingest.interventions import (
     read_vocabulary,
     strip_salt,
 )
+from trialforge.trial.record import Intervention, Trial, trials_to_frame
 
 KNOWN = Vocabulary(
     {

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trialforge.core.errors import IngestError, ParameterError
-from trialforge.core.trial import Analysis, Status, Trial, trials_to_frame
 from trialforge.ingest.labels import label_agreement, label_trials, load_label_table, results_vote
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
+from trialforge.trial.record import Analysis, Status, Trial, trials_to_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,33 +34,33 @@ TRIALS = trials_to_frame(
 )
 
 
-def labels_of(params: CorpusParams, table: pl.DataFrame | None = None) -> dict[str, int | None]:
+def labels_of(params: IngestParams, table: pl.DataFrame | None = None) -> dict[str, int | None]:
     return dict(label_trials(TRIALS, params, table).select("nct_id", "label").iter_rows())
 
 
 def test_status_labels_and_abstains() -> None:
     expected = {"A": 1, "B": 0, "C": None, "D": None, "E": 1, "F": 0, "G": 0}
-    assert labels_of(CorpusParams(labels="status")) == expected
+    assert labels_of(IngestParams(labels="status")) == expected
 
 
 def test_only_reasons_that_count_make_a_failure() -> None:
-    params = CorpusParams(labels="status", failure_reasons=("safety",))
+    params = IngestParams(labels="status", failure_reasons=("safety",))
     assert labels_of(params) == {"A": 1, "B": None, "C": None, "D": None, "E": 1, "F": 0, "G": None}
 
 
 def test_results_label_what_posted_a_p_value() -> None:
-    labels = labels_of(CorpusParams(labels="results"))
+    labels = labels_of(IngestParams(labels="results"))
     assert {name for name, label in labels.items() if label is not None} == {"D", "E", "F"}
     assert (labels["D"], labels["E"], labels["F"]) == (1, 0, 1)
 
 
 def test_votes_let_a_result_correct_completion_and_abstain_on_a_stopped_success() -> None:
     expected = {"A": 1, "B": 0, "C": None, "D": 1, "E": 0, "F": None, "G": 0}
-    assert labels_of(CorpusParams(labels="votes")) == expected
+    assert labels_of(IngestParams(labels="votes")) == expected
 
 
 def test_evidence_says_who_voted_what() -> None:
-    labelled = label_trials(TRIALS, CorpusParams(labels="votes"))
+    labelled = label_trials(TRIALS, IngestParams(labels="votes"))
     rows = {row["nct_id"]: row for row in labelled.iter_rows(named=True)}
     assert rows["E"]["label_evidence"] == "status 1: Completed; results 0: p 0.40"
     assert rows["B"]["label_evidence"] == "status 0: Terminated (enrolment)"
@@ -93,7 +93,7 @@ def test_evidence_says_who_voted_what() -> None:
 )
 def test_posted_p_values_vote(p_values: tuple[str | None, ...], label: int | None) -> None:
     frame = trials_to_frame([trial("A", "Completed", None, p_values)])
-    assert frame.select(results_vote(CorpusParams()).label).item() == label
+    assert frame.select(results_vote(IngestParams()).label).item() == label
 
 
 def write_top(folder: Path, name: str, rows: str) -> None:
@@ -104,7 +104,7 @@ def write_top(folder: Path, name: str, rows: str) -> None:
 def test_top_labels_come_with_the_official_part(tmp_path: Path) -> None:
     write_top(tmp_path, "phase_I_train.csv", "A,completed,,1,phase 1,[],[],[],[],x\nB,,,0,,[],[],[],[],x\n")
     write_top(tmp_path, "phase_I_valid.csv", "B,,,1,,[],[],[],[],x\n")
-    params = CorpusParams(labels="top", top_path=str(tmp_path))
+    params = IngestParams(labels="top", top_path=str(tmp_path))
     labelled = label_trials(TRIALS, params, load_label_table(params))
     rows = {row["nct_id"]: row for row in labelled.iter_rows(named=True)}
     assert rows["A"]["label"] == 1
@@ -118,7 +118,7 @@ def test_top_labels_come_with_the_official_part(tmp_path: Path) -> None:
 def test_a_csv_of_the_user_labels(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("nct_id,label,evidence\nA,0,read it\nZ,1,\n")
-    params = CorpusParams(labels="csv", labels_path=str(path))
+    params = IngestParams(labels="csv", labels_path=str(path))
     labelled = label_trials(TRIALS, params, load_label_table(params)).row(0, named=True)
     assert (labelled["label"], labelled["label_source"], labelled["label_evidence"]) == (0, "csv", "read it")
 
@@ -136,16 +136,16 @@ def test_a_bad_label_table_is_an_error_that_names_the_fault(tmp_path: Path, text
     path = tmp_path / "mine.csv"
     path.write_text(text)
     with pytest.raises(IngestError, match=message):
-        load_label_table(CorpusParams(labels="csv", labels_path=str(path)))
+        load_label_table(IngestParams(labels="csv", labels_path=str(path)))
 
 
 @pytest.mark.parametrize("labels", ["csv", "top"])
 def test_labels_without_their_table_are_a_parameter_error(labels: str) -> None:
-    with pytest.raises(ParameterError, match=r"needs `corpus\."):
-        load_label_table(CorpusParams.model_validate({"labels": labels}))
+    with pytest.raises(ParameterError, match=r"needs `ingest\."):
+        load_label_table(IngestParams.model_validate({"labels": labels}))
 
 
 def test_agreement_is_counted_by_hand() -> None:
     # Both label E (1, 0) and F (0, 1): they never agree, and half by half chance would agree in a half.
-    agreement = label_agreement(TRIALS.lazy(), CorpusParams(), None)
+    agreement = label_agreement(TRIALS.lazy(), IngestParams(), None)
     assert agreement == {"status_results_n": 2, "status_results_share": 0.0, "status_results_kappa": -1.0}

@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 
 from tests.unit.ingest import read_again
-from trialforge.core.trial import frame_to_trials
 from trialforge.ingest.records import Found
 from trialforge.ingest.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
 from trialforge.ingest.source import leave_batch
+from trialforge.trial.record import frame_to_trials
 
 pytestmark = pytest.mark.shared
 XML = "ctgov/AllPublicXML.sample.zip"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.ingest.simulated_vocabulary import WHY_STOPPED
 from trialforge.ingest.stop_reasons import STOP_REASONS, stop_reason
+from trialforge.simulation.vocabulary import WHY_STOPPED
 
 
 def reason_of(text: str | None) -> str | None:

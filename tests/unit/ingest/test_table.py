@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from polars.exceptions import ColumnNotFoundError
 
 from trialforge.core.errors import IngestError
-from trialforge.core.trial import TRIAL_SCHEMA
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA
 from trialforge.ingest.table import TableWriter, older_records
+from trialforge.trial.record import TRIAL_SCHEMA
 
 Record = tuple[str, int | None]
 

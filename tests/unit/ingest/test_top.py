@@ -11,7 +11,7 @@ import pytest
 from tests.unit.ingest.made_records import xml_record
 from trialforge.core.errors import IngestError, ParameterError
 from trialforge.ingest.factory import open_source
-from trialforge.ingest.params import CorpusParams
+from trialforge.ingest.params import IngestParams
 from trialforge.ingest.registry import XmlSource
 from trialforge.ingest.top import TopSource, read_top, refuse_labels
 
@@ -124,19 +124,19 @@ def test_what_is_no_table_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_sources_are_chosen_by_parameters(tmp_path: Path) -> None:
     tables = write(tmp_path / "top", "a.csv", row("NCT00000001"))
-    params = CorpusParams(source="top", top_path=str(tables), records="ctgov-xml", path=str(tmp_path))
+    params = IngestParams(source="top", top_path=str(tables), records="ctgov-xml", path=str(tmp_path))
     assert sum(batch.trials.height for batch in open_source(params, 0).batches()) == 1
 
 
 @pytest.mark.parametrize(
     ("params", "problem"),
     [
-        (CorpusParams(source="ctgov-xml"), r"`corpus\.path` is empty"),
-        (CorpusParams(source="ctgov-json", path="/nowhere"), r"`corpus\.path`: no file or folder /nowhere"),
-        (CorpusParams(source="top"), r"`corpus\.top_path` is empty"),
-        (CorpusParams(source="top", top_path="x", records="ctgov-json"), r"`corpus\.path` is empty"),
+        (IngestParams(source="ctgov-xml"), r"`ingest\.path` is empty"),
+        (IngestParams(source="ctgov-json", path="/nowhere"), r"`ingest\.path`: no file or folder /nowhere"),
+        (IngestParams(source="top"), r"`ingest\.top_path` is empty"),
+        (IngestParams(source="top", top_path="x", records="ctgov-json"), r"`ingest\.path` is empty"),
     ],
 )
-def test_a_missing_parameter_is_an_error(params: CorpusParams, problem: str) -> None:
+def test_a_missing_parameter_is_an_error(params: IngestParams, problem: str) -> None:
     with pytest.raises(ParameterError, match=problem):
         open_source(params, 0)

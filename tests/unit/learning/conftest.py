@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialforge.core.trial import REGISTRATION_SCHEMA
+from trialforge.trial.record import REGISTRATION_SCHEMA
 
 MakeTrials = Callable[..., pl.DataFrame]
 GOOD, BAD = "biomarker confirmed stable disease", "metastatic refractory relapsed disease"

@@ -112,18 +112,55 @@ def test_replaced_weights_of_an_encoder_train_again(
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
 
 
-def test_the_random_streams_are_part_of_the_code_that_decides_a_score(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+WORDS, ENCODED = "trialforge.learning.linear", "trialforge.learning.transformer"
+
+
+def digests(package: Path) -> dict[str, str]:
+    """The digest of each classifier's code as it lies in a folder now."""
+    cells.code_digest.cache_clear()
+    return {
+        module: cells.code_digest(module, encodes=module == ENCODED, package=package)
+        for module in (WORDS, ENCODED)
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "retrained"),
+    [
+        ("core/rng.py", {WORDS, ENCODED}),
+        ("trial/text.py", {WORDS, ENCODED}),
+        ("learning/arms.py", {WORDS, ENCODED}),
+        ("learning/words.py", {WORDS}),
+        ("learning/finetune.py", {ENCODED}),
+        ("embedding/torch_encoder.py", {ENCODED}),
+        ("core/progress.py", set()),
+        ("learning/modelcard.py", set()),
+        ("learning/predictions.py", set()),
+    ],
+)
+def test_an_edit_retrains_what_it_decides_and_nothing_else(
+    changed: str, retrained: set[str], tmp_path: Path
 ) -> None:
-    package = Path(shutil.copytree(Path(cells.__file__).parents[1], tmp_path / "trialforge"))
-    monkeypatch.setattr(cells, "__file__", str(package / "learning/cells.py"))
-    before = cells.code_digest.__wrapped__()
-    for changed in ("core/rng.py", "text.py", "learning/words.py", "embedding/bert.py"):
-        with (package / changed).open("a") as file:
-            file.write("\n# changed\n")
-        after = cells.code_digest.__wrapped__()
-        assert after != before, changed
-        before = after
+    package = Path(shutil.copytree(cells.PACKAGE, tmp_path / "trialforge"))
+    before = {
+        module: cells.code_digest.__wrapped__(module, encodes=module == ENCODED, package=package)
+        for module in (WORDS, ENCODED)
+    }
+    with (package / changed).open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    after = {
+        module: cells.code_digest.__wrapped__(module, encodes=module == ENCODED, package=package)
+        for module in before
+    }
+    assert {module for module in before if before[module] != after[module]} == retrained
+
+
+def test_a_changed_comment_retrains_nothing(tmp_path: Path) -> None:
+    package = Path(shutil.copytree(cells.PACKAGE, tmp_path / "trialforge"))
+    before = digests(package)
+    with (package / "learning/linear.py").open("a") as file:
+        file.write("\n# A comment.\n")
+    assert digests(package) == before
 
 
 @pytest.mark.parametrize(

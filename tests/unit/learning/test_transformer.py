@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
 from trialforge.learning import finetune, transformer
 from trialforge.learning.checkpoint import State
@@ -20,7 +21,6 @@ from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import ClassifierParams, TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
-from trialforge.profiles import read_profile
 
 from .conftest import BAD, GOOD
 

@@ -13,12 +13,12 @@ import pytest
 
 from tests.unit.llm.asking import ask
 from tests.unit.llm.small_ollama import ANSWER, SmallOllama, serve
-from trialforge import cli
+from trialforge.app import cli
 from trialforge.core.errors import GenerationError
+from trialforge.core.ollama_client import read_addresses
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
-from trialforge.ollama_client import read_addresses
 
 DEAD = "http://127.0.0.1:9"
 

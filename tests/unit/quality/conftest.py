@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from trialforge.core.params import load_section
-from trialforge.ingest.simulated import simulate
-from trialforge.leakage import registration_view
 from trialforge.quality.params import QualityParams
+from trialforge.simulation.corpus import simulate
+from trialforge.trial.leakage import registration_view
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trialforge.quality import neighbours
 from trialforge.quality.cosine import cosine_histogram
-from trialforge.quality.duplicates import earlier_cosine, nearest_cosine
 from trialforge.quality.membership import attack_features
 from trialforge.quality.mmd import permute_discrepancy
-from trialforge.quality.neighbours import distance_blocks, nearest_distances
 from trialforge.quality.prdc import compare_manifolds
+from trialforge.validation import neighbours
+from trialforge.validation.duplicates import earlier_cosine, nearest_cosine
+from trialforge.validation.neighbours import distance_blocks, nearest_distances
 
 if TYPE_CHECKING:
     import pytest

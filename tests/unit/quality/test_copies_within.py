@@ -5,9 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from tests.unit.quality.sections import VALIDATION
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.diversity import diversity_table, exact_copy_share, near_copy_share
 from trialforge.quality.params import QualityParams
+from trialforge.trial.text import filled_fields
 
 
 def test_exact_and_near_copies_are_shares_of_the_records(
@@ -17,7 +19,7 @@ def test_exact_and_near_copies_are_shares_of_the_records(
     near = some.head(1).with_columns(pl.concat_str("summary", pl.lit(" It ends here.")).alias("summary"))
     other = near.with_columns(intervention=pl.lit("another drug"))
     records = pl.concat([some, some.head(1), near, other])
-    scale = build_scale(filled_fields(records), parts["train"], params, 1)
+    scale = build_scale(filled_fields(records), parts["train"], params, VALIDATION, 1)
     case = Case(Side(records, scale), Side(parts["train"], scale))
     # The last one's text is that of the near copy before it: what was asked for is no part of a text.
     assert exact_copy_share(case).value == pytest.approx(2 / 11)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import MetricError
 from trialforge.quality.canaries import find_canaries, make_canary
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score
 from trialforge.quality.metric import Estimate, bootstrap_difference, jackknife_groups, jackknife_statistic
@@ -23,6 +24,7 @@ from trialforge.quality.probe import judge_gap, label_words, probe_table
 from trialforge.quality.registry import METRICS
 from trialforge.quality.twosample import roc_auc
 from trialforge.quality.yardstick import matching_table
+from trialforge.trial.text import filled_fields
 
 
 def unit_rows(count: int, shift: float, seed: int) -> np.ndarray:
@@ -136,7 +138,7 @@ def test_mmd_without_a_group_is_mmd_of_the_others() -> None:
 def test_the_interval_of_a_cosine_distance_leaves_records_out(
     parts: dict[str, pl.DataFrame], params: QualityParams, name: str
 ) -> None:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
     records = parts["synthetic"]
     case = Case(Side(records, scale), Side(parts["train"], scale))
     expected = jackknife_statistic(
@@ -154,7 +156,7 @@ def test_the_interval_of_a_cosine_distance_leaves_records_out(
 def test_held_out_trials_are_matched_within_their_strata_first(
     parts: dict[str, pl.DataFrame], params: QualityParams
 ) -> None:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
     sides = [Side(parts[name], scale) for name in ("synthetic", "train")]
     found = matching_table(Case(*sides, held_out=Side(parts["train"].head(50), scale)))
     assert dict(found.iter_rows())["era, phase and sponsor class"] == 50
@@ -174,7 +176,7 @@ def test_a_gap_is_judged_by_its_interval() -> None:
 def test_a_set_of_one_record_is_measured_as_far_as_it_can_be(
     parts: dict[str, pl.DataFrame], params: QualityParams
 ) -> None:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"].head(30), params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"].head(30), params, VALIDATION, 1)
     sides = [Side(parts[name].head(size), scale) for name, size in (("synthetic", 1), ("train", 30))]
     case = Case(*sides, held_out=Side(parts["validation"].head(20), scale))
     for name in ("fidelity.cosine_within", "fidelity.precision", "leakage.words_gap"):
@@ -192,7 +194,7 @@ def test_trials_without_titles_tell_nothing_by_them(
 ) -> None:
     """TOP's tables have no titles."""
     train = parts["train"].with_columns(title=pl.lit(None, pl.String))
-    scale = build_scale(filled_fields(train), train, params, 1)
+    scale = build_scale(filled_fields(train), train, params, VALIDATION, 1)
     case = Case(Side(parts["synthetic"], scale), Side(train, scale))
     words = label_words(case).filter(set="train", view="title")
     assert set(words["word"]) == {"absent"}

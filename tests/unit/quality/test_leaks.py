@@ -5,11 +5,13 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from tests.unit.quality.sections import VALIDATION
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.leaks import held_out_ids, named_held_out, outcome_share, outcome_table
 from trialforge.quality.params import QualityParams
 from trialforge.quality.probe import certain_gaps, flagged_gaps, label_words, probe_table
 from trialforge.quality.registry import METRICS
+from trialforge.trial.text import filled_fields
 
 Parts = dict[str, pl.DataFrame]
 HOPE = "promising benefit strong rationale bright outlook"
@@ -23,7 +25,7 @@ LEAKS = {
 
 
 def make_case(records: pl.DataFrame, parts: Parts, params: QualityParams) -> Case:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
     sides = (Side(frame, scale) for frame in (records, parts["train"], parts["validation"], parts["test"]))
     return Case(*sides)
 

@@ -6,9 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from tests.unit.quality.sections import VALIDATION
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.marginals import divergence, marginal_table, scaled_distance
 from trialforge.quality.params import QualityParams
+from trialforge.trial.text import filled_fields
 
 
 def test_equal_columns_of_categories_are_at_no_distance() -> None:
@@ -46,7 +48,7 @@ def test_outcome_counts_are_measured_where_real_trials_all_have_as_many(
     columns = [pl.col(name).list.head(1) for name in ("primary_outcomes", "secondary_outcomes")]
     train = parts["train"].with_columns(columns)
     train = train.filter(pl.col("secondary_outcomes").list.len() == 1)
-    scale = build_scale(filled_fields(train), train, params, 1)
+    scale = build_scale(filled_fields(train), train, params, VALIDATION, 1)
     doubled = train.head(20).with_columns(pl.concat_list("secondary_outcomes", "secondary_outcomes"))
     table = marginal_table(Case(Side(doubled, scale), Side(train, scale)))
     found = dict(table.select("field", "distance").iter_rows())

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from tests.unit.quality.sections import VALIDATION
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.membership import (
     exemplar_auc,
     exemplar_tpr,
@@ -20,12 +21,13 @@ from trialforge.quality.membership import (
 )
 from trialforge.quality.params import QualityParams
 from trialforge.quality.yardstick import match_held_out
+from trialforge.trial.text import filled_fields
 
 Parts = dict[str, pl.DataFrame]
 
 
 def make_case(records: pl.DataFrame, parts: Parts, params: QualityParams) -> Case:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
     return Case(*(Side(frame, scale) for frame in (records, parts["train"], parts["validation"])))
 
 

@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from stages import measure
+from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import GateError, MetricError, ParameterError
 from trialforge.core.files import write_json
 from trialforge.core.params import load_section
 from trialforge.quality.canaries import plant_canaries
-from trialforge.quality.case import FREE_TEXTS, Case, Side, build_scale, filled_fields
+from trialforge.quality.case import FREE_TEXTS, Case, Side, build_scale
 from trialforge.quality.exposure import canary_share, rare_word_share
 from trialforge.quality.leaks import outcome_share
 from trialforge.quality.measurement import worst_records
@@ -31,6 +32,7 @@ from trialforge.quality.memorisation import (
 from trialforge.quality.params import NO_GATES, QualityParams
 from trialforge.quality.privacy import PLANTED_RATES, calibration_table, copy_share, mark_copies
 from trialforge.quality.registry import METRICS
+from trialforge.trial.text import filled_fields
 
 ROOT = Path(__file__).resolve().parents[3]
 Parts = dict[str, pl.DataFrame]
@@ -40,7 +42,7 @@ def make_case(
     records: pl.DataFrame, parts: Parts, params: QualityParams, train: pl.DataFrame | None = None
 ) -> Case:
     train = parts["train"] if train is None else train
-    scale = build_scale(filled_fields(train), train, params, 1)
+    scale = build_scale(filled_fields(train), train, params, VALIDATION, 1)
     sides = (Side(frame, scale) for frame in (records, train, parts["validation"], parts["test"]))
     return Case(*sides)
 

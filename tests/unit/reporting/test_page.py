@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.reporting import sample
 from trialforge.core.files import write_json, write_parquet
-from trialforge.core.trial import trials_to_frame
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
 from trialforge.reporting.render import source_hash
 from trialforge.reporting.report import build_report, locked_versions
+from trialforge.trial.record import trials_to_frame
 
 LOCK = (Path(__file__).parents[3] / "requirements.lock").read_text(encoding="utf-8")
 PARAMS = ReportParams(max_records=50)

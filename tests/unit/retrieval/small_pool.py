@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import yaml
 
-from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.retrieval.params import RetrievalParams
+from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trialforge.app.search import describe_hits, make_filter
 from trialforge.core.errors import ArtifactError, RetrievalError
 from trialforge.retrieval.embedded import best_first
 from trialforge.retrieval.exemplars import choose_exemplars
@@ -18,7 +19,6 @@ from trialforge.retrieval.params import Mode, RetrievalParams
 from trialforge.retrieval.query import Filter, Query
 from trialforge.retrieval.retriever import Retriever
 from trialforge.retrieval.store import build_index
-from trialforge.search import describe_hits, make_filter
 
 
 @pytest.fixture

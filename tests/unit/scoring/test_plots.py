@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import yaml
 
+from trialforge.app.profiles import read_profile
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
-from trialforge.profiles import read_profile
 from trialforge.scoring.plots import sweep_rows
 
 ROOT = Path(__file__).parents[3]

@@ -12,14 +12,14 @@ import pytest
 
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
-from trialforge.core.trial import REGISTRATION_SCHEMA
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.ingest.registry import JsonSource, XmlSource
-from trialforge.ingest.simulated import simulate
-from trialforge.leakage import registration_view
-from trialforge.people import scrub_people
-from trialforge.quality.params import QualityParams
+from trialforge.simulation.corpus import simulate
+from trialforge.trial.leakage import registration_view
+from trialforge.trial.people import scrub_people
+from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.validation.content import NAMING
+from trialforge.validation.params import ValidationParams
 from trialforge.validation.validate import (
     COPY_OF,
     REASONS,
@@ -32,7 +32,7 @@ from trialforge.validation.validate import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-PARAMS = load_section(QualityParams, "quality", ROOT / "params.yaml")
+PARAMS = load_section(ValidationParams, "validation", ROOT / "params.yaml")
 Row = dict[str, Any]
 
 
@@ -65,7 +65,7 @@ def as_drafts(trials: pl.DataFrame) -> pl.DataFrame:
 def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Validated:
     """Validate rows against the targets that the records of `asked` meet."""
     plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    return validate(rows, plan, train, PARAMS, seed=1)
+    return validate(rows, plan, train, PARAMS)
 
 
 def add_to(field: str, text: str) -> Callable[[Row], Row]:
@@ -306,7 +306,7 @@ def test_copies_that_the_embedding_alone_finds_name_the_nearest(
     duplicates = {"max_cosine": 0.9, "max_jaccard": 1.0}
     params = PARAMS.model_copy(update={"duplicates": PARAMS.duplicates.model_copy(update=duplicates)})
     plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    rejected = validate(pl.concat([asked, twin]), plan, train, params, seed=1).rejected
+    rejected = validate(pl.concat([asked, twin]), plan, train, params).rejected
     assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
         (copy["nct_id"][0], [TRAIN_COPY], train["nct_id"][7]),
         ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1]),

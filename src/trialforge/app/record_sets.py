@@ -1,0 +1,127 @@
+"""Any set of records to be measured: a file of this checkout, of a commit, or of somebody else."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+from pydantic import ValidationError
+
+from trialforge.core.errors import ArtifactError
+from trialforge.trial.record import (
+    REGISTRATION_FIELDS,
+    REGISTRATION_SCHEMA,
+    TRIAL_SCHEMA,
+    Trial,
+    trials_to_frame,
+)
+
+# What a set may say of its records besides the trial: measures that need an absent one have no value.
+LINEAGE: dict[str, pl.DataType] = {
+    "normalized_interventions": pl.List(pl.String()),
+    "intervention": pl.String(),
+    "arm": pl.String(),
+    "exemplars": pl.List(pl.String()),
+    "model": pl.String(),
+    "prompt_hash": pl.String(),
+}
+FORMS = (".parquet", ".jsonl", ".ndjson")
+
+
+def read_set(name: str) -> pl.DataFrame:
+    """Return the records of a Parquet or JSONL file, or of one at a commit, named `REVISION:PATH`.
+
+    Fields that a set lacks are null; a record without id or source gets one.
+
+    Raises:
+        ArtifactError: there is no such file or commit, its content is not at hand, or it holds no trials.
+    """
+    path = Path(name)
+    revision, _, at = name.partition(":")
+    if not path.is_file() and at:
+        content, path = _read_commit(at, revision), Path(at)
+    elif path.is_file():
+        content = path.read_bytes()
+    else:
+        raise ArtifactError(f"no file {name}", hint="name a .parquet or .jsonl file, or REVISION:PATH")
+    if path.suffix not in FORMS:
+        raise ArtifactError(f"{name} is none of {', '.join(FORMS)}")
+    frame = _read_table(content, name) if path.suffix == ".parquet" else _read_lines(content, name)
+    if not len(frame):
+        raise ArtifactError(f"{name} holds no record")
+    return frame
+
+
+def _read_commit(path: str, revision: str) -> bytes:
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError, SCMError
+
+    try:
+        with dvc.api.open(path, rev=revision, mode="rb") as file:
+            content: bytes = file.read()
+    except (RevError, SCMError) as error:
+        raise ArtifactError(f"no commit {revision!r}: {error}", hint="git log --oneline") from error
+    except (DvcException, OSError) as error:
+        raise ArtifactError(
+            f"{path} of commit {revision} can't be read: {error.__cause__ or error}",
+            hint="dvc fetch --all-commits, or run that commit's pipeline: git checkout it, then dvc repro",
+        ) from error
+    return content
+
+
+def _read_table(content: bytes, name: str) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(BytesIO(content))
+        wanted = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
+        # Columns of lineage stay away where a set has none: null ones would look like an answer.
+        return _with_names(
+            frame.select(
+                pl.col(column).cast(kind) if column in frame.columns else pl.lit(None, kind).alias(column)
+                for column, kind in wanted.items()
+                if column in frame.columns or column not in LINEAGE
+            )
+        )
+    except PolarsError as error:
+        raise ArtifactError(f"{name} is no table of trials: {error}") from error
+
+
+def _read_lines(content: bytes, name: str) -> pl.DataFrame:
+    trials: list[Trial] = []
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            known = {key: row[key] for key in (*REGISTRATION_FIELDS, "label") if row.get(key) is not None}
+            trials.append(Trial.model_validate({"nct_id": "", "source": "synthetic"} | known))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise ArtifactError(
+                f"{name}, line {number}: `{'.'.join(map(str, fault['loc']))}`: {fault['msg']}"
+            ) from error
+        except (ValueError, AttributeError) as error:
+            raise ArtifactError(f"{name}, line {number} is no JSON object: {error}") from error
+        rows.append(row)
+    frame = trials_to_frame(trials).select(*REGISTRATION_FIELDS, "label")
+    extra = {key: kind for key, kind in LINEAGE.items() if any(key in row for row in rows)}
+    try:
+        lineage = [pl.Series(key, [row.get(key) for row in rows], kind) for key, kind in extra.items()]
+    except (PolarsError, TypeError) as error:
+        raise ArtifactError(
+            f"{name}: one of {', '.join(extra)} has a value of another kind: {error}"
+        ) from error
+    return _with_names(frame.with_columns(lineage))
+
+
+def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
+    place = pl.concat_str(pl.lit("record-"), pl.int_range(1, pl.len() + 1))
+    return frame.with_columns(
+        pl.when(pl.col("nct_id").fill_null("") == "").then(place).otherwise("nct_id").alias("nct_id"),
+        pl.col("source").fill_null("synthetic"),
+    )

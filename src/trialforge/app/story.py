@@ -1,0 +1,126 @@
+"""The story of a synthetic trial, which `trialforge show` prints: what was asked, how, and beside what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import polars as pl
+
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_parquet
+from trialforge.generation.prompts import label_line
+from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.text import trial_text
+
+# How the record came about, beside its target, exemplars and reasons.
+MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")
+_REASONS_BY = ("reasons_id", "grounded", "reject_reason", "prompt_hash", "model_digest", "seed", "attempt")
+
+
+def tell_story(start: str, data: Path) -> dict[str, Any]:
+    """Return all that is known of the one record whose id (or its target's) begins with `start`.
+
+    Raises:
+        ArtifactError: no record or more than one does, or a table lacks what the record points to.
+    """
+    generated = read_parquet(data / "generated.parquet")
+    found = _find(generated, start)
+    row = found.row(0, named=True)
+    target = _rows(data / "plan.parquet", "target_id", [row["target_id"]])
+    reasons = _rows(data / "reasons.parquet", "reasons_id", [row["reasons_id"]])[0]
+    exemplars = _rows(data / "train.parquet", "nct_id", row["exemplars"], text=trial_text())
+    return {
+        "record": {name: row[name] for name in REGISTRATION_SCHEMA} if row["nct_id"] else None,
+        "text": found.select(trial_text()).item() if row["nct_id"] else "",
+        "given_up": row["reject_reason"],
+        "validation": _find_verdict(data, row),
+        "target": target[0],
+        "made_by": {name: row[name] for name in MADE_BY},
+        "reasons_by": {name: reasons[name] for name in _REASONS_BY},
+        "reasons": reasons["reasons"],
+        "exemplars": [{name: trial[name] for name in ("nct_id", "label", "text")} for trial in exemplars],
+    }
+
+
+def _find_verdict(data: Path, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `validate` said of this very draft; None if it has not seen it."""
+    name = pl.lit(row["nct_id"], pl.String)
+    same = (pl.col("target_id") == row["target_id"]) & pl.col("nct_id").eq_missing(name)
+    for verdict, table in (("accepted", "synthetic"), ("rejected", "rejected")):
+        path = data / f"{table}.parquet"
+        found = read_parquet(path).filter(same).to_dicts() if path.is_file() else []
+        if found:
+            extra = {part: found[0].get(part) for part in ("reject_reasons", "near_copy_of")}
+            return {"verdict": verdict, **extra}
+    return None
+
+
+def _find(generated: pl.DataFrame, start: str) -> pl.DataFrame:
+    wanted = pl.any_horizontal(
+        pl.col(name).str.to_lowercase().str.starts_with(start.strip().lower())
+        for name in ("nct_id", "target_id")
+    )
+    found = generated.filter(wanted)
+    if found.height == 1:
+        return found
+    some = ", ".join(generated["nct_id"].drop_nulls().head(3))
+    if found.is_empty():
+        raise ArtifactError(f"no synthetic trial {start}", hint=f"give the start of an id, such as {some}")
+    named = ", ".join(found.select(pl.coalesce("nct_id", "target_id")).head(3).to_series())
+    raise ArtifactError(
+        f"{found.height} synthetic trials begin with {start}: {named}, ...", hint="give more of the id"
+    )
+
+
+def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[dict[str, Any]]:
+    """The rows of a table with these ids, in their order."""
+    frame = read_parquet(path).filter(pl.col(key).is_in(list(ids))).with_columns(**extra)
+    rows = {row[key]: row for row in frame.to_dicts()}
+    lost = [name for name in ids if name not in rows]
+    if lost:
+        raise ArtifactError(
+            f"{path} has no {lost[0]}: it is not of the same run as generated.parquet", hint="dvc repro"
+        )
+    return [rows[name] for name in ids]
+
+
+def format_story(story: Mapping[str, Any], width: int = 150) -> str:
+    """Return a story as text, with the record beside each exemplar."""
+    record, target = story["record"], story["target"]
+    title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
+    lines = [title, "", "Target", *_table(target), "", "Made by", *_table(story["made_by"])]
+    lines += ["", "Validation", *_table(story["validation"] or {"verdict": "none yet: dvc repro validate"})]
+    lines += ["", "Reasons", *_table(story["reasons_by"])]
+    for reason in story["reasons"]:
+        lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
+        lines += [
+            f"      {cited['nct_id']} {cited['field']}{'' if cited['true'] else ' (does not say so)'}"
+            for cited in reason["citations"]
+        ]
+    for exemplar in story["exemplars"]:
+        outcome = label_line(exemplar["label"], "plain")
+        heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")
+        lines += ["", *_beside(heads, (story["text"], exemplar["text"]), (width - 3) // 2)]
+    if not story["exemplars"]:
+        lines += ["", "No exemplars", *story["text"].splitlines()]
+    return "\n".join(lines)
+
+
+def _table(values: Mapping[str, Any]) -> list[str]:
+    return [f"  {name:<14} {_flat(value)}" for name, value in values.items() if value is not None]
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _beside(heads: tuple[str, str], texts: tuple[str, str], width: int) -> list[str]:
+    columns = [
+        [head, "-" * width, *(part for line in text.splitlines() for part in wrap(line, width) or [""])]
+        for head, text in zip(heads, texts, strict=True)
+    ]
+    return [f"{left:<{width}} | {right}".rstrip() for left, right in zip_longest(*columns, fillvalue="")]

@@ -1,0 +1,100 @@
+"""Progress of long work on standard error: a bar on a terminal, a line a minute elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich import progress as rich_progress
+from rich.console import Console
+
+LINE_SECONDS = 60.0
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as `45 s`, `12 min` or `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class Progress:
+    """Counts the steps of one piece of work and estimates the time left; used as a context manager."""
+
+    def __init__(self, what: str, total: int, console: Console | None = None) -> None:
+        self.done = 0
+        self._what, self._total = what, total
+        self._timed = 0
+        self._note = ""
+        self._console = console or Console(stderr=True)
+        self._start = self._said = time.monotonic()
+        self._bar: rich_progress.Progress | None = None
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            columns = (
+                rich_progress.TextColumn("{task.description}"),
+                rich_progress.BarColumn(),
+                rich_progress.MofNCompleteColumn(),
+                rich_progress.TextColumn("{task.fields[note]}"),
+            )
+            self._bar = rich_progress.Progress(*columns, console=self._console)
+            self._bar.add_task(self._what, total=self._total, note="")
+            self._bar.start()
+        else:
+            self._console.print(f"{self._what}: {self._total} to do", highlight=False, markup=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._console.print(self.line(), highlight=False, markup=False)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def advance(self, steps: int = 1, *, timed: bool = True, note: str = "") -> None:
+        """Count finished steps.
+
+        Args:
+            steps: how many; 0 only shows the note.
+            timed: False for steps that took no time (answers of a cache), which say nothing about the rest.
+            note: what else to show.
+        """
+        self.done += steps
+        self._timed += steps if timed else 0
+        self._note = note
+        if self._bar is not None:
+            shown = ", ".join(filter(None, (note, self._left())))
+            self._bar.update(self._bar.task_ids[0], completed=self.done, note=shown)
+        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._said = time.monotonic()
+            self._console.print(self.line(), highlight=False, markup=False)
+
+    def line(self) -> str:
+        """Return the state as one line."""
+        count = f"{self._what}: {self.done} of {self._total}"
+        return ", ".join(filter(None, (count, self._note, self._left())))
+
+    def _left(self) -> str:
+        if not self._timed or self.done >= self._total:
+            return ""
+        return f"about {format_seconds(self.seconds / self._timed * (self._total - self.done))} left"
+
+
+@contextmanager
+def clean_interrupt(stage: str) -> Iterator[None]:
+    """Turn ctrl-C into two lines and exit code 130; what was answered stays in the call cache."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted: all finished answers are kept\n  next: dvc repro {stage}\n")
+        raise SystemExit(130) from None

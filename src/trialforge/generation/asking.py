@@ -1,0 +1,210 @@
+"""Asking until an answer is good: another seed for each attempt, and a reason for each that failed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from jsonschema import Draft202012Validator
+
+from trialforge.core.files import write_json
+from trialforge.core.progress import Progress
+from trialforge.core.rng import derive_seed
+from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
+from trialforge.llm.calls import find_project
+
+T = TypeVar("T")
+
+
+class Fault(Exception):
+    """Why an answer is no draft; asked again with another seed, and the reject reason in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What is asked, and how an answer becomes a value; `accept` raises Fault for one that is no good."""
+
+    messages: tuple[Message, ...]
+    schema: dict[str, Any]
+    seed: int
+    accept: Callable[[str], T]
+
+    def request(self, sampling: Sampling, attempt: int) -> Request:
+        """Return the call of one attempt."""
+        return Request(
+            self.messages,
+            self.schema,
+            sampling,
+            seed=derive_seed(self.seed, "attempt", attempt),
+            attempt=attempt,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """The last attempt at a question: its value, or the reason why there is none."""
+
+    value: T | None
+    fault: str | None
+    attempt: int
+    seed: int
+    model_digest: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the attempts came to; what was replayed or computed differs from run to run."""
+
+    asked: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    valid_first: int = 0
+    uncut_first: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    replayed: int = 0
+    computed_prompt_tokens: int = 0
+    computed_cached_tokens: int = 0
+    computed_completion_tokens: int = 0
+
+    def count(self, completion: Completion, attempt: int, fault: str | None) -> None:
+        """Count one attempt."""
+        self.asked += 1
+        if fault is not None:
+            self.faults[fault] += 1
+        uncut = completion.finish_reason != "length"
+        if attempt == 0 and uncut:
+            self.uncut_first += 1
+            self.valid_first += fault not in ("not-json", "not-schema")
+        self.prompt_tokens += completion.prompt_tokens
+        self.completion_tokens += completion.completion_tokens
+        if completion.from_cache:
+            self.replayed += 1
+        else:
+            self.computed_prompt_tokens += completion.prompt_tokens
+            self.computed_cached_tokens += completion.cached_tokens
+            self.computed_completion_tokens += completion.completion_tokens
+
+
+def ask_for_stage(
+    stage: str, generator: TextGenerator, questions: Sequence[Question[T]], sampling: Sampling, retries: int
+) -> tuple[list[Answer[T]], Tally]:
+    """Return what `ask_all` returns and its tally; shows progress, writes times, closes the generator.
+
+    Raises:
+        GenerationError: the engine itself fails.
+    """
+    tally = Tally()
+    settled_calls = 0
+
+    def report(completion: Completion, settled: bool) -> None:
+        nonlocal settled_calls
+        settled_calls += settled
+        speed = tally.computed_completion_tokens / max(progress.seconds, 1e-9)
+        note = f"{speed:.0f} tokens/s, {tally.replayed} cache hits, {tally.asked - settled_calls} retries"
+        progress.advance(int(settled), timed=not completion.from_cache, note=note)
+
+    try:
+        with Progress(stage, len(questions)) as progress:
+            answers = ask_all(generator, questions, sampling, retries, tally, report)
+    finally:
+        generator.close()
+    write_timings(stage, tally, progress.seconds)
+    return answers, tally
+
+
+def ask_all(
+    generator: TextGenerator,
+    questions: Sequence[Question[T]],
+    sampling: Sampling,
+    retries: int,
+    tally: Tally,
+    report: Callable[[Completion, bool], None] = lambda _completion, _done: None,
+) -> list[Answer[T]]:
+    """Return one answer a question, in order; whatever fails is asked again, `retries` times at most.
+
+    `report` hears of each completion, and whether its question is settled by it.
+
+    Raises:
+        GenerationError: the engine itself fails.
+    """
+    answers: dict[int, Answer[T]] = {}
+    pending = list(range(len(questions)))
+    for attempt in range(retries + 1):
+        failed = []
+        for index, completion, answer in _ask_round(generator, questions, pending, sampling, attempt):
+            answers[index] = answer
+            settled = answer.fault is None or attempt == retries
+            tally.count(completion, attempt, answer.fault)
+            report(completion, settled)
+            if not settled:
+                failed.append(index)
+        pending = sorted(failed)
+        if not pending:
+            break
+    return [answers[index] for index in range(len(questions))]
+
+
+def _ask_round(
+    generator: TextGenerator,
+    questions: Sequence[Question[T]],
+    pending: Sequence[int],
+    sampling: Sampling,
+    attempt: int,
+) -> Iterator[tuple[int, Completion, Answer[T]]]:
+    requests = [questions[index].request(sampling, attempt) for index in pending]
+    for place, completion in generator.complete(requests):
+        read = _read(questions[pending[place]], completion)
+        yield (
+            pending[place],
+            completion,
+            Answer(*read, attempt, requests[place].seed, completion.model_digest),
+        )
+
+
+def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None]:
+    if completion.finish_reason == "length":
+        return None, "cut"
+    try:
+        return question.accept(completion.text), None
+    except Fault as error:
+        return None, str(error)
+
+
+TIMINGS_FOLDER = Path(".trialforge/timings")
+
+
+def write_timings(stage: str, tally: Tally, seconds: float) -> None:
+    """Write the stage's times into the project; tokens are those that were computed now, not replayed."""
+    sent, cached = tally.computed_prompt_tokens, tally.computed_cached_tokens
+    computed = tally.computed_completion_tokens
+    values = {
+        "seconds": round(seconds, 2),
+        "calls": tally.asked,
+        "calls_from_cache": tally.replayed,
+        "prompt_tokens_sent": sent,
+        "prompt_tokens_evaluated": sent - cached,
+        "prompt_tokens_from_prefix_cache": cached,
+        "prefix_share": round(cached / sent, 4) if sent else None,
+        "completion_tokens": computed,
+        "completion_tokens_per_second": round(computed / seconds, 1) if seconds and computed else None,
+    }
+    write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
+
+
+def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the draft that an answer holds; what an engine let through is checked again.
+
+    Raises:
+        Fault: the answer is no JSON, or not by the schema.
+    """
+    try:
+        draft = json.loads(text)
+    except ValueError as error:
+        raise Fault("not-json") from error
+    if next(Draft202012Validator(schema).iter_errors(draft), None) is not None:
+        raise Fault("not-schema")
+    return dict(draft)

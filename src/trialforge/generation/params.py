@@ -1,0 +1,47 @@
+"""Sections `reasoning` and `generation` of params.yaml: how reasons and drafts are asked for."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from trialforge.core.params import Section
+from trialforge.generation.exemplars import ExemplarOrder
+from trialforge.generation.prompts import LabelPosition, LabelWording
+from trialforge.generation.schema import DEFAULT_FIELDS, DRAFT_FIELDS
+from trialforge.llm.backend import Sampling
+
+
+class PromptParams(Section):
+    """How exemplars and labels stand in a prompt; the paper's variants."""
+
+    label_position: LabelPosition = "head"
+    label_wording: LabelWording = "plain"
+
+
+class ReasoningParams(PromptParams):
+    """Everything about the reasons; asked once for each exemplar set."""
+
+    exemplars: int = Field(default=3, ge=1, le=10)
+    share: bool = True
+    count: int = Field(default=3, ge=1, le=6)
+    retries: int = Field(default=3, ge=0, le=20)
+    sampling: Sampling = Sampling()
+
+
+class GenerationParams(PromptParams):
+    """Everything about the drafts; one or more calls for each target."""
+
+    exemplar_order: ExemplarOrder = "mixed"
+    fields: tuple[str, ...] = DEFAULT_FIELDS
+    retries: int = Field(default=4, ge=0, le=20)
+    sampling: Sampling = Sampling()
+
+    @field_validator("fields")
+    @classmethod
+    def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in fields if name not in DRAFT_FIELDS]
+        if unknown or len(set(fields)) < len(fields):
+            raise ValueError(f"each at most once of {', '.join(DRAFT_FIELDS)}; not {', '.join(unknown)}")
+        if "title" not in fields:
+            raise ValueError("`title` must be among them")
+        return tuple(name for name in DRAFT_FIELDS if name in fields)

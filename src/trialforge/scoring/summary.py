@@ -1,0 +1,30 @@
+"""The few figures that `dvc metrics show` and `dvc exp show` print side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trialforge.core.files import Number, flatten
+
+
+def summarise(
+    validation: Mapping[str, Any], quality: Mapping[str, Any], score: Mapping[str, Any]
+) -> dict[str, Number]:
+    """Return the headline figures, rounded to three places; None where a run has none.
+
+    How many synthetic trials there are, how well a classifier tells them from real ones, how well it tells
+    which trials were their exemplars; and the declared primary comparison: both arms, effect and interval.
+    """
+    scored = flatten(dict(score))
+    metric, model = scored.get("primary.metric"), scored.get("primary.model")
+    arms = [scored.get(f"primary.{side}") for side in ("against", "arm")]
+    figures = {
+        "synthetic": validation.get("accepted"),
+        "acceptance_rate": validation.get("acceptance_rate"),
+        "two_sample_auc": quality.get("fidelity.two_sample_auc"),
+        "exemplar_auc": quality.get("membership.exemplar_auc"),
+        **{f"{metric}.{arm}": scored.get(f"{metric}.{model}.{arm}") for arm in arms},
+        **{name: scored.get(f"primary.{name}") for name in ("effect", "low", "high")},
+    }
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}

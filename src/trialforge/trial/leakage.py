@@ -1,0 +1,326 @@
+"""What reveals the outcome of a trial: found, counted and cut by open rules.
+
+A registry's record is edited for years, so its free text may tell how the trial went. A rule is a pattern
+over one sentence, with what excuses a sentence from it: a condition ("if the study is stopped") or another
+study ("a pilot study showed") reveals nothing of this trial. What a rule finds is cut: the whole sentence,
+or the bracket alone where the remark stands in one. The rules prefer to leave a doubtful sentence, and the
+leakage audit measures what is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from trialforge.trial.free_text import free_texts, map_free_text
+from trialforge.trial.naming import mask_names
+from trialforge.trial.record import REGISTRATION_FIELDS, TRIAL_SCHEMA
+
+_STUDY = r"(?:study|trial|protocol|project|sub-?study|enrol?lment|recruitment|accrual|randomi[sz]ation)"
+_GROUP = r"(?:arm|cohort|stratum|strata|group|phase|part|portion|regimen|step)s?"
+_PAST = r"(?:was|were|has been|have been|had been|is now|is currently|has|have|is|are)"
+_BEEN = r"(?:was|were|has been|have been|had been|is now)"
+_STOPPED = (
+    r"(?:terminated|stopped|halted|discontinued|suspended|withdrawn|closed|cancell?ed|abandoned|ended early"
+    r"|put on hold)"
+)
+_STOP = r"(?:stop\w*|terminat\w+|discontinu\w+|clos\w+|halt\w*|cancel\w*|end\w*|withdr[ae]w\w*)"
+_SEEKING = r"(?:accrual|enrol?lment|recruitment|entry|participants)"
+_OURS = r"(?:this|the|our|the present|the current|the entire)"
+_PEOPLE = r"(?:patients?|subjects?|participants?|volunteers?)"
+_SHOWED = r"(?:showed|shown|demonstrated|indicated|revealed|suggested|confirmed)"
+_FINDINGS = r"(?:results|findings|data|analys[ie]s)"
+_AIM = r"(?:end-?points?|end points?|outcomes?|objectives?)"
+_BOARD = (
+    r"(?:DSMB|DMC|IDMC|monitoring (?:board|committee)(?: \(\w+\))?|steering committee|sponsor|FDA"
+    r"|manufacturer|company|principal investigator|PI)"
+)
+_CONDITION = (
+    r"\b(?:if|until|unless|whether|once|in case|in the event|(?:may|might|could|would|should) be)\b"
+    rf"|\b(?:after|before) (?:[\w/.-]+ ){{1,3}}(?:was|is|were|are) {_STOPPED}"
+)
+_SINCE = r"\b(?:if|until|unless|once|when|after|before|upon|whether|who)\b"
+_OTHER_STUDY = (
+    r"\b(?:previous(?:ly)?|prior|earlier|pilot|preliminary|another|other|recent(?:ly)?|similar|published"
+    r"|literature|meta-analys[ie]s|et al|animals?|rats?|mice|mouse|in vitro)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Patterns over one sentence, in any case of letters.
+
+    Attributes:
+        words: one of them is in every sentence that a pattern finds, so that few sentences need a pattern.
+        patterns: the rule holds where one of them is found,
+        unless: and this one is not.
+    """
+
+    words: tuple[str, ...]
+    patterns: tuple[str, ...]
+    unless: str
+
+    def keep_found(self, sentences: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows whose `sentence` the rule finds."""
+        text = pl.col("sentence").str
+        likely = sentences.filter(text.contains_any(list(self.words), ascii_case_insensitive=True))
+        found = likely.filter(text.contains("(?i)" + "|".join(self.patterns)))
+        return found.filter(~text.contains(f"(?i){self.unless}"))
+
+
+_STOP_WORDS = (
+    "terminated", "stopped", "halted", "discontinued", "suspended", "withdrawn", "closed", "cancelled",
+    "canceled", "abandoned", "ended early", "put on hold",
+)  # fmt: skip
+
+OUTCOME_RULES: dict[str, Rule] = {
+    "stopped": Rule(
+        _STOP_WORDS,
+        (
+            # This trial was terminated in March 2004. The study A4001060 has been discontinued.
+            rf"\b{_OURS} (?:[\w-]+,? ){{0,3}}?{_STUDY} (?:[A-Z0-9-]+\d[A-Z0-9-]* )?{_PAST} "
+            rf"(?:\w+[ ,]+){{0,3}}?{_STOPPED}\b",
+            # Study recruitment was discontinued
+            rf"(?:^|[:;(\[-])\s*(?:(?:study|patient|subject) )?{_STUDY} (?:{_PAST} )?(?:\w+ly |now )?"
+            rf"{_STOPPED}\b",
+            # Actually, accrual has been halted
+            rf"\b{_SEEKING} {_PAST} (?:\w+ly )?{_STOPPED}\b",
+        ),
+        _CONDITION,
+    ),
+    "part-closed": Rule(
+        _STOP_WORDS,
+        (
+            # closed to accrual as of 3/14/2005
+            rf"\bclosed (?:to (?:further |patient |new )?{_SEEKING}|as of|effective)\b",
+            # Group F has been discontinued
+            rf"\b{_GROUP} (?:[\w-]+ ){{0,2}}{_BEEN} (?:\w+ly )?{_STOPPED}\b",
+        ),
+        _CONDITION,
+    ),
+    "early-end": Rule(
+        ("early", "prematur"),
+        (
+            # The AVID study was stopped early
+            rf"\b(?:was|were|been) (?:\w+ )?{_STOPPED} (?:early|prematurely)\b",
+            # due to the early study termination
+            r"\b(?:due to|because of|since|given|owing to) (?:the |its )?(?:early|premature) "
+            r"(?:study |trial )?(?:termination|closure|discontinuation)\b",
+            # premature closure of this trial was due to
+            r"\b(?:early|premature) (?:termination|closure|discontinuation) of (?:the|this) (?:study|trial)"
+            r" (?:was|because|due)\b",
+        ),
+        _CONDITION,
+    ),
+    "slow-accrual": Rule(
+        ("accrual", "enrol", "recruitment", "entry", "participants"),
+        (
+            # because of slow accrual
+            r"\b(?:due to|because of|owing to|given) (?:the )?(?:\w+ )?"
+            rf"(?:slow|poor|low|insufficient|inadequate|lack of) (?:\w+ )?{_SEEKING}\b",
+        ),
+        _CONDITION,
+    ),
+    "never-ran": Rule(
+        ("never", "no p", "no s", "no v", "zero", " not ", *_STOP_WORDS),
+        (
+            # no patients were enrolled
+            rf"\b(?:no|zero) {_PEOPLE} {_BEEN} (?:ever )?"
+            r"(?:enrol?led|recruited|randomi[sz]ed|accrued|included|analy[sz]ed)\b",
+            # Data were not collected
+            r"\b(?:data|analys[ie]s|outcome measure|endpoint) (?:was|were) not "
+            r"(?:collected|analy[sz]ed|performed|conducted|evaluated|done)\b",
+            # withdrawn before enrollment
+            rf"\b{_STOPPED} (?:before|prior to) (?:\w+ )?(?:enrol?l|recruit|accru)",
+            # the study never opened
+            r"\b(?:study|trial|protocol) (?:was )?never "
+            r"(?:opened|started|activated|initiated|began|funded)\b",
+        ),
+        _CONDITION,
+    ),
+    "completed": Rule(
+        ("complet", "finished", "ended", "concluded"),
+        (
+            # This study has been completed.
+            rf"\b{_OURS} (?:study|trial|project) (?:was|has been|has now been|is now|is|has) (?:\w+ly )?"
+            r"(?:completed?|finished|ended|concluded)\b",
+            # The study completed patient recruitment
+            rf"\b(?:study|trial) completed (?:\w+ )?{_SEEKING}",
+            # Recruitment for the study has been completed
+            rf"^\W*(?:the )?{_STUDY}(?: of [^,.;]{{0,40}}| for the \w+| in the \w+)?"
+            r" (?:is|was|has been) (?:now )?(?:completed?|finished|ended)\b",
+            r"\b(?:recruitment|enrol?lment)[\w ]{0,40} (?:was|has been) (?:completed|finished)\b",
+            # The enrollment of 175 patients ended in July 1998
+            rf"\b{_SEEKING} of [\w ]{{1,25}} ended in\b",
+            # A total of 230 patients completed the study
+            rf"\b\d+ {_PEOPLE} (?:have )?completed (?:the|this) (?:study|trial)\b",
+        ),
+        _SINCE,
+    ),
+    "results": Rule(
+        ("study", "trial", "results", "findings", "analys", "data", "conclusion"),
+        (
+            # The results of this trial showed
+            rf"\b{_FINDINGS} (?:of|from) (?:this|the|our|the present) (?:study|trial) "
+            rf"(?:have |has )?(?:{_SHOWED}|were|was)\b",
+            # This study also showed
+            rf"\b(?:this|our|the present) (?:study|trial) (?:has |have |also )?"
+            rf"(?:{_SHOWED}|found|failed|proved)\b",
+            # The final analysis demonstrated
+            rf"^\s*(?:our|(?:the )?(?:final|overall)) {_FINDINGS} (?:\w+ )?{_SHOWED}\b",
+            # Conclusion: low birth weight infants do not benefit
+            r"^\s*(?:results|conclusions?): ",
+        ),
+        _OTHER_STUDY,
+    ),
+    "published": Rule(
+        ("results",),
+        (
+            # Results have been published. Study results were presented
+            r"^\s*(?:the )?(?:\w+ )?results (?:of (?:the|this) (?:study|trial) )?"
+            r"(?:have been|were) (?:published|presented|submitted|reported)\b",
+        ),
+        r"\b(?:previous|prior|earlier|pilot|another|other)\b",
+    ),
+    "interim": Rule(
+        ("interim",),
+        (
+            # The interim analysis showed
+            rf"\binterim (?:\w+ )?(?:{_FINDINGS}|look|review) (?:[\w-]+ ){{0,6}}?"
+            rf"(?:{_SHOWED}|found|did not|failed)\b",
+            # After an interim analysis the study was closed
+            r"\b(?:after|following|based on|at) (?:the|an|a) (?:\w+ )?interim (?:analysis|look|review)[^.]* "
+            rf"(?:was|were) {_STOPPED}\b",
+        ),
+        _OTHER_STUDY,
+    ),
+    "endpoint": Rule(
+        ("primary", "main", "specified"),
+        (
+            # The primary endpoint was not met
+            rf"\bprimary (?:efficacy )?{_AIM} {_BEEN} (?:not )?(?:met|reached|achieved|missed)\b",
+            # failed to meet its primary objective
+            r"\b(?:met|missed|did not meet|failed to meet|not met) (?:its|the|their) (?:\w+ )?"
+            rf"(?:primary|main|pre-?specified) (?:efficacy )?{_AIM}\b",
+        ),
+        _CONDITION,
+    ),
+    "success": Rule(
+        ("successful", "effective"),
+        (
+            # The trial was unsuccessful
+            r"\b(?:this|the|our) (?:study|trial) (?:was|has been|proved|proved to be) "
+            r"(?:not )?(?:un)?successful\b",
+            # The treatment was found to be effective
+            r"\b(?:treatment|drug|therapy|intervention) was (?:found|shown) to be "
+            r"(?:not )?(?:in)?effective\b",
+        ),
+        _OTHER_STUDY,
+    ),
+    "board": Rule(
+        (
+            "DSMB",
+            "DMC",
+            "committee",
+            "board",
+            "sponsor",
+            "FDA",
+            "manufacturer",
+            "company",
+            "investigator",
+            "PI ",
+        ),
+        (
+            # The DSMB stopped the study. The principal investigator left
+            rf"\b{_BOARD} (?:has |have )?(?:\w+ )?(?:stopped|terminated|halted|discontinued|withdrew|left)\b",
+            # The sponsor decided to terminate
+            rf"\b{_BOARD} (?:has |have )?(?:\w+ )?(?:recommended|decided) "
+            rf"(?:to |that (?:the|this) \w+ be )?{_STOP}\b",
+        ),
+        rf"{_CONDITION}|{_OTHER_STUDY}",
+    ),
+}
+
+# The rule `remark`: a bracket is cut alone, so that "Arm II (closed to accrual as of 3/05): Patients receive"
+# keeps its arm. The sentence rules never see it.
+_NOTE = (
+    rf"(?:closed (?:to|as of|effective|in|on|\d)|(?:{_STUDY}|{_GROUP})(?: [\w-]+)?(?: {_PAST})? {_STOPPED}"
+    rf"|{_STOPPED} (?:as of |effective )?\d[\d/-]+|(?:this|the) (?:study|trial) {_PAST} completed)"
+)
+REMARK = (
+    rf"(?i)\s*(?:\([^()]{{0,120}}?\b{_NOTE}\b[^()]{{0,120}}\)|\[[^\[\]]{{0,120}}?\b{_NOTE}\b[^\[\]]{{0,300}}\])[.,]?"
+    r"|(?i)\s*(?:\(|\[|- ?)(?:terminated|withdrawn|suspended|study stopped)(?:\)|\]|$)"
+)
+RULE_NAMES: tuple[str, ...] = ("remark", *OUTCOME_RULES)
+
+
+def split_sentences(text: pl.Expr) -> pl.Expr:
+    """Return a list of sentences, lines and list items; joined, they are the text again."""
+    lines = text.str.replace_all(r"(\n+)", "$1\x1e")
+    return lines.str.replace_all(r"([.!?][\"')\]]*)(\s+)([A-Z0-9(\[\"])", "$1$2\x1e$3").str.split("\x1e")
+
+
+def find_outcome(texts: pl.Series) -> pl.DataFrame:
+    """Return `row` (of `texts`), `sentence` and `rule`: one row for each sentence and rule that finds it."""
+    remarks, sentences = _parted(texts)
+    found = [remarks.select("row", "sentence", rule=pl.lit("remark"))]
+    for name, rule in OUTCOME_RULES.items():
+        found.append(rule.keep_found(sentences).select("row", "sentence", rule=pl.lit(name)))
+    return pl.concat(found)
+
+
+def cut_outcome(texts: pl.Series) -> pl.Series:
+    """Return texts without the remarks and sentences that a rule finds; null where nothing is left."""
+    remarks, sentences = _parted(texts)
+    found = pl.concat([rule.keep_found(sentences).select("row", "place") for rule in OUTCOME_RULES.values()])
+    touched = pl.concat([remarks["row"], found["row"]]).unique()
+    kept = sentences.filter(pl.col("row").is_in(touched.implode())).join(
+        found, on=("row", "place"), how="anti"
+    )
+    left = kept.sort("row", "place").group_by("row").agg(text=pl.col("sentence").str.join(""))
+    cut = pl.DataFrame({"row": touched}).join(left, on="row", how="left").with_columns(cut=pl.lit(True))
+    joined = _numbered(texts).join(cut, on="row", how="left", maintain_order="left")
+    text = pl.when("cut").then(pl.col("text_right").str.strip_chars()).otherwise("text")
+    return joined.select(pl.when(text != "").then(text).alias(texts.name)).to_series()
+
+
+def registration_view(trials: pl.DataFrame) -> pl.DataFrame:
+    """Return the registration fields of trials, cut by the rules, and whatever columns no Trial has.
+
+    Sites, registry ids and web addresses are masked.
+    A planned enrolment of 0 is cut too: it is the count of a trial that was withdrawn, not a plan.
+    """
+    extra = [name for name in trials.columns if name not in TRIAL_SCHEMA]
+    planned = pl.col("enrolment_planned").replace(0, None)
+    view = trials.select(*REGISTRATION_FIELDS, *extra).with_columns(planned)
+    return map_free_text(view, lambda texts: mask_names(cut_outcome(texts)))
+
+
+def count_outcome(trials: pl.DataFrame) -> dict[str, int]:
+    """Return, for each rule, how many sentences (or remarks) of trials it finds, over all free text."""
+    counted = dict(find_outcome(free_texts(trials))["rule"].value_counts().iter_rows())
+    return {name: counted.get(name, 0) for name in RULE_NAMES}
+
+
+def _numbered(texts: pl.Series) -> pl.DataFrame:
+    return texts.alias("text").to_frame().with_row_index("row")
+
+
+def _parted(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the remarks of texts (row, sentence) and their sentences without them (row, place, sentence)."""
+    numbered = _numbered(texts).drop_nulls()
+    likely = numbered.filter(pl.col("text").str.contains_any(list(_STOP_WORDS), ascii_case_insensitive=True))
+    remarks = (
+        likely.select("row", sentence=pl.col("text").str.extract_all(REMARK)).explode("sentence").drop_nulls()
+    )
+    with_remark = pl.col("row").is_in(remarks["row"].unique().implode())
+    plain = pl.concat(
+        [
+            numbered.filter(~with_remark),
+            numbered.filter(with_remark).with_columns(pl.col("text").str.replace_all(REMARK, "")),
+        ]
+    )
+    listed = plain.select("row", sentence=split_sentences(pl.col("text")))
+    placed = listed.with_columns(place=pl.int_ranges(pl.col("sentence").list.len()))
+    return remarks, placed.explode("sentence", "place")

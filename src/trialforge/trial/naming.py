@@ -1,0 +1,68 @@
+"""What a trial names that exists beside people: registry ids, web addresses and sites.
+
+A real trial may name its hospital; a synthetic one may not. So the registration view masks such names before
+a model reads them and repeats them, and validation rejects a record that has one.
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from trialforge.trial.free_text import REMOVED, free_texts
+
+_REGISTRY_ID = (
+    r"(?i)\b(?:NCT\s?0\d{7}|NCT\d{8}|ISRCTN\s?\d{8}|ACTRN\s?\d{14}p?|DRKS\s?\d{8}|ChiCTR[-\w]*\d{8,}|"
+    r"UMIN\s?\d{9}|JPRN-\w+|CTRI/\d{4}/\d+/\d+|NTR\s?\d{3,5}|KCT\s?\d{7}|PACTR\s?\d{15,}|"
+    r"RBR-\w{6}|(?:EudraCT\D{0,20})?(?:19|20)\d{2}-\d{6}-\d{2})\b"
+)
+_URL = (
+    r"(?i)(?:https?://[^\s,;)]*|\bwww\.[^\s,;)]*|\b[a-z0-9-]+\.(?:com|org|net|gov|edu|int|info)\b|"
+    r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b|\bdoi:\s?10\.)"
+)
+_NAME = r"(?:[A-Z][\w'’.-]+\s+){1,4}"
+_SITE = (
+    r"\bUniversity\s+of\s+(?:the\s+)?[A-Z][a-z]+|"
+    rf"\b{_NAME}(?:University|Hospitals?|Medical\s+(?:Center|Centre|School|College)|Clinic|Infirmary)\b|"
+    r"\b\d{1,5}\s+[A-Z][a-z]+\s+(?:Street|Avenue|Road|Boulevard|Drive|Lane)\b"
+)
+_NOT_A_SITE = (
+    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|Clinic\s+Liver\s+Cancer|"
+    # A kind of place, where no name stands before it.
+    r"(?:^|[^\w\s]\s*|\b[a-z]+\s+)(?:Patients?|General|In|The|Each|Any|All|If|At|Day|Outpatient|Out-patient|"
+    r"Pediatric|Diabetes|Pain)\s+(?:Hospital|Clinic)|"
+    # An instrument that is named after where it was made.
+    rf"(?:University\s+of\s+[A-Z][a-z]+|{_NAME}(?:University|Hospital|Clinic))(?:\s+[\w'-]+){{0,3}}\s+"
+    r"(?:[Ss]cale|[Ss]core|[Rr]ating|[Ii]ndex|[Qq]uestionnaire|[Ii]nventory|[Cc]riteria)"
+)
+NAME_RULES = {"registry_id": _REGISTRY_ID, "url": _URL, "site": _SITE}
+
+
+def find_names(text: pl.Expr) -> dict[str, pl.Expr]:
+    """Return, for each rule, whether a text has such a name."""
+    # A bar, since the words on both sides of what is left out do not make a name together.
+    kept = {"site": text.str.replace_all(_NOT_A_SITE, " | ")}
+    return {name: kept.get(name, text).str.contains(pattern) for name, pattern in NAME_RULES.items()}
+
+
+def mask_names(texts: pl.Series) -> pl.Series:
+    """Return texts with each registry id, web address and site replaced by `[removed]`."""
+    for pattern in (_REGISTRY_ID, _URL):
+        texts = texts.str.replace_all(pattern, REMOVED)
+    text = pl.col(texts.name)
+    with_site = texts.to_frame().select(find_names(text)["site"]).to_series().arg_true()
+    masked = texts.gather(with_site).map_elements(_mask_sites, return_dtype=pl.String)
+    return texts.clone().scatter(with_site, masked)
+
+
+def _mask_sites(text: str) -> str:
+    # What stands at odd places only looks like a site.
+    parts = re.split(f"({_NOT_A_SITE})", text)
+    return "".join(part if place % 2 else re.sub(_SITE, REMOVED, part) for place, part in enumerate(parts))
+
+
+def count_names(trials: pl.DataFrame) -> dict[str, int]:
+    """Return, for each rule, how many free texts of trials have such a name."""
+    found = free_texts(trials).alias("text").to_frame().select(**find_names(pl.col("text"))).sum()
+    return {name: int(found[name].item() or 0) for name in NAME_RULES}

@@ -1,0 +1,105 @@
+"""Who is named in a trial: names of people, their e-mails, telephone numbers and addresses, removed.
+
+A name is taken as such by its title or its degree; a name alone can't be told from that of a disease, a
+drug or a place, and is left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+import polars as pl
+
+from trialforge.trial.free_text import REMOVED, map_free_text, numbered_texts
+
+INVESTIGATOR = "the investigator"
+_WORD = r"\p{Lu}[\p{L}'’-]+"
+_NAME = rf"{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{0,2}}"
+_STREET = r"(?:Street|Avenue|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Drive|Lane|Parkway|Pkwy\.?)"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRule:
+    """A pattern, what stands in its place, and quick patterns of which every text with a match has one."""
+
+    quick: tuple[str, ...]
+    pattern: str
+    instead: str
+
+
+PERSON_RULES: dict[str, PersonRule] = {
+    "email": PersonRule(("@",), r"(?i)[\w.+-]+@[\w-]+(?:\.[\w-]+)+", REMOVED),
+    "telephone": PersonRule(
+        (r"[0-9][.-][0-9]{4}|8[0-9][0-9]-|\+[0-9]", r"(?i)phone|fax|pager", r"(?i)\btel\b"),
+        # (301) 496-8959, 734-647-8174, 1-800-4-CANCER, +44 20 7946 0958, tel. 030 1234567
+        r"(?:\+?1[ .-])?(?:\(\d{3}\) ?|\b\d{3}[.-])\d{3}[.-]\d{4}\b"
+        r"|\b(?:1-)?8(?:00|88|77|66|55)-(?:[\dA-Z]{3}-[\dA-Z]{4}|\d-[A-Z]{4,7})\b"
+        r"|\+\d{1,3}[ .-]?\(?\d{1,4}\)?(?:[ .-]?\d{2,5}){2,4}\b"
+        r"|(?i:\b(?:tel|telephone|phone|fax|pager)\b\.?:? ?(?:number |no\. )?)[+(]?\d[\d ().-]{6,}\d",
+        REMOVED,
+    ),
+    "title": PersonRule((r"\b(?:Dr|Prof)",), rf"\b(?:Drs?|Prof|Professor)\b\.? {_NAME}", INVESTIGATOR),
+    "degree": PersonRule(
+        (r"M\.?D|Ph\.?D|R\.?N|MPH|PharmD",),
+        rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}},? (?:M\.?D|Ph\.?D|R\.?N|MPH|PharmD)\b\.?",
+        INVESTIGATOR,
+    ),
+    "address": PersonRule(
+        (_STREET, "[Bb][Oo][Xx]", "[0-9]{5}-[0-9]"),
+        rf"\b\d{{1,5}} (?:[NSEW]\. )?(?:{_WORD} ){{1,3}}{_STREET}"
+        r"|\b[A-Z]{2},? \d{5}(?:-\d{4})\b|(?i:\bP\.? ?O\.? Box \d+)",
+        REMOVED,
+    ),
+}
+
+
+def scrub_people(trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return trials without the people named in their free text, and how often each rule was needed."""
+    counts: Counter[str] = Counter(dict.fromkeys(PERSON_RULES, 0))
+    rows = _rows_with_people(trials)
+
+    def scrub(texts: pl.Series) -> pl.Series:
+        for name, rule in PERSON_RULES.items():
+            found = int(texts.str.count_matches(rule.pattern).sum() or 0)
+            texts = texts.str.replace_all(rule.pattern, rule.instead) if found else texts
+            counts[name] += found
+        return texts
+
+    if rows:
+        some = trials[rows]
+        trials = _put_back(map_free_text(some, scrub).with_columns(scrub(some["why_stopped"])), rows, trials)
+    return trials, dict(counts)
+
+
+def find_people(texts: pl.Series) -> pl.DataFrame:
+    """Return `row` (of `texts`), `found` and `rule`, one row for each find."""
+    numbered = texts.alias("text").to_frame().with_row_index("row")
+    found = [
+        numbered.select("row", found=pl.col("text").str.extract_all(rule.pattern), rule=pl.lit(name))
+        for name, rule in PERSON_RULES.items()
+    ]
+    return pl.concat(found).explode("found").drop_nulls("found")
+
+
+def _rows_with_people(trials: pl.DataFrame) -> list[int]:
+    """Return the few trials that have work for a rule; most texts are passed over at the quick patterns."""
+    why_stopped = trials.with_row_index("row").select("row", text="why_stopped").drop_nulls()
+    texts = pl.concat([numbered_texts(trials), why_stopped])
+    text = pl.col("text").str
+    found = [
+        texts.filter(pl.any_horizontal(text.contains(quick) for quick in rule.quick)).filter(
+            text.contains(rule.pattern)
+        )["row"]
+        for rule in PERSON_RULES.values()
+    ]
+    return pl.concat(found).unique().sort().to_list()
+
+
+def _put_back(some: pl.DataFrame, rows: list[int], trials: pl.DataFrame) -> pl.DataFrame:
+    """Return trials with `some` at its rows."""
+    parts: list[pl.DataFrame] = []
+    for place, (row, after) in enumerate(pairwise([*rows, trials.height])):
+        parts += [some[place : place + 1], trials[row + 1 : after]]
+    return pl.concat([trials[: rows[0]], *parts], rechunk=True)

@@ -1,0 +1,77 @@
+"""Which records are near-duplicates of a real trial, or of a record before them?"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from trialforge.trial.near_duplicates import NearDuplicates, word_runs
+from trialforge.validation.neighbours import distance_blocks
+from trialforge.validation.params import DuplicateParams
+
+
+def find_near_copies(texts: pl.Series, train_texts: pl.Series, params: DuplicateParams) -> pl.DataFrame:
+    """Return, by record, the most alike train trial and earlier record by Jaccard of 5-word runs.
+
+    Columns: `train_row`, `train_jaccard`, `sibling_row`, `sibling_jaccard`; null and 0 where nothing
+    reaches `max_jaccard`.
+    """
+    known = NearDuplicates(params.max_jaccard, params.permutations)
+    for row, runs in enumerate(word_runs(train_texts)):
+        known.add(row, runs)
+    n_train = len(train_texts)
+    found = []
+    for row, runs in enumerate(word_runs(texts)):
+        near = known.find_and_add(n_train + row, runs)
+        train = [(share, -other) for other, share in near if other < n_train]
+        siblings = [(share, n_train - other) for other, share in near if other >= n_train]
+        best = [max(side, default=None) for side in (train, siblings)]
+        found.append([value for one in best for value in ((-one[1], one[0]) if one else (None, 0.0))])
+    schema = {
+        "train_row": pl.Int64,
+        "train_jaccard": pl.Float64,
+        "sibling_row": pl.Int64,
+        "sibling_jaccard": pl.Float64,
+    }
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def find_close(rows: np.ndarray, train_rows: np.ndarray, max_cosine: float) -> pl.DataFrame:
+    """Return `train_row` and `sibling_row`: the nearest train trial and earlier record of each unit row.
+
+    Null where its cosine is below `max_cosine`; all null at a bound of 1, where only what is equal counts,
+    which `find_near_copies` finds.
+    """
+    nearest = {"train_row": nearest_cosine(rows, train_rows), "sibling_row": earlier_cosine(rows)}
+    return pl.DataFrame(
+        {
+            name: [
+                place if cosine >= max_cosine and max_cosine < 1 else None
+                for cosine, place in zip(cosines, places.tolist(), strict=True)
+            ]
+            for name, (cosines, places) in nearest.items()
+        },
+        schema=dict.fromkeys(nearest, pl.Int64),
+    )
+
+
+def nearest_cosine(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest cosine of each unit row with any of the other unit rows, and which one has it."""
+    highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
+    if len(others):
+        for covered, distances in distance_blocks(rows, others):
+            places[covered] = distances.argmin(axis=1)
+            highest[covered] = 1 - distances.min(axis=1) ** 2 / 2
+    return highest, places
+
+
+def earlier_cosine(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest cosine of each unit row with a row before it, and which; -1 for the first."""
+    highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
+    for covered, distances in distance_blocks(rows, rows):
+        later = np.arange(len(rows))[None, :] >= np.arange(covered.start, covered.stop)[:, None]
+        distances[later] = np.inf
+        places[covered] = distances.argmin(axis=1)
+        nearest = distances.min(axis=1)
+        highest[covered] = np.where(np.isfinite(nearest), 1 - nearest**2 / 2, -1.0)
+    return highest, places

@@ -1,0 +1,151 @@
+"""`trialforge compare`: two sets side by side, from files, from commits, and from somebody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from trialforge.app import cli
+from trialforge.app.compare import compare_files, comparison_rows
+from trialforge.app.record_sets import read_set
+from trialforge.core.errors import ArtifactError
+from trialforge.quality.params import QualityParams
+from trialforge.quality.registry import METRICS
+
+# DVC's own tries warn of their next version.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, parts: dict[str, pl.DataFrame]) -> Iterator[Path]:
+    """A folder with parameters, the real parts, a set and the copier's set: train trials word for word."""
+    folder = tmp_path_factory.mktemp("compare")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["quality"] |= {"bootstrap": 100, "permutations": 19, "folds": 2}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "data").mkdir()
+    for name, frame in parts.items():
+        frame.head(60 if name == "train" else 24).write_parquet(folder / f"data/{name}.parquet")
+    parts["train"].head(24).write_parquet(folder / "copies.parquet")
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+def compare(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.run(["compare", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:
+    code, out, err = compare(capsys, *arguments, "--json")
+    assert code == 0, err
+    return {row["metric"]: row for row in json.loads(out)}
+
+
+def lines_of(frame: pl.DataFrame, path: Path) -> None:
+    path.write_text("".join(json.dumps(row, default=str) + "\n" for row in frame.iter_rows(named=True)))
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_copier_is_told_from_an_honest_set_by_the_same_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    found = measured(capsys, "data/synthetic.parquet", "copies.parquet")
+    assert list(found) == list(METRICS)
+    assert (found["privacy.copies"]["a_value"], found["privacy.copies"]["b_value"]) == (0, 1)
+    coverage = found["fidelity.coverage"]
+    assert coverage["a_low"] <= coverage["a_value"] <= coverage["a_high"]
+    assert found["memorisation.any_100"]["b_value"] > 0
+    assert "no record whose exemplars" in found["memorisation.shown_25"]["a_note"]
+
+
+def test_json_lines_of_somebody_else_are_read_as_their_table_is(folder: Path) -> None:
+    frame = pl.read_parquet("data/synthetic.parquet")
+    lines_of(frame.drop("source"), folder / "theirs.jsonl")
+    found = read_set("theirs.jsonl")
+    assert set(found["source"]) == {"synthetic"}
+    assert found.drop("source").equals(read_set("data/synthetic.parquet").drop("source"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: QualityParams) -> None:
+    names = ("fidelity.precision", "memorisation.longest_run", "memorisation.shown_25")
+    some = {name: METRICS[name] for name in names}
+    found = compare_files(("copies.parquet", "data/synthetic.parquet"), Path("data"), some, params, 1)
+    precise, longest, shown = comparison_rows(found)
+    assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
+    assert longest[3] == ""
+    assert "no record whose exemplars" in shown[3]
+
+
+@pytest.mark.usefixtures("folder")
+def test_outs_of_two_commits_are_read_by_their_revision(
+    parts: dict[str, pl.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "nobody")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "nobody@example.org")
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    with Repo.init(".") as repo:
+        for number, name in enumerate(("train", "synthetic")):
+            parts[name].write_parquet("set.parquet")
+            repo.add("set.parquet")
+            subprocess.run(["git", "add", "set.parquet.dvc"], check=True)
+            subprocess.run(["git", "commit", "-q", "-m", f"set {number}"], check=True)
+    for revision, name in (("HEAD~1", "train"), ("HEAD", "synthetic")):
+        assert read_set(f"{revision}:set.parquet")["nct_id"].equals(parts[name]["nct_id"])
+    with pytest.raises(ArtifactError, match="no commit 'nobranch'"):
+        read_set("nobranch:set.parquet")
+    with pytest.raises(ArtifactError, match=r"elsewhere\.parquet of commit HEAD can't be read"):
+        read_set("HEAD:elsewhere.parquet")
+    shutil.rmtree(".dvc/cache")
+    Path("set.parquet").unlink()
+    with pytest.raises(ArtifactError, match="neither locally nor on remote") as caught:
+        read_set("HEAD~1:set.parquet")
+    assert "dvc fetch" in str(caught.value)
+
+
+BAD = {
+    "absent.parquet": (None, "no file absent.parquet"),
+    "set.csv": ("a,b", "none of .parquet, .jsonl"),
+    "empty.jsonl": ("\n", "holds no record"),
+    "text.jsonl": ('{"title": "One"}\nnot json\n', "text.jsonl, line 2 is no JSON object"),
+    "list.jsonl": ("[1, 2]\n", "line 1 is no JSON object"),
+    "phase.jsonl": ('{"title": "One", "phase": "Phase 9"}\n', "line 1: `phase`"),
+    "lineage.jsonl": ('{"title": "One", "exemplars": 3}\n', "exemplars"),
+    "text.parquet": ("no table", "text.parquet is no table of trials"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_set_that_can_not_be_read_is_named_with_its_fault(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, message = BAD[name]
+    if content is not None:
+        (folder / name).write_text(content)
+    code, _, err = compare(capsys, name, "copies.parquet")
+    assert code == 1
+    assert message in err
+
+
+def test_sets_without_a_common_field_are_not_compared(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.jsonl").write_text('{"summary": "One."}\n')
+    (folder / "b.jsonl").write_text('{"criteria": "Two."}\n')
+    code, _, err = compare(capsys, "a.jsonl", "b.jsonl")
+    assert code == 1
+    assert "A fills summary, B criteria" in err

@@ -1,0 +1,61 @@
+"""Profiles change parameters, and each undoes every other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trialforge.app.profiles import apply_profile, list_keys, read_profile
+from trialforge.core.errors import ParameterError
+from trialforge.core.params import load_section
+from trialforge.ingest.params import IngestParams
+from trialforge.learning.params import LearningParams
+from trialforge.llm.params import LlmParams
+from trialforge.retrieval.params import RetrievalParams
+
+ROOT = Path(__file__).parents[3]
+PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+
+
+def read(name: str) -> dict[str, dict[str, object]]:
+    return read_profile(name, ROOT / "profiles")
+
+
+def test_quick_is_what_is_committed(params: Path) -> None:
+    assert apply_profile(read("quick"), params) == {}
+    assert params.read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_all_profiles_set_the_same_keys(name: str) -> None:
+    assert set(list_keys(read(name))) == set(list_keys(read("quick")))
+
+
+@pytest.mark.parametrize("name", ["real", "paper"])
+def test_a_profile_is_valid_keeps_comments_and_is_undone(name: str, params: Path) -> None:
+    before = yaml.safe_load(params.read_text())
+    assert apply_profile(read(name), params)
+    load_section(IngestParams, "ingest", params)
+    load_section(LlmParams, "llm", params)
+    load_section(RetrievalParams, "retrieval", params)
+    learning = load_section(LearningParams, "learning", params)
+    assert learning.classifiers.transformer.model == "dmis-lab/biobert-v1.1"
+    text = params.read_text()
+    assert text.count("#") == (ROOT / "params.yaml").read_text().count("#")
+    apply_profile(read("quick"), params)
+    assert yaml.safe_load(params.read_text()) == before
+
+
+def test_unknown_profile_and_unknown_key_are_errors(params: Path) -> None:
+    with pytest.raises(ParameterError, match="known are paper, quick, real"):
+        read("huge")
+    with pytest.raises(ParameterError, match=r"no `ingest\.colour`"):
+        apply_profile({"ingest": {"colour": "red"}}, params)

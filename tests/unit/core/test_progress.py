@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from trialforge.core import progress
+from trialforge.core.progress import Progress, clean_interrupt, format_seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (5370, "1 h 30 min"), (12000, "3 h 20 min")],
+)
+def test_a_duration_reads_as_a_person_says_it(seconds: float, words: str) -> None:
+    assert format_seconds(seconds) == words
+
+
+def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Progress("drafts", 4, Console(file=out, width=200)) as shown:
+        for passed in (30.0, 40.0, 15.0, 15.0):
+            now[0] += passed
+            shown.advance(note="epoch 1 of 2")
+    # The first and the third step come too soon after a line; the end always has its line.
+    assert out.getvalue().splitlines() == [
+        "drafts: 4 to do",
+        "drafts: 2 of 4, epoch 1 of 2, about 70 s left",
+        "drafts: 4 of 4, epoch 1 of 2",
+    ]
+
+
+def test_steps_that_took_no_time_say_nothing_about_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    out = io.StringIO()
+    with Progress("drafts", 1000, Console(file=out, width=200)) as shown:
+        for _ in range(999):
+            shown.advance(timed=False)
+        assert "left" not in out.getvalue()
+        shown.advance()
+    assert out.getvalue().splitlines()[-1] == "drafts: 1000 of 1000"
+
+
+def test_terminal_has_a_bar() -> None:
+    out = io.StringIO()
+    with Progress("drafts", 2, Console(file=out, width=120, force_terminal=True)) as shown:
+        shown.advance(note="0 cache hits")
+    assert re.search(r"drafts.*1/2.*0 cache hits", out.getvalue())
+
+
+def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, clean_interrupt("generate"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert (
+        capsys.readouterr().err == "interrupted: all finished answers are kept\n  next: dvc repro generate\n"
+    )

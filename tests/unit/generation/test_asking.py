@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.unit.llm.asking import answer
+from trialforge.core.files import read_json
+from trialforge.generation.asking import TIMINGS_FOLDER, Fault, Question, Tally, ask_all, write_timings
+from trialforge.llm.backend import Message, Sampling
+
+from .records import QueuedGenerator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def accept(text: str) -> str:
+    if text == "bad":
+        raise Fault("off-target")
+    return text
+
+
+def question(seed: int) -> Question[str]:
+    return Question((Message("user", f"question {seed}"),), {"type": "string"}, seed, accept)
+
+
+def test_a_bad_answer_is_asked_again_with_another_seed() -> None:
+    generator = QueuedGenerator("good", "bad", "cut", "better")
+    tally = Tally()
+    answers = ask_all(generator, [question(1), question(2)], Sampling(), 4, tally)
+    assert [(answer.value, answer.fault, answer.attempt) for answer in answers] == [
+        ("good", None, 0),
+        ("better", None, 2),
+    ]
+    assert [request.attempt for request in generator.history] == [0, 0, 1, 2]
+    assert len({request.seed for request in generator.history}) == 4
+    assert (tally.asked, tally.faults) == (4, {"off-target": 1, "cut": 1})
+    assert (tally.prompt_tokens, tally.computed_cached_tokens) == (40, 16)
+
+
+def test_what_is_bad_to_the_end_is_given_up_with_its_last_reason() -> None:
+    generator = QueuedGenerator("bad", "bad", "cut")
+    (answer,) = ask_all(generator, [question(1)], Sampling(), 2, Tally())
+    assert (answer.value, answer.fault, answer.attempt) == (None, "cut", 2)
+
+
+def test_each_settled_question_is_reported_once() -> None:
+    heard: list[bool] = []
+    ask_all(
+        QueuedGenerator("bad", "good", "bad"), [question(1), question(2)], Sampling(), 1, Tally(),
+        lambda _completion, settled: heard.append(settled),
+    )  # fmt: skip
+    assert sorted(heard) == [False, True, True]
+
+
+def test_seeds_follow_from_the_question_alone() -> None:
+    one, other = QueuedGenerator("good"), QueuedGenerator("good", "good")
+    ask_all(one, [question(5)], Sampling(), 0, Tally())
+    ask_all(other, [question(4), question(5)], Sampling(), 0, Tally())
+    assert one.history[0].seed == other.history[1].seed
+
+
+def test_no_question_is_no_call() -> None:
+    assert ask_all(QueuedGenerator(), [], Sampling(), 3, Tally()) == []
+
+
+def test_what_was_replayed_is_no_work_of_this_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tally = Tally()
+    for completion in (answer("new"), replace(answer("kept"), from_cache=True)):
+        tally.count(completion, 0, None)
+    assert (tally.asked, tally.prompt_tokens, tally.completion_tokens) == (2, 20, 6)
+    write_timings("reason", tally, 0.5)
+    said = read_json(tmp_path / TIMINGS_FOLDER / "reason.json")
+    assert (said["calls"], said["calls_from_cache"]) == (2, 1)
+    assert (said["prompt_tokens_sent"], said["prompt_tokens_evaluated"]) == (10, 6)
+    assert (said["completion_tokens"], said["completion_tokens_per_second"]) == (3, 6.0)

@@ -1,0 +1,75 @@
+"""Labels, names, leakage rules and splits on the real sample; read once, and looked at from several sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from trialforge.ingest.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
+from trialforge.ingest.labels import label_trials
+from trialforge.ingest.params import IngestParams
+from trialforge.ingest.registry import XmlSource
+from trialforge.split.groups import group_trials, near_duplicate_pairs
+from trialforge.split.params import SplitParams
+from trialforge.split.split import check_split, split_trials
+from trialforge.trial.free_text import free_texts
+from trialforge.trial.leakage import count_outcome, find_outcome, registration_view, split_sentences
+from trialforge.trial.people import find_people, scrub_people
+
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def trials(shared_data: Path) -> pl.DataFrame:
+    source = XmlSource(shared_data / "ctgov/AllPublicXML.sample.zip")
+    read, _ = scrub_people(pl.concat([batch.trials for batch in source.batches()]))
+    collector = NameCollector()
+    collector.add(read)
+    names = collector.normalize(read_vocabulary(shared_data / "drugbank_vocabulary.csv.gz"))
+    assert mapped_metrics(read.lazy(), names)["mapped_mentions"] > 0.8
+    return label_trials(add_normalized(read, names), IngestParams())
+
+
+def description(view: pl.DataFrame, nct_id: str) -> str:
+    return str(view.filter(nct_id=nct_id)["detailed_description"].item())
+
+
+def test_what_real_records_tell_is_cut_and_the_rest_stays(trials: pl.DataFrame) -> None:
+    view = registration_view(trials)
+    assert "stopped after 7 months" in description(trials, "NCT00005774")
+    assert "stopped after 7 months" not in description(view, "NCT00005774")
+    assert "interim analysis showed" not in description(view, "NCT00498537")
+    assert view.filter(nct_id="NCT00491374")["title"].item().endswith("(Study P04909)")
+    left = free_texts(view)
+    assert find_outcome(left).is_empty()
+    # An arm keeps its treatment where only a bracket told that it was closed.
+    assert "cetuximab as in arm I" in description(view, "NCT00499369")
+
+
+def test_the_rules_cut_little(trials: pl.DataFrame) -> None:
+    counts = count_outcome(trials)
+    sentences = (
+        free_texts(trials).to_frame("text").select(split_sentences(pl.col("text")).list.len().sum()).item()
+    )
+    assert 250 < sum(counts.values()) < 0.004 * sentences
+
+
+def test_nobody_is_named_after_scrubbing(trials: pl.DataFrame) -> None:
+    assert find_people(free_texts(trials)).is_empty()
+
+
+def test_status_labels_most_real_trials(trials: pl.DataFrame) -> None:
+    assert dict(trials["label"].value_counts().iter_rows()) == {1: 3887, 0: 425, None: 353}
+
+
+def test_real_trials_split_without_a_crossing(trials: pl.DataFrame) -> None:
+    pairs = near_duplicate_pairs(trials, 0.8)
+    assert ("NCT00000146", "NCT00000147") in pairs
+    groups = group_trials(trials["nct_id"], pairs)
+    for strategy in ("temporal", "intervention", "random"):
+        params = SplitParams.model_validate(
+            {"strategy": strategy, "test_size": 0.3, "validation_size": 0.1, "near_duplicate": 0.8}
+        )
+        check_split(trials, split_trials(trials, groups, params, 1), pairs, strategy)
