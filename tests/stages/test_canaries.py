@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 import yaml
 
+from tests.canaries import find_canaries, plant_canaries
 from tests.stages.small_run import write_params
 from trialforge.core.files import write_parquet
-from trialforge.quality.canaries import find_canaries, plant_canaries
 
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]

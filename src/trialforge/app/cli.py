@@ -39,8 +39,7 @@ Then, for real trials:
 To look closer and to take the records elsewhere:
 
   7  trialforge show SYN-...     read one record beside what it was made from
-  8  trialforge history          see how the metrics moved over the commits
-  9  trialforge export FOLDER    write a data set folder with its card
+  8  trialforge export FOLDER    write a data set folder with its card
 
 Each command explains itself by --help and prints JSON by --json. Press Tab to complete names after
 `trialforge --install-completion`.
@@ -226,30 +225,6 @@ def profile(
     rows = [(key, old, "->", new) for key, (old, new) in changed.items()]
     found = {key: {"old": old, "new": new} for key, (old, new) in changed.items()}
     emit(found, as_json=as_json, text=lambda: align(rows) or f"params.yaml is that of {name} already")
-
-
-@app.command()
-def history(
-    metrics: Annotated[
-        list[str] | None, typer.Argument(help="Names or patterns, as score.* ; all that moved by default.")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many commits, the newest.")] = 8,
-    as_json: JsonOption = False,
-) -> None:
-    """Show how the metrics moved over the commits of this repository."""
-    from dataclasses import asdict
-
-    from trialforge.app.history import choose_metrics, history_rows, read_history
-
-    steps = read_history(Path.cwd(), limit)
-    names = choose_metrics(steps, metrics or [])
-
-    def lines() -> str:
-        commits = "\n".join(f"{step.commit}  {step.day}  {step.subject}" for step in steps)
-        table = align(history_rows(steps, names), ["metric", *(step.commit for step in steps)])
-        return f"{commits}\n\n{table}" if names else f"{commits}\n\nno metric moved"
-
-    emit([asdict(step) for step in steps], as_json=as_json, text=lines)
 
 
 @app.command(short_help="Fetch the language model that params.yaml names.")

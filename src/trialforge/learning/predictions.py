@@ -65,9 +65,3 @@ def read_predictions(paths: list[Path]) -> pl.DataFrame:
     """
     frames = [check_scores(read_parquet(path).select(*PREDICTION_SCHEMA), str(path)) for path in paths]
     return pl.concat(frames).sort("experiment", "arm", "model", "seed", "part", "nct_id")
-
-
-def part_scores(predictions: pl.DataFrame, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and scores of one cell's part, in order of `nct_id`."""
-    rows = predictions.filter(pl.col("part") == part).sort("nct_id")
-    return rows["label"].to_numpy(), rows["score"].to_numpy()

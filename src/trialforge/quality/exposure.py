@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.quality.canaries import CANARY_PATTERN
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.quality.words import split_words
+
+# A canary is the word `canary` and six of these syllables: no text has such a word by chance.
+CANARY_SYLLABLES = ("zor", "vex", "qui", "ply", "wub", "jaf", "kyz", "dro", "xen", "gru", "hiv", "mox")
+CANARY_PATTERN = rf"\bcanary(?:{'|'.join(CANARY_SYLLABLES)}){{6}}\b"
 
 
 def rare_words(texts: pl.Series) -> pl.DataFrame:
@@ -82,7 +85,7 @@ def exposed_canaries(case: Case) -> pl.DataFrame:
 def canary_share(case: Case) -> Estimate:
     """Share of the canaries planted in exemplars that came out in the record that was shown them.
 
-    The canary exposure test (Carlini et al. 2019, The Secret Sharer): `plant_canaries` in the train trials,
+    The canary exposure test (Carlini et al. 2019, The Secret Sharer): plant a word in each train trial,
     then retrieve, reason, generate and measure. Without planted canaries it has no value.
     """
     shown = exposed_canaries(case)

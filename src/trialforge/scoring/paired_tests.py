@@ -119,17 +119,6 @@ def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> 
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
-def permutation(
-    differences: Floats, clusters: NDArray[np.str_], rounds: int, stream: np.random.Generator
-) -> float:
-    """Return the two-sided p-value that per-trial differences have the mean 0, signs flipped by cluster."""
-    names, member = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(member, weights=differences, minlength=names.size)
-    observed = abs(sums.sum())
-    flipped = stream.choice([-1.0, 1.0], size=(rounds, names.size)) @ sums
-    return float((1 + (np.abs(flipped) >= observed - 1e-12).sum()) / (rounds + 1))
-
-
 def holm(p_values: Floats) -> Floats:
     """Return p-values corrected for their number (Holm 1979), in the order given."""
     order = np.argsort(p_values, kind="stable")

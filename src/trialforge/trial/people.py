@@ -73,16 +73,6 @@ def scrub_people(trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     return trials, dict(counts)
 
 
-def find_people(texts: pl.Series) -> pl.DataFrame:
-    """Return `row` (of `texts`), `found` and `rule`, one row for each find."""
-    numbered = texts.alias("text").to_frame().with_row_index("row")
-    found = [
-        numbered.select("row", found=pl.col("text").str.extract_all(rule.pattern), rule=pl.lit(name))
-        for name, rule in PERSON_RULES.items()
-    ]
-    return pl.concat(found).explode("found").drop_nulls("found")
-
-
 def _rows_with_people(trials: pl.DataFrame) -> list[int]:
     """Return the few trials that have work for a rule; most texts are passed over at the quick patterns."""
     why_stopped = trials.with_row_index("row").select("row", text="why_stopped").drop_nulls()

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.unit.generation.records import TARGET, make_draft, make_trial
 from trialforge.app import cli
 from trialforge.generation.asking import Answer
 from trialforge.generation.drafts import generated_row
@@ -16,8 +17,6 @@ from trialforge.generation.reasons import REASONS_SCHEMA
 from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
-
-from .records import TARGET, make_draft, make_trial
 
 ORIGIN = {
     "model": "small", "engine": "llama.cpp 1", "version": "0.1.0", "prompt_hash": "p" * 64,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from tests.canaries import find_canaries, make_canary
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import MetricError
-from trialforge.quality.canaries import find_canaries, make_canary
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from stages import measure
+from tests.canaries import plant_canaries
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import GateError, MetricError, ParameterError
 from trialforge.core.files import write_json
 from trialforge.core.params import load_section
-from trialforge.quality.canaries import plant_canaries
 from trialforge.quality.case import FREE_TEXTS, Case, Side, build_scale
 from trialforge.quality.exposure import canary_share, rare_word_share
 from trialforge.quality.leaks import outcome_share

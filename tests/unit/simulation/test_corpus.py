@@ -5,11 +5,12 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tests.unit.trial.people import find_people
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.simulated import SimulatedSource, simulate
+from trialforge.ingest.simulated import SimulatedSource
+from trialforge.simulation.corpus import simulate
 from trialforge.simulation.model import best_roc_auc, success_probability
 from trialforge.trial.leakage import REMARK, count_outcome
-from trialforge.trial.people import find_people
 from trialforge.trial.record import TRIAL_SCHEMA, frame_to_trials
 
 

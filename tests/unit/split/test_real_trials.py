@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.unit.trial.people import find_people
 from trialforge.ingest.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
 from trialforge.ingest.labels import label_trials
 from trialforge.ingest.params import IngestParams
@@ -16,7 +17,7 @@ from trialforge.split.params import SplitParams
 from trialforge.split.split import check_split, split_trials
 from trialforge.trial.free_text import free_texts
 from trialforge.trial.leakage import count_outcome, find_outcome, registration_view, split_sentences
-from trialforge.trial.people import find_people, scrub_people
+from trialforge.trial.people import scrub_people
 
 pytestmark = pytest.mark.shared
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.trial.people import find_people, scrub_people
+from tests.unit.trial.people import find_people
+from trialforge.trial.people import scrub_people
 from trialforge.trial.record import Arm, Trial, trials_to_frame
 
 

@@ -11,17 +11,17 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.rng import random_stream
+from trialforge.quality.exposure import CANARY_SYLLABLES
 
 CANARY_FIELDS = ("title", "summary", "criteria", "detailed_description")
-_SYLLABLES = ("zor", "vex", "qui", "ply", "wub", "jaf", "kyz", "dro", "xen", "gru", "hiv", "mox")
-# What make_canary makes, in lower case.
-CANARY_PATTERN = rf"\bcanary(?:{'|'.join(_SYLLABLES)}){{6}}\b"
 
 
 def make_canary(nct_id: str, seed: int) -> str:
     """Return a word that no text has: the canary of a trial."""
     stream = random_stream(seed, "quality", "canary", nct_id)
-    return "canary" + "".join(_SYLLABLES[place] for place in stream.integers(0, len(_SYLLABLES), 6))
+    return "canary" + "".join(
+        CANARY_SYLLABLES[place] for place in stream.integers(0, len(CANARY_SYLLABLES), 6)
+    )
 
 
 def plant_canaries(
