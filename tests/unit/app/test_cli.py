@@ -88,7 +88,7 @@ def test_help_reads_as_a_guide(arguments: list[str], capsys: pytest.CaptureFixtu
 
 def test_help_loads_no_heavy_library() -> None:
     heavy = "{'torch', 'transformers', 'elasticsearch', 'polars', 'altair', 'sklearn'} & set(sys.modules)"
-    code = f"import sys; from trialforge import cli; cli.run(['--help']); sys.exit(bool({heavy}))"
+    code = f"import sys; from trialforge.app import cli; cli.run(['--help']); sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
@@ -154,17 +154,3 @@ def test_doctor_answers_in_json_and_by_its_exit_code(
     assert code == 1, "no DVC repository here"
     assert {"topic", "name", "state", "detail", "mend"} == set(found[0])
     assert "fault" in {one["state"] for one in found}
-
-
-def test_history_answers_in_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "score.json").write_text('{"roc_auc": 0.7}')
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "First"]):
-        subprocess.run([*git, *command], cwd=tmp_path, check=True)
-    monkeypatch.chdir(tmp_path)
-    code, steps = ask("history", capsys=capsys)
-    assert (code, len(steps)) == (0, 1)
-    assert (steps[0]["subject"], steps[0]["metrics"]) == ("First", {"score.roc_auc": 0.7})
