@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup repro test lint bench clean
+.PHONY: setup repro test quick coverage lint docs bench clean
 
 setup: $(VENV)/.ready ## make the environment
 
@@ -37,6 +37,15 @@ lint: setup ## format, lint, types, import direction
 
 test: setup ## run every test; those that need a server run where its address is set
 	pytest -n auto --dist loadfile
+
+quick: setup ## the tests that need no server, browser, language model or run of stages
+	pytest -q -n auto --dist loadfile -m "not slow and not services and not shared"
+
+coverage: setup ## which lines of the package the tests run
+	pytest -q -n auto --dist loadfile --cov=trialforge --cov-report=term-missing:skip-covered --cov-report=html
+
+docs: setup ## build the documentation; a broken link fails
+	mkdocs build --strict
 
 bench: setup ## measure, each figure against a named baseline in the same run
 	python -m benchmarks

@@ -11,6 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# What loads a language model or an encoder, or reads thousands of real records.
+SLOW_FIXTURES = {"engine", "packaged_model", "tiny_encoder", "shared_data"}
+SLOW_FOLDERS = {ROOT / "tests" / "stages", ROOT / "tests" / "services"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs stages or needs a heavy fixture; a module marks the rest itself."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.path.parent in SLOW_FOLDERS or fixtures & SLOW_FIXTURES:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_is_heard() -> None:
     """A shell's background job is started deaf to ctrl-C, and so would be what the tests start."""

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from trialforge.app.printing import align, emit, print_error, print_line
-from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError
+from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, name_missing_extra
 from trialforge.core.version import VERSION
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
@@ -280,7 +280,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing is raised, whatever goes wrong."""
     as_json = "--json" in arguments
     try:
-        code = app(list(arguments) or ["--help"], prog_name="trialforge", standalone_mode=False)
+        with name_missing_extra():
+            code = app(list(arguments) or ["--help"], prog_name="trialforge", standalone_mode=False)
     except TrialforgeError as error:
         _debug_traceback()
         print_error(error.args[0], error.hint, as_json=as_json)

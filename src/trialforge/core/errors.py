@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
 
@@ -62,10 +63,51 @@ class ExportError(TrialforgeError):
     """A set of records can't be exported as asked."""
 
 
+# Which extra of the package brings a module.
+EXTRAS = {
+    "elasticsearch": "elasticsearch",
+    "elastic_transport": "elasticsearch",
+    "ollama": "ollama",
+    "xllamacpp": "llm",
+    "torch": "torch",
+    "transformers": "torch",
+    "tokenizers": "torch",
+    "sentence_transformers": "torch",
+    "altair": "report",
+    "vl_convert": "report",
+    "evaluate": "report",
+    "datasets": "report",
+}
+
+
+class MissingExtraError(TrialforgeError):
+    """A part of the program needs packages that are not installed."""
+
+
+@contextmanager
+def name_missing_extra() -> Iterator[None]:
+    """Turn the import error of an optional package into one that names the extra which brings it.
+
+    Raises:
+        MissingExtraError: an optional package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        raise MissingExtraError(
+            f"this needs the package {module!r}, which is not installed",
+            hint=f"pip install 'trialforge[{EXTRAS[module]}]'",
+        ) from error
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage: what a user can mend ends it with one line and a hint, no traceback, exit code 1."""
     try:
-        main()
+        with name_missing_extra():
+            main()
     except TrialforgeError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise

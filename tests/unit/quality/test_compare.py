@@ -15,6 +15,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from tests.unit.quality.sections import VALIDATION
 from trialforge.app import cli
 from trialforge.app.compare import compare_files, comparison_rows
 from trialforge.app.record_sets import read_set
@@ -83,7 +84,9 @@ def test_json_lines_of_somebody_else_are_read_as_their_table_is(folder: Path) ->
 def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: QualityParams) -> None:
     names = ("fidelity.precision", "memorisation.longest_run", "memorisation.shown_25")
     some = {name: METRICS[name] for name in names}
-    found = compare_files(("copies.parquet", "data/synthetic.parquet"), Path("data"), some, params, 1)
+    found = compare_files(
+        ("copies.parquet", "data/synthetic.parquet"), Path("data"), some, (params, VALIDATION), 1
+    )
     precise, longest, shown = comparison_rows(found)
     assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
     assert longest[3] == ""

@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from trialforge.core.rng import random_stream
 from trialforge.scoring.bootstrap import draw_weights, interval, p_value, resample, roc_auc
 from trialforge.scoring.metrics import METRICS, choose_threshold, compute_metrics
-from trialforge.scoring.paired_tests import delong, holm, mcnemar, permutation, roc_test
+from trialforge.scoring.paired_tests import delong, holm, mcnemar, roc_test
 
 Floats = NDArray[np.float64]
 
@@ -96,16 +96,6 @@ def test_mcnemar_is_the_exact_binomial_of_the_discordant() -> None:
     tail = sum(stats.binom.pmf(k, 12, 0.5) for k in range(4))
     assert mcnemar(first, second) == pytest.approx(2 * tail, abs=1e-12)
     assert mcnemar(first, first) == 1.0
-
-
-def test_the_permutation_test_agrees_with_scipy() -> None:
-    differences = np.random.default_rng(3).normal(0.25, 1, size=60)
-    found = permutation(differences, np.arange(60).astype(str), 20_000, np.random.default_rng(4))
-    expected = stats.permutation_test(
-        (differences,), lambda x, axis: x.mean(axis=axis), permutation_type="samples",
-        n_resamples=20_000, vectorized=True, rng=np.random.default_rng(5),
-    ).pvalue  # fmt: skip
-    assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_each_resampled_metric_equals_the_library_on_resampled_trials() -> None:
