@@ -20,7 +20,7 @@ class WordWeights:
     """Sublinear TF-IDF of lower-case words and word pairs.
 
     Args:
-        ngram_max: longest run of words that is a feature.
+        ngram_max: longest n-gram that is a feature.
         min_count: a feature is in this many training texts at least.
         max_words: the most frequent features that are kept; None keeps all.
     """

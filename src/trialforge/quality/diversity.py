@@ -16,8 +16,8 @@ BLEU_ORDER = 4
 BLEU_EPSILON = 0.1
 
 
-def number_runs(words: Words, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the text and the number of each run of `length` words; equal runs have equal numbers."""
+def number_ngrams(words: Words, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the text and the number of each n-gram of `length` words; equal n-grams have equal numbers."""
     keys, places = words.ids, np.arange(len(words.ids))
     ends = words.ends
     for grown in range(1, length):
@@ -31,15 +31,15 @@ def self_bleu_scores(words: Words) -> np.ndarray:
     """Return the BLEU-4 of each text against all others as references (Zhu et al. 2018, Texygen).
 
     A run's count is clipped by its highest count in any other text, which the two highest counts of
-    each run tell, so that the time is linear in the words. Runs that match nowhere count .1 (the first
+    each n-gram tell, so that the time is linear in the words. N-grams that match nowhere count .1 (the first
     smoothing of Chen and Cherry 2014); the brevity penalty takes the closest length, the shorter of two.
     """
     n = len(words)
     logs = np.zeros(n)
     dead = words.lengths == 0
     for length in range(1, BLEU_ORDER + 1):
-        owners, runs = number_runs(words, length)
-        counts = pl.DataFrame({"text": owners, "run": runs}).group_by("text", "run").len("count")
+        owners, ngrams = number_ngrams(words, length)
+        counts = pl.DataFrame({"text": owners, "run": ngrams}).group_by("text", "run").len("count")
         best = (
             counts.sort("count", "text", descending=[True, False])
             .group_by("run", maintain_order=True)
@@ -84,13 +84,13 @@ def _brevity(lengths: np.ndarray) -> np.ndarray:
 
 
 def distinct_share(words: Words, length: int) -> float:
-    """Return the share of all runs of `length` words that are different (Li et al. 2016, distinct-n)."""
-    _, runs = number_runs(words, length)
-    return _share_different(runs)
+    """Return the share of all n-grams of `length` words that are different (Li et al. 2016, distinct-n)."""
+    _, ngrams = number_ngrams(words, length)
+    return _share_different(ngrams)
 
 
-def _share_different(runs: np.ndarray) -> float:
-    return len(np.unique(runs)) / max(len(runs), 1)
+def _share_different(ngrams: np.ndarray) -> float:
+    return len(np.unique(ngrams)) / max(len(ngrams), 1)
 
 
 def vendi_score(rows: np.ndarray) -> float:
@@ -129,10 +129,10 @@ def self_bleu(case: Case) -> Estimate:
 
 def distinct_2(case: Case) -> Estimate:
     """Share of pairs of words that are different, over all records (Li et al. 2016); falls with length."""
-    owners, runs = number_runs(_words(case.candidates), 2)
+    owners, ngrams = number_ngrams(_words(case.candidates), 2)
 
     def share(places: np.ndarray) -> float:
-        return _share_different(runs[np.isin(owners, places)])
+        return _share_different(ngrams[np.isin(owners, places)])
 
     return jackknife_statistic(share, len(case.candidates))
 
@@ -161,7 +161,7 @@ def _exact_copies(side: Side) -> np.ndarray:
 
 
 def near_copy_share(case: Case) -> Estimate:
-    """Share of records that are near-copies of an earlier one, by the Jaccard of their 5-word runs."""
+    """Share of records that are near-copies of an earlier one, by the Jaccard of their 5-grams."""
     return bootstrap_mean(_near_copies(case), case.scale.stream("near-copies"), case.params.bootstrap)
 
 

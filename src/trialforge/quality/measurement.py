@@ -13,7 +13,7 @@ from trialforge.quality.diversity import diversity_table
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
-from trialforge.quality.memorisation import overlap_table, worst_gaps, worst_runs
+from trialforge.quality.memorisation import overlap_table, worst_gaps, worst_ngrams
 from trialforge.quality.metric import Metric
 from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
@@ -96,13 +96,13 @@ def build_tables(case: Case) -> dict[str, pl.DataFrame]:
 def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     """Return, by metric, the records that weigh most in it, for the table of broken gates."""
     ids = case.candidates.frame["nct_id"]
-    runs = worst_runs(case, most)
+    ngrams = worst_ngrams(case, most)
     told = outcome_sentences(case).head(most)
     sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.iter_rows()]
     texts, train = case.candidates.texts, case.reference
     copies = find_near_copies(texts, train.texts, case.scale.validation.duplicates)
-    names = ("excess_50", "any_100", "longest_run", "train_13", "train_50")
-    return {f"memorisation.{name}": runs for name in names} | {
+    names = ("excess_50", "any_100", "longest_ngram", "train_13", "train_50")
+    return {f"memorisation.{name}": ngrams for name in names} | {
         "leakage.outcome_told": sentences,
         "leakage.test_gap": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
@@ -114,10 +114,10 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
 def _worst_copies(
     copies: pl.DataFrame, side: str, ids: pl.Series, originals: pl.Series, most: int
 ) -> list[str]:
-    """Return the records that are most alike their original, with its id and the share of equal runs."""
+    """Return the records that are most alike their original, with its id and the share of equal n-grams."""
     row, share = f"{side}_row", f"{side}_jaccard"
     worst = copies.with_row_index("row").drop_nulls(row).sort(share, "row", descending=[True, False])
     return [
-        f"{ids[one]}: {alike:.0%} of the runs of {originals[other]}"
+        f"{ids[one]}: {alike:.0%} of the n-grams of {originals[other]}"
         for one, other, alike in worst.select("row", row, share).head(most).iter_rows()
     ]

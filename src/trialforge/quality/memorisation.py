@@ -1,4 +1,4 @@
-"""Do records repeat long runs of words: of the exemplars shown, of the pool, or of trials they never saw?"""
+"""Do records repeat long n-grams: of the exemplars shown, of the pool, or of trials they never saw?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
-from trialforge.quality.overlap import Overlap, match_runs
+from trialforge.quality.overlap import Overlap, match_ngrams
 from trialforge.quality.words import Words, number_words
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ GAP_LENGTH = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class Ngrams:
     """Overlaps of records with train, what each was shown, held-out and unseen trials; and of real trials.
 
     `real` and `real_unseen` are those of held-out trials with train and with unseen trials.
@@ -37,12 +37,12 @@ class Runs:
 
 
 @lru_cache(maxsize=4)
-def match_case(case: Case) -> Runs:
+def match_case(case: Case) -> Ngrams:
     """Return the overlaps of a case, read once for all measures.
 
     Records and what they are looked up in are read in all their free text, so that no rarely filled field
     hides a copy. Held-out trials that are looked up, to say how much real trials share, are read in the
-    free texts that at least half of the records have: more text would have more runs. These come first in
+    free texts that at least half of the records have: more text would have more n-grams. These come first in
     every text, since a run may go on in the next field and one that few fill would break it.
     """
     usual = filled_prose(case.candidates.frame)
@@ -60,10 +60,10 @@ def match_case(case: Case) -> Runs:
 
     def match(queries: str, references: str) -> Overlap | None:
         there = {queries, references} <= set(words)
-        return match_runs(words[queries], words[references]) if there else None
+        return match_ngrams(words[queries], words[references]) if there else None
 
-    return Runs(
-        pool=match_runs(words["records"], words["train"]),
+    return Ngrams(
+        pool=match_ngrams(words["records"], words["train"]),
         shown=_match_shown(case, words["records"], words["train"]),
         held_out=match("records", "held_out"),
         unseen=match("records", "unseen"),
@@ -90,7 +90,7 @@ def _match_shown(case: Case, records: Words, train: Words) -> Overlap | None:
     if not len(pairs):
         return None
     shown = take_words(train, pairs["trial"].to_numpy())
-    return match_runs(records, shown, (np.arange(len(records)), pairs["record"].to_numpy()))
+    return match_ngrams(records, shown, (np.arange(len(records)), pairs["record"].to_numpy()))
 
 
 def take_words(words: Words, places: np.ndarray) -> Words:
@@ -102,12 +102,12 @@ def take_words(words: Words, places: np.ndarray) -> Words:
 
 
 def _test_gap(case: Case, records: Words, train: Words, unseen: Words) -> np.ndarray:
-    """Return, by record, shared 13-word runs with unseen trials minus with as many train trials."""
+    """Return, by record, shared 13-grams with unseen trials minus with as many train trials."""
     size = min(len(train), len(unseen))
     stream = case.scale.stream("memorisation", "gap")
     drawn = take_words(train, np.sort(stream.choice(len(train), size, replace=False)))
     fresh = take_words(unseen, np.sort(stream.choice(len(unseen), size, replace=False)))
-    with_unseen, with_train = (match_runs(records, words).has_run(GAP_LENGTH) for words in (fresh, drawn))
+    with_unseen, with_train = (match_ngrams(records, words).has_ngram(GAP_LENGTH) for words in (fresh, drawn))
     gap: np.ndarray = with_unseen.astype(np.float64) - with_train
     return gap
 
@@ -120,11 +120,11 @@ def _need(found: T | None, what: str) -> T:
 
 def _share(case: Case, overlap: Overlap, length: int, beyond: Overlap | None = None) -> Estimate:
     stream = case.scale.stream("memorisation", length)
-    return bootstrap_mean(overlap.has_run(length, beyond), stream, case.params.bootstrap)
+    return bootstrap_mean(overlap.has_ngram(length, beyond), stream, case.params.bootstrap)
 
 
 def pool_13(case: Case) -> Estimate:
-    """Share of records with a run of 13 words of a train trial (13-gram overlap, Brown et al. 2020).
+    """Share of records with a 13-gram of a train trial (13-gram overlap, Brown et al. 2020).
 
     Real trials share much boilerplate: read it beside `memorisation.real_13`.
     """
@@ -132,65 +132,65 @@ def pool_13(case: Case) -> Estimate:
 
 
 def pool_50(case: Case) -> Estimate:
-    """Share of records with a run of 50 words that stands in a train trial."""
+    """Share of records with a 50-gram that stands in a train trial."""
     return _share(case, match_case(case).pool, 50)
 
 
 def real_13(case: Case) -> Estimate:
-    """Share of held-out real trials with a run of 13 words that stands in a train trial."""
+    """Share of held-out real trials with a 13-gram that stands in a train trial."""
     return _share(case, _need(match_case(case).real, "held-out trials"), 13)
 
 
 def excess_50(case: Case) -> Estimate:
-    """Share of records with a 50-word run of a train trial, minus that of held-out trials; at most 0."""
-    runs = match_case(case)
-    ours, real = runs.pool.has_run(50), _need(runs.real, "held-out trials").has_run(50)
+    """Share of records with a 50-gram of a train trial, minus that of held-out trials; at most 0."""
+    ngrams = match_case(case)
+    ours, real = ngrams.pool.has_ngram(50), _need(ngrams.real, "held-out trials").has_ngram(50)
     return contrast(np.mean, ours, real, case.scale.stream("memorisation", "excess"), case.params.bootstrap)
 
 
 def any_100(case: Case) -> Estimate:
-    """Share of records with a run of 100 words of any real trial, train, held-out or unseen; must be 0."""
-    has = np.any([overlap.has_run(100) for overlap in _real_parts(case).values()], axis=0)
+    """Share of records with a 100-gram of any real trial, train, held-out or unseen; must be 0."""
+    has = np.any([overlap.has_ngram(100) for overlap in _real_parts(case).values()], axis=0)
     return bootstrap_mean(has, case.scale.stream("memorisation", "any"), case.params.bootstrap)
 
 
 def _real_parts(case: Case) -> dict[str, Overlap]:
     """Return the overlaps of records with each part of the real trials that is there."""
-    runs = match_case(case)
-    parts = {"train": runs.pool, "validation": runs.held_out, "test": runs.unseen}
+    ngrams = match_case(case)
+    parts = {"train": ngrams.pool, "validation": ngrams.held_out, "test": ngrams.unseen}
     return {name: overlap for name, overlap in parts.items() if overlap is not None}
 
 
-def longest_run(case: Case) -> Estimate:
+def longest_ngram(case: Case) -> Estimate:
     """Words of the longest run that a record shares with a train trial; a maximum has no interval."""
     return Estimate(float(match_case(case).pool.longest.max()), n=len(case.candidates))
 
 
 def shown_25(case: Case) -> Estimate:
-    """Share of records with a run of 25 words of an exemplar that their own prompt showed: prompt copying."""
+    """Share of records with a 25-gram of an exemplar that their own prompt showed: prompt copying."""
     return _share(case, _need(match_case(case).shown, "record whose exemplars are train trials"), 25)
 
 
 def unshown_25(case: Case) -> Estimate:
-    """Share of records with a 25-word run of an unseen trial that no train trial has.
+    """Share of records with a 25-gram of an unseen trial that no train trial has.
 
     Boilerplate or pre-training memory: only what is above `memorisation.real_unseen_25` speaks of memory.
     """
-    runs = match_case(case)
-    return _share(case, _need(runs.unseen, "unseen trials"), 25, beyond=runs.pool)
+    ngrams = match_case(case)
+    return _share(case, _need(ngrams.unseen, "unseen trials"), 25, beyond=ngrams.pool)
 
 
 def real_unseen_25(case: Case) -> Estimate:
-    """Share of held-out real trials with a 25-word run of an unseen trial that no train trial has.
+    """Share of held-out real trials with a 25-gram of an unseen trial that no train trial has.
 
     What real trials share by boilerplate alone: no one wrote them from memory of each other.
     """
-    runs = match_case(case)
-    return _share(case, _need(runs.real_unseen, "held-out and unseen trials"), 25, beyond=runs.real)
+    ngrams = match_case(case)
+    return _share(case, _need(ngrams.real_unseen, "held-out and unseen trials"), 25, beyond=ngrams.real)
 
 
 def gap_to_test(case: Case) -> Estimate:
-    """Share of records with a 13-word run of a test trial, minus that with one of as many train trials.
+    """Share of records with a 13-gram of a test trial, minus that with one of as many train trials.
 
     Near 0 or below is right; above it the generator knows the test part.
     """
@@ -200,14 +200,14 @@ def gap_to_test(case: Case) -> Estimate:
 
 def overlap_table(case: Case) -> pl.DataFrame:
     """Return shares of texts with a shared run, by set, reference and length, with intervals and coverage."""
-    runs = match_case(case)
+    ngrams = match_case(case)
     found = {
-        ("synthetic", "exemplars shown"): runs.shown,
-        ("synthetic", "train"): runs.pool,
-        ("synthetic", "held out"): runs.held_out,
-        ("synthetic", "unseen"): runs.unseen,
-        ("held out", "train"): runs.real,
-        ("held out", "unseen"): runs.real_unseen,
+        ("synthetic", "exemplars shown"): ngrams.shown,
+        ("synthetic", "train"): ngrams.pool,
+        ("synthetic", "held out"): ngrams.held_out,
+        ("synthetic", "unseen"): ngrams.unseen,
+        ("held out", "train"): ngrams.real,
+        ("held out", "unseen"): ngrams.real_unseen,
     }
     rows = []
     for (name, reference), overlap in found.items():
@@ -223,8 +223,8 @@ def overlap_table(case: Case) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def worst_runs(case: Case, most: int = 3) -> list[str]:
-    """Return the records with the longest runs of any real trial and its part, for a broken gate's table."""
+def worst_ngrams(case: Case, most: int = 3) -> list[str]:
+    """Return the records that share the longest n-grams with real trials, and the part of each trial."""
     parts = _real_parts(case)
     longest = np.array([overlap.longest for overlap in parts.values()])
     ids, names = case.candidates.frame["nct_id"], list(parts)
@@ -236,10 +236,10 @@ def worst_runs(case: Case, most: int = 3) -> list[str]:
 
 def worst_gaps(case: Case, most: int = 3) -> list[str]:
     """Return the records that know test trials better than as many train trials, by their longest run."""
-    runs = match_case(case)
-    if runs.gap is None or runs.unseen is None:
+    ngrams = match_case(case)
+    if ngrams.gap is None or ngrams.unseen is None:
         return []
-    longest = np.where(runs.gap > 0, runs.unseen.longest, 0)
+    longest = np.where(ngrams.gap > 0, ngrams.unseen.longest, 0)
     order = [place for place in np.argsort(-longest, kind="stable")[:most] if longest[place]]
     ids = case.candidates.frame["nct_id"]
     rest = f"and no {GAP_LENGTH} of any of as many train trials"
@@ -252,7 +252,7 @@ METRICS = (
     Metric("memorisation.real_13", Direction.REAL, 0, 1, real_13),
     Metric("memorisation.excess_50", Direction.LOWER, -1, 1, excess_50),
     Metric("memorisation.any_100", Direction.LOWER, 0, 1, any_100),
-    Metric("memorisation.longest_run", Direction.LOWER, 0, float("inf"), longest_run),
+    Metric("memorisation.longest_ngram", Direction.LOWER, 0, float("inf"), longest_ngram),
     Metric("memorisation.shown_25", Direction.LOWER, 0, 1, shown_25),
     Metric("memorisation.unseen_25", Direction.LOWER, 0, 1, unshown_25),
     Metric("memorisation.real_unseen_25", Direction.REAL, 0, 1, real_unseen_25),

@@ -1,4 +1,4 @@
-"""Which runs of words do texts share with a set of references, and how long is the longest?"""
+"""Which n-grams do texts share with a set of references, and how long is the longest?"""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ class Overlap:
         np.maximum.at(longest, self.owners, self.reach)
         return longest
 
-    def has_run(self, length: int, beyond: Overlap | None = None) -> np.ndarray:
-        """Return, by text, whether it shares a run of `length` words (that is not shared in `beyond`)."""
+    def has_ngram(self, length: int, beyond: Overlap | None = None) -> np.ndarray:
+        """Return, by text, whether it shares a n-gram of `length` words (that is not shared in `beyond`)."""
         begins = self.reach >= length
         if beyond is not None:
             begins &= beyond.reach < length
         return np.bincount(self.owners[begins], minlength=len(self.words)) > 0
 
     def covered(self, length: int) -> np.ndarray:
-        """Return, by text, the share of its runs of `length` words that are shared (0 if it is shorter)."""
+        """Return, by text, the share of its n-grams of `length` words that are shared; 0 if shorter."""
         shared = np.bincount(self.owners[self.reach >= length], minlength=len(self.words))
         share: np.ndarray = shared / np.maximum(self.words - length + 1, 1)
         return share
 
 
-def match_runs(
+def match_ngrams(
     queries: Words, references: Words, groups: tuple[np.ndarray, np.ndarray] | None = None
 ) -> Overlap:
     """Return the exact overlap of each query with all references, or with those of its own group.
 
-    Runs are refined word by word, as a suffix array is: the number of a run of n + 1 words is the pair
-    of its first n words' number and its next word, and only runs that stand on both sides go on. So
+    N-grams are refined word by word, as a suffix array is: the number of an n-gram of n + 1 words is the pair
+    of its first n words' number and its next word, and only n-grams that stand on both sides go on. So
     memory is linear in the words and no hash can collide.
 
     Args:
@@ -82,7 +82,7 @@ def _start(words: Words, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndar
 
 
 def _renumber(keys: np.ndarray, places: np.ndarray, common: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the runs of `common`, by their place in it."""
+    """Keep the n-grams of `common`, by their place in it."""
     found = np.searchsorted(common, keys)
     inside = found < len(common)
     inside[inside] = common[found[inside]] == keys[inside]

@@ -75,7 +75,7 @@ def closest_table(case: Case) -> pl.DataFrame:
 
 
 def mark_copies(texts: pl.Series, case: Case) -> np.ndarray:
-    """Return which texts are near-copies of a train trial (Jaccard of 5-word runs at the bound)."""
+    """Return which texts are near-copies of a train trial (Jaccard of 5-grams at the bound)."""
     found = find_near_copies(texts, case.reference.texts, case.scale.validation.duplicates)
     return found["train_row"].is_not_null().to_numpy()
 

@@ -1,4 +1,4 @@
-"""Texts as runs of word numbers in one flat array, the form in which overlaps are counted."""
+"""Texts as word numbers in one flat array, the form in which n-grams are counted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Words:
 
 
 def split_words(texts: pl.Series) -> pl.Series:
-    """Return the lower-case words (runs of letters and digits) of each text as a list."""
+    """Return the lower-case words (letters and digits) of each text as a list."""
     return texts.fill_null("").str.to_lowercase().str.extract_all(WORD)
 
 

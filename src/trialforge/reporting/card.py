@@ -20,7 +20,7 @@ SHOWN = (
     ("quality.fidelity.coverage", "coverage: share of real trials near a record"),
     ("quality.fidelity.two_sample_auc", "ROC-AUC of telling records from real trials; 0.5 is not at all"),
     ("quality.diversity.vendi", "Vendi score: how many different records it counts"),
-    ("quality.memorisation.longest_run", "longest run of words shared with a training trial"),
+    ("quality.memorisation.longest_ngram", "longest n-gram shared with a training trial"),
     ("quality.privacy.copies", "share of near-copies of training trials, above that of held-out trials"),
     (
         "quality.membership.exemplar_auc",

@@ -221,7 +221,7 @@ def draw_ratio(frame: pl.DataFrame) -> Chart:
 
 
 def draw_overlap(frame: pl.DataFrame) -> Chart:
-    """Return the share of records that have a run of so many words in common with others."""
+    """Return the share of records that have an n-gram of that length in common with others."""
     named = frame.with_columns(
         pairs=pl.format("{} / {}", "set", pl.col("reference").str.replace("exemplars ", ""))
     ).with_row_index("row")

@@ -109,7 +109,7 @@ PICTURES: dict[str, Picture] = {
     "quality/overlap": Picture(
         "privacy",
         "Words that are repeated",
-        "Records that have a run of so many words in common with the trials named after the stroke.",
+        "Records that have an n-gram of that length in common with the trials named after the stroke.",
         charts.draw_overlap,
     ),
     "quality/membership": Picture(

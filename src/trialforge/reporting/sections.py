@@ -178,8 +178,8 @@ def privacy_section(inputs: Inputs) -> Section:
         "that real trials do not? These measures bound what was looked for and prove nothing about the rest."
     )
     figures = (
-        ("quality.memorisation.longest_run", "longest copied run", "words of a training trial", ""),
-        ("quality.memorisation.any_100", "runs of 100 words", "share of records that have one", "share"),
+        ("quality.memorisation.longest_ngram", "longest copied run", "words of a training trial", ""),
+        ("quality.memorisation.any_100", "100-grams", "share of records that have one", "share"),
         ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
         ("quality.membership.exemplar_auc", "membership attack", "ROC-AUC; 0.5 tells nothing", "score"),
         ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),

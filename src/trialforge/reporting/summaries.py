@@ -30,7 +30,7 @@ WORDS = {
     "memorisation.real_13": "unseen real trials with 13 words in a row of a training trial",
     "memorisation.excess_50": "50 words in a row: records minus unseen real trials",
     "memorisation.any_100": "records with 100 words in a row of any real trial",
-    "memorisation.longest_run": "longest run of words of a training trial",
+    "memorisation.longest_ngram": "longest n-gram of a training trial",
     "memorisation.shown_25": "records with 25 words in a row of what they were shown",
     "memorisation.unseen_25": "records with 25 words in a row of an unseen trial alone",
     "memorisation.real_unseen_25": "unseen real trials with 25 words in a row of another unseen one alone",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialforge.trial.near_duplicates import NearDuplicates, word_runs
+from trialforge.trial.near_duplicates import NearDuplicates, hash_ngrams
 from trialforge.trial.text import trial_text
 
 # What a trial is about. Left out: what all trials of a sponsor share, and what says little by itself.
@@ -21,7 +21,7 @@ FIELDS = (
 
 
 def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[str, str]]:
-    """Return pairs of ids whose texts share at least `threshold` of their runs of 5 words (Jaccard).
+    """Return pairs of ids whose texts share at least `threshold` of their 5-grams (Jaccard).
 
     Of several trials with the very same text each is paired with the first one only.
     """
@@ -29,14 +29,14 @@ def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[s
     first_of: dict[bytes, str] = {}
     pairs: list[tuple[str, str]] = []
     known = NearDuplicates(threshold)
-    for row, (nct_id, runs) in enumerate(zip(texts["nct_id"], word_runs(texts["text"]), strict=True)):
-        if not len(runs):
+    for row, (nct_id, ngrams) in enumerate(zip(texts["nct_id"], hash_ngrams(texts["text"]), strict=True)):
+        if not len(ngrams):
             continue
-        first = first_of.setdefault(runs.tobytes(), nct_id)
+        first = first_of.setdefault(ngrams.tobytes(), nct_id)
         if first != nct_id:
             pairs.append((first, nct_id))
         else:
-            pairs += [(texts["nct_id"][other], nct_id) for other, _ in known.find_and_add(row, runs)]
+            pairs += [(texts["nct_id"][other], nct_id) for other, _ in known.find_and_add(row, ngrams)]
     return pairs
 
 

@@ -1,4 +1,4 @@
-"""Texts that say nearly the same: proposed by MinHash (Broder 1997), decided by their exact share of runs."""
+"""Texts that say nearly the same: proposed by MinHash (Broder 1997), decided by their n-grams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from datasketch import MinHash, MinHashLSH
 
-RUN = 5
+NGRAM = 5
 PERMUTATIONS = 128
 _HIGHEST = 0.95  # datasketch finds no bands for a higher threshold of few permutations
 _CHUNK = 4096
@@ -18,7 +18,7 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 class NearDuplicates:
-    """Texts under numbers, to be asked which of them share `threshold` of their runs of words (Jaccard)."""
+    """Texts under numbers, to be asked which of them share `threshold` of their n-grams (Jaccard)."""
 
     def __init__(self, threshold: float, permutations: int = PERMUTATIONS) -> None:
         self._threshold = threshold
@@ -26,38 +26,40 @@ class NearDuplicates:
         # Weighed so that few pairs are missed: what is proposed too much, the exact share refuses.
         proposed = min(threshold, _HIGHEST)
         self._index = MinHashLSH(threshold=proposed, num_perm=permutations, weights=(0.1, 0.9))
-        self._runs: dict[int, np.ndarray] = {}
+        self._ngrams: dict[int, np.ndarray] = {}
 
-    def add(self, number: int, runs: np.ndarray) -> None:
+    def add(self, number: int, ngrams: np.ndarray) -> None:
         """Remember a text."""
-        self._remember(number, runs, self._sketch(runs))
+        self._remember(number, ngrams, self._sketch(ngrams))
 
-    def find_and_add(self, number: int, runs: np.ndarray) -> list[tuple[int, float]]:
+    def find_and_add(self, number: int, ngrams: np.ndarray) -> list[tuple[int, float]]:
         """Return numbers and shares of the texts so far that are near, by number; then remember this one."""
-        sketch = self._sketch(runs)
-        shares = [(other, jaccard(runs, self._runs[other])) for other in sorted(self._index.query(sketch))]
-        self._remember(number, runs, sketch)
+        sketch = self._sketch(ngrams)
+        shares = [
+            (other, jaccard(ngrams, self._ngrams[other])) for other in sorted(self._index.query(sketch))
+        ]
+        self._remember(number, ngrams, sketch)
         return [(other, share) for other, share in shares if share >= self._threshold]
 
-    def _sketch(self, runs: np.ndarray) -> MinHash:
+    def _sketch(self, ngrams: np.ndarray) -> MinHash:
         sketch = self._empty.copy()
-        if len(runs):
-            sketch.update_batch(runs)
+        if len(ngrams):
+            sketch.update_batch(ngrams)
         return sketch
 
-    def _remember(self, number: int, runs: np.ndarray, sketch: MinHash) -> None:
+    def _remember(self, number: int, ngrams: np.ndarray, sketch: MinHash) -> None:
         self._index.insert(number, sketch, check_duplication=False)
-        self._runs[number] = runs
+        self._ngrams[number] = ngrams
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the share of the runs of either text that both have; 0 where neither has one."""
+    """Return the share of the n-grams of either text that both have; 0 where neither has one."""
     shared = np.intersect1d(one, other, assume_unique=True).size
     return float(shared / max(one.size + other.size - shared, 1))
 
 
-def word_runs(texts: pl.Series) -> Iterator[np.ndarray]:
-    """Yield for each text the sorted distinct hashes (32 bits) of its runs of 5 words; none without a word.
+def hash_ngrams(texts: pl.Series) -> Iterator[np.ndarray]:
+    """Yield for each text the sorted distinct hashes (32 bits) of its 5-grams; none without a word.
 
     A text of fewer words is one run.
     """
@@ -71,14 +73,14 @@ def word_runs(texts: pl.Series) -> Iterator[np.ndarray]:
         values = hashed["hash"].to_numpy().astype(np.uint64)
         bounds = np.searchsorted(hashed["row"].to_numpy(), np.arange(len(chunk) + 1))
         for begin, end in pairwise(bounds):
-            yield _hash_runs(values[begin:end])
+            yield _hash_ngrams(values[begin:end])
 
 
-def _hash_runs(words: np.ndarray) -> np.ndarray:
+def _hash_ngrams(words: np.ndarray) -> np.ndarray:
     if not len(words):
         return np.empty(0, np.uint32)
-    length = max(len(words) - RUN + 1, 1)
+    length = max(len(words) - NGRAM + 1, 1)
     mixed = np.zeros(length, np.uint64)
-    for place in range(min(RUN, len(words))):
+    for place in range(min(NGRAM, len(words))):
         mixed = mixed * _BASE + words[place : place + length]
     return np.unique((mixed * _BASE >> np.uint64(32)).astype(np.uint32))

@@ -112,7 +112,7 @@ def foreign_script(text: pl.Expr) -> pl.Expr:
 
 
 def repetition(text: pl.Expr, length: int = 4) -> pl.Expr:
-    """Return the share of the text's runs of `length` words that have stood in it before."""
+    """Return the share of the text's n-grams of `length` words that have stood in it before."""
     words = _words(text)
     runs = words.list.eval(
         pl.concat_str([pl.element().shift(-place) for place in range(length)], separator=" ").drop_nulls()

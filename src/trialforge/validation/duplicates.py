@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from trialforge.trial.near_duplicates import NearDuplicates, word_runs
+from trialforge.trial.near_duplicates import NearDuplicates, hash_ngrams
 from trialforge.validation.neighbours import distance_blocks
 from trialforge.validation.params import DuplicateParams
 
 
 def find_near_copies(texts: pl.Series, train_texts: pl.Series, params: DuplicateParams) -> pl.DataFrame:
-    """Return, by record, the most alike train trial and earlier record by Jaccard of 5-word runs.
+    """Return, by record, the most alike train trial and earlier record by Jaccard of 5-grams.
 
     Columns: `train_row`, `train_jaccard`, `sibling_row`, `sibling_jaccard`; null and 0 where nothing
     reaches `max_jaccard`.
     """
     known = NearDuplicates(params.max_jaccard, params.permutations)
-    for row, runs in enumerate(word_runs(train_texts)):
-        known.add(row, runs)
+    for row, ngrams in enumerate(hash_ngrams(train_texts)):
+        known.add(row, ngrams)
     n_train = len(train_texts)
     found = []
-    for row, runs in enumerate(word_runs(texts)):
-        near = known.find_and_add(n_train + row, runs)
+    for row, ngrams in enumerate(hash_ngrams(texts)):
+        near = known.find_and_add(n_train + row, ngrams)
         train = [(share, -other) for other, share in near if other < n_train]
         siblings = [(share, n_train - other) for other, share in near if other >= n_train]
         best = [max(side, default=None) for side in (train, siblings)]

@@ -82,7 +82,7 @@ def test_json_lines_of_somebody_else_are_read_as_their_table_is(folder: Path) ->
 
 @pytest.mark.usefixtures("folder")
 def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: QualityParams) -> None:
-    names = ("fidelity.precision", "memorisation.longest_run", "memorisation.shown_25")
+    names = ("fidelity.precision", "memorisation.longest_ngram", "memorisation.shown_25")
     some = {name: METRICS[name] for name in names}
     found = compare_files(
         ("copies.parquet", "data/synthetic.parquet"), Path("data"), some, (params, VALIDATION), 1

@@ -1,4 +1,4 @@
-"""What is planted is read as such: copies, runs of words, canaries; and a broken gate says so."""
+"""What is planted is read as such: copies, n-grams, canaries; and a broken gate says so."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from trialforge.quality.memorisation import (
     any_100,
     excess_50,
     gap_to_test,
-    longest_run,
+    longest_ngram,
     pool_50,
     real_unseen_25,
     shown_25,
     unshown_25,
-    worst_runs,
+    worst_ngrams,
 )
 from trialforge.quality.params import NO_GATES, QualityParams
 from trialforge.quality.privacy import PLANTED_RATES, calibration_table, copy_share, mark_copies
@@ -104,11 +104,11 @@ def test_runs_of_50_and_100_words_are_told_by_where_they_come_from(
     assert excess_50(case).value == pytest.approx(2 / 6)
     # One of train, one of the held-out trials.
     assert any_100(case).value == pytest.approx(2 / 6)
-    assert longest_run(case).value == 100
+    assert longest_ngram(case).value == 100
     assert shown_25(case).value == pytest.approx(3 / 6)
     assert unshown_25(case).value == pytest.approx(1 / 6)
     ids = records["nct_id"]
-    assert worst_runs(case, 2) == [
+    assert worst_ngrams(case, 2) == [
         f"{ids[5]}: 110 words of a validation trial", f"{ids[2]}: 100 words of a train trial",
     ]  # fmt: skip
 
@@ -159,7 +159,7 @@ def test_a_run_goes_on_in_the_next_field_that_most_records_fill(parts: Parts, pa
     records = bare["synthetic"].with_columns(
         endpoint.alias("primary_outcomes"), pl.Series("criteria", between["criteria"])
     )
-    assert longest_run(make_case(records, parts, params, train)).value == 120
+    assert longest_ngram(make_case(records, parts, params, train)).value == 120
 
 
 def test_runs_of_test_trials_open_the_gap_and_name_their_records(parts: Parts, params: QualityParams) -> None:

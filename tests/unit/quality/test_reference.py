@@ -11,7 +11,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from vendi_score import vendi
 
 from trialforge.quality.diversity import distinct_share, mean_pairwise_distance, self_bleu_scores, vendi_score
-from trialforge.quality.overlap import match_runs
+from trialforge.quality.overlap import match_ngrams
 from trialforge.quality.words import number_words
 
 words = st.sampled_from(["drug", "dose", "arm", "day", "risk"])
@@ -58,12 +58,12 @@ def test_distinct_n_is_the_share_of_different_runs(sample: list[str], length: in
 @given(long_texts, long_texts, st.sampled_from([1, 8, 13, 25]))
 @settings(deadline=None)
 def test_overlap_is_that_of_sets_of_runs(queries: list[str], references: list[str], length: int) -> None:
-    found = match_runs(*number_words(pl.Series(queries), pl.Series(references)))
+    found = match_ngrams(*number_words(pl.Series(queries), pl.Series(references)))
     known = {run for text in references for run in runs(text, length)}
     for place, text in enumerate(queries):
         mine = runs(text, length)
         shared = [run in known for run in mine]
-        assert found.has_run(length)[place] == any(shared)
+        assert found.has_ngram(length)[place] == any(shared)
         assert found.covered(length)[place] == pytest.approx(np.mean(shared) if shared else 0, abs=1e-6)
         longest = max((n for n in range(1, 41) if set(runs(text, n)) & {
             run for other in references for run in runs(other, n)}), default=0)  # fmt: skip
@@ -76,8 +76,8 @@ def test_a_query_meets_the_references_of_its_own_group_alone(queries: list[str],
     groups = data.draw(st.lists(st.integers(0, len(queries) - 1), min_size=1, max_size=4))
     references = data.draw(st.lists(st.sampled_from(queries), min_size=len(groups), max_size=len(groups)))
     one, other = number_words(pl.Series(queries), pl.Series(references))
-    found = match_runs(one, other, (np.arange(len(queries)), np.array(groups)))
+    found = match_ngrams(one, other, (np.arange(len(queries)), np.array(groups)))
     for place, text in enumerate(queries):
         mine = [reference for group, reference in zip(groups, references, strict=True) if group == place]
         known = {run for reference in mine for run in runs(reference, 8)}
-        assert found.has_run(8)[place] == bool(known & set(runs(text, 8)))
+        assert found.has_ngram(8)[place] == bool(known & set(runs(text, 8)))
