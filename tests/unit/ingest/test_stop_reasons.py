@@ -11,8 +11,9 @@ import pytest
 from trialforge.ingest.stop_reasons import NO_FAILURE, Row, read_table, stop_reason
 from trialforge.simulation.vocabulary import WHY_STOPPED
 
-# Classes that a person read in real reasons, by nct_id. `stop_reasons` was read before the table was written,
-# `stop_reasons_held_out` when it was done; the texts lie in the shared data.
+# Classes that a reader gave to real reasons before seeing what the table says of them, by nct_id; texts lie
+# in the shared data. The table was then adjusted on `stop_reasons`, and not on what it gets wrong of
+# `stop_reasons_held_out`.
 READINGS = Path(__file__).parent / "readings"
 
 
