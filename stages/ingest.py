@@ -15,7 +15,7 @@ from trialforge.ingest.counts import ingest_metrics
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
 from trialforge.ingest.judge import judge_trials
-from trialforge.ingest.labels import label_trials, load_label_table
+from trialforge.ingest.labels import label_trials, load_label_tables
 from trialforge.ingest.params import IngestParams
 from trialforge.ingest.source import prepare_batch
 from trialforge.ingest.table import TableWriter, write_refused
@@ -30,7 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     params = load_section(IngestParams, "ingest")
     source = open_source(params, load_seed())
-    label_table = load_label_table(params)
+    label_tables = load_label_tables(params)
     spellings = read_vocabulary(Path(params.vocabulary)) if params.vocabulary else None
 
     refused = [refuse_labels(params.top_path)] if params.top_path else []
@@ -41,11 +41,11 @@ def main() -> None:
             refused.append(batch.refused)
             people.update(batch.people_removed)
             collector.add(batch.trials)
-            table.add(label_trials(batch.trials, params, label_table))
+            table.add(label_trials(batch.trials, params, label_tables))
         names = collector.normalize(spellings)
         refused.append(table.finish(lambda part: add_normalized(part, names)))
     counts = ingest_metrics(args.trials, write_refused(refused, args.refused))
-    judged = judge_trials(pl.scan_parquet(args.trials), names, params, label_table)
+    judged = judge_trials(pl.scan_parquet(args.trials), names, params, label_tables)
     write_json(counts | judged | {"people_removed": dict(people)}, args.metrics)
 
 

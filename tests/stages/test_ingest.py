@@ -112,7 +112,8 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -
     assert all(
         later - earlier > 0.9 for earlier, later in zip(registry.times, registry.times[1:], strict=False)
     )
-    trials, refused, _ = ingest(tmp_path, source="ctgov-json", path="got.jsonl.gz", labels="votes")
+    labels = ["results", "status"]
+    trials, refused, _ = ingest(tmp_path, source="ctgov-json", path="got.jsonl.gz", labels=labels)
     assert trials.select("nct_id", "source").rows() == [(A, "ctgov-json"), (B, "ctgov-json")]
     assert refused == [("got.jsonl.gz:3", "missing-id")]
 
@@ -149,20 +150,25 @@ def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path) -> None:
     assert trials["normalized_interventions"][1].to_list() == ["acetylsalicylic acid"]
     assert refused == [("x_train.csv:3", "unknown-label")]
     agreement = metrics["label_agreement"]
-    assert (agreement["status_table_n"], agreement["status_table_share"]) == (2, 0.5)
+    assert (agreement["top_status_n"], agreement["top_status_share"]) == (2, 0.5)
 
 
 def test_labels_of_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "all.jsonl").write_bytes(study_text(A) + b"\n" + study_text(B) + b"\n")
     (tmp_path / "mine.csv").write_text(f"nct_id,label,evidence\n{B},1,read the paper\n{C},0,\n")
-    trials, refused, _ = ingest(
-        tmp_path, source="ctgov-json", path="all.jsonl", labels="csv", labels_path="mine.csv"
+    trials, refused, metrics = ingest(
+        tmp_path, source="ctgov-json", path="all.jsonl", labels=["csv", "results"], labels_path="mine.csv"
     )
     assert trials.select("nct_id", "label", "label_source", "label_evidence").rows() == [
-        (A, None, None, None),
-        (B, 1, "csv", "read the paper"),
+        (A, 1, "results", "results 1: p <0.001"),
+        (B, 1, "csv", "csv 1: read the paper; results 1: p <0.001"),
     ]
     assert refused == []
+    assert metrics["label_table"]["csv"] == {
+        "labels": 2, "trials_matched": 1, "trials_without": 1, "unmatched": 1, "unmatched_first": C,
+    }  # fmt: skip
+    assert metrics["label_rate"]["all"] == {"labelled": 2, "success": 1.0}
+    assert metrics["p_value"] == {"read": 2, "unreadable": 0, "alike": 0}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,7 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
         ({"source": "ctgov-xml", "path": "empty"}, "the source has no record at all"),
         ({"source": "ctgov-xml", "path": "cut.zip"}, "cut.zip is no whole zip archive"),
         ({"labels": "csv"}, "`ingest.labels: csv` needs `ingest.labels_path`"),
+        ({"labels": "votes"}, "`ingest.labels.0`: Input should be 'csv', 'results', 'status' or 'top'"),
         ({"vocabulary": "nowhere.csv"}, "vocabulary nowhere.csv can't be read"),
     ],
 )  # fmt: skip

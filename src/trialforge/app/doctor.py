@@ -125,11 +125,12 @@ def _packages(root: Path) -> Iterator[Finding]:
 
 
 def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
-    source, labels = _choice(params, "ingest", "source"), _choice(params, "ingest", "labels")
+    source, chosen = _choice(params, "ingest", "source"), _choice(params, "ingest", "labels")
+    labels = {chosen} if isinstance(chosen, str) else set(chosen or ())
     read = {
         "path": source in {"ctgov-xml", "ctgov-json"} or _choice(params, "ingest", "records") is not None,
-        "top_path": "top" in {source, labels},
-        "labels_path": labels == "csv",
+        "top_path": "top" in {source, *labels},
+        "labels_path": "csv" in labels,
     }
     for key in (key for key, needed in read.items() if needed):
         value = _choice(params, "ingest", key)

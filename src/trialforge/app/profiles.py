@@ -65,7 +65,7 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
         old, new = part[key], values[key]
         if old != new:
             changed[name] = (_plain(old), new)
-            if isinstance(new, list):
+            if isinstance(new, list) and isinstance(old, list):
                 old[:] = new  # in place: the list keeps its layout and comments
             else:
                 part[key] = new

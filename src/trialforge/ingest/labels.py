@@ -1,146 +1,173 @@
-"""Did a trial succeed? Each source of labels votes or abstains, and keeps its evidence beside the label.
+"""Did a trial succeed? Each source of labels says 1 or 0 or nothing, and a rule makes one label of them.
 
 `status`: Completed is a success, and a trial that stopped is a failure if its reason is one that counts.
-`results`: the posted analyses of the primary endpoint are significant, or none of them is.
-`votes`: both of them; a posted result weighs more than mere completion, and a trial that stopped although
-its result is significant gets no label. `top` and `csv`: a table that the user has.
+`results`: the posted analyses of the primary endpoint are significant, or none of them is. `csv` and `top`: a
+table that the user has. What each of them says stays in a column of its own, `label_status` and so on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from trialforge.core.errors import IngestError, ParameterError
-from trialforge.ingest.params import IngestParams
+from trialforge.ingest.label_table import read_label_csv
+from trialforge.ingest.p_values import results_evidence, results_label
+from trialforge.ingest.params import IngestParams, LabelSource
 from trialforge.ingest.stop_reasons import stop_reason
 from trialforge.ingest.top import read_top
 
 FAILED = ("Terminated", "Withdrawn", "Suspended")
-TABLE_SCHEMA: dict[str, pl.DataType] = {
-    "nct_id": pl.String(), "table_label": pl.Int64(), "table_evidence": pl.String(),
-    "official_part": pl.String(),
-}  # fmt: skip
+LABEL_SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
+_TABLES: tuple[LabelSource, ...] = ("csv", "top")
+_SHOWN = 5
+
+LabelTables = Mapping[LabelSource, pl.DataFrame]  # nct_id, label and evidence; TOP's has official_part too
 
 
-class Vote(NamedTuple):
+class _Vote(NamedTuple):
     """Two expressions over the columns of a trial: a label or null, and the evidence for it."""
 
     label: pl.Expr
     evidence: pl.Expr
 
 
-def status_vote(params: IngestParams) -> Vote:
-    """Return the vote of the trial's status and its reason for stopping."""
-    status, reason = pl.col("status"), stop_reason(pl.col("why_stopped")).fill_null("other")
-    failed = status.is_in(FAILED) & reason.is_in(params.failure_reasons)
-    label = pl.when(status == "Completed").then(1).when(failed).then(0)
-    why = pl.when(status.is_in(FAILED)).then(pl.format("{} ({})", status, reason)).otherwise(status)
-    return Vote(label.cast(pl.Int64), why)
-
-
-def results_vote(params: IngestParams) -> Vote:
-    """Return the vote of the posted analyses of the primary endpoint.
-
-    Success: the smallest p-value is significant after Bonferroni's correction for the number of analyses,
-    or all are significant without it. Failure: none is significant. Between the two it abstains.
-    """
-    text = pl.col("primary_analyses").list.eval(pl.element().struct.field("p_value").drop_nulls())
-    parsed = text.list.eval(
-        pl.element().str.extract_groups(r"^[Pp]?\s*([<>=≤≥]*)\s*(\d*\.?\d+(?:[eE]-?\d+)?)$")
-    )
-    sign = pl.element().struct.field("1")
-    value = pl.element().struct.field("2").cast(pl.Float64, strict=False)
-    usable = value.is_not_null() & (value <= 1)
-    # "<0.05" is below 0.05, a plain 0.05 is not.
-    below = pl.when(sign.str.contains("[<≤]")).then(value - 1e-12).otherwise(value)
-    upper = parsed.list.eval(pl.when(usable & ~sign.str.contains("[>≥]")).then(below).drop_nulls())
-    lower = parsed.list.eval(pl.when(usable & ~sign.str.contains("[<≤]")).then(value).drop_nulls())
-    level, count = params.significance, parsed.list.eval(pl.element().filter(usable)).list.len()
-    enough = (upper.list.min() < level / count) | ((upper.list.len() == count) & (upper.list.max() < level))
-    none = (lower.list.len() == count) & (lower.list.min() >= level)
-    label = pl.when(count == 0).then(None).when(enough).then(1).when(none).then(0)
-    return Vote(label.cast(pl.Int64), pl.format("p {}", text.list.join(", ")))
-
-
-def combined_vote(params: IngestParams) -> Vote:
-    """Return the vote of status and results together."""
-    status, results = status_vote(params), results_vote(params)
-    label = (
-        pl.when(results.label.is_null() | (results.label == status.label))
-        .then(status.label)
-        .when(status.label.is_null() | (status.label == 1))
-        .then(results.label)
-    )
-    said = [
-        pl.when(vote.label.is_not_null()).then(pl.format(name + " {}: {}", vote.label, vote.evidence))
-        for name, vote in (("status", status), ("results", results))
-    ]
-    return Vote(label, pl.concat_str(said, separator="; ", ignore_nulls=True))
-
-
-def load_label_table(params: IngestParams) -> pl.DataFrame | None:
-    """Return the labels (TABLE_SCHEMA) of the table that the parameters name: TOP's or the user's own.
+def load_label_tables(params: IngestParams) -> LabelTables:
+    """Return the label tables that the parameters name, whether or not `labels` uses them.
 
     Raises:
         ParameterError: `ingest.labels` needs a table and none is named.
-        IngestError: the table can't be read, lacks a column, or has a label other than 0 and 1.
+        IngestError: a table can't be read, lacks a column, or has a label that is none.
     """
-    if params.labels == "csv":
-        if not params.labels_path:
-            raise ParameterError(
-                "`ingest.labels: csv` needs `ingest.labels_path`", hint="name a CSV file there"
-            )
-        return _read_label_csv(Path(params.labels_path))
+    for name, key in (("csv", "labels_path"), ("top", "top_path")):
+        if name in params.labels and not getattr(params, key):
+            raise ParameterError(f"`ingest.labels: {name}` needs `ingest.{key}`", hint="name a table there")
+    tables: dict[LabelSource, pl.DataFrame] = {}
+    if params.labels_path:
+        tables["csv"] = read_label_csv(Path(params.labels_path))
     if params.top_path:
-        return _read_top_labels(params.top_path)
-    if params.labels == "top":
-        raise ParameterError("`ingest.labels: top` needs `ingest.top_path`", hint="name TOP tables there")
-    return None
+        tables["top"] = _read_top_labels(params.top_path)
+    return tables
 
 
 def label_trials(
-    trials: pl.DataFrame, params: IngestParams, table: pl.DataFrame | None = None
+    trials: pl.DataFrame, params: IngestParams, tables: LabelTables | None = None
 ) -> pl.DataFrame:
-    """Return trials with label, source and evidence, null where the source abstains, and `official_part`."""
-    known = pl.DataFrame(schema=TABLE_SCHEMA) if table is None else table
-    joined = trials.join(known, on="nct_id", how="left", maintain_order="left")
-    vote = _vote(params)
-    has_label = vote.label.is_not_null()
-    labelled = joined.with_columns(
-        label=vote.label,
-        label_source=pl.when(has_label).then(pl.lit(params.labels)),
-        label_evidence=pl.when(has_label).then(vote.evidence),
+    """Return trials with their label, who gave it and why, what each source says, and `official_part`."""
+    joined = trials.lazy()
+    for name in _TABLES:
+        table = (tables or {}).get(name, pl.DataFrame(schema={"nct_id": pl.String(), "label": pl.Int64()}))
+        joined = joined.join(
+            _fill_columns(table, name).lazy(), on="nct_id", how="left", maintain_order="left"
+        )
+    votes = _votes(params)
+    said = joined.with_columns(vote.label.alias(f"label_{name}") for name, vote in votes.items())
+    label = _decide(params)
+    labelled = said.with_columns(
+        label=label, label_source=_deciding(params, label), label_evidence=_evidence(params, votes)
     )
-    return labelled.drop("table_label", "table_evidence")
+    return labelled.select(*trials.columns, "official_part").collect()
 
 
-def label_agreement(
-    trials: pl.LazyFrame, params: IngestParams, table: pl.DataFrame | None
-) -> dict[str, float]:
-    """Return for each pair of sources how many trials both label, their share of equal labels and kappa.
+def _fill_columns(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return a label table as columns that no trial has; only TOP tells the official part."""
+    absent = [
+        pl.lit(None, dtype=pl.String).alias(column)
+        for column in ("evidence", "official_part")
+        if column not in table.columns
+    ]
+    part = ["official_part"] if name == "top" else []
+    whole = table.with_columns(absent)
+    return whole.select(
+        "nct_id", *part, pl.col("label").alias(f"{name} label"), pl.col("evidence").alias(f"{name} evidence")
+    )
+
+
+def _votes(params: IngestParams) -> dict[LabelSource, _Vote]:
+    tables = {name: _Vote(pl.col(f"{name} label"), pl.col(f"{name} evidence")) for name in _TABLES}
+    results = _Vote(results_label(params.significance), results_evidence())
+    return {**tables, "results": results, "status": _status_vote(params)}
+
+
+def _status_vote(params: IngestParams) -> _Vote:
+    status, reason = pl.col("status"), stop_reason(pl.col("why_stopped")).fill_null("other")
+    stopped = status.is_in(FAILED)
+    failed = stopped & reason.is_in(params.failure_reasons)
+    label = pl.when(status == "Completed").then(1).when(failed).then(0)
+    why = pl.when(stopped).then(pl.format("{} ({})", status, reason)).otherwise(status)
+    return _Vote(label.cast(pl.Int64), why)
+
+
+def _decide(params: IngestParams) -> pl.Expr:
+    """Return the label: of the first source that speaks, or of more than half of those that do."""
+    said = [pl.col(f"label_{name}") for name in params.labels]
+    if params.label_rule == "first":
+        return pl.coalesce(said)
+    share = pl.mean_horizontal(said)
+    return pl.when(share > 0.5).then(1).when(share < 0.5).then(0).cast(pl.Int64)
+
+
+def _deciding(params: IngestParams, label: pl.Expr) -> pl.Expr:
+    """Return the names of the sources that gave the label."""
+    names = [pl.when(pl.col(f"label_{name}") == label).then(pl.lit(name)) for name in params.labels]
+    if params.label_rule == "first":
+        return pl.coalesce(names)
+    return pl.concat_str(names, separator="+", ignore_nulls=True).replace("", None)
+
+
+def _evidence(params: IngestParams, votes: Mapping[LabelSource, _Vote]) -> pl.Expr:
+    """Return why; of several sources all that spoke are quoted, those who were outvoted too."""
+    said = [
+        pl.when(pl.col(f"label_{name}").is_not_null()).then(
+            votes[name].evidence
+            if len(params.labels) == 1
+            else pl.format(name + " {}: {}", f"label_{name}", votes[name].evidence)
+        )
+        for name in params.labels
+    ]
+    return pl.concat_str(said, separator="; ", ignore_nulls=True).replace("", None)
+
+
+def match_tables(trials: pl.LazyFrame, params: IngestParams, tables: LabelTables) -> dict[str, Any]:
+    """Return for each label table how many of its ids are trials, how many are none, and the first of those.
+
+    Raises:
+        IngestError: `labels` uses a table of which no id is a trial.
+    """
+    known = trials.select("nct_id").collect()
+    counts: dict[str, Any] = {}
+    for name, table in tables.items():
+        ids = table.drop_nulls("label").select("nct_id")
+        unmatched = ids.join(known, on="nct_id", how="anti", maintain_order="left")["nct_id"]
+        first = ", ".join(unmatched.head(_SHOWN))
+        if unmatched.len() == ids.height and name in params.labels:
+            raise IngestError(
+                f"no id of the {name} labels is a trial: they name {first}, the source has "
+                f"{', '.join(known['nct_id'].head(_SHOWN))}",
+                hint="look at the column of ids, and at `ingest.source` and `ingest.path`",
+            )
+        counts[name] = {
+            "labels": ids.height,
+            "trials_matched": ids.height - unmatched.len(),
+            "trials_without": known.height - (ids.height - unmatched.len()),
+            "unmatched": unmatched.len(),
+            **({"unmatched_first": first} if first else {}),
+        }
+    return counts
+
+
+def label_agreement(trials: pl.LazyFrame) -> dict[str, float]:
+    """Return for each pair of sources that speak how many trials both label, their agreement and kappa.
 
     Kappa is Cohen's: the agreement beyond what the sources' own shares of successes would give by chance.
     """
-    known = pl.DataFrame(schema=TABLE_SCHEMA) if table is None else table
-    columns = ("nct_id", "status", "why_stopped", "primary_analyses")
-    votes = (
-        trials.select(columns)
-        .join(known.lazy(), on="nct_id", how="left")
-        .select(
-            status=status_vote(params).label,
-            results=results_vote(params).label,
-            table=pl.col("table_label"),
-        )
-        .collect()
-    )
-    pairs = [
-        ("status", "results"),
-        *([("status", "table"), ("results", "table")] if table is not None else []),
-    ]
+    votes = trials.select(pl.col(f"label_{name}").alias(name) for name in LABEL_SOURCES).collect()
+    heard = [name for name in LABEL_SOURCES if votes[name].null_count() < votes.height]
+    pairs = combinations(sorted(heard, reverse=True), 2)
     return {key: value for pair in pairs for key, value in _agreement(votes, *pair).items()}
 
 
@@ -153,17 +180,35 @@ def _agreement(votes: pl.DataFrame, one: str, other: str) -> dict[str, float]:
     first, second = (float(both[column].cast(pl.Float64).sum()) / both.height for column in (one, other))
     chance = first * second + (1 - first) * (1 - second)
     scores: dict[str, float] = {f"{name}_n": both.height, f"{name}_share": round(share, 4)}
-    return scores | ({f"{name}_kappa": round((share - chance) / (1 - chance), 4)} if chance < 1 else {})
+    return scores | ({f"{name}_kappa": round((share - chance) / (1 - chance), 4) + 0.0} if chance < 1 else {})
 
 
-def _vote(params: IngestParams) -> Vote:
-    if params.labels == "status":
-        return status_vote(params)
-    if params.labels == "results":
-        return results_vote(params)
-    if params.labels == "votes":
-        return combined_vote(params)
-    return Vote(pl.col("table_label"), pl.col("table_evidence"))
+def base_rates(trials: pl.LazyFrame) -> dict[str, Any]:
+    """Return how many trials have a label and how many of those succeeded: all, by phase, year and source.
+
+    Years are those of registration. Of each source it is what the source itself says.
+    """
+    year = pl.col("first_submitted").dt.year().cast(pl.String)
+    return {
+        "all": _rate(trials, "label"),
+        "phase": _rates(trials, pl.col("phase").fill_null("none")),
+        "year": _rates(trials, year.fill_null("none")),
+        "source": {
+            name: rate for name in LABEL_SOURCES if (rate := _rate(trials, f"label_{name}"))["labelled"]
+        },
+    }
+
+
+def _rate(trials: pl.LazyFrame, column: str) -> dict[str, float]:
+    label = pl.col(column)
+    found = trials.select(labelled=label.count(), success=label.mean().round(4)).collect().row(0, named=True)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _rates(trials: pl.LazyFrame, key: pl.Expr) -> dict[str, dict[str, float]]:
+    labelled = trials.drop_nulls("label").group_by(key.alias("key"))
+    table = labelled.agg(labelled=pl.len(), success=pl.col("label").mean().round(4)).sort("key").collect()
+    return {row.pop("key"): row for row in table.iter_rows(named=True)}
 
 
 def _read_top_labels(path: str) -> pl.DataFrame:
@@ -172,30 +217,5 @@ def _read_top_labels(path: str) -> pl.DataFrame:
     table = read_top(path).filter(pl.col("nctid").is_not_null()).sort(rank, "file")
     first = table.unique("nctid", keep="first", maintain_order=True)
     return first.select(
-        nct_id="nctid", table_label="label", table_evidence=pl.format("TOP {}", "file"), official_part="part"
+        nct_id="nctid", label="label", evidence=pl.format("TOP {}", "file"), official_part="part"
     )
-
-
-def _read_label_csv(path: Path) -> pl.DataFrame:
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except (PolarsError, OSError) as error:
-        raise IngestError(f"label table {path} can't be read: {error}") from error
-    if not {"nct_id", "label"} <= set(table.columns):
-        raise IngestError(f"label table {path} needs the columns nct_id and label, has {table.columns}")
-    wrong = table.filter(~pl.col("label").is_in(["0", "1"]))
-    if wrong.height:
-        raise IngestError(
-            f"label table {path}: label {wrong['label'][0]!r} of {wrong['nct_id'][0]}; allowed are 0 and 1"
-        )
-    two = (
-        table.group_by("nct_id").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1)["nct_id"].sort()
-    )
-    if two.len():
-        raise IngestError(f"label table {path}: {two[0]} is both 0 and 1, and {two.len() - 1} more are")
-    evidence = "evidence" if "evidence" in table.columns else pl.lit(path.name)
-    chosen = table.select(
-        "nct_id", table_label=pl.col("label").cast(pl.Int64), table_evidence=evidence,
-        official_part=pl.lit(None, dtype=pl.String),
-    )  # fmt: skip
-    return chosen.unique("nct_id", keep="last", maintain_order=True)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from trialforge.core.params import Section
 
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
+LabelSource = Literal["csv", "results", "status", "top"]
+
+
+def _list_one(value: Any) -> Any:
+    """Return a name alone as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _refuse_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a source stands there twice")
+    return names
 
 
 class IngestParams(Section):
@@ -19,7 +31,13 @@ class IngestParams(Section):
     top_path: str | None = None
     records: Literal["ctgov-xml", "ctgov-json"] | None = None
     simulated_trials: int = Field(default=700, ge=1, le=1_000_000)
-    labels: Literal["status", "results", "votes", "top", "csv"] = "status"
+    labels: Annotated[
+        tuple[LabelSource, ...],
+        BeforeValidator(_list_one),
+        AfterValidator(_refuse_repeats),
+        Field(min_length=1),
+    ] = ("status",)
+    label_rule: Literal["first", "vote"] = "first"
     labels_path: str | None = None
     failure_reasons: tuple[StopReason, ...] = get_args(StopReason)
     significance: float = Field(default=0.05, gt=0, lt=1)

@@ -1,65 +1,107 @@
-"""Why a trial stopped: the registry's free-text reason, sorted by an open table of patterns."""
+"""Why a trial stopped: the registry's free-text reason, sorted by the table stop_reasons.tsv."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
 import polars as pl
 
-# A reason may name what it is not ("not due to any safety concern"): that part is taken out first.
-_NEGATED = (
-    r"\b(?:not|nothing|unrelated|non)\b[ -]*(?:[\w-]+ ){0,4}?(?:due to|related to|based on|because of"
-    r"|a result of|to|for|on) (?:any |the |a )?(?:\w+ )?(?:safety|efficacy|toxicity)[^.;]*"
-    r"|\bno (?:\w+ ){0,2}(?:safety|efficacy)(?:[ /,]+\w+){0,3}? (?:concerns?|issues?|reasons?|signals?)[^.;]*"
-    r"|\bnon-(?:safety|efficacy)\b"
-)
-# Only that all was done: read before the rest, and counted as `other`.
-_FINISHED = (
-    r"administratively complete|^\W*(?:study|trial) completed?|is finished"
-    r"|^\W*subject accrual and data analysis is completed"
-)
+# Classes of stops that are no failure of the trial.
+NO_FAILURE = ("success", "completed", "administrative", "mistake")
+_AFFIRMED = {"success", "completed"}  # what these say, a clause with a negation does not
+_IGNORED = "ignored"  # rows of this name are taken out of the reason
 
-# The first pattern found decides. `benefit`: stopped because the treatment worked, which is no failure.
-STOP_REASONS: dict[str, str] = {
-    "benefit": (
-        r"(?:termina\w+|stopped|closed|halted) (?:early )?(?:due to|for|because of) efficacy\b"
-        r"|(?:significant|clear|overwhelming) (?:benefit|efficacy)|positive (?:data|results)"
-        r"|achievement of (?:the )?primary|primary (?:\w+ )?(?:objective|endpoint|end point)s? "
-        r"(?:has|have|had|was|were)(?: been)? (?:met|reached|achieved)"
-    ),
-    "efficacy": (
-        r"futil|inefficac|ineffective|lack of (?:\w+ ){0,3}(?:efficacy|activity|benefit|effect|response)"
-        r"|(?:no|any|without) (?:\w+ ){0,2}(?:efficacy|benefit|responses?|activity|effect|improvement)\b"
-        r"|(?:insufficient|low|lower|limited|poor|minimal|inadequate) (?:\w+ ){0,3}"
-        r"(?:efficacy|activity|response|power|benefit|effect)\b|insufficient data to support clinical"
-        r"|not (?:\w+ ){0,2}(?:effective|efficacious)|efficacy (?:[\w,/]+ ){0,8}(?:not|insufficient)"
-        r"|(?:did|does|do|would|could|can) not (?:show|demonstrate|achieve|reach|meet) (?:[\w-]+ ){0,3}"
-        r"(?:activity|efficacy|effect|benefit|improvement|difference|significance|objective|end-?point|endpoint)"
-        r"|did not merit|fail(?:ed|ure)? to (?:show|demonstrate|reach|meet) (?:\w+ ){0,3}"
-        r"(?:efficacy|endpoint|objective|benefit)|treatment failure|unpromising|results, negative"
-        r"|end-?points? (?:\w+ ){0,2}(?:fell short|not met|not achieved)|unlikely to|inferior"
-        r"|unfavou?rable interim|interim analys[ie]s(?: \w+){0,3} (?:indicate|should be terminated)"
-    ),
-    "safety": (
-        r"safety|toxic|adverse|side.effects?|risk.{0,6}benefit|benefit.{0,6}risk|tolera|dose.limiting|\bdlts?\b"
-        r"|deaths?\b|mortality|morbidity|\bharm|hazard|clinical hold|hypersensitiv|bleeding|severe|creatinine"
-        r"|oc+lusive|thrombocytopenia|metabolites|cardiovascular events|abnormal liver|rash\b|rejection"
-    ),
-    "enrolment": (
-        r"ac+r+u+|ac+ural|recru|enrol|inclusions?\b|participation|rate of randomi[sz]ed|to include patients"
-        r"|(?:no|few|fewer|lack of|insufficient|not enough|additional|suitable|available|number of|find) "
-        r"(?:\w+ ){0,3}(?:patients|participants|subjects|volunteers|population)|low prevalence"
-    ),
-    "business": (
-        r"fund|financ|grant|budget|sponsor|business|strateg|compan|commercial|market|manufactur|suppl"
-        r"|unavailab|not available|availability|development|support|collaborator|resources|portfolio|priorit"
-        r"|interested|program terminated|approval|management decision"
-    ),
-}
+_GROUP = re.compile(r"\{\w+\}")
+_MARK = re.compile(r" \[(?P<after>[^\]]+)\]$|\[(?P<before>[^\]]+)\] |~~ |~ |\*|#|\(")
+_MEANING = {
+    "~~ ": "(?:[a-z0-9,]+ )*", "~ ": "(?:[a-z0-9]+ ){0,5}", "*": "[a-z0-9]*", "#": "[0-9]+", "(": "(?:",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A row of the table: a class, a pattern with its groups of words filled in, a reason that it finds."""
+
+    name: str
+    pattern: str
+    example: str
+
+
+class _Rules(NamedTuple):
+    """The table as regular expressions; rows that follow each other and have one name are one of them."""
+
+    ignored: str
+    negated: str
+    classes: list[tuple[str, str]]
+
+
+def read_table() -> list[Row]:
+    """Return the rows of the table in order."""
+    groups, rows = _read_lines()
+    return [Row(name, _fill(pattern, groups), example) for name, pattern, example in rows]
 
 
 def stop_reason(text: pl.Expr) -> pl.Expr:
-    """Return the class of a reason: a key of STOP_REASONS or `other`; null where no reason is given."""
-    plain = text.str.to_lowercase().str.replace_all(r"\s+", " ").str.replace_all(_NEGATED, " ")
-    sorted_out = pl.when(plain.is_null()).then(None).when(plain.str.contains(_FINISHED)).then(pl.lit("other"))
-    for name, pattern in STOP_REASONS.items():
-        sorted_out = sorted_out.when(plain.str.contains(pattern)).then(pl.lit(name))
-    return sorted_out.otherwise(pl.lit("other"))
+    """Return the class of a reason, `other` where no row is found; null where no reason is given."""
+    rules = _read_rules()
+    plain = _plain(text).str.replace_all(rules.ignored, " . ")
+    affirmed = plain.str.replace_all(rules.negated, "")
+    found = [
+        pl.when((affirmed if name in _AFFIRMED else plain).str.contains(expression)).then(pl.lit(name))
+        for name, expression in rules.classes
+    ]
+    return pl.when(plain.is_not_null()).then(pl.coalesce(*found, pl.lit("other")))
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    """Return words a space apart, in lower case and without accents; `.` and `,` stand alone."""
+    letters = text.str.normalize("NFKD").str.to_lowercase().str.replace_all(r"\p{M}", "")
+    letters = letters.str.replace_all(r"\b([a-z])\.([a-z])\b", "$1$2")  # p.i.
+    marks = letters.str.replace_all("[.;:!?]+", " . ").str.replace_all(",", " , ")
+    return marks.str.replace_all("[^a-z0-9.,]+", " ").str.replace_all(" +", " ").str.strip_chars(" .,")
+
+
+def _read_lines() -> tuple[dict[str, str], list[list[str]]]:
+    lines = Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines()
+    cells = [line.split("\t") for line in lines if "\t" in line and not line.startswith("#")]
+    groups = {row[0]: row[1] for row in cells if _GROUP.fullmatch(row[0])}
+    return groups, [row for row in cells if row[0] not in groups]
+
+
+def _fill(pattern: str, groups: dict[str, str]) -> str:
+    while _GROUP.search(pattern):
+        pattern = _GROUP.sub(lambda found: f"({groups[found[0]]})", pattern)
+    return pattern
+
+
+def _translate(pattern: str) -> str:
+    """Return the regular expression of a pattern; the head of the table says what its marks mean."""
+
+    def mean(mark: re.Match[str]) -> str:
+        if mark["before"]:
+            return f"(?:(?:{_translate(mark['before'])}) )*"
+        if mark["after"]:
+            return f"(?: (?:{_translate(mark['after'])}))*"
+        return _MEANING[mark[0]]
+
+    return _MARK.sub(mean, pattern)
+
+
+def _join(patterns: Iterable[str]) -> str:
+    return rf"(?-u:\b)(?:{'|'.join(map(_translate, patterns))})(?-u:\b)"
+
+
+@cache
+def _read_rules() -> _Rules:
+    groups, _ = _read_lines()
+    rows = read_table()
+    runs = groupby((row for row in rows if row.name != _IGNORED), key=lambda row: row.name)
+    return _Rules(
+        ignored=_join(row.pattern for row in rows if row.name == _IGNORED),
+        negated=_join([_fill("{negation}", groups)]) + "[^.,]*",
+        classes=[(name, _join(row.pattern for row in run)) for name, run in runs],
+    )

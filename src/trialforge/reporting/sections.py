@@ -12,6 +12,7 @@ from trialforge.reporting.blocks import Cell, Figure, Section, Table, metric_tab
 from trialforge.reporting.inputs import Inputs
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.summaries import (
+    agreement_table,
     arm_table,
     arm_words,
     closest_rows,
@@ -22,6 +23,7 @@ from trialforge.reporting.summaries import (
     mode_rows,
     order_arms,
     point_rows,
+    rate_table,
     year_rows,
 )
 
@@ -80,6 +82,11 @@ def data_section(inputs: Inputs) -> Section:
     figures = (
         ("ingest.trials", "trials read", "", ""),
         ("ingest.refused.total", "records or values refused", "each with its reason", ""),
+        ("ingest.label_rate.all.labelled", "trials with a label", "", ""),
+        ("ingest.label_rate.all.success", "of them successes", "", "share"),
+        ("ingest.p_value.unreadable", "posted p-values not read", "they make their source abstain", ""),
+        ("ingest.label_table.csv.unmatched", "label table: ids without a trial", "", ""),
+        ("ingest.label_table.csv.trials_without", "label table: trials without a row", "", ""),
         ("split.train.trials", "for training", "the pool of exemplars", ""),
         ("split.validation.trials", "for validation", "thresholds, stopping", ""),
         ("split.test.trials", "for the test", "unseen until the end", ""),
@@ -95,7 +102,14 @@ def data_section(inputs: Inputs) -> Section:
     tables = [
         *count_table(ingest, "label", "Outcome labels", "Label"),
         *count_table(ingest, "phase", "Phases", "Phase"),
-        *count_table(ingest, "stop_reason", "Why failed trials stopped", "Reason"),
+        *count_table(ingest, "stop_reason", "Why trials stopped", "Reason"),
+        *agreement_table(ingest),
+        *rate_table(ingest, "source", "Success by source of labels", "Source"),
+        *rate_table(ingest, "phase", "Success by phase", "Phase"),
+        *(
+            replace(table, closed=True)
+            for table in rate_table(ingest, "year", "Success by year", "Registered")
+        ),
     ]
     sources = {"ingest": "All counts of the source", "split": "All counts of the split"}
     return _section("data", "Data", lead, inputs, sources, figures, tables, {"data/year": year_rows(ingest)})

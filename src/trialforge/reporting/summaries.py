@@ -11,6 +11,7 @@ from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, n
 from trialforge.reporting.records import LABEL_WORDS
 
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
+_AGREEMENT = re.compile(r"label_agreement\.[a-z]+_[a-z]+_n")
 # What each group of measures asks, in the order in which a reader should see them.
 GROUPS = {
     "fidelity": "Fidelity: are they like real trials?",
@@ -66,6 +67,36 @@ def count_table(metrics: Mapping[str, Cell], group: str, caption: str, heading: 
     total = sum(counts.values())
     rows = [(name, count, f"{count / total:.0%}") for name, count in counts.items()] if total else []
     return [Table(caption, (heading, "Trials", "Share"), rows)] if rows else []
+
+
+def agreement_table(ingest: Mapping[str, Cell]) -> list[Table]:
+    """Return how far two sources of labels agree, from `label_agreement.ONE_OTHER_n` and so on."""
+    pairs = [name.removesuffix("_n") for name in ingest if _AGREEMENT.fullmatch(name)]
+    rows = [
+        (
+            " and ".join(pair.removeprefix("label_agreement.").split("_")),
+            ingest[f"{pair}_n"],
+            ingest.get(f"{pair}_share"),
+            ingest.get(f"{pair}_kappa"),
+        )
+        for pair in pairs
+    ]
+    headings = ("Sources of labels", "Trials that both label", "Share that agrees", "Cohen's kappa")
+    return [Table("How far the sources of labels agree", headings, rows)] if rows else []
+
+
+def rate_table(ingest: Mapping[str, Cell], group: str, caption: str, heading: str) -> list[Table]:
+    """Return the shares of successes `label_rate.GROUP.NAME.success`, each beside the trials behind it."""
+    prefix = f"label_rate.{group}."
+    names = [
+        name.removeprefix(prefix).removesuffix(".labelled")
+        for name in ingest
+        if name.startswith(prefix) and name.endswith(".labelled")
+    ]
+    rows = [
+        (name, ingest[f"{prefix}{name}.labelled"], ingest.get(f"{prefix}{name}.success")) for name in names
+    ]
+    return [Table(caption, (heading, "Labelled", "Share of successes"), rows)] if rows else []
 
 
 def year_rows(ingest: Mapping[str, Cell]) -> pl.DataFrame:

@@ -171,6 +171,11 @@ class Trial(Part):
     label: Annotated[Literal[0, 1] | None, LATER] = None
     label_source: Annotated[str | None, LATER] = None
     label_evidence: Annotated[str | None, LATER] = None
+    # What each source of labels says by itself.
+    label_csv: Annotated[Literal[0, 1] | None, LATER] = None
+    label_results: Annotated[Literal[0, 1] | None, LATER] = None
+    label_status: Annotated[Literal[0, 1] | None, LATER] = None
+    label_top: Annotated[Literal[0, 1] | None, LATER] = None
 
 
 def facet(name: str) -> Facet:

@@ -230,14 +230,14 @@ def test_a_transformer_that_is_not_in_the_cache_is_to_be_fetched(
         ({"source": "ctgov-xml", "path": None}, "ingest.path", "set ingest.path"),
         ({"source": "top", "top_path": "top"}, "ingest.top_path", "set ingest.top_path"),
         (
-            {"source": "simulated", "labels": "csv", "labels_path": "no.csv"},
+            {"source": "simulated", "labels": ["status", "csv"], "labels_path": "no.csv"},
             "ingest.labels_path",
             "set ingest",
         ),
     ],
 )
 def test_records_that_are_not_there_are_a_fault(
-    corpus: dict[str, str], name: str, mend: str, tmp_path: Path
+    corpus: dict[str, object], name: str, mend: str, tmp_path: Path
 ) -> None:
     found = find(examine(tmp_path, {"ingest": corpus}, {}), name)
     assert (found.state, found.mend.startswith(mend)) == ("fault", True)

@@ -54,6 +54,12 @@ def test_a_profile_is_valid_keeps_comments_and_is_undone(name: str, params: Path
     assert yaml.safe_load(params.read_text()) == before
 
 
+def test_a_profile_replaces_a_name_alone_by_its_list(params: Path) -> None:
+    params.write_text(params.read_text().replace("labels: [status]", "labels: status"))
+    apply_profile(read("real"), params)
+    assert load_section(IngestParams, "ingest", params).labels == ("results", "status")
+
+
 def test_unknown_profile_and_unknown_key_are_errors(params: Path) -> None:
     with pytest.raises(ParameterError, match="known are paper, quick, real"):
         read("huge")

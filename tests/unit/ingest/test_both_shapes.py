@@ -94,6 +94,10 @@ EXPECTED = {
     "label": None,
     "label_source": None,
     "label_evidence": None,
+    "label_csv": None,
+    "label_results": None,
+    "label_status": None,
+    "label_top": None,
 }
 
 

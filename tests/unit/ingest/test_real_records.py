@@ -17,13 +17,13 @@ import pytest
 from tests.unit.ingest import read_again
 from trialforge.ingest.records import Found
 from trialforge.ingest.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
-from trialforge.ingest.source import leave_batch
+from trialforge.ingest.source import BATCH_SCHEMA, leave_batch
 from trialforge.trial.record import frame_to_trials
 
 pytestmark = pytest.mark.shared
 XML = "ctgov/AllPublicXML.sample.zip"
 API = "ctgov/studies_v2.jsonl.gz"
-NOT_COMPARED = {"source", "file", "label", "label_source", "label_evidence"}
+NOT_COMPARED = {"source", "file", *(name for name in BATCH_SCHEMA if name.startswith("label"))}
 
 
 @pytest.fixture(scope="module")

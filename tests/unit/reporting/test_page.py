@@ -61,6 +61,16 @@ def test_a_simulated_corpus_is_named_as_such(page: str) -> None:
     assert "Simulated corpus" in page
 
 
+def test_the_data_part_shows_what_the_labels_rest_on(page: str) -> None:
+    cells = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", page, flags=re.DOTALL)
+    ]
+    assert ["status and results", "73", "0.5205", "0.0519"] in cells
+    assert ["Phase 2", "660", "0.4894"] in cells
+    assert "label table: ids without a trial" in page
+
+
 def test_locked_versions_reads_the_pins() -> None:
     lock = "altair==6.3.0 \\\n    --hash=sha256:aa\nnot-asked==1\npolars==2.1.0 ; python_version >= '3.11'\n"
     assert locked_versions(lock) == {"altair": "6.3.0", "polars": "2.1.0"}

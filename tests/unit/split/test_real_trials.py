@@ -62,7 +62,7 @@ def test_nobody_is_named_after_scrubbing(trials: pl.DataFrame) -> None:
 
 
 def test_status_labels_most_real_trials(trials: pl.DataFrame) -> None:
-    assert dict(trials["label"].value_counts().iter_rows()) == {1: 3887, 0: 425, None: 353}
+    assert dict(trials["label"].value_counts().iter_rows()) == {1: 3887, 0: 408, None: 370}
 
 
 def test_real_trials_split_without_a_crossing(trials: pl.DataFrame) -> None:
