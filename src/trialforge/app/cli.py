@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from trialforge.app.printing import align, emit, print_error, print_line
-from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, name_missing_extra
+from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, explain_disk, name_missing_extra
 from trialforge.core.version import VERSION
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
@@ -296,6 +296,11 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        _debug_traceback()
+        told = explain_disk(error)
+        print_error(told.args[0], told.hint, as_json=as_json)
+        return EXIT_ERROR
     except Exception as error:
         _debug_traceback()
         print_error(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialforge.core.errors import DiskError
 from trialforge.core.files import write_json
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def keep_seal(name: str, alias: str, seal: Seal) -> None:
         kept = json.loads(SEALS.read_text(encoding="utf-8"))
     others = kept.items() if isinstance(kept, dict) else ()
     seals = {other: old for other, old in others if other.rpartition("-")[0] != alias}
-    with suppress(OSError):
+    with suppress(DiskError):
         write_json(seals | {name: seal}, SEALS)
 
 
