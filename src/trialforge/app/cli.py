@@ -238,20 +238,22 @@ def pull(as_json: JsonOption = False) -> None:
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command("cache", short_help="Look at, check or remove kept answers of models.")
+@app.command("cache", short_help="Look at, check, copy or remove kept answers of models.")
 def cache_command(
-    action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],
+    action: Annotated[Literal["stats", "prune", "verify", "export"], typer.Argument(help="What to do.")],
     days: Annotated[
         float | None, typer.Option(min=0, help="prune: what was asked longer ago; with --model only of it.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="prune: a model's digest, or its start.")] = None,
+    to: Annotated[Path | None, typer.Option(help="export: the file to write.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, if it is not this checkout's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the kept answers of language models, check them all, or remove some."""
+    """Look at the kept answers of language models, check them all, copy them, or remove some."""
     from trialforge.llm.calls import CALLS_FILE, find_project, manage_cache
 
-    found = manage_cache(action, path or find_project(Path.cwd()) / CALLS_FILE, days=days, model_digest=model)
+    source = path or find_project(Path.cwd()) / CALLS_FILE
+    found = manage_cache(action, source, days=days, model_digest=model, to=to)
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 

@@ -121,6 +121,10 @@ def run_stage(main: Callable[[], None]) -> None:
         sys.exit(describe_error(told.args[0], told.hint))
 
 
+# What polars and numpy say of a full disk, for they give no number: the last two are of a write that was cut.
+_FULL = ("No space left", "requested and", "transport error")
+
+
 def explain_disk(error: Exception, path: Path | None = None) -> DiskError:
     """Return the error for what the operating system refused.
 
@@ -129,10 +133,7 @@ def explain_disk(error: Exception, path: Path | None = None) -> DiskError:
         path: what was written, for errors that name no file or a temporary one.
     """
     number = error.errno if isinstance(error, OSError) else None
-    # Polars and numpy give no number, only words: those of the system, or the bytes that were left out.
-    full = number in (errno.ENOSPC, errno.EDQUOT) or any(
-        word in str(error) for word in ("No space left", "requested and")
-    )
+    full = number in (errno.ENOSPC, errno.EDQUOT) or any(words in str(error) for words in _FULL)
     named = getattr(error, "filename", None)
     temporary = path is not None and named is not None and Path(named).name.startswith(f".{path.name}.")
     where = path if path is not None and (full or temporary or named is None) else named

@@ -36,7 +36,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise explain_disk(error, path) from error
     except PolarsError as error:
-        if "os error" not in str(error):
+        if not any(words in str(error) for words in ("os error", "transport error")):
             raise
         raise explain_disk(error, path) from error
 

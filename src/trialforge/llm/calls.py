@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trialforge.core.errors import ArtifactError, ParameterError
-from trialforge.core.files import database_errors, hash_text
+from trialforge.core.files import atomic_path, database_errors, hash_text
 from trialforge.llm.backend import Completion, Message, Request, TextGenerator
 
 CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
@@ -158,6 +158,17 @@ class CallCache:
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
 
+    def export(self, path: Path) -> None:
+        """Write all answers as one file, even while others are written: the newest may stand beside ours.
+
+        Raises:
+            ParameterError: there is a file already.
+        """
+        if path.exists():
+            raise ParameterError(f"there is a file {path} already", hint="name another file by --to")
+        with database_errors(path, "copy of the call cache"), atomic_path(path) as temporary:
+            self._base.execute("VACUUM INTO ?", (str(temporary),))
+
     def close(self) -> None:
         """Close the file."""
         self._base.close()
@@ -230,13 +241,18 @@ def verify_cache(cache: CallCache) -> dict[str, Any]:
 
 
 def manage_cache(
-    action: str, path: Path, *, days: float | None = None, model_digest: str | None = None
+    action: str,
+    path: Path,
+    *,
+    days: float | None = None,
+    model_digest: str | None = None,
+    to: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what `stats`, `prune` or `verify` found in the cache at `path`.
+    """Return what `stats`, `prune`, `verify` or `export` found in the cache at `path`.
 
     Raises:
         ArtifactError: there is no such file.
-        ParameterError: `prune` was not told what to remove.
+        ParameterError: `prune` was not told what to remove, or `export` where to write.
     """
     if not path.is_file():
         raise ArtifactError(f"no call cache {path}", hint="run: dvc repro reason")
@@ -244,7 +260,12 @@ def manage_cache(
         raise ParameterError(
             "`cache prune` needs --days or --model", hint="trialforge cache stats lists models"
         )
+    if action == "export" and to is None:
+        raise ParameterError("`cache export` needs --to", hint="trialforge cache export --to calls.sqlite")
     with closing(CallCache(path)) as cache:
+        if action == "export" and to is not None:
+            cache.export(to)
+            return {"file": str(to), "entries": cache.measure().entries}
         if action == "verify":
             return verify_cache(cache)
         if action == "prune":
