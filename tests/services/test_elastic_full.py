@@ -104,7 +104,7 @@ def test_index_that_finds_no_room(small_server: OwnServer, tmp_path: Path) -> No
 
 def test_disk_that_is_full(small_server: OwnServer, tmp_path: Path) -> None:
     """The last test on this server: it does not recover by itself."""
-    small = serve_small(tmp_path / "index", "full", small_server.url, timeout=10, retries=0)
+    small = serve_small(tmp_path / "index", "full", small_server.url, timeout=4, retries=0)
     large = many_trials(600).with_columns(
         summary=pl.col("nct_id").map_elements(lambda text: "".join(map(text.__add__, words())), pl.String)
     )
