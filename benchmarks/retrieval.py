@@ -31,7 +31,7 @@ from trialforge.embedding.params import EmbeddingParams
 from trialforge.retrieval.documents import make_documents as tabulate
 from trialforge.retrieval.documents import text_columns
 from trialforge.retrieval.elastic_client import HOSTS, connect
-from trialforge.retrieval.elastic_index import ensure_index
+from trialforge.retrieval.elastic_index import ServerIndex
 from trialforge.retrieval.elastic_requests import make_documents, make_index
 from trialforge.retrieval.evaluation import measure_agreement, measure_tasks
 from trialforge.retrieval.factory import open_retriever
@@ -178,15 +178,16 @@ def _compare_backends(folder: Path, train: pl.DataFrame, encoder: Encoder, param
 
 
 def _compare_loading(folder: Path, params: RetrievalParams) -> None:
-    """Load by `ensure_index`, documents made on the way, and by the client's helper from ready ones."""
+    """Load by `ServerIndex`, documents made on the way, and by the client's helper from ready ones."""
     manifest = read_json(folder.with_suffix(".json"))
     table, vectors = read_parquet(folder / "documents.parquet"), map_vectors(folder)
     ours, theirs = [], []
     with connect(params.elasticsearch, os.environ) as client:
         ready = list(make_documents(table, vectors))
+        index = ServerIndex(client, manifest, params)
         for _ in range(ROUNDS):
             forget(params)
-            seconds, _ = timed(lambda: ensure_index(client, manifest, params, make_documents(table, vectors)))
+            seconds, _ = timed(lambda: index.ensure(lambda: make_documents(table, vectors)))
             ours.append(len(ready) / seconds)
             theirs.append(len(ready) / _load_plainly(client, manifest, params, ready))
     print(f"\nbulk load of {len(ready)} trials until they can be searched, best of {ROUNDS} taken in turn")
@@ -202,7 +203,7 @@ def _load_plainly(
 
     name = f"{params.elasticsearch.alias}-plain"
     start = time.perf_counter()
-    client.indices.create(index=name, **make_index(params, manifest["mapping"], "plain"))
+    client.indices.create(index=name, **make_index(params, manifest["mapping"], {}))
     actions = ({"_index": name, "_id": row["nct_id"], "_source": row} for row in ready)
     for _ in parallel_bulk(client, actions, thread_count=4, chunk_size=500):
         pass

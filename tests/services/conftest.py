@@ -20,6 +20,13 @@ def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
         yield client
 
 
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seals of indices are kept in the folder that a run works in."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
 @pytest.fixture
 def alias(client: Elasticsearch) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"

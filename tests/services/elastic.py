@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.retrieval.small_pool import WordEncoder, make_params, make_trials
 from trialforge.core.files import read_parquet, write_json
 from trialforge.retrieval.elastic_client import connect
-from trialforge.retrieval.elastic_index import ensure_index, index_name
+from trialforge.retrieval.elastic_index import ServerIndex, index_name
 from trialforge.retrieval.elastic_requests import make_documents
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import RetrievalParams
@@ -79,11 +79,12 @@ class Served:
         )
 
     def ensure(self) -> str:
-        documents = read_parquet(self.folder / "documents.parquet")
         with connect(self.params.elasticsearch, self.environ) as client:
-            return ensure_index(
-                client, self.manifest, self.params, make_documents(documents, map_vectors(self.folder))
-            )
+            return ServerIndex(client, self.manifest, self.params).ensure(self.documents)
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        documents = read_parquet(self.folder / "documents.parquet")
+        return make_documents(documents, map_vectors(self.folder))
 
 
 def serve_small(folder: Path, alias: str, url: str, **server: object) -> Served:

@@ -88,7 +88,7 @@ def test_server_that_stays_busy_ends_the_load_and_a_rerun_completes_it(
     assert "overloaded" in str(caught.value.hint)
     assert named_by(client, alias) == set()
     proxy.before = lambda asked: asked
-    assert through(served, proxy).ensure() == "rebuilt"
+    assert through(served, proxy).ensure() == "built"
     assert client.count(index=alias)["count"] == 200
 
 
@@ -175,10 +175,12 @@ def test_loader_that_is_killed_leaves_no_alias_and_a_rerun_completes(
     params = through(served, proxy).params.model_dump_json()
     code = (
         "import json, os, sys\nfrom pathlib import Path\n"
-        "from trialforge.retrieval.elastic_index import serve_index\n"
+        "from trialforge.retrieval import elastic_index\n"
         "from trialforge.retrieval.params import RetrievalParams\n"
         "folder, params = Path(sys.argv[1]), RetrievalParams.model_validate_json(sys.argv[2])\n"
-        "serve_index(folder, json.loads(folder.with_suffix('.json').read_text()), params, os.environ)"
+        "elastic_index.LEASE_SECONDS = 2\n"
+        "manifest = json.loads(folder.with_suffix('.json').read_text())\n"
+        "elastic_index.serve_index(folder, manifest, params, os.environ)"
     )
     environment = os.environ | {HOSTS: proxy.url, "PYTHONPATH": str(ROOT / "src")}
     loader = subprocess.Popen([sys.executable, "-c", code, str(served.folder), params], env=environment)
@@ -206,11 +208,24 @@ def test_index_that_vanishes_during_the_load_is_not_made_anew_without_its_mappin
         return asked
 
     proxy.before = wipe
-    with pytest.raises(RetrievalError, match="vanished from Elasticsearch while it was loaded"):
+    assert through(served, proxy).ensure() == "built"
+    mapping = client.indices.get_mapping(index=alias)[served.name]["mappings"]
+    assert mapping["properties"].keys() == served.manifest["mapping"].keys()
+    assert client.count(index=alias)["count"] == 200
+
+
+def test_index_that_vanishes_again_and_again_is_an_error(
+    served: Served, proxy: Proxy, client: Elasticsearch, alias: str
+) -> None:
+    def wipe(asked: Asked) -> Asked:
+        if asked.is_bulk:
+            client.indices.delete(index=served.name, ignore_unavailable=True)
+        return asked
+
+    proxy.before = wipe
+    with pytest.raises(RetrievalError, match="was taken away 3 times while it was loaded"):
         through(served, proxy).ensure()
     assert indices_of(client, alias) == set()
-    proxy.before = lambda asked: asked
-    assert through(served, proxy).ensure() == "built"
 
 
 def test_killed_load_of_an_older_pool_is_cleared_away(

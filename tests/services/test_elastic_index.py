@@ -34,7 +34,9 @@ def test_index_is_whole_and_named_by_its_hash(served: Served, client: Elasticsea
     assert served.name == f"{alias}-{served.manifest['hash'][:16]}"
     assert client.count(index=alias)["count"] == served.manifest["trials"] == 200
     mapping = client.indices.get_mapping(index=alias)[served.name]["mappings"]
-    assert mapping["_meta"][OWNER] == {"hash": served.manifest["hash"], "complete": True}
+    mark = mapping["_meta"][OWNER]
+    assert (mark["alias"], mark["hash"]) == (alias, served.manifest["hash"])
+    assert "loading_until" not in mark
     for name, stated in served.manifest["mapping"].items():
         assert stated.items() <= mapping["properties"][name].items()
 
@@ -117,7 +119,7 @@ def test_wiped_index_is_loaded_again_and_said(
     client.indices.delete(index=served.name)
     caplog.clear()
     assert served.open().search(Query("w17", "lexical", 1))[0].nct_id == "NCT00017"
-    assert f"Elasticsearch has no index {served.name}: it is loaded from the tracked data" in caplog.text
+    assert f"index {served.name} of Elasticsearch is not there: loading the tracked data" in caplog.text
     assert client.count(index=alias)["count"] == 200
 
 
@@ -127,7 +129,7 @@ def test_partial_index_is_loaded_again_and_said(
     served.ensure()
     client.delete(index=served.name, id="NCT00017", refresh=True)
     assert served.open().search(Query("w17", "lexical", 1))[0].nct_id == "NCT00017"
-    assert f"holds only a part of index {served.name}" in caplog.text
+    assert f"index {served.name} of Elasticsearch is partial or was changed" in caplog.text
     assert client.count(index=alias)["count"] == 200
 
 

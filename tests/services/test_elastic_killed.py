@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
 
 from tests.services.elastic import many_trials, named_by, serve_small
+from tests.services.own_server import OwnServer, install, started
 from tests.services.proxy import Asked, Proxy, serve
 from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import HOSTS
@@ -24,52 +18,14 @@ from trialforge.retrieval.elastic_client import HOSTS
 pytestmark = pytest.mark.services
 
 
-@dataclass
-class OwnServer:
-    """A second Elasticsearch: installed as the first, with its own port and data."""
-
-    script: Path
-    home: Path
-    port: int
-
-    def start(self) -> None:
-        own = {"SERVICES_HOME": str(self.home), "ES_PORT": str(self.port), "ES_HEAP": "512m"}
-        command = [self.script, "elasticsearch"]
-        subprocess.run(command, env=os.environ | own, check=True, capture_output=True, timeout=120)
-
-    def kill(self) -> None:
-        process = int((self.home / "elasticsearch.pid").read_text())
-        os.kill(process, signal.SIGKILL)
-        for _ in range(200):
-            if not Path(f"/proc/{process}").exists():
-                return
-            time.sleep(0.05)
-
-
 @pytest.fixture
 def own_server(shared_data: Path, elasticsearch_url: str, tmp_path: Path) -> Iterator[OwnServer]:  # noqa: ARG001
-    script = shared_data.parent / "services" / "up"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    installed = Path(os.environ.get("SERVICES_HOME", cache / "project-services")) / "elasticsearch"
-    if not (script.is_file() and installed.is_dir()):
-        pytest.skip(f"no {script}, or nothing that it installed in {installed}: no second server to kill")
-    home = tmp_path / "services"
-    shutil.copytree(installed, home / "elasticsearch", ignore=shutil.ignore_patterns("data", "logs"))
-    for name in ("data", "logs"):
-        (home / "elasticsearch" / name).mkdir()
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = int(one.getsockname()[1])
-    with (home / "elasticsearch" / "config" / "elasticsearch.yml").open("a") as config:
-        config.write(f"http.port: {port}\ncluster.routing.allocation.disk.threshold_enabled: false\n")
-    server = OwnServer(script, home, port)
-    server.start()
-    yield server
-    server.kill()
+    with started(install(shared_data, tmp_path / "services")) as server:
+        yield server
 
 
 def test_server_that_is_killed_in_the_middle_of_a_load(own_server: OwnServer, tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{own_server.port}"
+    url = own_server.url
     whole = serve_small(tmp_path / "index", "pool", url).build(many_trials(100))
     assert whole.ensure() == "built"
     lock, bulks = threading.Lock(), [0]

@@ -57,7 +57,7 @@ def test_server_wiped_between_two_stages_is_loaded_again_and_said(
     caplog.clear()
     monkeypatch.setattr(sys, "argv", RETRIEVE.split())
     retrieve.main()
-    assert f"has no index {name}: it is loaded from the tracked data" in caplog.text
+    assert f"index {name} of Elasticsearch is not there: loading the tracked data" in caplog.text
     assert named_by(client, alias) == indices_of(client, alias) == {name}
 
     exemplars = pl.read_parquet(checkout / "exemplars.parquet")

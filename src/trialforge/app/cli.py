@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from trialforge.app.printing import align, emit, print_error, print_line
-from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, name_missing_extra
+from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, explain_disk, name_missing_extra
 from trialforge.core.version import VERSION
 
 EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
@@ -238,20 +238,22 @@ def pull(as_json: JsonOption = False) -> None:
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command("cache", short_help="Look at, check or remove kept answers of models.")
+@app.command("cache", short_help="Look at, check, copy or remove kept answers of models.")
 def cache_command(
-    action: Annotated[Literal["stats", "prune", "verify"], typer.Argument(help="What to do.")],
+    action: Annotated[Literal["stats", "prune", "verify", "export"], typer.Argument(help="What to do.")],
     days: Annotated[
         float | None, typer.Option(min=0, help="prune: what was asked longer ago; with --model only of it.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="prune: a model's digest, or its start.")] = None,
+    to: Annotated[Path | None, typer.Option(help="export: the file to write.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, if it is not this checkout's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the kept answers of language models, check them all, or remove some."""
+    """Look at the kept answers of language models, check them all, copy them, or remove some."""
     from trialforge.llm.calls import CALLS_FILE, find_project, manage_cache
 
-    found = manage_cache(action, path or find_project(Path.cwd()) / CALLS_FILE, days=days, model_digest=model)
+    source = path or find_project(Path.cwd()) / CALLS_FILE
+    found = manage_cache(action, source, days=days, model_digest=model, to=to)
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
@@ -296,6 +298,11 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        _debug_traceback()
+        told = explain_disk(error)
+        print_error(told.args[0], told.hint, as_json=as_json)
+        return EXIT_ERROR
     except Exception as error:
         _debug_traceback()
         print_error(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
 
@@ -33,6 +35,10 @@ class ParameterError(TrialforgeError):
 
 class ArtifactError(TrialforgeError):
     """A file that the pipeline made, or should have made, is absent or not what it claims to be."""
+
+
+class DiskError(TrialforgeError):
+    """A file or folder can't be used: the disk is full or read-only, or this user has no right to it."""
 
 
 class IngestError(TrialforgeError):
@@ -108,10 +114,43 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         with name_missing_extra():
             main()
-    except TrialforgeError as error:
+    except (TrialforgeError, OSError) as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        sys.exit(describe_error(error.args[0], error.hint))
+        told = explain_disk(error) if isinstance(error, OSError) else error
+        sys.exit(describe_error(told.args[0], told.hint))
+
+
+# What polars and numpy say of a full disk, for they give no number: the last two are of a write that was cut.
+_FULL = ("No space left", "requested and", "transport error")
+
+
+def explain_disk(error: Exception, path: Path | None = None) -> DiskError:
+    """Return the error for what the operating system refused.
+
+    Args:
+        error: an OSError, or an error of polars about one.
+        path: what was written, for errors that name no file or a temporary one.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    full = number in (errno.ENOSPC, errno.EDQUOT) or any(words in str(error) for words in _FULL)
+    named = getattr(error, "filename", None)
+    temporary = path is not None and named is not None and Path(named).name.startswith(f".{path.name}.")
+    where = path if path is not None and (full or temporary or named is None) else named
+    place = f"of {where}" if where else "that this runs on"
+    kept = "what was finished before is kept"
+    if full:
+        return DiskError(
+            f"no space left on the disk {place}: {kept}",
+            hint="free space on that disk, then run the same command again",
+        )
+    why = getattr(error, "strerror", None) or str(error)
+    mends = {
+        errno.EROFS: "it lies on a read-only disk: work in a copy elsewhere, or mount the disk for writing",
+        errno.EACCES: "give this user the right to read and write there, then run the same command again",
+        errno.EPERM: "give this user the right to read and write there, then run the same command again",
+    }
+    return DiskError(f"{where or 'a file'} can't be used: {why}; {kept}", hint=mends.get(number or 0))
 
 
 def describe_error(message: str, hint: str | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,24 +19,69 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from trialforge.core.errors import ArtifactError
+from trialforge.core.errors import ArtifactError, DiskError, explain_disk
 
 Number = int | float | str | bool | None
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends without error it takes its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while `path` is written into an error that names it.
+
+    Raises:
+        DiskError: the disk is full or read-only, or this user has no right to it.
+    """
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise explain_disk(error, path) from error
+    except PolarsError as error:
+        if not any(words in str(error) for words in ("os error", "transport error")):
+            raise
+        raise explain_disk(error, path) from error
+
+
+@contextmanager
+def database_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn what SQLite says of the database at `path` into errors that say what it is and where.
+
+    Raises:
+        DiskError: the disk is full or read-only, or this user has no right to it.
+        ArtifactError: the file is damaged.
+    """
+    try:
+        with disk_errors(path):
+            yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            # No hint at a smaller database: giving space back takes space first, as large as what is kept.
+            hint = "free space elsewhere on this disk, then run again: it goes on where it was"
+            raise DiskError(f"no room for the {what} {path}: {error}", hint=hint) from error
+        hint = "see that this user may write to it and its folder, then run again: it goes on where it was"
+        raise DiskError(f"the {what} {path} can't be used: {error}", hint=hint) from error
+    except sqlite3.DatabaseError as error:
+        hint = f"move {path} away: what it held is made again"
+        raise ArtifactError(f"the {what} {path} is damaged: {error}", hint=hint) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends without error it takes its name.
+
+    Raises:
+        DiskError: the disk is full or read-only, or this user has no right to it.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: Path) -> None:

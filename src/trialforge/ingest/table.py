@@ -11,7 +11,7 @@ from typing import Self
 import polars as pl
 
 from trialforge.core.errors import IngestError
-from trialforge.core.files import atomic_path, write_parquet
+from trialforge.core.files import atomic_path, disk_errors, write_parquet
 from trialforge.ingest.source import REFUSED_SCHEMA, no_refused
 
 _ROW_GROUP = 8192
@@ -21,9 +21,10 @@ class TableWriter:
     """Collects batches in part files beside the table; `finish` makes the table of them."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
         self._parts: list[Path] = []
         self._keys: list[pl.DataFrame] = []
 
@@ -38,7 +39,8 @@ class TableWriter:
     def add(self, trials: pl.DataFrame) -> None:
         """Take one batch of trials; it has the columns of every other, `file` among them."""
         part = Path(self._folder.name) / f"{len(self._parts):06d}.parquet"
-        trials.write_parquet(part, compression="lz4")
+        with disk_errors(self._path):
+            trials.write_parquet(part, compression="lz4")
         keys = trials.select("nct_id", "last_updated", "file")
         self._keys.append(
             keys.with_columns(part=pl.lit(len(self._parts), dtype=pl.Int64)).with_row_index("row")
@@ -62,7 +64,8 @@ class TableWriter:
         for part, path in enumerate(self._parts):
             kept = pl.read_parquet(path).with_row_index("row")
             kept = kept.join(older.filter(part=part), on="row", how="anti", maintain_order="left")
-            complete(kept.drop("row")).write_parquet(path, compression="lz4")
+            with disk_errors(self._path):
+                complete(kept.drop("row")).write_parquet(path, compression="lz4")
         with atomic_path(self._path) as temporary:
             table = pl.scan_parquet(self._parts).drop("file")
             table.sink_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True)

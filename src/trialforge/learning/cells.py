@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trialforge.core.errors import LearningError
-from trialforge.core.files import hash_json, hash_text, read_parquet, write_parquet
+from trialforge.core.files import disk_errors, hash_json, hash_text, read_parquet, write_parquet
 from trialforge.learning.classifier import Task
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def score_cell(
     if not scores.is_file() or (keep_model and not (entry / "model").is_dir()):
         _train(cell, classifier, entry, keep=keep_model is not None)
     if keep_model:
-        shutil.copytree(entry / "model", keep_model, dirs_exist_ok=True)
+        with disk_errors(keep_model):
+            shutil.copytree(entry / "model", keep_model, dirs_exist_ok=True)
     return read_parquet(scores)
 
 

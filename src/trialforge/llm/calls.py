@@ -11,13 +11,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trialforge.core.errors import ArtifactError, GenerationError, ParameterError
-from trialforge.core.files import hash_text
+from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.core.files import atomic_path, database_errors, hash_text
 from trialforge.llm.backend import Completion, Message, Request, TextGenerator
 
 CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
@@ -81,13 +81,14 @@ class CallCache:
     """Answers in one SQLite file; use from one thread, from as many processes as you like.
 
     Raises:
-        GenerationError: the file is no database, is damaged as a whole, or the disk is full.
+        ArtifactError: the file is no database, or is damaged as a whole.
+        DiskError: the disk is full or read-only, or this user has no right to it.
     """
 
     def __init__(self, path: Path, max_pages: int | None = None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
@@ -157,25 +158,23 @@ class CallCache:
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
 
+    def export(self, path: Path) -> None:
+        """Write all answers as one file, even while others are written: the newest may stand beside ours.
+
+        Raises:
+            ParameterError: there is a file already.
+        """
+        if path.exists():
+            raise ParameterError(f"there is a file {path} already", hint="name another file by --to")
+        with database_errors(path, "copy of the call cache"), atomic_path(path) as temporary:
+            self._base.execute("VACUUM INTO ?", (str(temporary),))
+
     def close(self) -> None:
         """Close the file."""
         self._base.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                # No hint at `cache prune`: giving space back takes space first, as large as what is kept.
-                hint = "free space elsewhere on this disk, then run again: it goes on where it was"
-                raise GenerationError(
-                    f"no room for the call cache {self.path}: {error}", hint=hint
-                ) from error
-            raise GenerationError(f"the call cache {self.path} can't be used: {error}") from error
-        except sqlite3.DatabaseError as error:
-            hint = f"move {self.path} away; its answers will be asked again"
-            raise GenerationError(f"the call cache {self.path} is damaged: {error}", hint=hint) from error
+    def _translated(self) -> AbstractContextManager[None]:
+        return database_errors(self.path, "call cache")
 
 
 class CachedGenerator:
@@ -242,13 +241,18 @@ def verify_cache(cache: CallCache) -> dict[str, Any]:
 
 
 def manage_cache(
-    action: str, path: Path, *, days: float | None = None, model_digest: str | None = None
+    action: str,
+    path: Path,
+    *,
+    days: float | None = None,
+    model_digest: str | None = None,
+    to: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what `stats`, `prune` or `verify` found in the cache at `path`.
+    """Return what `stats`, `prune`, `verify` or `export` found in the cache at `path`.
 
     Raises:
         ArtifactError: there is no such file.
-        ParameterError: `prune` was not told what to remove.
+        ParameterError: `prune` was not told what to remove, or `export` where to write.
     """
     if not path.is_file():
         raise ArtifactError(f"no call cache {path}", hint="run: dvc repro reason")
@@ -256,7 +260,12 @@ def manage_cache(
         raise ParameterError(
             "`cache prune` needs --days or --model", hint="trialforge cache stats lists models"
         )
+    if action == "export" and to is None:
+        raise ParameterError("`cache export` needs --to", hint="trialforge cache export --to calls.sqlite")
     with closing(CallCache(path)) as cache:
+        if action == "export" and to is not None:
+            cache.export(to)
+            return {"file": str(to), "entries": cache.measure().entries}
         if action == "verify":
             return verify_cache(cache)
         if action == "prune":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import translated_errors
 from trialforge.retrieval.elastic_requests import make_dense_query, make_lexical_query
 
@@ -13,14 +14,18 @@ if TYPE_CHECKING:
 
     from trialforge.embedding.encoder import Matrix
     from trialforge.retrieval.params import RetrievalParams
+    from trialforge.retrieval.pool import Pool
     from trialforge.retrieval.query import Filter
 
 
 class ElasticBackend:
-    """Scores by the index `name` of a server that is known to hold it whole."""
+    """Scores by the index `name` of a server, which at `last_write` held the whole pool and nothing else."""
 
-    def __init__(self, client: Elasticsearch, name: str, params: RetrievalParams) -> None:
+    def __init__(
+        self, client: Elasticsearch, name: str, last_write: int, pool: Pool, params: RetrievalParams
+    ) -> None:
         self._client, self._name, self._params = client, name, params
+        self._last_write, self._pool = last_write, pool
 
     def lexical(self, words: Sequence[str], where: Filter, size: int) -> dict[str, float]:
         """Return BM25 scores of the best trials by id, best first, equal ones by id."""
@@ -34,4 +39,11 @@ class ElasticBackend:
     def _search(self, query: dict[str, Any]) -> dict[str, float]:
         with translated_errors():
             reply = self._client.search(index=self._name, **query)
-        return {hit["_id"]: float(hit["_score"]) for hit in reply["hits"]["hits"]}
+        hits = reply["hits"]["hits"]
+        for hit in hits:
+            if hit["_id"] not in self._pool.row_of or hit["_seq_no"] > self._last_write:
+                raise RetrievalError(
+                    f"another program wrote trial {hit['_id']} to the index that is searched",
+                    hint="run again: the index is rebuilt from the tracked data",
+                )
+        return {hit["_id"]: float(hit["_score"]) for hit in hits}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from trialforge.core.errors import RetrievalError
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
+    from elasticsearch import ApiError, Elasticsearch
 
     from trialforge.retrieval.params import ElasticsearchParams
 
@@ -89,23 +89,57 @@ def translated_errors() -> Iterator[None]:
         ) from error
     except elastic_transport.TransportError as error:
         raise RetrievalError(f"Elasticsearch does not answer at {HOSTS}", hint=START) from error
-    except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
-        raise RetrievalError(
-            f"Elasticsearch refuses entry (HTTP {error.meta.status})",
-            hint=f"set {API_KEY}, or {USER} and {PASSWORD}, to what the server expects",
-        ) from error
     except elasticsearch.UnsupportedProductError as error:
         raise RetrievalError(f"what answers at {HOSTS} is not Elasticsearch", hint=START) from error
-    except elasticsearch.NotFoundError as error:
-        raise RetrievalError(
-            "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
-        ) from error
     except elasticsearch.ApiError as error:
-        busy = error.meta.status in _BUSY
-        raise RetrievalError(
-            f"Elasticsearch answers HTTP {error.meta.status}: {error.message}",
-            hint="it is overloaded: wait, or raise `retrieval.elasticsearch.retries`" if busy else None,
-        ) from error
+        raise explain_refusal(error.meta.status, *_told(error)) from error
+
+
+def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
+    """Return the error for what the server refused: HTTP status, type of its error, and its reason."""
+    if kind == "cluster_block_exception" and "flood-stage" in reason:
+        return disk_error("a disk has passed its flood-stage watermark")
+    if kind == "cluster_block_exception":
+        return RetrievalError(
+            f"Elasticsearch is blocked: {reason}",
+            hint="set what blocks it (`cluster.blocks` or `index.blocks`) to null, then run again",
+        )
+    if "no space left" in reason.lower():
+        return disk_error(reason)
+    if kind == "master_not_discovered_exception":
+        return disk_error("the cluster has no master, so that a disk is full or nodes are missing")
+    if status in (401, 403):
+        return RetrievalError(
+            f"Elasticsearch refuses entry (HTTP {status})",
+            hint=f"set {API_KEY}, or {USER} and {PASSWORD}, to what the server expects",
+        )
+    if status == 404:
+        return RetrievalError(
+            "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
+        )
+    overloaded = "it is overloaded: wait, or raise `retrieval.elasticsearch.retries`"
+    return RetrievalError(
+        f"Elasticsearch answers HTTP {status}: {kind}: {reason}",
+        hint=overloaded if status in _BUSY else None,
+    )
+
+
+def disk_error(why: str) -> RetrievalError:
+    """Return the error of a server that can write no more."""
+    return RetrievalError(
+        f"Elasticsearch can't write any more: {why}",
+        hint="free space on the server's disk or add a node, then run again; the alias names the old index",
+    )
+
+
+def _told(error: ApiError) -> tuple[str, str]:
+    """Return type and reason of an error as the server told them."""
+    told = error.body.get("error") if isinstance(error.body, dict) else None
+    if not isinstance(told, dict):
+        return str(error.message), str(told or "no reason given")
+    causes = [told.get("caused_by"), *told.get("root_cause", ())]
+    reasons = [told.get("reason"), *(cause.get("reason") for cause in causes if cause)]
+    return str(told.get("type")), next(filter(None, reasons), "no reason given")
 
 
 def _credentials(environ: Mapping[str, str], *, secure: bool) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from trialforge.core.errors import RetrievalError
 from trialforge.core.files import read_parquet
 from trialforge.retrieval.elastic_client import connect, translated_errors
-from trialforge.retrieval.elastic_requests import OWNER, make_documents, make_index, make_mark
+from trialforge.retrieval.elastic_content import Seal, holds, keep_seal, read_seal, take_seal
+from trialforge.retrieval.elastic_health import check_shards, explain_stall, server_seconds
+from trialforge.retrieval.elastic_load import DocumentError, IndexTakenError, load_documents
+from trialforge.retrieval.elastic_requests import OWNER, make_documents, make_index
 from trialforge.retrieval.store import map_vectors
 
 if TYPE_CHECKING:
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Outcome = Literal["reused", "built", "rebuilt"]
-SHOWN_FAILURES = 5
+Documents = Callable[[], Iterable[dict[str, Any]]]
+LEASE_SECONDS = 30.0  # a load that has not been heard of for so long is dead
+ATTEMPTS = 3
 
 
 def index_name(params: ElasticsearchParams, index_hash: str) -> str:
@@ -33,189 +39,245 @@ def index_name(params: ElasticsearchParams, index_hash: str) -> str:
 
 def serve_index(
     folder: Path, manifest: dict[str, Any], params: IndexParams, environ: Mapping[str, str]
-) -> tuple[Elasticsearch, str]:
-    """Return a client and the name of the index on its server, which is loaded from `folder` if need be.
+) -> tuple[Elasticsearch, str, Seal]:
+    """Return a client, and name and seal of the index on its server, loaded from `folder` if need be.
 
     Raises:
         RetrievalError: the server can't be used.
     """
     client = connect(params.elasticsearch, environ)
-    ensure_index(client, manifest, params, _stored_documents(folder))
-    return client, index_name(params.elasticsearch, manifest["hash"])
+
+    def documents() -> Iterator[dict[str, Any]]:
+        yield from make_documents(read_parquet(folder / "documents.parquet"), map_vectors(folder))
+
+    index = ServerIndex(client, manifest, params)
+    index.ensure(documents)
+    return client, index.load_name(), index.seal
 
 
-def loading_alias(name: str) -> str:
-    """Return the name by which an index is known while it is loaded."""
-    return f"{name}-loading"
+class ServerIndex:
+    """The index on a server that a manifest describes.
 
-
-def ensure_index(
-    client: Elasticsearch, manifest: dict[str, Any], params: IndexParams, documents: Iterable[dict[str, Any]]
-) -> Outcome:
-    """Make the server hold the whole index that the manifest describes, under the alias.
-
-    A complete index of the same hash is used as it is, and `documents` are not read. One that is partial
-    (a load was killed) or has another count is deleted and built again. While it is loaded it has a name
-    of its own, its loading alias, which vanishes with it: so nothing is ever written beside it. Other
-    indices and their aliases are never touched.
-
-    Raises:
-        RetrievalError: a foreign index has the name, or the server refuses documents.
+    It belongs to one alias, which its mark names: no other index is ever deleted. The mark also names the
+    load that made it. Each load writes by an alias of its own, which vanishes with its index, and the index
+    is searched by it: so nothing is written to, or read from, an index that another load put in its place.
     """
-    settings, index_hash, trials = params.elasticsearch, manifest["hash"], manifest["trials"]
-    name = index_name(settings, index_hash)
-    with translated_errors():
-        _check_alias(client, settings.alias)
-        state = _inspect(client, name, index_hash, trials)
-        if state != "complete":
-            lack = "holds only a part of" if state == "partial" else "has no"
-            logger.warning("Elasticsearch %s index %s: it is loaded from the tracked data", lack, name)
-            if state == "partial":
-                client.indices.delete(index=name)
-            body = make_index(params, manifest["mapping"], index_hash)
-            client.indices.create(index=name, aliases={loading_alias(name): {}}, **body)
-            load_documents(client, loading_alias(name), documents, settings)
-            _finish(client, name, index_hash, trials)
-        _switch_alias(client, settings.alias, name)
-        _prune(client, settings, name)
-    return {"complete": "reused", "absent": "built", "partial": "rebuilt"}[state]  # type: ignore[return-value]
+
+    def __init__(self, client: Elasticsearch, manifest: dict[str, Any], params: IndexParams) -> None:
+        self._client, self._params = client, params.elasticsearch
+        self._mark = {"alias": self._params.alias, "hash": manifest["hash"]}
+        self._body = make_index(params, manifest["mapping"], self._mark)
+        self.name = index_name(self._params, manifest["hash"])
+        self.seal: Seal = {}
+
+    def load_name(self) -> str:
+        """Return the alias of the load that made the index."""
+        mark = self._read_mark() or {}
+        return f"{self.name}-{mark.get('load')}"
+
+    def ensure(self, documents: Documents) -> Outcome:
+        """Make the server hold the whole index under the alias, and nothing else in it.
+
+        An index that holds what it must is used as it is. One that another run is loading is waited for. One
+        that is partial (a load was killed) or was changed is deleted and built again.
+
+        Raises:
+            RetrievalError: a foreign index has the name, or the server refuses documents, is blocked or full.
+        """
+        with translated_errors():
+            self._check_alias()
+            for _ in range(ATTEMPTS):
+                there = self._wait_for_load()
+                if there and self._is_whole(documents):
+                    outcome: Outcome = "reused"
+                    break
+                lack = "is partial or was changed" if there else "is not there"
+                logger.warning("index %s of Elasticsearch %s: loading the tracked data", self.name, lack)
+                with suppress(IndexTakenError):
+                    self._load(documents)
+                    outcome = "rebuilt" if there else "built"
+                    break
+            else:
+                raise RetrievalError(
+                    f"the index {self.name} was taken away {ATTEMPTS} times while it was loaded",
+                    hint="see which other program writes to Elasticsearch by this alias",
+                )
+            self._publish()
+            self._prune()
+        return outcome
+
+    def _read_mark(self) -> dict[str, Any] | None:
+        """Return the mark of the index, None if there is no index.
+
+        Raises:
+            RetrievalError: another's index has the name.
+        """
+        found = self._client.indices.get_mapping(index=self.name, ignore_unavailable=True)
+        if not found:
+            return None
+        mark = _mark_of(found.get(self.name, {})) or {}
+        if (
+            mark.get("hash") != self._mark["hash"]
+            or mark.get("alias", self._params.alias) != self._params.alias
+        ):
+            raise RetrievalError(
+                f"Elasticsearch has an index {self.name} that is not of trialforge",
+                hint="choose another `retrieval.elasticsearch.alias`",
+            )
+        return mark
+
+    def _wait_for_load(self) -> bool:
+        """Return whether the index is there, as soon as no other run is loading it."""
+        told = False
+        while (mark := self._read_mark()) and mark.get("loading_until", 0) > server_seconds(self._client):
+            if not told:
+                logger.warning("another run is loading index %s: this one waits for it", self.name)
+            told = True
+            time.sleep(min(1.0, LEASE_SECONDS / 4))
+        return mark is not None
+
+    def _is_whole(self, documents: Documents) -> bool:
+        """Return whether the index holds what it must, and keep its seal."""
+        if "load" not in (self._read_mark() or {}):
+            return False
+        check_shards(self._client, self.name)
+        seal = take_seal(self._client, self.name)
+        if seal != read_seal(self.name):
+            self._client.indices.refresh(index=self.name)  # after the seal: what it counts is read
+            if not holds(self._client, self.name, self._body, documents()):
+                return False
+            keep_seal(self.name, self._params.alias, seal)
+        self.seal = seal
+        return True
+
+    def _load(self, documents: Documents) -> None:
+        """Build the index anew.
+
+        Raises:
+            IndexTakenError: another run came first, or has taken the index over.
+        """
+        from elastic_transport import TransportError
+        from elasticsearch import ApiError, NotFoundError
+
+        load = uuid.uuid4().hex[:12]
+        name = f"{self.name}-{load}"
+        self._create(load, name)
+        try:
+            with self._lease(load):
+                check_shards(self._client, self.name)
+                load_documents(self._client, name, documents(), self._params)
+                self._client.indices.put_settings(index=name, settings={"index.refresh_interval": "1s"})
+                self._check_loaded(documents)
+            self._write_mark(load)
+        except (IndexTakenError, NotFoundError) as error:
+            raise IndexTakenError(f"another run is loading index {self.name}") from error
+        except (RetrievalError, ApiError, TransportError) as error:
+            full = None if isinstance(error, DocumentError) else explain_stall(self._client)
+            self._drop(name)
+            raise full or error from error
+        except BaseException:  # ctrl-C as well
+            self._drop(name)
+            raise
+
+    def _check_loaded(self, documents: Documents) -> None:
+        if not self._is_whole(documents):
+            raise RetrievalError(f"index {self.name} was changed while it was loaded", hint="run again")
+
+    def _create(self, load: str, name: str) -> None:
+        from elasticsearch import BadRequestError
+
+        self._client.indices.delete(index=self.name, ignore_unavailable=True)
+        body = dict(self._body)
+        body["mappings"] = body["mappings"] | {"_meta": {OWNER: self._leased(load)}}
+        try:
+            # Without waiting for its shards: where they find no room, that is told and not waited for.
+            self._client.indices.create(
+                index=self.name, aliases={name: {}}, wait_for_active_shards="0", **body
+            )
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+            if not self._client.indices.exists_alias(name=name):  # else: the answer to a first try was lost
+                raise IndexTakenError(f"another run is loading index {self.name}") from error
+
+    def _drop(self, name: str) -> None:
+        """Delete what a load that failed has left, if the server lets us."""
+        client = self._client.options(request_timeout=5, max_retries=0)
+        with suppress(Exception):
+            if client.indices.exists_alias(name=name):
+                client.indices.delete(index=self.name)
+
+    @contextmanager
+    def _lease(self, load: str) -> Iterator[None]:
+        """Say again and again that this load is alive, however slow."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_SECONDS / 4):
+                with suppress(Exception):  # the load itself will tell what is wrong
+                    self._write_mark(load, leased=True)
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _leased(self, load: str) -> dict[str, Any]:
+        # By the server's clock, which all runs read alike.
+        return self._mark | {"load": load, "loading_until": server_seconds(self._client) + LEASE_SECONDS}
+
+    def _write_mark(self, load: str, *, leased: bool = False) -> None:
+        mark = self._leased(load) if leased else self._mark | {"load": load}
+        client = self._client.options(max_retries=0) if leased else self._client  # the next renewal is soon
+        client.indices.put_mapping(index=f"{self.name}-{load}", meta={OWNER: mark})
+
+    def _check_alias(self) -> None:
+        """Refuse an alias that is another's: the name of an index, or of an alias of indices not ours."""
+        alias = self._params.alias
+        named = self._named(alias)
+        taken = not named and self._client.indices.exists(index=alias)
+        marks = [_mark_of(self._client.indices.get_mapping(index=name)[name]) for name in named]
+        if taken or any(mark is None or mark.get("alias", alias) != alias for mark in marks):
+            raise RetrievalError(
+                f"`retrieval.elasticsearch.alias`: {alias!r} names an index that is not of trialforge",
+                hint="choose another alias",
+            )
+
+    def _named(self, alias: str) -> set[str]:
+        found = self._client.options(ignore_status=404).indices.get_alias(name=alias)
+        return set(found) if found.meta.status == 200 else set()
+
+    def _publish(self) -> None:
+        """Name the index, and no other, by the alias, in one step."""
+        alias = self._params.alias
+        if self._named(alias) != {self.name}:
+            others = {"index": f"{alias}-*", "alias": alias, "must_exist": False}
+            self._client.indices.update_aliases(
+                actions=[{"remove": others}, {"add": {"index": self.name, "alias": alias}}]
+            )
+
+    def _prune(self) -> None:
+        """Delete complete indices of the alias beyond the newest, and loads that were killed."""
+        found = self._client.indices.get(index=f"{self._params.alias}-*")
+        marks = {name: _mark_of(state["mappings"]) or {} for name, state in found.items()}
+        ours = [
+            name
+            for name, mark in marks.items()
+            if mark.get("alias") == self._params.alias and name != self.name
+        ]
+        born = {name: int(found[name]["settings"]["index"]["creation_date"]) for name in ours}
+        newest = sorted((name for name in ours if "loading_until" not in marks[name]), key=born.__getitem__)[
+            ::-1
+        ]
+        now = server_seconds(self._client)
+        killed = [name for name in ours if marks[name].get("loading_until", now) < now]
+        for name in [*newest[self._params.keep_indices - 1 :], *killed]:
+            self._client.indices.delete(index=name, ignore_unavailable=True)
 
 
-def load_documents(
-    client: Elasticsearch, name: str, documents: Iterable[dict[str, Any]], params: ElasticsearchParams
-) -> None:
-    """Load documents by id, in chunks, several at a time; what the server is too busy for is sent again.
-
-    Raises:
-        RetrievalError: it refuses documents; the first are named.
-    """
-    refused: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(params.bulk_threads) as pool:
-        running: deque[Future[list[dict[str, Any]]]] = deque()
-        for chunk in _chunks(documents, params.chunk_size):
-            if len(running) > params.bulk_threads:  # the next chunks are made while the server works
-                refused += running.popleft().result()
-            running.append(pool.submit(_load_chunk, client, name, chunk, params))
-        for future in running:
-            refused += future.result()
-    if any(_error(fault).get("type") == "index_not_found_exception" for fault in refused):
-        raise RetrievalError(
-            "the index vanished from Elasticsearch while it was loaded",
-            hint="run again, and let one run at a time load it",
-        )
-    if refused:
-        shown = "; ".join(
-            f"{fault['_id']}: {_error(fault).get('reason')}" for fault in refused[:SHOWN_FAILURES]
-        )
-        more = f" and {len(refused) - SHOWN_FAILURES} more" if len(refused) > SHOWN_FAILURES else ""
-        raise RetrievalError(
-            f"Elasticsearch refuses {len(refused)} documents: {shown}{more}",
-            hint="mend these trials, or leave them out of the corpus; the alias still names the old index",
-        )
-
-
-def _load_chunk(
-    client: Elasticsearch, name: str, chunk: list[dict[str, Any]], params: ElasticsearchParams
-) -> list[dict[str, Any]]:
-    from elasticsearch.helpers import streaming_bulk
-
-    actions = ({"_op_type": "index", "_index": name, "_id": row["nct_id"], "_source": row} for row in chunk)
-    results = streaming_bulk(
-        client,
-        actions,
-        chunk_size=len(chunk),
-        max_retries=params.retries,  # the client's default gives up at the first full queue
-        initial_backoff=params.backoff,
-        max_backoff=params.max_backoff,
-        retry_on_status=(429, 503),
-        raise_on_error=False,
-        yield_ok=False,
-        require_alias=True,
-    )
-    return [fault["index"] for _, fault in results]
-
-
-def _stored_documents(folder: Path) -> Iterator[dict[str, Any]]:
-    yield from make_documents(read_parquet(folder / "documents.parquet"), map_vectors(folder))
-
-
-def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    left = iter(rows)
-    while chunk := list(islice(left, size)):
-        yield chunk
-
-
-def _error(fault: dict[str, Any]) -> dict[str, Any]:
-    error = fault.get("error")
-    return error if isinstance(error, dict) else {"reason": error}
-
-
-def _mark(client: Elasticsearch, name: str) -> dict[str, Any] | None:
-    found = client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {}).get(OWNER)
-    return found if isinstance(found, dict) else None
-
-
-def _inspect(
-    client: Elasticsearch, name: str, index_hash: str, trials: int
-) -> Literal["absent", "partial", "complete"]:
-    if not client.indices.exists(index=name):
-        return "absent"
-    mark = _mark(client, name)
-    if mark is None or mark["hash"] != index_hash:
-        raise RetrievalError(
-            f"Elasticsearch has an index {name} that is not of trialforge",
-            hint="choose another `retrieval.elasticsearch.alias`",
-        )
-    whole = mark["complete"] and client.count(index=name)["count"] == trials
-    return "complete" if whole else "partial"
-
-
-def _named(client: Elasticsearch, alias: str) -> set[str]:
-    return set(client.indices.get_alias(name=alias)) if client.indices.exists_alias(name=alias) else set()
-
-
-def _check_alias(client: Elasticsearch, alias: str) -> None:
-    """Refuse an alias that is another's: the name of an index, or of an alias of indices not ours."""
-    taken = client.indices.exists(index=alias) and not client.indices.exists_alias(name=alias)
-    if taken or any(_mark(client, name) is None for name in _named(client, alias)):
-        raise RetrievalError(
-            f"`retrieval.elasticsearch.alias`: {alias!r} already names an index that is not of trialforge",
-            hint="choose another alias",
-        )
-
-
-def _finish(client: Elasticsearch, name: str, index_hash: str, trials: int) -> None:
-    client.indices.put_settings(index=name, settings={"index.refresh_interval": "1s"})
-    client.indices.refresh(index=name)
-    count = client.count(index=name)["count"]
-    if count != trials:
-        raise RetrievalError(
-            f"Elasticsearch holds {count} of {trials} trials after the load", hint="run again"
-        )
-    client.indices.put_mapping(index=name, meta=make_mark(index_hash, complete=True))
-
-
-def _switch_alias(client: Elasticsearch, alias: str, name: str) -> None:
-    """Name the index by the alias and by no other name, in one step."""
-    named = _named(client, alias)
-    old = [{"remove": {"index": other, "alias": alias}} for other in sorted(named - {name})]
-    loading = [
-        {"remove": {"index": other, "alias": loading_alias(name)}}
-        for other in _named(client, loading_alias(name))
-    ]
-    if old or loading or name not in named:
-        client.indices.update_aliases(actions=[*old, *loading, {"add": {"index": name, "alias": alias}}])
-
-
-def _prune(client: Elasticsearch, params: ElasticsearchParams, current: str) -> None:
-    """Delete the oldest complete indices of ours beyond `keep_indices`, and older loads that were killed."""
-    found = client.indices.get(index=f"{params.alias}-*")
-    born = {name: int(state["settings"]["index"]["creation_date"]) for name, state in found.items()}
-    marks = {name: state["mappings"].get("_meta", {}).get(OWNER) for name, state in found.items()}
-    others = [name for name in sorted(born, key=lambda name: (-born[name], name)) if name != current]
-    complete = [name for name in others if marks[name] and marks[name]["complete"]]
-    killed = [
-        name for name in others if marks[name] and not marks[name]["complete"] and born[name] < born[current]
-    ]
-    for name in [*complete[params.keep_indices - 1 :], *killed]:
-        client.indices.delete(index=name)
+def _mark_of(mappings: Mapping[str, Any]) -> dict[str, Any] | None:
+    mark = mappings.get("mappings", mappings).get("_meta", {}).get(OWNER)
+    return mark if isinstance(mark, dict) else None

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 SIMILARITY = "trialforge_bm25"
 OWNER = "trialforge"
 EXACT_NAMES = ("conditions", "interventions")  # also indexed without stems, for whole names
+_ANSWER = {  # no hits but by all shards, each with the number of the write that made it
+    "source": False,
+    "track_total_hits": False,
+    "seq_no_primary_term": True,
+    "allow_partial_search_results": False,
+}
 OVERSAMPLE = 3.0  # neighbours by int8 vectors, of which the best by the exact ones are kept
 
 
@@ -43,7 +49,7 @@ def make_mapping(params: IndexParams, dimension: int) -> dict[str, Any]:
     }
 
 
-def make_index(params: IndexParams, mapping: dict[str, Any], index_hash: str) -> dict[str, Any]:
+def make_index(params: IndexParams, mapping: dict[str, Any], mark: dict[str, Any]) -> dict[str, Any]:
     """Return the body that creates the index; it is not searched while it is loaded, so not refreshed."""
     return {
         "settings": {
@@ -54,16 +60,11 @@ def make_index(params: IndexParams, mapping: dict[str, Any], index_hash: str) ->
         },
         "mappings": {
             "dynamic": "strict",
-            "_meta": make_mark(index_hash, complete=False),
+            "_meta": {OWNER: mark},
             "_source": {"excludes": ["vector"]},
             "properties": mapping,
         },
     }
-
-
-def make_mark(index_hash: str, *, complete: bool) -> dict[str, Any]:
-    """Return what an index of ours says of itself."""
-    return {OWNER: {"hash": index_hash, "complete": complete}}
 
 
 def make_documents(documents: pl.DataFrame, vectors: Matrix) -> Iterator[dict[str, Any]]:
@@ -84,8 +85,7 @@ def make_lexical_query(params: RetrievalParams, text: str, where: Filter, size: 
         "query": {"bool": {"must": [match], "filter": make_filter(where)}},
         "sort": [{"_score": "desc"}, {"nct_id": "asc"}],
         "size": size,
-        "source": False,
-        "track_total_hits": False,
+        **_ANSWER,
     }
 
 
@@ -102,8 +102,7 @@ def make_dense_query(params: RetrievalParams, vector: Matrix, where: Filter, siz
         },
         "sort": [{"_score": "desc"}, {"nct_id": "asc"}],
         "size": size,
-        "source": False,
-        "track_total_hits": False,
+        **_ANSWER,
     }
 
 

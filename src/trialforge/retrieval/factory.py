@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trialforge.core.errors import ArtifactError
 from trialforge.retrieval.elastic import ElasticBackend
+from trialforge.retrieval.elastic_content import last_write
 from trialforge.retrieval.elastic_index import serve_index
 from trialforge.retrieval.embedded import EmbeddedBackend
 from trialforge.retrieval.retriever import Retriever
@@ -38,5 +39,5 @@ def open_retriever(
     pool, impacts = open_index(folder)
     if params.backend == "embedded":
         return Retriever(pool, EmbeddedBackend(pool, impacts), encoder, params)
-    client, name = serve_index(folder, manifest, params, environ)
-    return Retriever(pool, ElasticBackend(client, name, params), encoder, params)
+    client, name, seal = serve_index(folder, manifest, params, environ)
+    return Retriever(pool, ElasticBackend(client, name, last_write(seal), pool, params), encoder, params)

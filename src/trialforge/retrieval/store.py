@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import ArtifactError
-from trialforge.core.files import hash_file, hash_json, read_json, read_parquet
+from trialforge.core.files import disk_errors, hash_file, hash_json, read_json, read_parquet
 from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
 from trialforge.retrieval.elastic_requests import make_mapping
 from trialforge.retrieval.lexical import Impacts, build_impacts
@@ -26,25 +26,33 @@ _ARRAYS = ("starts", "trials", "impacts")
 
 
 def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, folder: Path) -> dict[str, Any]:
-    """Write the index of the pool into `folder`, whole or not at all, and return its manifest."""
+    """Write the index of the pool into `folder`, whole or not at all, and return its manifest.
+
+    Raises:
+        DiskError: `folder` can't be written.
+    """
     documents = make_documents(train, dict.fromkeys([*params.lexical_fields, *params.dense_fields]))
     texts = text_columns(documents)
     impacts = build_impacts(texts, params.lexical_fields, params.bm25)
     fields = params.dense_fields.items()
     vectors = pool_fields((embed_field(texts[name], encoder), weight) for name, weight in fields)
+    terms = pl.DataFrame({"term": impacts.terms}, schema={"term": pl.String})
+    manifest = describe_index(documents, encoder, params)
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    documents.write_parquet(temporary / "documents.parquet", compression="zstd")
-    terms = pl.DataFrame({"term": impacts.terms}, schema={"term": pl.String})
-    terms.write_parquet(temporary / "terms.parquet", compression="zstd")
-    np.save(temporary / "vectors.npy", vectors)
-    for name in _ARRAYS:
-        np.save(temporary / f"{name}.npy", getattr(impacts, name))
-    manifest = describe_index(documents, encoder, params)
-    manifest["files"] = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    try:
+        with disk_errors(folder):
+            temporary.mkdir(parents=True)
+            documents.write_parquet(temporary / "documents.parquet", compression="zstd")
+            terms.write_parquet(temporary / "terms.parquet", compression="zstd")
+            np.save(temporary / "vectors.npy", vectors)
+            for name in _ARRAYS:
+                np.save(temporary / f"{name}.npy", getattr(impacts, name))
+            manifest["files"] = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return manifest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,46 @@ def test_prune_gives_the_space_back(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert path.stat().st_size < before / 2
 
 
+def test_export_has_what_a_copy_of_the_file_lacks_while_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, whole = tmp_path / "calls.sqlite", tmp_path / "there" / "calls.sqlite"
+    generator = CachedGenerator(RuledGenerator(), CallCache(path))
+    requests = [ask(seed=seed) for seed in range(5)]
+    list(generator.complete(requests))
+    shutil.copy(path, tmp_path / "copy.sqlite")
+    assert run(capsys, "export", "--path", str(path), "--to", str(whole)) == {
+        "file": str(whole),
+        "entries": 5,
+    }
+    generator.close()
+    assert CallCache(tmp_path / "copy.sqlite").measure().entries == 0
+    asked = RuledGenerator()
+    answers = dict(CachedGenerator(asked, CallCache(whole)).complete(requests))
+    assert [answers[number].text for number in range(5)] == [f"seed {number}" for number in range(5)]
+    assert asked.asked == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["prune"], "needs --days or --model"), (["stats"], "no call cache"), (["verify"], "no call cache")],
+    [
+        (["prune"], "needs --days or --model"),
+        (["export"], "needs --to"),
+        (["export", "--to", "calls.sqlite"], "there is a file calls.sqlite already"),
+        (["stats"], "no call cache"),
+        (["verify"], "no call cache"),
+    ],
 )
 def test_faults_are_one_line_and_the_next_command(
-    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "calls.sqlite"
-    if arguments == ["prune"]:
+    if arguments[0] in ("prune", "export"):
         CallCache(path).close()
     assert cli.run(["cache", *arguments, "--path", str(path)]) == 1
     error, mend = capsys.readouterr().err.splitlines()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.llm.asking import SCHEMA, RuledGenerator, answer, ask
-from trialforge.core.errors import ArtifactError, GenerationError, ParameterError
+from trialforge.core.errors import ArtifactError, DiskError, ParameterError
 from trialforge.llm.backend import Request
 from trialforge.llm.calls import (
     CachedGenerator,
@@ -155,7 +155,7 @@ def test_full_disk_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
     cache = CallCache(tmp_path / "calls.sqlite", max_pages=4)
     generator = CachedGenerator(RuledGenerator(), cache)
     done = []
-    with pytest.raises(GenerationError, match=r"no room for the call cache(.|\n)*free space elsewhere"):
+    with pytest.raises(DiskError, match=r"no room for the call cache(.|\n)*free space elsewhere"):
         done.extend(index for index, _ in generator.complete([ask(seed=seed) for seed in range(50)]))
     assert done
     roomy = CallCache(cache.path)
@@ -166,7 +166,7 @@ def test_full_disk_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
 def test_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "calls.sqlite"
     path.write_bytes(b"no database " * 1000)
-    with pytest.raises(GenerationError, match=r"calls\.sqlite is damaged"):
+    with pytest.raises(ArtifactError, match=r"calls\.sqlite is damaged"):
         CallCache(path)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.small_disk import read_only
 from tests.unit.retrieval.small_pool import ROOT, make_params, small_train
 from trialforge.app import cli
 from trialforge.core.files import write_json
@@ -104,3 +105,12 @@ def test_index_that_another_encoder_made_is_refused(
     finally:
         path.write_text(before)
     assert "was made with another encoder" in capsys.readouterr().err
+
+
+def test_read_only_checkout_is_searched(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with read_only(checkout):
+        assert cli.run(["search", "a question that no cache has seen", "--json"]) == 0
+        printed = capsys.readouterr()
+        assert len(json.loads(printed.out)) == 5
+        with pytest.raises(OSError, match="Read-only"):
+            (checkout / "probe").touch()
