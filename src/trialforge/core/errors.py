@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
 
 
@@ -60,16 +56,6 @@ class LearningError(TrialforgeError):
 
 class ExportError(TrialforgeError):
     """A set of records can't be exported as asked."""
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage: what a user can mend ends it with one line and a hint, no traceback, exit code 1."""
-    try:
-        main()
-    except TrialforgeError as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        sys.exit(describe_error(error.args[0], error.hint))
 
 
 def describe_error(message: str, hint: str | None) -> str:
