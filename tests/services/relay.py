@@ -23,6 +23,7 @@ class Relay:
     upstream: str
     parts_left: float = float("inf")
     rewrite: Callable[[str, Any], Any] = lambda _path, value: value
+    at_part: Callable[[], object] = lambda: None
     address: str = ""
     chats: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -53,17 +54,18 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
             if relay.parts_left < 0:
                 self._die()
                 return
-            relay.chats += 1
+            relay.chats += self.path == "/api/chat"
             with httpx.stream(
                 "POST", relay.upstream + self.path, content=body, timeout=60, trust_env=False
             ) as reply:
                 self.send_response(reply.status_code)
                 self.end_headers()
-                for line in reply.iter_lines():
+                for part in reply.iter_bytes():
+                    relay.at_part()
                     if not relay.pass_part():
                         self._die()
                         return
-                    self.wfile.write(line.encode() + b"\n")
+                    self.wfile.write(part)
                     self.wfile.flush()
 
         def _die(self) -> None:

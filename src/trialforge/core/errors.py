@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,18 +105,6 @@ def name_missing_extra() -> Iterator[None]:
             f"this needs the package {module!r}, which is not installed",
             hint=f"pip install 'trialforge[{EXTRAS[module]}]'",
         ) from error
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage: what a user can mend ends it with one line and a hint, no traceback, exit code 1."""
-    try:
-        with name_missing_extra():
-            main()
-    except (TrialforgeError, OSError) as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        told = explain_disk(error) if isinstance(error, OSError) else error
-        sys.exit(describe_error(told.args[0], told.hint))
 
 
 # What polars and numpy say of a full disk, for they give no number: the last two are of a write that was cut.
