@@ -1,4 +1,4 @@
-"""Any text model that `transformers` or `sentence-transformers` loads by its own code: none of the model's runs."""
+"""Any text model that `transformers` or `sentence-transformers` loads without code of the model's own."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ def load_transformer(model: str) -> TorchModel:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    network: Any = AutoModel.from_pretrained(
-        model, dtype="float32", trust_remote_code=False
-    ).eval()
+    network: Any = AutoModel.from_pretrained(model, dtype="float32", trust_remote_code=False).eval()
 
     def forward(ids: Tensor, mask: Tensor) -> Tensor:
         return mean_of_tokens(network(input_ids=ids, attention_mask=mask).last_hidden_state, mask)

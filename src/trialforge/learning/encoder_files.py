@@ -67,19 +67,23 @@ def _read_network(folder: Path) -> Any:
     from safetensors.torch import load_file
     from transformers import AutoModelForSequenceClassification
 
+    names = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
     with safe_open(folder / WEIGHTS, framework="pt") as file:
-        stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        stored = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
     config = _read_config(folder / CONFIG, tensors=len(stored))
-    make = AutoModelForSequenceClassification.from_config
+
+    def make() -> Any:
+        return AutoModelForSequenceClassification.from_config(
+            config, dtype=torch.float32, trust_remote_code=False
+        )
+
     with torch.device("meta"):  # shapes without memory: what they would take must be in the file
-        due = {
-            name: tuple(tensor.shape)
-            for name, tensor in make(config, dtype=torch.float32, trust_remote_code=False).state_dict().items()
-        }
+        due = {name: (names.get(one.dtype), tuple(one.shape)) for name, one in make().state_dict().items()}
     if stored != due:
         wrong = sorted({name for name, _ in stored.items() ^ due.items()})
         raise LearningError(f"{folder / WEIGHTS} does not fit {CONFIG}: {wrong[0]} and {len(wrong) - 1} more")
-    network = make(config, dtype=torch.float32, trust_remote_code=False)
+    network = make()
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network
 
@@ -114,7 +118,7 @@ def _read_tokenizer(path: Path, words: int) -> tuple[Tokenizer, int]:
 
     check_size(path, MOST_BYTES)
     tokenizer = Tokenizer.from_buffer(read_bytes(path, MOST_BYTES))
-    pad = tokenizer.padding["pad_id"]
+    pad = (tokenizer.padding or {})["pad_id"]
     tokenizer.no_padding()
     ids = [pad, *tokenizer.get_vocab().values(), *tokenizer.encode("").ids]
     if max(ids) >= words:

@@ -58,7 +58,8 @@ def write_card(folder: Path, cell: Cell, fields: Sequence[str], scores: pl.DataF
     )
     positive = int(train["label"].sum())
     write_json(
-        {"model": cell.model, "arm": cell.arm, "settings": cell.settings, "fields": list(fields)}, folder / FILE
+        {"model": cell.model, "arm": cell.arm, "settings": cell.settings, "fields": list(fields)},
+        folder / FILE,
     )
     text = CARD.format(
         model=cell.model,

@@ -72,7 +72,9 @@ def read_value(path: Path, kind: type[T]) -> T:
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         where = f" at `{'.'.join(map(str, fault['loc']))}`" if fault["loc"] else ""
-        raise LearningError(f"{path} is not what a model keeps there{where}: {fault['msg']}", hint=_HINT) from None
+        raise LearningError(
+            f"{path} is not what a model keeps there{where}: {fault['msg']}", hint=_HINT
+        ) from None
 
 
 def check_size(path: Path, most_bytes: int) -> None:

@@ -149,7 +149,10 @@ class Trees:
             return "a node stands before its parent"
         if not _within(self.feature[inner], 0, columns):
             return f"a node looks at a column that is none of {columns}"
-        if not (_within(self.codes[coded], 0, len(self.codes_left)) and _within(self.feature[coded], -1, categories)):
+        if not (
+            _within(self.codes[coded], 0, len(self.codes_left))
+            and _within(self.feature[coded], -1, categories)
+        ):
             return "a category is not there"
         if not (np.isfinite(self.value).all() and np.isfinite(self.baseline).all()):
             return "a leaf is no finite number"

@@ -136,9 +136,7 @@ def test_windows_overlap_by_a_quarter_so_that_no_phrase_is_cut_in_both(params: T
     windows = wide.encode([" ".join(words)])[0].windows
     # 32 tokens, 2 of them special; 8 are read again by the next window, so that it starts 22 later.
     assert windows == tuple((first, *tokens[start : start + 30], last) for start in (0, 22, 44))
-    assert wide.encode(["stable"])[0].windows == (
-        (first, tokenizer.token_to_id("stable"), last),
-    )
+    assert wide.encode(["stable"])[0].windows == ((first, tokenizer.token_to_id("stable"), last),)
 
 
 def test_two_fits_from_one_seed_give_the_same_bytes_on_a_cpu(
