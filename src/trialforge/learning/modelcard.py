@@ -10,9 +10,9 @@ import polars as pl
 from trialforge.core.errors import LearningError
 from trialforge.core.files import write_json, write_text
 from trialforge.core.params import Section
-from trialforge.core.trial import TEXT_FIELDS
 from trialforge.learning.params import ModelName
 from trialforge.learning.storage import read_value
+from trialforge.trial.record import TEXT_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

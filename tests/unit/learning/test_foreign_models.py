@@ -8,19 +8,21 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from trialforge.app.predict import predict_trials
 from trialforge.core.errors import LearningError
-from trialforge.predict import predict_trials
 
 from .conftest import MODELS, Trained
+
+if TYPE_CHECKING:
+    import polars as pl
+    from collections.abc import Callable
 
 HUGE = 1 << 40
 

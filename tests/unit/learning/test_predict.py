@@ -13,14 +13,9 @@ import pytest
 
 from tests.unit.ingest.made_records import study_record, study_text, xml_record
 from tests.unit.ingest.registry_server import Registry, serve
-<<<<<<< HEAD
 from trialforge.app import cli
 from trialforge.app.predict import predict_trials
-from trialforge.learning.params import ClassifierParams, LearningParams
-=======
-from trialforge import cli
 from trialforge.learning.params import LearningParams
->>>>>>> d02244d (skops is gone; hostile model folders for each classifier)
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_item
 
