@@ -9,7 +9,7 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,8 +21,9 @@ from trialforge.core.errors import LearningError
 from .conftest import MODELS, Trained
 
 if TYPE_CHECKING:
-    import polars as pl
     from collections.abc import Callable
+
+    import polars as pl
 
 HUGE = 1 << 40
 
