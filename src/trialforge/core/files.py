@@ -137,6 +137,19 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} is not valid JSON: {error}", hint=hint) from error
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        ArtifactError: there are more than `most`; a device or a pipe may never end.
+    """
+    with path.open("rb") as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise ArtifactError(f"{path} is longer than {most} bytes")
+    return found
+
+
 def hash_text(text: str) -> str:
     """Return the SHA-256 of text as 64 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()

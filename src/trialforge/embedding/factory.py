@@ -52,8 +52,12 @@ def packaged_model(name: str) -> Path:
     return folder
 
 
-def model_folder(model: str) -> Path:
+def model_folder(model: str, *, download: bool = True) -> Path:
     """Return the folder of a model: the path itself, or where the hub's cache holds that name.
+
+    Args:
+        model: a folder, or a name on the hub.
+        download: whether a model that the cache lacks is fetched.
 
     Raises:
         ParameterError: it is neither.
@@ -64,7 +68,9 @@ def model_folder(model: str) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
         try:
-            folder = Path(snapshot_download(model, allow_patterns=list(_MODEL_FILES)))
+            folder = Path(
+                snapshot_download(model, allow_patterns=list(_MODEL_FILES), local_files_only=not download)
+            )
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             raise ParameterError(
                 f"`embedding.model`: {model!r} is no folder, and no model of the hub that can be had now",

@@ -1,4 +1,4 @@
-"""Any text model that `transformers` or `sentence-transformers` loads."""
+"""Any text model that `transformers` or `sentence-transformers` loads without code of the model's own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def load_transformer(model: str) -> TorchModel:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    network: Any = AutoModel.from_pretrained(model, dtype="float32").eval()
+    network: Any = AutoModel.from_pretrained(model, dtype="float32", trust_remote_code=False).eval()
 
     def forward(ids: Tensor, mask: Tensor) -> Tensor:
         return mean_of_tokens(network(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
 
-    return TorchModel(AutoTokenizer.from_pretrained(model).backend_tokenizer, forward)
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    return TorchModel(tokenizer.backend_tokenizer, forward)
 
 
 def load_sentence_transformer(model: str) -> TorchModel:
@@ -30,7 +31,7 @@ def load_sentence_transformer(model: str) -> TorchModel:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    network: Any = SentenceTransformer(model, device="cpu").float().eval()
+    network: Any = SentenceTransformer(model, device="cpu", trust_remote_code=False).float().eval()
 
     def forward(ids: Tensor, mask: Tensor) -> Tensor:
         vectors: Tensor = network({"input_ids": ids, "attention_mask": mask})["sentence_embedding"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
-from trialforge.core.files import read_json, write_json
+from trialforge.core.errors import LearningError
+from trialforge.core.files import write_json
+from trialforge.core.params import Section
 from trialforge.learning.examples import CATEGORIES, NUMBERS
 from trialforge.learning.explain import top_influences
-from trialforge.learning.storage import read_arrays, read_estimator, write_arrays, write_estimator
+from trialforge.learning.storage import read_arrays, read_value, write_arrays
+from trialforge.learning.trees import MOST_CODES, Trees
 from trialforge.learning.words import WordWeights
 
 if TYPE_CHECKING:
@@ -19,6 +23,13 @@ if TYPE_CHECKING:
 
     from trialforge.learning.classifier import Influence, Scores, Task
     from trialforge.learning.params import BoostingParams
+
+
+class Columns(Section):
+    """The tabular fields that trees look at: the words of each category by their number, then numbers."""
+
+    categories: dict[str, Annotated[list[str], Field(max_length=MOST_CODES)]]
+    numbers: list[str]
 
 
 class BoostingClassifier:
@@ -54,7 +65,7 @@ class BoostingClassifier:
         self._categories = {
             name: sorted(task.train[name].drop_nulls().unique()) for name in CATEGORIES if name in known
         }
-        model: Any = HistGradientBoostingClassifier(
+        model = HistGradientBoostingClassifier(
             learning_rate=params.learning_rate,
             max_iter=params.trees,
             max_leaf_nodes=params.leaves,
@@ -63,12 +74,13 @@ class BoostingClassifier:
             n_iter_no_change=params.patience,
             random_state=0,
         )
-        self._model = model.fit(
+        model.fit(
             self._rows(task.train),
             task.train["label"].to_numpy(),
             X_val=self._rows(task.validation),
             y_val=task.validation["label"].to_numpy(),
         )
+        self._trees = Trees.of(model)
 
     def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
         codes = examples.select(
@@ -81,7 +93,9 @@ class BoostingClassifier:
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
-        scores: Scores = self._model.predict_proba(self._rows(examples))[:, 1].astype(np.float64)
+        from scipy.special import expit
+
+        scores: Scores = expit(self._trees.log_odds(self._rows(examples)))
         return scores
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
@@ -90,25 +104,33 @@ class BoostingClassifier:
         rows = self._rows(examples)
         groups = [[column] for column in range(len(names) - 1)]
         groups.append(list(range(len(groups), rows.shape[1])))
-        whole = self._model.decision_function(rows)
+        whole = self._trees.log_odds(rows)
         moved = []
         for group in groups:
             without = rows.copy()
             without[:, group] = np.nan
-            moved.append(whole - self._model.decision_function(without))
+            moved.append(whole - self._trees.log_odds(without))
         return [top_influences(names, list(row), count) for row in np.array(moved).T]
 
     def save(self, folder: Path) -> None:
         """Write words, components, categories and trees."""
         self._words.save(folder)
-        write_arrays({"axes": np.ascontiguousarray(self._axes)}, folder / "axes.safetensors")
+        write_arrays({"axes": self._axes}, folder / "axes.safetensors")
         write_json({"categories": self._categories, "numbers": self._numbers}, folder / "fields.json")
-        write_estimator(self._model, folder / "trees.skops")
+        self._trees.save(folder / "trees.safetensors")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         self._words.load(folder)
-        self._axes = read_arrays(folder / "axes.safetensors")["axes"]
-        fields = read_json(folder / "fields.json")
-        self._categories, self._numbers = fields["categories"], fields["numbers"]
-        self._model = read_estimator(folder / "trees.skops")
+        shape = (None, len(self._words.names))
+        self._axes = read_arrays(folder / "axes.safetensors", {"axes": ("F64", shape)})["axes"]
+        found = read_value(folder / "fields.json", Columns)
+        # JSON has its keys in alphabetical order, the columns have not.
+        self._categories = {name: found.categories[name] for name in CATEGORIES if name in found.categories}
+        self._numbers = [name for name in NUMBERS if name in found.numbers]
+        if len(self._categories) < len(found.categories) or self._numbers != found.numbers:
+            raise LearningError(f"{folder / 'fields.json'} names a field that is none of a trial's")
+        columns = len(self._categories) + len(self._numbers) + len(self._axes)
+        self._trees = Trees.load(
+            folder / "trees.safetensors", columns=columns, categories=len(self._categories)
+        )

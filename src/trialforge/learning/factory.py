@@ -10,6 +10,7 @@ from trialforge.core.errors import LearningError, ParameterError
 
 if TYPE_CHECKING:
     from trialforge.learning.classifier import Classifier
+    from trialforge.learning.modelcard import ModelCard
     from trialforge.learning.params import ClassifierParams
 
 
@@ -78,16 +79,42 @@ def model_settings(name: str, params: ClassifierParams) -> dict[str, object]:
 def load_classifier(folder: Path) -> Classifier:
     """Return a trained classifier from the folder that holds it and its card.
 
+    The folder may come from anywhere: nothing in it can run, and nothing that it names is downloaded.
+
     Raises:
         LearningError: the folder holds no trained model, or its encoder is not on this machine.
     """
     from trialforge.learning.modelcard import read_card
-    from trialforge.learning.params import ClassifierParams
 
     card = read_card(folder)
-    name, settings = card["model"], card["settings"]
-    if name == "transformer":  # its encoder was trained along and lies in the folder too
-        settings |= {"backend": "transformers", "model": str(folder)}
-    classifier = make_classifier(name, ClassifierParams.model_validate({name: settings}))
+    classifier = make_classifier(card.model, _params_of(card, folder))
     classifier.load(folder)
     return classifier
+
+
+def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
+    """Return what a card sets, with an encoder that lies on this machine."""
+    from pydantic import ValidationError
+
+    from trialforge.embedding.factory import model_folder
+    from trialforge.learning.params import ClassifierParams
+
+    settings = dict(card.settings)
+    if card.model == "transformer":  # its encoder was trained along and lies in the folder too
+        settings |= {"backend": "transformers", "model": str(folder)}
+    try:
+        params = ClassifierParams.model_validate({card.model: settings})
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise LearningError(f"{folder}: its card has a wrong setting, `{where}`: {fault['msg']}") from None
+    encoder = params.embedding_logreg.encoder
+    if card.model == "embedding-logreg" and encoder.backend in ("transformers", "sentence-transformers"):
+        try:
+            local = model_folder(encoder.model, download=False)
+        except ParameterError as error:
+            raise LearningError(f"{folder}: its encoder is not on this machine: {error}") from error
+        found = encoder.model_copy(update={"model": str(local)})
+        line = params.embedding_logreg.model_copy(update={"encoder": found})
+        params = params.model_copy(update={"embedding_logreg": line})
+    return params

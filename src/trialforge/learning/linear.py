@@ -42,9 +42,10 @@ class Line:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Line:
-        """Read what `save` wrote."""
-        arrays = read_arrays(folder / "line.safetensors")
+    def load(cls, folder: Path, features: int) -> Line:
+        """Read what `save` wrote: one weight for each feature."""
+        layout = {"weights": ("F64", (features,)), "intercept": ("F64", (1,))}
+        arrays = read_arrays(folder / "line.safetensors", layout)
         return cls(arrays["weights"], float(arrays["intercept"][0]))
 
 
@@ -137,7 +138,7 @@ class WordClassifier:
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         self._words.load(folder)
-        self._line = Line.load(folder)
+        self._line = Line.load(folder, len(self._words.names))
 
 
 class VectorClassifier:
@@ -183,4 +184,4 @@ class VectorClassifier:
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self._line = Line.load(folder)
+        self._line = Line.load(folder, self._encoder.dimension)

@@ -1,22 +1,31 @@
-"""Weights on disk: safetensors for arrays, skops for trees; the same model gives the same bytes."""
+"""Models on disk: arrays as safetensors, all else as JSON. What is read is data, and nothing in it can run.
+
+A folder may come from anywhere, so a file is opened only by the name that this package gives it, is at most
+`MOST_BYTES` long, and must hold the arrays and values that its reader asks for: no other name, type or shape,
+and no NaN. Other files of the folder are never opened.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-import zipfile
-from io import BytesIO
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from trialforge.core.errors import LearningError
-from trialforge.core.files import atomic_path
+from trialforge.core.files import atomic_path, read_bytes
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+MOST_BYTES = 1 << 30
+Layout = Mapping[str, tuple[str, tuple[int | None, ...]]]
+"""Name of an array -> its type, as safetensors calls it, and its shape; None is any length."""
+T = TypeVar("T")
+
+_HINT = "run: dvc repro, or get the folder of the model again"
 
 
 def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
@@ -24,59 +33,75 @@ def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     from safetensors.numpy import save
 
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(arrays))
+        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the named arrays of a safetensors file.
+def read_arrays(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file; names, types and shapes are compared before any is read.
 
     Raises:
-        LearningError: the file is absent or damaged.
+        LearningError: the file is absent, damaged or too long, or holds something else.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
+    check_size(path, MOST_BYTES)
     try:
-        return dict(load_file(path))
+        with safe_open(path, framework="np") as file:
+            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            shapes = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in found.items()}
+            if not _fits(shapes, layout):
+                raise LearningError(f"{path} holds {_say(shapes)} where {_say(layout)} are due", hint=_HINT)
+            arrays = {name: file.get_tensor(name) for name in layout}
     except (OSError, SafetensorError) as error:
-        raise LearningError(f"{path} holds no weights: {error}", hint="run: dvc repro train") from error
+        raise LearningError(f"{path} holds no weights: {error}", hint=_HINT) from error
+    wrong = [name for name, array in arrays.items() if array.dtype.kind == "f" and np.isnan(array).any()]
+    if wrong:
+        raise LearningError(f"{path}: `{wrong[0]}` holds NaN", hint=_HINT)
+    return arrays
 
 
-def write_estimator(estimator: Any, path: Path) -> None:
-    """Write a scikit-learn estimator as skops, without the memory addresses and times in it."""
-    from skops.io import dumps
-
-    with zipfile.ZipFile(BytesIO(dumps(estimator))) as archive:
-        schema = archive.read("schema.json").decode()
-        numbers: dict[str, str] = {}
-        for found in re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema):
-            numbers.setdefault(found[0] or found[1], str(len(numbers) + 1))
-        schema = re.sub(r'("__id__": |"file": ")(\d+)', lambda found: found[1] + numbers[found[2]], schema)
-        members = {
-            f"{numbers[Path(name).stem]}{Path(name).suffix}": archive.read(name)
-            for name in archive.namelist()
-            if name != "schema.json"
-        }
-    members["schema.json"] = json.dumps(json.loads(schema)).encode()
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name in sorted(members):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
-
-
-def read_estimator(path: Path) -> Any:
-    """Return an estimator of skops; types other than scikit-learn's own are refused.
+def read_value(path: Path, kind: type[T]) -> T:
+    """Return the value of a JSON file as `kind`, a type that pydantic checks.
 
     Raises:
-        LearningError: the file is absent, damaged or names a type that is not trusted.
+        LearningError: the file is absent or too long, or holds something else.
     """
-    from skops.io import get_untrusted_types, load
-
+    check_size(path, MOST_BYTES)
     try:
-        named = get_untrusted_types(file=path)
-        # A partial only holds what it calls, which is looked at like all else.
-        unknown = [name for name in named if name != "functools.partial" and not name.startswith("sklearn.")]
-        if unknown:
-            raise LearningError(f"{path} names types that are not trusted: {', '.join(sorted(unknown))}")
-        return load(path, trusted=named)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise LearningError(f"{path} holds no estimator: {error}", hint="run: dvc repro train") from error
+        return TypeAdapter(kind).validate_json(read_bytes(path, MOST_BYTES), strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = f" at `{'.'.join(map(str, fault['loc']))}`" if fault["loc"] else ""
+        raise LearningError(
+            f"{path} is not what a model keeps there{where}: {fault['msg']}", hint=_HINT
+        ) from None
+
+
+def check_size(path: Path, most_bytes: int) -> None:
+    """Check that there is a plain file of at most so many bytes.
+
+    Raises:
+        LearningError: there is none, or it is longer.
+    """
+    if not path.is_file():
+        raise LearningError(f"no file {path}", hint=_HINT)
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise LearningError(f"{path} has {size} bytes; a model keeps at most {most_bytes} there", hint=_HINT)
+
+
+def _fits(shapes: Layout, layout: Layout) -> bool:
+    return shapes.keys() == layout.keys() and all(
+        shapes[name][0] == kind
+        and len(shapes[name][1]) == len(shape)
+        and all(due in (None, length) for length, due in zip(shapes[name][1], shape, strict=True))
+        for name, (kind, shape) in layout.items()
+    )
+
+
+def _say(shapes: Layout) -> str:
+    parts = [
+        f"{name} ({kind}, {' x '.join('any' if length is None else str(length) for length in shape)})"
+        for name, (kind, shape) in list(shapes.items())[:8]
+    ]
+    return ", ".join(parts) or "no arrays"

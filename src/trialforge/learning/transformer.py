@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.core.files import hash_json, write_text
+from trialforge.core.files import hash_json
 from trialforge.embedding.factory import hash_files, model_folder, packaged_model
 from trialforge.learning.batches import Encoded, pad
+from trialforge.learning.encoder_files import read_encoder, write_encoder
 from trialforge.learning.explain import explain_fields
 from trialforge.learning.finetune import fine_tune
 
@@ -81,15 +81,12 @@ class TransformerClassifier:
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokeniser."""
-        self._model.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config.pop("_name_or_path", None)
-        write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", folder / "config.json")
+        write_encoder(self._model, self._tokenizer, self._pad, folder)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self._open(folder, seed=0)
+        network, self._tokenizer, self._pad = read_encoder(folder)
+        self._model = network.to(choose_device())
 
     @property
     def model(self) -> Any:
@@ -98,29 +95,21 @@ class TransformerClassifier:
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return texts as windows of at most `max_tokens` tokens, which overlap by a quarter."""
-        windowed = self.params.long_texts == "window"
-        found = self._tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=self.params.max_tokens,
-            stride=self.params.max_tokens // OVERLAP,
-            return_overflowing_tokens=windowed,
-            return_attention_mask=False,
-            return_token_type_ids=False,
+        most = self.params.max_windows if self.params.long_texts == "window" else 1
+        direction = (self._tokenizer.truncation or {}).get("direction", "right")
+        self._tokenizer.enable_truncation(
+            self.params.max_tokens, stride=self.params.max_tokens // OVERLAP, direction=direction
         )
-        if not windowed:
-            return [Encoded((tuple(ids),)) for ids in found["input_ids"]]
-        windows: list[list[tuple[int, ...]]] = [[] for _ in texts]
-        for owner, ids in zip(found["overflow_to_sample_mapping"], found["input_ids"], strict=True):
-            if len(windows[owner]) < self.params.max_windows:
-                windows[owner].append(tuple(ids))
-        return [Encoded(tuple(own)) for own in windows]
+        return [
+            Encoded(tuple(tuple(window.ids) for window in [whole, *whole.overflowing][:most]))
+            for whole in self._tokenizer.encode_batch(list(texts))
+        ]
 
     def logits(self, texts: Sequence[Encoded]) -> Tensor:
         """Return (texts, 2): the mean over each text's windows."""
         import torch
 
-        padded = pad(texts, self._tokenizer.pad_token_id or 0)
+        padded = pad(texts, self._pad)
         ids, mask, owners = (torch.from_numpy(part).to(self._model.device) for part in padded)
         each: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
         total = each.new_zeros((len(texts), each.shape[1])).index_add(0, owners, each)
@@ -133,12 +122,16 @@ class TransformerClassifier:
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-        config = AutoConfig.from_pretrained(folder, num_labels=2)
+        config = AutoConfig.from_pretrained(folder, num_labels=2, trust_remote_code=False)
         if self.params.attention_dropout is not None and hasattr(config, "attention_probs_dropout_prob"):
             config.attention_probs_dropout_prob = self.params.attention_dropout
         torch.manual_seed(seed)  # draws the new head
-        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self._pad = tokenizer.pad_token_id or 0
+        self._tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self.params.max_tokens, direction=tokenizer.truncation_side)
         model: Any = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype="float32"
+            folder, config=config, dtype="float32", trust_remote_code=False
         )
         self._model = model.to(choose_device())

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.core.files import read_json, write_text
-from trialforge.learning.storage import read_arrays, write_arrays
+from trialforge.core.errors import LearningError
+from trialforge.core.files import write_text
+from trialforge.learning.storage import read_arrays, read_value, write_arrays
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -61,14 +62,20 @@ class WordWeights:
         return names
 
     def save(self, folder: Path) -> None:
-        """Write `words.json` and `words.safetensors`."""
-        value = {"settings": self._settings, "words": self.names}
-        write_text(json.dumps(value, ensure_ascii=False, indent=0) + "\n", folder / "words.json")
+        """Write `words.json` and `words.safetensors`; the settings are in the card of the model."""
+        text = json.dumps(self.names, ensure_ascii=False, indent=0)
+        write_text(text + "\n", folder / "words.json")
         write_arrays({"idf": np.asarray(self._model.idf_)}, folder / "words.safetensors")
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        value = read_json(folder / "words.json")
-        self._settings = value["settings"]
-        self._model = self._vectorizer(value["words"])
-        self._model.idf_ = read_arrays(folder / "words.safetensors")["idf"]
+        """Read what `save` wrote.
+
+        Raises:
+            LearningError: a file is absent or damaged, or the words and their weights do not belong together.
+        """
+        words = read_value(folder / "words.json", list[str])
+        if not words or len(set(words)) < len(words):
+            raise LearningError(f"{folder / 'words.json'} holds no words, or one of them twice")
+        self._model = self._vectorizer(words)
+        layout = {"idf": ("F64", (len(words),))}
+        self._model.idf_ = read_arrays(folder / "words.safetensors", layout)["idf"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -10,8 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trialforge.learning.params import ClassifierParams, LearningParams
+from trialforge.learning.tables import make_tables
+from trialforge.learning.training import Training, train_item
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
+MODELS = ("tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer")
+Trained = Callable[[str], tuple[Path, pl.DataFrame]]
 MakeTrials = Callable[..., pl.DataFrame]
 GOOD, BAD = "biomarker confirmed stable disease", "metastatic refractory relapsed disease"
 
@@ -55,6 +61,10 @@ def make_trials() -> MakeTrials:
 @pytest.fixture
 def parts() -> dict[str, pl.DataFrame]:
     """Train (60), validation (20) and test (40) of such trials."""
+    return build_parts()
+
+
+def build_parts() -> dict[str, pl.DataFrame]:
     return {
         "train": build_trials(60, start=0),
         "validation": build_trials(20, start=100),
@@ -90,3 +100,52 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_params(tiny_encoder: Path) -> LearningParams:
+    """Parameters of one arm of real trials, with each classifier as small as it gets."""
+    encoder = {"backend": "transformers", "model": str(tiny_encoder)}
+    classifiers = {
+        "embedding-logreg": {"encoder": {**encoder, "window": 32}},
+        "gradient-boosting": {"components": 4, "trees": 20},
+        "transformer": {**encoder, "max_tokens": 32, "epochs": 3, "learning_rate": 1e-2},
+    }
+    return LearningParams.model_validate(
+        {
+            "seeds": 1,
+            "fields": ["phase", "criteria"],
+            "real_items": ["real"],
+            "models": MODELS,
+            "experiments": {"real": [{"name": "real"}]},
+            "classifiers": ClassifierParams.model_validate(classifiers),
+            "statistics": {"primary": {"arm": "real"}},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def trained_once(small_params: LearningParams, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train a model once: its folder, and what it predicted when it was trained."""
+    done: dict[str, tuple[Path, pl.DataFrame]] = {}
+
+    def train(name: str) -> tuple[Path, pl.DataFrame]:
+        if name not in done:
+            folder = tmp_path_factory.mktemp(name)
+            training = Training(small_params, "real", name, 1, folder / "models", folder / "store")
+            tables = make_tables(build_parts(), small_params.fields)
+            done[name] = folder / "models" / "real", train_item(training, tables)
+        return done[name]
+
+    return train
+
+
+@pytest.fixture
+def trained(trained_once: Trained, tmp_path: Path) -> Trained:
+    """The same, with a folder that a test may change."""
+
+    def copy(name: str) -> tuple[Path, pl.DataFrame]:
+        folder, predicted = trained_once(name)
+        return Path(shutil.copytree(folder, tmp_path / "models" / "real")), predicted
+
+    return copy

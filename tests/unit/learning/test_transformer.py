@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
@@ -129,14 +130,13 @@ def test_windows_overlap_by_a_quarter_so_that_no_phrase_is_cut_in_both(params: T
     words = [*f"{GOOD} {BAD}".split(), "inclusion", "phase", "1", "2"] * 6
     wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 3}))
     wide._open(wide._folder, 0)
-    tokens = wide._tokenizer(" ".join(words), add_special_tokens=False)["input_ids"]
-    first, last = wide._tokenizer.cls_token_id, wide._tokenizer.sep_token_id
+    tokenizer = Tokenizer.from_file(str(Path(params.model) / "tokenizer.json"))
+    tokens = tokenizer.encode(" ".join(words), add_special_tokens=False).ids
+    first, last = map(tokenizer.token_to_id, ("[CLS]", "[SEP]"))
     windows = wide.encode([" ".join(words)])[0].windows
     # 32 tokens, 2 of them special; 8 are read again by the next window, so that it starts 22 later.
     assert windows == tuple((first, *tokens[start : start + 30], last) for start in (0, 22, 44))
-    assert wide.encode(["stable"])[0].windows == (
-        (first, *wide._tokenizer("stable", add_special_tokens=False)["input_ids"], last),
-    )
+    assert wide.encode(["stable"])[0].windows == ((first, tokenizer.token_to_id("stable"), last),)
 
 
 def test_two_fits_from_one_seed_give_the_same_bytes_on_a_cpu(
