@@ -15,7 +15,7 @@ import yaml
 
 from tests.small_disk import full_disk, read_only
 from tests.stages.small_run import SmallRuns
-from trialforge.core.errors import run_stage
+from trialforge.core.stage import run_stage
 
 # The first test that asks for the small runs waits for them.
 pytestmark = pytest.mark.timeout(900)

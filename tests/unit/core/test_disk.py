@@ -12,7 +12,7 @@ import pytest
 
 from tests.small_disk import full_disk, read_only
 from trialforge.app import cli
-from trialforge.core.errors import DiskError, run_stage
+from trialforge.core.errors import DiskError
 from trialforge.core.files import (
     atomic_path,
     disk_errors,
@@ -21,6 +21,7 @@ from trialforge.core.files import (
     write_parquet,
     write_text,
 )
+from trialforge.core.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAME = pl.DataFrame({"number": np.random.default_rng(0).normal(size=10_000)})
