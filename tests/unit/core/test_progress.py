@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from trialforge.core import progress
-from trialforge.core.progress import Progress, clean_interrupt, format_seconds
+from trialforge.core.progress import Progress, format_seconds
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,3 @@ def test_terminal_has_a_bar() -> None:
     with Progress("drafts", 2, Console(file=out, width=120, force_terminal=True)) as shown:
         shown.advance(note="0 cache hits")
     assert re.search(r"drafts.*1/2.*0 cache hits", out.getvalue())
-
-
-def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end, clean_interrupt("generate"):
-        raise KeyboardInterrupt
-    assert end.value.code == 130
-    assert (
-        capsys.readouterr().err == "interrupted: all finished answers are kept\n  next: dvc repro generate\n"
-    )
