@@ -127,7 +127,7 @@ def _packages(root: Path) -> Iterator[Finding]:
 def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
     source, labels = _choice(params, "ingest", "source"), _choice(params, "ingest", "labels")
     read = {
-        "path": source in {"ctgov-xml", "ctgov-json"} or _choice(params, "ingest", "records") is not None,
+        "path": source == "registry",
         "top_path": "top" in {source, labels},
         "labels_path": labels == "csv",
     }
