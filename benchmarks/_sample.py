@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.ingest.labels import label_trials
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.registry import XmlSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.table import TableWriter
 from trialforge.trial.leakage import registration_view
 
@@ -26,7 +26,7 @@ def read_sample() -> pl.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trials.parquet"
         with TableWriter(path) as table:
-            for batch in XmlSource(SAMPLE).batches():
+            for batch in RegistrySource(SAMPLE).batches():
                 collector.add(batch.trials)
                 table.add(label_trials(batch.trials, params))
             names = collector.normalize()

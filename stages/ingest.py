@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
-from trialforge.core.files import write_json
+from trialforge.core.files import write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.ingest.counts import ingest_metrics
+from trialforge.ingest.counts import describe_counts, ingest_metrics
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
 from trialforge.ingest.judge import judge_trials
 from trialforge.ingest.labels import label_trials, load_label_tables
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.source import prepare_batch
-from trialforge.ingest.table import TableWriter, write_refused
+from trialforge.ingest.population import left_out
+from trialforge.ingest.source import no_refused, prepare_batch
+from trialforge.ingest.table import TableWriter
 from trialforge.ingest.top import refuse_labels
 
 
@@ -35,18 +37,28 @@ def main() -> None:
 
     refused = [refuse_labels(params.top_path)] if params.top_path else []
     people: Counter[str] = Counter()
+    lacks: dict[str, str] = {}
     collector = NameCollector()
     with TableWriter(args.trials) as table:
         for batch in source.batches(prepare_batch):
             refused.append(batch.refused)
             people.update(batch.people_removed)
-            collector.add(batch.trials)
-            table.add(label_trials(batch.trials, params, label_tables))
+            lacks |= {file: ", ".join(fields) for file, fields in batch.lacks.items() if fields}
+            table.add(batch.trials)
+        merged = table.merge()
+        others = table.leave_out(*left_out(params.population))
+        for part in table.parts():
+            collector.add(part)
         names = collector.normalize(spellings)
-        refused.append(table.finish(lambda part: add_normalized(part, names)))
-    counts = ingest_metrics(args.trials, write_refused(refused, args.refused))
+        table.finish(lambda part: add_normalized(label_trials(part, params, label_tables), names))
+    set_aside = pl.concat([no_refused(), *refused, merged.older])
+    write_parquet(pl.concat([set_aside, others]), args.refused)
+    counts = ingest_metrics(args.trials, set_aside, others)
     judged = judge_trials(pl.scan_parquet(args.trials), names, params, label_tables)
-    write_json(counts | judged | {"people_removed": dict(people)}, args.metrics)
+    several = {"trials": merged.trials, "filled": dict(merged.filled)}
+    read = {"people_removed": dict(people), "several_records": several, "fields_not_in_file": lacks}
+    write_json(counts | judged | read, args.metrics)
+    sys.stdout.write(describe_counts(counts, args.refused))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path) -> None:
         file.writestr("../out.xml", xml_record(C))
         file.writestr("Contents.txt", b"")
         file.writestr("again.xml", xml_record(A, overall_status="Completed", phase="Phase 9"))
-    trials, refused, metrics = ingest(tmp_path, source="ctgov-xml", path="all.zip")
+    trials, refused, metrics = ingest(tmp_path, source="registry", path="all.zip")
     assert trials.select("nct_id", "source", "label", "label_source", "label_evidence").rows() == [
         (B, "ctgov-xml", 0, "status", "Terminated (enrolment)"),
         (A, "ctgov-xml", 1, "status", "Completed"),
@@ -76,6 +76,8 @@ def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path) -> None:
     ]
     assert (metrics["trials"], metrics["label"]) == (2, {"failure": 1, "success": 1})
     assert metrics["refused"]["total"] == 5
+    assert metrics["source"] == {"ctgov-xml": 2}
+    assert metrics["several_records"] == {"trials": 1, "filled": {"phase": 1}}
     assert metrics["people_removed"] == {"address": 0, "degree": 0, "email": 1, "telephone": 0, "title": 1}
 
 
@@ -85,7 +87,7 @@ def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path) -> None:
         nct_id = f"NCT{number:08d}"
         (tmp_path / "all" / f"{number % 7}" / f"{nct_id}.xml").write_bytes(xml_record(nct_id))
     (tmp_path / "all" / "notes.txt").write_text("")
-    trials, refused, _ = ingest(tmp_path, source="ctgov-xml", path="all")
+    trials, refused, _ = ingest(tmp_path, source="registry", path="all")
     assert trials["nct_id"].n_unique() == trials.height == 600
     assert trials["nct_id"].head(2).to_list() == ["NCT00000000", "NCT00000007"]
     assert refused == [("all/notes.txt", "other-file")]
@@ -113,7 +115,7 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -
         later - earlier > 0.9 for earlier, later in zip(registry.times, registry.times[1:], strict=False)
     )
     labels = ["results", "status"]
-    trials, refused, _ = ingest(tmp_path, source="ctgov-json", path="got.jsonl.gz", labels=labels)
+    trials, refused, _ = ingest(tmp_path, source="registry", path="got.jsonl.gz", labels=labels)
     assert trials.select("nct_id", "source").rows() == [(A, "ctgov-json"), (B, "ctgov-json")]
     assert refused == [("got.jsonl.gz:3", "missing-id")]
 
@@ -138,7 +140,7 @@ def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path) -> None:
     (tmp_path / "studies.json").write_bytes(study_text(A, statusModule__overallStatus="COMPLETED"))
     (tmp_path / "names.csv").write_text("Common name,Synonyms\nAcetylsalicylic acid,Aspirin | ASA\n")
     trials, refused, metrics = ingest(
-        tmp_path, source="top", top_path="top", records="ctgov-json", path="studies.json", labels="top",
+        tmp_path, source="top", top_path="top", path="studies.json", labels="top",
         vocabulary="names.csv",
     )  # fmt: skip
     assert trials.select("nct_id", "source", "label", "label_source", "official_part").rows() == [
@@ -157,7 +159,7 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "all.jsonl").write_bytes(study_text(A) + b"\n" + study_text(B) + b"\n")
     (tmp_path / "mine.csv").write_text(f"nct_id,label,evidence\n{B},1,read the paper\n{C},0,\n")
     trials, refused, metrics = ingest(
-        tmp_path, source="ctgov-json", path="all.jsonl", labels=["csv", "results"], labels_path="mine.csv"
+        tmp_path, source="registry", path="all.jsonl", labels=["csv", "results"], labels_path="mine.csv"
     )
     assert trials.select("nct_id", "label", "label_source", "label_evidence").rows() == [
         (A, 1, "results", "results 1: p <0.001"),
@@ -176,10 +178,13 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
     [
         ({"source": "pubmed"}, "`ingest.source`"),
         ({"sorce": "top"}, "`ingest.sorce`: Extra inputs are not permitted"),
-        ({"source": "ctgov-xml"}, "`ingest.path` is empty, but ctgov-xml records are the user's own files"),
-        ({"source": "ctgov-json", "path": "nowhere"}, "`ingest.path`: no file or folder nowhere"),
-        ({"source": "ctgov-xml", "path": "empty"}, "the source has no record at all"),
-        ({"source": "ctgov-xml", "path": "cut.zip"}, "cut.zip is no whole zip archive"),
+        ({"source": "ctgov-xml"}, "`ctgov-xml` is now `registry`, which reads every form"),
+        ({"source": "ctgov-json"}, "`ctgov-json` is now `registry`, which reads every form"),
+        ({"source": "registry"}, "`ingest.path`: no file or folder data/raw/trials"),
+        ({"source": "registry", "path": "empty"}, "no trial in empty, which has no files"),
+        ({"source": "registry", "path": "cut.zip"}, "nothing can be read of cut.zip: no whole zip archive"),
+        ({"source": "registry", "path": "observed.json"}, "no trial is left: 1 other-study-type"),
+        ({"population": {"phases": ["Phase 9"]}}, "`ingest.population.phases.0`"),
         ({"labels": "csv"}, "`ingest.labels: csv` needs `ingest.labels_path`"),
         ({"labels": "votes"}, "`ingest.labels.0`: Input should be 'csv', 'results', 'status' or 'top'"),
         ({"vocabulary": "nowhere.csv"}, "vocabulary nowhere.csv can't be read"),
@@ -188,6 +193,7 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_named(tmp_path: Path, corpus: dict[str, Any], problem: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / "observed.json").write_bytes(study_text(A, designModule__studyType="OBSERVATIONAL"))
     done = run_ingest(tmp_path, **corpus)
     assert done.returncode != 0
     assert problem in done.stderr

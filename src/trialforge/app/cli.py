@@ -103,7 +103,7 @@ def fetch(
             query, out, api, maximum=maximum,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
-    reading = f"dvc exp run -S ingest.source=ctgov-json -S ingest.path={out}"
+    reading = f"dvc exp run -S ingest.source=registry -S ingest.path={out}"
     emit(found, as_json=as_json, text=f"{found['count']} trials in {out}\n  next: {reading}")
 
 

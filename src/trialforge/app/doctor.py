@@ -128,7 +128,7 @@ def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
     source, chosen = _choice(params, "ingest", "source"), _choice(params, "ingest", "labels")
     labels = {chosen} if isinstance(chosen, str) else set(chosen or ())
     read = {
-        "path": source in {"ctgov-xml", "ctgov-json"} or _choice(params, "ingest", "records") is not None,
+        "path": source == "registry",
         "top_path": "top" in {source, *labels},
         "labels_path": "csv" in labels,
     }

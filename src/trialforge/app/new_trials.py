@@ -11,13 +11,11 @@ import polars as pl
 
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError
-from trialforge.ingest.records import Found
-from trialforge.ingest.registry import JsonSource, XmlSource, read_found
+from trialforge.ingest.registry import Chunk, Found, RegistrySource
 from trialforge.ingest.source import Batch, no_refused, prepare_batch
 from trialforge.trial.leakage import registration_view
 
 MOST_IDS = 500
-_JSON = (".json", ".jsonl", ".ndjson", ".gz")
 _ID = re.compile(r"NCT\d{8}", re.IGNORECASE)
 
 
@@ -50,8 +48,7 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
 def _read_path(path: Path) -> list[Batch]:
     if not path.exists():
         raise IngestError(f"no file or folder {path}", hint="name a file, or an id as NCT01234567")
-    xml = any(path.rglob("*.xml")) if path.is_dir() else not path.name.lower().endswith(_JSON)
-    return list((XmlSource if xml else JsonSource)(path).batches())
+    return list(RegistrySource(path).batches())
 
 
 def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
@@ -64,7 +61,11 @@ def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
         raise IngestError(f"{len(ids)} ids; at most {MOST_IDS} are fetched by id", hint="trialforge fetch")
     with RegistryApi(registry) as api:
         studies, _, _ = api.page({"filter.ids": ",".join(ids)}, len(ids), None)
-    batch = read_found([Found("registry", packed=json.dumps({"studies": studies}).encode())])
+    found = [
+        Found("registry", f"registry:{number}", "json", json.dumps(study).encode())
+        for number, study in enumerate(studies, start=1)
+    ]
+    batch = Chunk(found).read()
     wanted = batch.trials.filter(pl.col("nct_id").is_in(ids))
     known = {*wanted["nct_id"], *batch.refused["record"]}
     absent = [

@@ -12,8 +12,8 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from trialforge.core.errors import IngestError
+from trialforge.ingest.ctgov_json import load_json
 from trialforge.ingest.raw import RecordError
-from trialforge.ingest.strict_json import load_json
 
 REGISTRY_URL = "https://clinicaltrials.gov"
 _LONGEST_WAIT = 600.0

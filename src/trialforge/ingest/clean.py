@@ -6,6 +6,8 @@ paragraphs, API v2 writes Markdown. What comes out of here is equal for both.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -59,16 +61,53 @@ def _non_empty(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars().replace("", None)
 
 
+# Forms of a date, the most frequent first; `before` and `after` make a whole date of a part of one.
+_DATES = (
+    ("", "%Y-%m-%d", ""), ("", "%Y-%m-%d", "-01"), ("", "%B %d, %Y", ""), ("1 ", "%d %B %Y", ""),
+    ("", "%Y-%m-%d", "-01-01"), ("", "%d %B %Y", ""), ("", "%Y%m%d", ""), ("", "%Y/%m/%d", ""),
+)  # fmt: skip
+
+
 def parse_date(text: pl.Expr) -> pl.Expr:
-    """Return a date of `September 20, 1999`, `June 1994`, `1999-09-20` or `1994-06`; null for others."""
-    first = pl.concat_str(text, pl.lit("-01"))
-    first_named = pl.concat_str(pl.lit("1 "), text)
-    return pl.coalesce(
-        text.str.to_date("%Y-%m-%d", strict=False),
-        first.str.to_date("%Y-%m-%d", strict=False),
-        text.str.to_date("%B %d, %Y", strict=False),
-        first_named.str.to_date("%d %B %Y", strict=False),
+    """Return the date that a text names, the first day where it has only a month or a year; null for others.
+
+    Read are `September 20, 1999`, `Sep 20, 1999`, `20 September 1999`, `1999-09-20` (with or without a
+    time), `1999/09/20`, `19990920`, `September 1999`, `1999-09` and `1999`. `02/03/2015` may be two days.
+    """
+    return text.map_batches(_parse_dates, return_dtype=pl.Date)
+
+
+def _parse_dates(texts: pl.Series) -> pl.Series:
+    texts = texts.str.replace(r"^(\d{4}-\d{2}-\d{2})[T ]\d{2}:.*$", "$1")
+    days = pl.Series(texts.name, [None], pl.Date).new_from_index(0, len(texts))
+    for before, form, after in _DATES:
+        left = texts.set(days.is_not_null(), None)
+        if left.null_count() == len(left):
+            break
+        whole = pl.select(pl.concat_str(pl.lit(before), left, pl.lit(after))).to_series()
+        if form == "%Y%m%d":
+            whole = whole.set(~whole.str.contains(r"^\d{8}$"), None)
+        days = days.zip_with(days.is_not_null(), whole.str.to_date(form, strict=False))
+    return days
+
+
+def parse_count(text: pl.Expr) -> pl.Expr:
+    """Return the whole number of `60`, `60.0` and `1,200`; null for others."""
+    digits = text.str.extract(r"^(\d+|\d{1,3}(?:,\d{3})+)(?:\.0*)?$")
+    return digits.str.replace_all(",", "", literal=True).cast(pl.Int64, strict=False)
+
+
+def state_enrolment(status: pl.Expr | None) -> pl.Expr:
+    """Return whether an enrolment is planned or actual, for records that do not say which.
+
+    Of a trial that may have ended the number tells how it ended, so it counts as actual.
+    """
+    if status is None:
+        return pl.lit("actual")
+    still_open = parse_word(status, "status").is_in(
+        ["Not yet recruiting", "Recruiting", "Enrolling by invitation", "Active, not recruiting"]
     )
+    return pl.when(still_open).then(pl.lit("estimated")).otherwise(pl.lit("actual"))
 
 
 _YEARS = {"year": 1.0, "month": 12.0, "week": 365.25 / 7, "day": 365.25, "hour": 8766.0, "minute": 525960.0}
@@ -91,13 +130,12 @@ def stated_age(text: pl.Expr) -> pl.Expr:
 def parse_yes_no(text: pl.Expr) -> pl.Expr:
     """Return True for `Yes`, `true` and `Accepts ...`, False for `No` and `false`, null for others."""
     words = text.str.to_lowercase()
-    yes = words.is_in(["yes", "true"]) | words.str.starts_with("accepts")
-    return pl.when(yes).then(True).when(words.is_in(["no", "false"])).then(False)
+    yes = words.is_in(["yes", "true", "t"]) | words.str.starts_with("accepts")
+    return pl.when(yes).then(True).when(words.is_in(["no", "false", "f"])).then(False)
 
 
 # Words of either shape that are not the record's own, spelt as `_key` spells them.
 _ALIASES: dict[str, dict[str, str]] = {
-    "phase": {"phase0": "Early Phase 1"},
     "study_type": {"observationalpatientregistry": "Observational"},
     "masking": {"nomasking": "None", "openlabel": "None", "singleblind": "Single", "doubleblind": "Double"},
     "primary_purpose": {"educationalcounselingtraining": "ECT"},
@@ -113,7 +151,7 @@ _ALIASES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 _WORDS: dict[str, Any] = {
-    "phase": Phase, "study_type": StudyType, "allocation": Allocation, "masking": Masking, "sex": Sex,
+    "study_type": StudyType, "allocation": Allocation, "masking": Masking, "sex": Sex,
     "intervention_model": InterventionModel, "primary_purpose": PrimaryPurpose, "sponsor_class": SponsorClass,
     "status": Status, "intervention_type": InterventionType, "arm_type": ArmType,
     "hypothesis": Literal[
@@ -125,9 +163,37 @@ _WORDS: dict[str, Any] = {
 
 def parse_word(text: pl.Expr, vocabulary: str) -> pl.Expr:
     """Return the record's own word for `Double (Investigator)`, `DOUBLE` and the like; null for others."""
-    key = text.str.to_lowercase().str.replace(r"\(.*$", "").str.replace(r" assignment\s*$", "")
+    if vocabulary == "phase":
+        return _map_distinct(text, _parse_phase)
     words = {_key(word): word for word in get_args(_WORDS[vocabulary])} | _ALIASES.get(vocabulary, {})
-    return key.str.replace_all("[^a-z0-9]+", "").replace_strict(words, default=None, return_dtype=pl.String)
+    return _map_distinct(
+        text, lambda said: words.get(_key(re.sub(r"\(.*$| assignment\s*$|:.*$", "", said.lower())))
+    )
+
+
+def _map_distinct(text: pl.Expr, parse: Callable[[str], str | None]) -> pl.Expr:
+    """Return what `parse` makes of each text; it is asked once for texts that are equal."""
+
+    def apply(texts: pl.Series) -> pl.Series:
+        known = {said: parse(said) for said in texts.unique().drop_nulls()}
+        return texts.replace_strict(known, default=None, return_dtype=pl.String)
+
+    return text.map_batches(apply, return_dtype=pl.String)
+
+
+_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
+_PHASES: dict[tuple[str, ...], Phase] = {
+    ("0",): "Early Phase 1", ("1", "early"): "Early Phase 1",
+    ("1",): "Phase 1", ("1", "2"): "Phase 1/Phase 2", ("2",): "Phase 2", ("2", "3"): "Phase 2/Phase 3",
+    ("3",): "Phase 3", ("4",): "Phase 4", ("na",): "N/A", ("a", "n"): "N/A", ("applicable", "not"): "N/A",
+}  # fmt: skip
+
+
+def _parse_phase(text: str) -> Phase | None:
+    """Return the phase of `Phase II`, `PHASE2/PHASE1`, `Phase 2a`, `Early Phase 1` and the like."""
+    words = re.sub(r"phase|[^a-z0-9]+", " ", text.lower()).split()
+    numbers = (re.sub(r"(?<=[\div])[abc]$", "", word) for word in words if word != "and")
+    return _PHASES.get(tuple(sorted({_ROMAN.get(number, number) for number in numbers})))
 
 
 def _key(word: str) -> str:

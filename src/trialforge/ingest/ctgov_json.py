@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
+
+import orjson
 
 from trialforge.ingest.raw import (
     RawAnalysis,
@@ -11,7 +14,6 @@ from trialforge.ingest.raw import (
     RawIntervention,
     RawTrial,
     RecordError,
-    check_record,
     link_arms,
 )
 
@@ -46,14 +48,18 @@ _VALUES: dict[str, str] = {
 _PATHS = {field: path.split(".") for field, path in _VALUES.items()}
 
 
-def parse_study(study: Any, size: int) -> RawTrial:
-    """Return what a study says; `size` is its length in bytes.
+# What orjson says of a text, and the reason under which it is counted.
+_JSON_FAULTS = {"utf-8": "wrong-encoding", "surrogate": "lone-surrogate", "depth limit": "nesting"}
+
+
+def parse_study(study: Any) -> RawTrial:
+    """Return what a study says.
 
     Raises:
         RecordError: it is no study, or a part of it has another type than in the API's definition.
     """
     if not isinstance(study, dict) or "protocolSection" not in study:
-        raise RecordError("not-a-trial", "no object with a protocolSection")
+        raise _describe(study)
     raw = RawTrial({field: _text(study, *path) for field, path in _PATHS.items()})
     protocol = _object(study, "protocolSection")
     derived = _object(study, "derivedSection")
@@ -72,8 +78,27 @@ def parse_study(study: Any, size: int) -> RawTrial:
     raw.secondary_outcomes = [_endpoint(one) for one in _objects(outcomes, "secondaryOutcomes")]
     raw.primary_analyses = _analyses(_object(_object(study, "resultsSection"), "outcomeMeasuresModule"))
     link_arms(raw)
-    check_record(raw, size)
     return raw
+
+
+def load_json(data: bytes) -> Any:
+    """Return the value of a UTF-8 JSON text.
+
+    Raises:
+        RecordError: it is malformed: NaN, half a surrogate pair and bottomless nesting are no JSON either.
+    """
+    try:
+        return orjson.loads(data.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError as error:
+        at = error.doc[error.pos :]
+        if at.startswith(("NaN", "Infinity", "-Infinity")):
+            raise RecordError(
+                "not-a-number", f"{at.split(',')[0][:9]} is no JSON value; write null"
+            ) from error
+        for word, reason in _JSON_FAULTS.items():
+            if word in str(error).lower():
+                raise RecordError(reason, str(error)) from error
+        raise RecordError("malformed-json", str(error)) from error
 
 
 def study_id(study: Any) -> str:
@@ -82,6 +107,18 @@ def study_id(study: Any) -> str:
         return _text(study, *_PATHS["nct_id"]) or ""
     except (RecordError, AttributeError):
         return ""
+
+
+def _describe(value: Any) -> RecordError:
+    """Return what a JSON value is that is no study."""
+    keys = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
+    if "FullStudiesResponse" in keys or "StudyFieldsResponse" in keys:
+        return RecordError(
+            "old-api", "an answer of the registry's API v1, which ended in 2024: fetch the same ids anew"
+        )
+    if isinstance(value, dict) and {"ctNumber", "ctStatus", "isrctn", "eudraCTNumber"} & set(value):
+        return RecordError("other-registry", f"a record of another registry, with {keys}")
+    return RecordError("not-a-trial", f"JSON without a protocolSection: {keys}")
 
 
 def _read_arms(module: dict[str, Any], raw: RawTrial) -> None:
@@ -140,7 +177,7 @@ def _list(value: dict[str, Any], key: str) -> list[Any]:
 
 
 def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = _list(value, key)
+    found = [item for item in _list(value, key) if item is not None]
     for item in found:
         if not isinstance(item, dict):
             raise _wrong_type(key, item, "a list of objects")
@@ -148,7 +185,7 @@ def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _texts(value: dict[str, Any], key: str) -> list[str]:
-    found = _list(value, key)
+    found = [item for item in _list(value, key) if item is not None]
     for item in found:
         if not isinstance(item, str):
             raise _wrong_type(key, item, "a list of strings")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialforge.core.errors import ParameterError
-from trialforge.ingest.records import check_source
-from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.params import DEFAULT_PATH
+from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.top import TopSource
 
 if TYPE_CHECKING:
@@ -22,21 +23,30 @@ def _open_simulated(params: IngestParams, seed: int) -> Source:
     return SimulatedSource(params, seed)
 
 
+def _open_registry(params: IngestParams, _: int) -> Source:
+    path = Path(params.path)
+    if not path.exists():
+        raise ParameterError(
+            f"`ingest.path`: no file or folder {path}",
+            hint="put the registry's records there, in any form, or download some by `trialforge fetch`",
+        )
+    return RegistrySource(path)
+
+
 def _open_top(params: IngestParams, seed: int) -> Source:
+    """Return the trials of TOP tables, joined to registry records where there are some."""
     if not params.top_path:
         raise ParameterError(
             "`ingest.top_path` is empty, but `ingest.source: top` reads the user's own tables",
             hint="dvc exp run -S ingest.source=top -S ingest.top_path=PATH -S ingest.labels=top",
         )
-    if params.records is None:
-        return TopSource(params.top_path)
-    return TopSource(params.top_path, SOURCES[params.records](params, seed))
+    alone = params.path == DEFAULT_PATH and not Path(params.path).exists()
+    return TopSource(params.top_path, None if alone else _open_registry(params, seed))
 
 
 SOURCES: dict[str, Callable[[IngestParams, int], Source]] = {
     "simulated": _open_simulated,
-    "ctgov-json": lambda params, _: JsonSource(check_source(params.path, "ctgov-json")),
-    "ctgov-xml": lambda params, _: XmlSource(check_source(params.path, "ctgov-xml")),
+    "registry": _open_registry,
     "top": _open_top,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -60,11 +60,13 @@ class Faults:
         kept = parsed.with_columns(pl.col(_parsed(rule.name)).alias(rule.name) for rule in rules)
         return kept.drop(_parsed(rule.name) for rule in rules)
 
-    def table(self, ids: Sequence[str], files: Sequence[str]) -> pl.DataFrame:
-        """Return what was found, in the order of the trials, with REFUSED_SCHEMA."""
+    def table(self, trials: pl.DataFrame) -> pl.DataFrame:
+        """Return what was found, in the order of the trials, with REFUSED_SCHEMA.
+
+        Args:
+            trials: `row`, `record` and `file` of each trial.
+        """
         if not self._found:
             return pl.DataFrame(schema=REFUSED_SCHEMA)
-        trials = pl.DataFrame({"record": ids, "file": files}, schema={"record": pl.String, "file": pl.String})
-        trials = trials.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
         found = pl.concat(self._found).sort("row", maintain_order=True)
         return found.join(trials, on="row", how="left", maintain_order="left").select(REFUSED_SCHEMA.keys())

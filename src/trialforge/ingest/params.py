@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from trialforge.core.params import Section
+from trialforge.ingest.population import PopulationParams
 
+DEFAULT_PATH = "data/raw/trials"
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 LabelSource = Literal["csv", "results", "status", "top"]
 
@@ -26,10 +28,10 @@ def _refuse_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
 class IngestParams(Section):
     """Where trials come from. Paths are a user's own files, so they are parameters."""
 
-    source: Literal["simulated", "ctgov-xml", "ctgov-json", "top"] = "simulated"
-    path: str | None = None
+    source: Literal["simulated", "registry", "top"] = "simulated"
+    path: str = DEFAULT_PATH
     top_path: str | None = None
-    records: Literal["ctgov-xml", "ctgov-json"] | None = None
+    population: PopulationParams = PopulationParams()
     simulated_trials: int = Field(default=700, ge=1, le=1_000_000)
     labels: Annotated[
         tuple[LabelSource, ...],
@@ -42,3 +44,13 @@ class IngestParams(Section):
     failure_reasons: tuple[StopReason, ...] = get_args(StopReason)
     significance: float = Field(default=0.05, gt=0, lt=1)
     vocabulary: str | None = None
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def name_registry(cls, source: object) -> object:
+        """Refuse the names of single forms: `registry` reads all of them."""
+        if source in ("ctgov-xml", "ctgov-json"):
+            raise ValueError(
+                f"`{source}` is now `registry`, which reads every form of the registry's records"
+            )
+        return source

@@ -1,17 +1,20 @@
-"""A record as its file says it: plain strings, the same for every shape of record."""
+"""A record as its file says it: plain strings, the same for every form of record."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from trialforge.trial.record import SYNTHETIC_PREFIX
+import polars as pl
+
+from trialforge.trial.record import TRIAL_SCHEMA
+
+MAX_RECORD = 32 * 1024 * 1024  # bytes
 
 
 class RecordError(Exception):
-    """One record can't be used; it becomes a row of the refused table.
+    """One record or file can't be used; it becomes a row of the refused table.
 
     Args:
         reason: the code under which it is counted, as `malformed-xml`.
@@ -19,9 +22,12 @@ class RecordError(Exception):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)  # both, or it could not be sent to another process
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 class RawIntervention(NamedTuple):
@@ -84,43 +90,76 @@ VALUES: tuple[str, ...] = (
     "first_submitted", "start_date", "primary_completion_date", "completion_date", "last_updated",
     "status", "why_stopped", "has_results",
 )  # fmt: skip
-
-MAX_DEPTH = 200  # of elements, or of objects and lists
-MAX_FIELD = 1_000_000  # characters; the registry's own limit for its longest field is 32,000
-# A synthetic trial that an export wrote is read as one; the ingest stage refuses it.
-_ID = re.compile(rf"NCT\d{{8}}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}}")
+LIST_FIELDS = ("conditions", "keywords", "condition_mesh", "intervention_mesh", "countries")
+PART_FIELDS = ("interventions", "arms", "primary_outcomes", "secondary_outcomes", "primary_analyses")
 
 
-def check_record(raw: RawTrial, size: int) -> None:
-    """Refuse a record without a registry id, or with a field that no registry record could have.
+def part_schema(name: str) -> dict[str, Any]:
+    """Return the columns of one part of a trial, as of an intervention: strings, and lists of strings."""
+    kind = TRIAL_SCHEMA[name]
+    if not isinstance(kind, pl.List) or not isinstance(kind.inner, pl.Struct):
+        raise TypeError(f"{name} is no list of parts")
+    return dict(kind.inner.to_schema())
 
-    Args:
-        raw: the record.
-        size: bytes of the record; in a small one no field can be too long.
 
-    Raises:
-        RecordError: `missing-id`, `bad-id` or `huge-field`.
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """Records as flat tables of strings.
+
+    Attributes:
+        values: `row`, `file` and those of VALUES that the form of the file has, one row a record.
+        lists: for some of LIST_FIELDS, `row` of the record and `item`.
+        parts: for some of PART_FIELDS, `row` of the record and the columns of a part.
     """
-    nct_id = (raw.values.get("nct_id") or "").strip()
-    if not nct_id:
-        raise RecordError("missing-id", "no nct_id")
-    if not _ID.fullmatch(nct_id):
-        raise RecordError("bad-id", f"{nct_id[:40]!r} is no registry id (NCT and eight digits)")
-    if size > MAX_FIELD:
-        for name in raw.__slots__:
-            longest = max(map(len, _strings(getattr(raw, name))), default=0)
-            if longest > MAX_FIELD:
-                raise RecordError("huge-field", f"a text of {longest} characters in {name}")
+
+    values: pl.DataFrame
+    lists: Mapping[str, pl.DataFrame]
+    parts: Mapping[str, pl.DataFrame]
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The fields that the form of the file has no place for."""
+        known = {*self.values.columns, *self.lists, *self.parts, "enrolment_type"}
+        return tuple(name for name in (*VALUES, *LIST_FIELDS, *PART_FIELDS) if name not in known)
+
+    def filter(self, keep: pl.Expr) -> RawTable:
+        """Return the records for which an expression over `values` holds."""
+        values = self.values.filter(keep)
+        if values.height == self.values.height:
+            return self
+        rows = values.select("row")
+        return RawTable(
+            values,
+            {name: table.join(rows, on="row", how="semi") for name, table in self.lists.items()},
+            {name: table.join(rows, on="row", how="semi") for name, table in self.parts.items()},
+        )
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from _strings(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
+def tabulate(raws: Sequence[RawTrial], files: Sequence[str]) -> RawTable:
+    """Return records as flat tables; `files` says where each came from."""
+    columns = {name: [raw.values.get(name) for raw in raws] for name in VALUES}
+    values = pl.DataFrame({"file": files} | columns, schema=dict.fromkeys(("file", *VALUES), pl.String()))
+    row = pl.int_range(pl.len(), dtype=pl.Int64).alias("row")
+    return RawTable(
+        values.select(row, *values.columns),
+        {name: _tabulate_items(raws, name) for name in LIST_FIELDS},
+        {name: _tabulate_parts(raws, name) for name in PART_FIELDS},
+    )
+
+
+def _tabulate_items(raws: Sequence[RawTrial], name: str) -> pl.DataFrame:
+    pairs = [(row, item) for row, raw in enumerate(raws) for item in getattr(raw, name)]
+    return pl.DataFrame(pairs, schema={"row": pl.Int64, "item": pl.String}, orient="row")
+
+
+def _tabulate_parts(raws: Sequence[RawTrial], name: str) -> pl.DataFrame:
+    schema = part_schema(name)
+    parts = [part for raw in raws for part in getattr(raw, name)]
+    rows = pl.Series("row", [row for row, raw in enumerate(raws) for _ in getattr(raw, name)], pl.Int64)
+    columns = [
+        pl.Series(field, [getattr(part, field) for part in parts], kind) for field, kind in schema.items()
+    ]
+    return pl.DataFrame([rows, *columns])
 
 
 def link_arms(raw: RawTrial) -> None:

@@ -1,165 +1,243 @@
-"""The sources that read registry records: the legacy XML, and studies of API v2."""
+"""The source of registry records: all that lies in a folder or file, in whatever form each file is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import polars as pl
 
 from trialforge.core.errors import IngestError
-from trialforge.ingest import archive
-from trialforge.ingest.ctgov_json import parse_study, study_id
+from trialforge.ingest.aact import Snapshot, split_snapshot
+from trialforge.ingest.containers import Leaf, Refused, walk
+from trialforge.ingest.ctgov_csv import Export
+from trialforge.ingest.ctgov_json import load_json, parse_study, study_id
 from trialforge.ingest.ctgov_xml import parse_xml
+from trialforge.ingest.forms import find_form, table_name
+from trialforge.ingest.json_stream import split_studies
 from trialforge.ingest.pool import map_in_order
-from trialforge.ingest.raw import RawTrial, RecordError
-from trialforge.ingest.records import Found, chunk, find_in_folder, find_in_zip, read_chunks
-from trialforge.ingest.source import REFUSED_SCHEMA, Batch, Prepare, leave_batch
-from trialforge.ingest.split_json import split_page, split_records
-from trialforge.ingest.strict_json import load_json
+from trialforge.ingest.raw import MAX_RECORD, RawTrial, RecordError, tabulate
+from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, FileTally, Prepare, leave_batch
+from trialforge.ingest.tables import read_header, spool
 from trialforge.ingest.typed import build_batch
-from trialforge.trial.record import Source as SourceName
 
-_XML = (".xml",)
-_JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+CHUNK_RECORDS = 512
+CHUNK_BYTES = 8 * 1024 * 1024
+_READ = 1024 * 1024
+# Reasons for which a file that has no trial stops nothing: it is no file of trials, or it is one bad record.
+_HARMLESS = {"other-file", "other-registry"}
+_ONE_BAD_RECORD = {
+    "malformed-xml", "malformed-json", "doctype", "nesting", "huge-field", "too-large", "missing-id",
+    "bad-id", "wrong-type", "wrong-encoding", "lone-surrogate", "not-a-number",
+}  # fmt: skip
+_KNOWN_FORMS = "legacy XML, JSON of API v2, AACT's tables, and the registry's CSV export"
 
 
-class _Read(NamedTuple):
-    """A record that was read, or why it could not be."""
+class Piece(Protocol):
+    """Some records, small enough for memory, that a process is sent to read."""
 
-    file: str
-    record: str
-    outcome: RawTrial | RecordError
+    def read(self) -> Batch:
+        """Return the trials, and what became of the records of each file."""
+        ...
 
 
-class XmlSource:
-    """Legacy XML: a file, a folder of files, or a zip of them in the layout of the full download."""
+class Found(NamedTuple):
+    """One record as bytes, or why it can't be read.
+
+    Attributes:
+        origin: the file on the disk.
+        name: the file, the member in it, and the number of the record in that.
+        form: `xml`, or `json` for a study of API v2.
+        content: the bytes, or what was wrong.
+    """
+
+    origin: str
+    name: str
+    form: str
+    content: bytes | RecordError
+
+
+class RegistrySource:
+    """Records of the registry in any form, in a file or in a folder and those below it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
-        """Yield the trials of all records, in the order of the archive or of the file names."""
-        read = partial(_read_chunk, _read_xml, "ctgov-xml", prepare)
-        return map_in_order(read, chunk(_find(self._path, _XML, _one_file)))
+        """Yield the trials of all records: XML and JSON in the order of their files, then the tables.
+
+        Raises:
+            IngestError: there is no trial at all, or nothing could be read of one of the files.
+        """
+        files: dict[str, FileTally] = {}
+        with tempfile.TemporaryDirectory(prefix="trialforge-") as spool:
+            for batch in map_in_order(partial(read_piece, prepare), _find_pieces(self._path, Path(spool))):
+                for origin, tally in batch.read.items():
+                    files.setdefault(origin, FileTally()).add(tally)
+                yield batch
+        _check_files(self._path, files)
 
 
-class JsonSource:
-    """Studies of API v2: JSON (one, a list, a page of the API) or JSON lines, .gz of them, folder or zip."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
-        """Yield the trials of all records, in the order of the archive or of the file names."""
-        read = partial(_read_chunk, _read_json, "ctgov-json", prepare)
-        return map_in_order(read, chunk(_find(self._path, _JSON, _records_of)))
+def read_piece(prepare: Prepare, piece: Piece) -> Batch:
+    """Return the prepared trials of a piece; what became of each file is counted before that."""
+    batch = piece.read()
+    return replace(prepare(batch), read=batch.read, lacks=batch.lacks)
 
 
-def read_found(found: list[Found]) -> Batch:
-    """Return the trials of studies of API v2 that are in memory already."""
-    return _read_chunk(_read_json, "ctgov-json", leave_batch, found)
-
-
-def _find(
-    path: Path, endings: tuple[str, ...], records_of: Callable[[Path, str], Iterator[Found]]
-) -> Iterator[Found]:
-    if path.is_dir():
-        for inner in find_in_folder(path):
-            file = inner.relative_to(path.parent).as_posix()
-            try:
-                archive.check_ending(file, endings)
-            except RecordError as error:
-                yield Found(file, refusal=(error.reason, error.detail))
-            else:
-                yield from records_of(inner, file)
-    elif path.suffix.lower() == ".zip":
-        yield from find_in_zip(path, endings)
-    elif path.name.lower().endswith(endings):
-        yield from records_of(path, path.name)
-    else:
-        raise IngestError(f"{path} is no folder, no .zip and none of {', '.join(endings)}")
-
-
-def _one_file(path: Path, file: str) -> Iterator[Found]:
-    yield Found(file, path=path)
-
-
-def _records_of(path: Path, file: str) -> Iterator[Found]:
-    """Yield the records of a JSON file, which may hold more of them than fit into memory."""
-    count = 0
-    try:
-        for count, text in split_records(read_chunks(path), _plain(file)):
-            yield Found(f"{file}:{count}", packed=text)
-    except RecordError as error:
-        yield Found(
-            f"{file}:{count + 1}", refusal=(error.reason, f"{error.detail}; the rest of the file is lost")
+def _check_files(path: Path, files: Mapping[str, FileTally]) -> None:
+    """Raise an error where a file gave nothing that it should have given."""
+    for origin, tally in files.items():
+        if tally.trials or not tally.refused or tally.refused.keys() <= _HARMLESS:
+            continue
+        if tally.refused.total() == 1 and tally.refused.keys() <= _ONE_BAD_RECORD and len(files) > 1:
+            continue
+        count = tally.refused.total()
+        records = "" if count == 1 else f" (and {count - 1} more)"
+        raise IngestError(
+            f"nothing can be read of {origin}: {tally.first}{records}",
+            hint=f"mend it{f', or move it out of {path}' if path.is_dir() else ''}; read are {_KNOWN_FORMS}",
+        )
+    if not sum(tally.trials for tally in files.values()):
+        said = "; ".join(
+            f"{origin}: {tally.first}" for origin, tally in list(files.items())[:3] if tally.first
+        )
+        raise IngestError(
+            f"no trial in {path}" + (f": {said}" if said else f", which has {len(files) or 'no'} files"),
+            hint=f"put {_KNOWN_FORMS} there, or download trials by `trialforge fetch`",
         )
 
 
-def _plain(name: str) -> str:
-    return name[:-3] if name.lower().endswith(".gz") else name
+@dataclass(slots=True)
+class _Tables:
+    """The tables that were found; they are read last, as rows of one trial may lie in several."""
+
+    folder: Path
+    exports: list[Export] = field(default_factory=list)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    count: int = 0
+
+    def take(self, leaf: Leaf, form: str) -> None:
+        """Write the table of a leaf to a file of its own."""
+        header = read_header(leaf.head)
+        if header is None:
+            raise RecordError("unknown-form", "a table of one column")
+        self.count += 1
+        path = self.folder / f"{self.count}.txt"
+        spool(leaf.stream, path)
+        if form == "csv":
+            self.exports.append(Export(leaf.origin, leaf.name, header, path))
+            return
+        group = str(PurePosixPath(leaf.name).parent)
+        snapshot = self.snapshots.setdefault(group, Snapshot(leaf.origin, group))
+        snapshot.tables[table_name(leaf.name)] = (header, path)
 
 
-def _read_chunk(
-    read: Callable[[Found], Iterator[_Read]], source: SourceName, prepare: Prepare, chunk: list[Found]
-) -> Batch:
-    raws: list[RawTrial] = []
-    files: list[str] = []
-    refused: list[tuple[str, str, str, str]] = []
-    for one in (one for found in chunk for one in read(found)):
-        if isinstance(one.outcome, RawTrial):
-            raws.append(one.outcome)
-            files.append(one.file)
-        else:
-            refused.append((one.file, one.record, one.outcome.reason, one.outcome.detail))
-    batch = build_batch(raws, files, source, markdown=source == "ctgov-json")
-    rows = pl.DataFrame(refused, schema=REFUSED_SCHEMA, orient="row")
-    return prepare(Batch(batch.trials, pl.concat([rows, batch.refused])))
+def _find_pieces(path: Path, folder: Path) -> Iterator[Piece]:
+    tables = _Tables(folder)
+    yield from chunk(_find_records(path, tables))
+    for number, export in enumerate(tables.exports):
+        yield from export.split(folder / f"export-{number}")
+    for number, snapshot in enumerate(tables.snapshots.values()):
+        try:
+            yield from split_snapshot(snapshot, folder / f"snapshot-{number}")
+        except RecordError as error:
+            yield Chunk([Found(snapshot.origin, snapshot.name, "", error)])
 
 
-def _read_xml(found: Found) -> Iterator[_Read]:
-    try:
-        yield _Read(found.file, "", parse_xml(found.read()))
-    except RecordError as error:
-        yield _Read(found.file, PurePosixPath(found.file).stem, error)
+def _find_records(path: Path, tables: _Tables) -> Iterator[Found]:
+    """Yield the records that are a text each, and give the tables to `tables`."""
+    for leaf in walk(path):
+        if isinstance(leaf, Refused):
+            yield Found(leaf.origin, leaf.name, "", leaf.error)
+            continue
+        count = 0
+        try:
+            form = find_form(leaf.head, leaf.name)
+            if form == "xml":
+                yield Found(leaf.origin, leaf.name, form, _read_whole(leaf))
+            elif form == "json":
+                chunks = iter(partial(leaf.stream.read1, _READ), b"")
+                for count, text in enumerate(split_studies(chunks), start=1):
+                    yield Found(leaf.origin, f"{leaf.name}:{count}", form, text)
+            else:
+                tables.take(leaf, form)
+        except RecordError as error:
+            name = f"{leaf.name}:{count + 1}" if count else leaf.name
+            lost = (
+                RecordError(error.reason, f"{error.detail}; the rest of the file is lost") if count else error
+            )
+            yield Found(leaf.origin, name, "", lost)
 
 
-def _read_json(found: Found) -> Iterator[_Read]:
-    try:
-        data = found.read()
-        name = found.file
-        if name.lower().endswith(".gz"):
-            data, name = archive.inflate(data, wbits=31), _plain(name)
-        if name.lower().endswith(_JSON):  # a member of a zip; other records are parted already
-            for count, text in split_records([data], name):
-                yield from _read_studies(text, f"{found.file}:{count}")
-        else:
-            yield from _read_studies(data, found.file)
-    except RecordError as error:
-        yield _Read(found.file, "", error)
+def _read_whole(leaf: Leaf) -> bytes:
+    data = leaf.stream.read(MAX_RECORD + 1)
+    if len(data) > MAX_RECORD:
+        raise RecordError("too-large", f"one record of over {MAX_RECORD} bytes")
+    return data
 
 
-def _read_studies(text: bytes, file: str) -> Iterator[_Read]:
-    page = split_page(text)
-    if page is None:
-        yield _read_study(text, file)
-        return
-    count = 0
-    try:
-        for count, study in enumerate(page, start=1):
-            yield _read_study(study, f"{file}:{count}")
-    except RecordError as error:
-        detail = f"{error.detail}; the rest of the page is lost"
-        yield _Read(f"{file}:{count + 1}", "", RecordError(error.reason, detail))
+def chunk(found: Iterable[Found]) -> Iterator[Chunk]:
+    """Yield records in chunks that are large enough to be worth sending and small enough for memory."""
+    records: list[Found] = []
+    size = 0
+    for one in found:
+        records.append(one)
+        size += len(one.content) if isinstance(one.content, bytes) else 0
+        if len(records) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
+            yield Chunk(records)
+            records, size = [], 0
+    if records:
+        yield Chunk(records)
 
 
-def _read_study(text: bytes, file: str) -> _Read:
-    study = None
-    try:
-        study = load_json(text)
-        return _Read(file, "", parse_study(study, len(text)))
-    except RecordError as error:
-        return _Read(file, study_id(study), error)
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of XML and JSON."""
+
+    records: list[Found]
+
+    def read(self) -> Batch:
+        """Return the trials, those of XML first."""
+        refused: list[tuple[str, str, str, str]] = []
+        raws: dict[str, list[tuple[RawTrial, str]]] = {"xml": [], "json": []}
+        for record in self.records:
+            study = None
+            try:
+                if isinstance(record.content, RecordError):
+                    raise record.content
+                if record.form == "xml":
+                    raw = parse_xml(record.content)
+                else:
+                    study = load_json(record.content)
+                    raw = parse_study(study)
+            except RecordError as error:
+                refused.append((record.name, study_id(study), error.reason, error.detail))
+            else:
+                raws[record.form].append((raw, record.name))
+        batches = [
+            build_batch(tabulate(*zip(*some, strict=True)), f"ctgov-{form}", markdown=form == "json")
+            for form, some in raws.items()
+            if some
+        ]
+        rows = pl.DataFrame(refused, schema=REFUSED_SCHEMA, orient="row")
+        batch = Batch(
+            pl.concat([pl.DataFrame(schema=BATCH_SCHEMA), *(batch.trials for batch in batches)]),
+            pl.concat([rows, *(batch.refused for batch in batches)]),
+        )
+        return replace(batch, read=self._tally(batch))
+
+    def _tally(self, batch: Batch) -> dict[str, FileTally]:
+        origins = {record.name: record.origin for record in self.records}
+        files: dict[str, FileTally] = {}
+        for name in batch.trials["file"]:
+            files.setdefault(origins[name], FileTally()).add(FileTally(1))
+        for name, _, reason, detail in batch.refused.rows():
+            files.setdefault(origins[name], FileTally()).add(
+                FileTally(0, Counter([reason]), f"{detail}" if name == origins[name] else f"{name}: {detail}")
+            )
+        return files

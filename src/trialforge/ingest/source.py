@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import polars as pl
@@ -16,16 +17,36 @@ BATCH_SCHEMA: dict[str, pl.DataType] = {**TRIAL_SCHEMA, "file": pl.String()}
 REFUSED_SCHEMA: dict[str, pl.DataType] = dict.fromkeys(("file", "record", "reason", "detail"), pl.String())
 
 
+@dataclass(slots=True)
+class FileTally:
+    """What became of the records of a file: how many are trials, and why the others are not."""
+
+    trials: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+
+    def add(self, other: FileTally) -> None:
+        """Count what another part of the file gave."""
+        self.trials += other.trials
+        self.refused += other.refused
+        self.first = self.first or other.first
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some trials of a source (BATCH_SCHEMA) and what was refused among them (REFUSED_SCHEMA).
 
-    `people_removed` counts, for each rule, the people who were taken out of free text.
+    Attributes:
+        people_removed: for each rule, how many people were taken out of free text.
+        read: for each file on the disk, what became of its records.
+        lacks: for each file that can't fill some fields of a trial, those fields.
     """
 
     trials: pl.DataFrame
     refused: pl.DataFrame
     people_removed: Mapping[str, int] = field(default_factory=dict)
+    read: Mapping[str, FileTally] = field(default_factory=dict)
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 Prepare = Callable[[Batch], Batch]
@@ -40,7 +61,7 @@ def prepare_batch(batch: Batch) -> Batch:
     """Return the batch as the table has it: without synthetic trials, and without people."""
     real = refuse_synthetic(batch)
     trials, removed = scrub_people(real.trials)
-    return Batch(trials, real.refused, removed)
+    return replace(real, trials=trials, people_removed=removed)
 
 
 class Source(Protocol):
@@ -63,6 +84,14 @@ def no_refused() -> pl.DataFrame:
     return pl.DataFrame(schema=REFUSED_SCHEMA)
 
 
+def tally_file(batch: Batch, origin: str) -> Batch:
+    """Return the batch with the count of its records, all of which come from one file."""
+    first = batch.refused["detail"][0] if batch.refused.height else ""
+    return replace(
+        batch, read={origin: FileTally(batch.trials.height, Counter(batch.refused["reason"]), first)}
+    )
+
+
 def refuse_synthetic(batch: Batch) -> Batch:
     """Return the batch without synthetic trials: one that was exported must never stand among real ones."""
     synthetic = batch.trials.filter(pl.col("source") == "synthetic").select(
@@ -72,4 +101,6 @@ def refuse_synthetic(batch: Batch) -> Batch:
         detail=pl.lit("a synthetic trial can't be among the real ones"),
     )
     real = batch.trials.filter(pl.col("source") != "synthetic")
-    return Batch(real, pl.concat([batch.refused, synthetic.select(REFUSED_SCHEMA.keys())]))
+    return replace(
+        batch, trials=real, refused=pl.concat([batch.refused, synthetic.select(REFUSED_SCHEMA.keys())])
+    )

@@ -1,9 +1,11 @@
-"""Batches in, one table out: memory stays flat, and of records with one id the newest is kept."""
+"""Batches in, one table out, with flat memory: one record a trial, and only the trials that are wanted."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,10 +13,27 @@ from typing import Self
 import polars as pl
 
 from trialforge.core.errors import IngestError
-from trialforge.core.files import atomic_path, disk_errors, write_parquet
+from trialforge.core.files import atomic_path, disk_errors
+from trialforge.ingest.merge import merge_records, version_date
 from trialforge.ingest.source import REFUSED_SCHEMA, no_refused
 
 _ROW_GROUP = 8192
+_BUCKET_TRIALS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of trials that have several records.
+
+    Attributes:
+        older: the records that are left out (REFUSED_SCHEMA).
+        trials: how many trials have several.
+        filled: for each field, how many of them have it from an older record.
+    """
+
+    older: pl.DataFrame
+    trials: int
+    filled: Counter[str]
 
 
 class TableWriter:
@@ -27,6 +46,7 @@ class TableWriter:
             self._folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
         self._parts: list[Path] = []
         self._keys: list[pl.DataFrame] = []
+        self._count = 0
 
     def __enter__(self) -> Self:
         return self
@@ -38,20 +58,80 @@ class TableWriter:
 
     def add(self, trials: pl.DataFrame) -> None:
         """Take one batch of trials; it has the columns of every other, `file` among them."""
-        part = Path(self._folder.name) / f"{len(self._parts):06d}.parquet"
-        with disk_errors(self._path):
-            trials.write_parquet(part, compression="lz4")
-        keys = trials.select("nct_id", "last_updated", "file")
-        self._keys.append(
-            keys.with_columns(part=pl.lit(len(self._parts), dtype=pl.Int64)).with_row_index("row")
-        )
-        self._parts.append(part)
+        placed = trials.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64) + self._count)
+        self._count += placed.height
+        self._keys.append(placed.select("nct_id", "source", "last_updated", "file", "place"))
+        self._write_part(placed)
 
-    def finish(self, complete: Callable[[pl.DataFrame], pl.DataFrame] = lambda part: part) -> pl.DataFrame:
-        """Write the table and return what it left out (REFUSED_SCHEMA): older records of a repeated id.
+    def _write_part(self, trials: pl.DataFrame) -> None:
+        self._parts.append(Path(self._folder.name) / f"{len(self._parts):06d}.arrow")
+        with disk_errors(self._path):
+            trials.write_ipc(self._parts[-1])
+
+    def merge(self) -> Merged:
+        """Make one record of all that one id has; those trials come last, in order of id."""
+        keys = pl.concat(self._keys) if self._keys else pl.DataFrame(schema={"nct_id": pl.String})
+        several = keys.filter(pl.col("nct_id").is_duplicated())
+        if several.is_empty():
+            return Merged(no_refused(), 0, Counter())
+        ids = several.select("nct_id").unique().sort("nct_id")
+        buckets = ids.with_columns(bucket=pl.int_range(pl.len()) // _BUCKET_TRIALS)
+        filled: Counter[str] = Counter()
+        for files in self._part_by_bucket(buckets).values():
+            merged, counts = merge_records(pl.concat(map(pl.read_ipc, files)))
+            self._write_part(merged)
+            filled += counts
+        return Merged(older_records(several), ids.height, filled)
+
+    def _part_by_bucket(self, buckets: pl.DataFrame) -> dict[int, list[Path]]:
+        """Move the records whose ids have a bucket out of the parts; return their files by bucket."""
+        written: dict[int, list[Path]] = {}
+        waiting: list[pl.DataFrame] = []
+        for path in self._parts:
+            part = pl.read_ipc(path)
+            moved = part.join(buckets, on="nct_id", maintain_order="left")
+            if moved.height:
+                _rewrite(path, part.join(buckets, on="nct_id", how="anti", maintain_order="left"))
+                waiting.append(moved)
+            if waiting and (path == self._parts[-1] or sum(map(len, waiting)) >= _BUCKET_TRIALS):
+                for (bucket, *_), rows in pl.concat(waiting).partition_by("bucket", as_dict=True).items():
+                    files = written.setdefault(int(bucket), [])
+                    files.append(Path(self._folder.name) / f"bucket-{bucket}-{len(files)}.arrow")
+                    rows.drop("bucket").write_ipc(files[-1])
+                waiting = []
+        return dict(sorted(written.items()))
+
+    def leave_out(self, reason: pl.Expr, detail: pl.Expr) -> pl.DataFrame:
+        """Drop the trials for which there is a reason, and return them (REFUSED_SCHEMA).
+
+        Raises:
+            IngestError: none stays.
+        """
+        left_out = [no_refused()]
+        stay = 0
+        for path in self._parts:
+            part = pl.read_ipc(path).with_columns(reason=reason)
+            some = part.drop_nulls("reason")
+            stay += part.height - some.height
+            if some.height:
+                rows = some.select("file", record="nct_id", reason="reason", detail=detail)
+                left_out.append(rows.select(REFUSED_SCHEMA.keys()))
+                _rewrite(path, part.filter(pl.col("reason").is_null()).drop("reason"))
+        table = pl.concat(left_out)
+        if table.height and not stay:
+            counts = ", ".join(f"{count} {why}" for why, count in sorted(Counter(table["reason"]).items()))
+            raise IngestError(f"no trial is left: {counts}", hint="look at `ingest.population`")
+        return table
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """Yield the trials, some thousands at a time at most."""
+        return (pl.read_ipc(path).drop("place") for path in self._parts)
+
+    def finish(self, complete: Callable[[pl.DataFrame], pl.DataFrame] | None = None) -> None:
+        """Write the table.
 
         Args:
-            complete: adds to each batch what only the whole corpus could tell.
+            complete: adds to each part what only the whole corpus could tell.
 
         Raises:
             IngestError: there was no batch.
@@ -60,28 +140,36 @@ class TableWriter:
             raise IngestError(
                 "the source has no record at all", hint="look at `ingest.source` and `ingest.path`"
             )
-        older = older_records(pl.concat(self._keys))
-        for part, path in enumerate(self._parts):
-            kept = pl.read_parquet(path).with_row_index("row")
-            kept = kept.join(older.filter(part=part), on="row", how="anti", maintain_order="left")
-            with disk_errors(self._path):
-                complete(kept.drop("row")).write_parquet(path, compression="lz4")
+        if complete:
+            for path, part in zip(self._parts, self.parts(), strict=True):
+                with disk_errors(self._path):
+                    _rewrite(path, complete(part))
         with atomic_path(self._path) as temporary:
-            table = pl.scan_parquet(self._parts).drop("file")
-            table.sink_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True)
-        return older.select(REFUSED_SCHEMA.keys())
+            table = pl.scan_ipc(self._parts).drop("file", "place", strict=False)
+            with disk_errors(self._path):
+                table.sink_parquet(
+                    temporary, compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True
+                )
+
+
+def _rewrite(path: Path, part: pl.DataFrame) -> None:
+    """Write a part anew; the file that it was read from may still be mapped into memory."""
+    new = path.with_suffix(".new")
+    part.write_ipc(new)
+    new.replace(path)
 
 
 def older_records(keys: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows to leave out, with `record`, `reason` and `detail`.
-
-    Of the records of one id the one last updated is kept, of equal ones the last read.
-    """
-    order = keys.with_columns(place=pl.struct("part", "row").rank("ordinal"))
-    newest = order.sort("last_updated", "place", nulls_last=False).unique("nct_id", keep="last")
-    kept = newest.select("nct_id", kept_file="file", kept_date="last_updated", kept_place="place")
-    older = order.join(kept, on="nct_id", how="left").filter(pl.col("place") != pl.col("kept_place"))
-    return older.sort("place").with_columns(
+    """Return the records that are not the newest of their id, as refused."""
+    order = keys.sort(version_date(), "place", nulls_last=False)
+    newest = order.unique("nct_id", keep="last").select(
+        "nct_id", kept_file="file", kept_date="last_updated", kept_place="place"
+    )
+    older = keys.join(newest, on="nct_id", maintain_order="left").filter(
+        pl.col("place") != pl.col("kept_place")
+    )
+    return older.select(
+        "file",
         record="nct_id",
         reason=pl.lit("duplicate-id"),
         detail=pl.format(
@@ -90,10 +178,3 @@ def older_records(keys: pl.DataFrame) -> pl.DataFrame:
             "kept_file",
         ),
     )
-
-
-def write_refused(refused: list[pl.DataFrame], path: Path) -> pl.DataFrame:
-    """Write all refused records as one table, and return it."""
-    table = pl.concat([no_refused(), *refused])
-    write_parquet(table, path)
-    return table

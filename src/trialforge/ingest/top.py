@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
@@ -15,9 +16,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from trialforge.core.errors import IngestError
-from trialforge.ingest.raw import MAX_FIELD, RawIntervention, RawTrial, RecordError, check_record
+from trialforge.ingest.raw import RawIntervention, RawTrial, RecordError, tabulate
 from trialforge.ingest.source import REFUSED_SCHEMA, Batch, Prepare, Source, leave_batch
-from trialforge.ingest.typed import build_batch
+from trialforge.ingest.typed import MAX_FIELD, build_batch
 
 TOP_COLUMNS = (
     "nctid",
@@ -113,7 +114,7 @@ class TopSource:
 
 
 def _choose(nct_ids: pl.Series, prepare: Prepare, batch: Batch) -> Batch:
-    return prepare(Batch(batch.trials.filter(pl.col("nct_id").is_in(nct_ids.implode())), batch.refused))
+    return prepare(replace(batch, trials=batch.trials.filter(pl.col("nct_id").is_in(nct_ids.implode()))))
 
 
 def _build(table: pl.DataFrame) -> Batch:
@@ -127,14 +128,14 @@ def _build(table: pl.DataFrame) -> Batch:
             refused.append((row["file"], row["nctid"] or "", error.reason, error.detail))
         else:
             files.append(row["file"])
-    batch = build_batch(raws, files, "top", markdown=False)
+    batch = build_batch(tabulate(raws, files), "top", markdown=False)
     return Batch(
         batch.trials, pl.concat([pl.DataFrame(refused, REFUSED_SCHEMA, orient="row"), batch.refused])
     )
 
 
 def _parse_row(row: dict[str, str | None]) -> RawTrial:
-    raw = RawTrial(
+    return RawTrial(
         {
             "nct_id": row["nctid"], "status": row["status"], "why_stopped": row["why_stop"],
             "phase": row["phase"], "criteria": row["criteria"],
@@ -142,8 +143,6 @@ def _parse_row(row: dict[str, str | None]) -> RawTrial:
         conditions=_names(row["diseases"], "diseases"),
         interventions=[RawIntervention("Drug", name, None, [], []) for name in _names(row["drugs"], "drugs")],
     )  # fmt: skip
-    check_record(raw, sum(len(text) for text in row.values() if isinstance(text, str)))
-    return raw
 
 
 def _names(text: str | None, column: str) -> list[str]:

@@ -48,7 +48,7 @@ Status = Literal[
     "Completed", "Suspended", "Terminated", "Withdrawn", "Available", "No longer available",
     "Temporarily not available", "Approved for marketing", "Withheld", "Unknown status",
 ]  # fmt: skip
-Source = Literal["ctgov-xml", "ctgov-json", "top", "simulated", "synthetic"]
+Source = Literal["ctgov-xml", "ctgov-json", "ctgov-csv", "aact", "top", "simulated", "synthetic"]
 
 SYNTHETIC_PREFIX = "SYN-"
 

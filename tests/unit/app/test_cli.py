@@ -142,7 +142,7 @@ def test_profile_answers_in_json_what_it_changed(
     monkeypatch.chdir(tmp_path)
     code, changed = ask("profile", "real", capsys=capsys)
     assert code == 0
-    assert changed["ingest.source"] == {"old": "simulated", "new": "ctgov-json"}
+    assert changed["ingest.source"] == {"old": "simulated", "new": "registry"}
     assert ask("profile", "real", capsys=capsys) == (0, {})
 
 

@@ -226,8 +226,8 @@ def test_a_transformer_that_is_not_in_the_cache_is_to_be_fetched(
 @pytest.mark.parametrize(
     ("corpus", "name", "mend"),
     [
-        ({"source": "ctgov-json", "path": "t.jsonl.gz"}, "ingest.path", "trialforge fetch t.jsonl.gz"),
-        ({"source": "ctgov-xml", "path": None}, "ingest.path", "set ingest.path"),
+        ({"source": "registry", "path": "t.jsonl.gz"}, "ingest.path", "trialforge fetch t.jsonl.gz"),
+        ({"source": "registry", "path": "data/raw/trials"}, "ingest.path", "set ingest.path"),
         ({"source": "top", "top_path": "top"}, "ingest.top_path", "set ingest.top_path"),
         (
             {"source": "simulated", "labels": ["status", "csv"], "labels_path": "no.csv"},

@@ -23,7 +23,7 @@ from tests.unit.ingest.registry_server import Registry, serve
 from trialforge.app.fetch import Query, fetch_trials, parse_day
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError, ParameterError
-from trialforge.ingest.registry import JsonSource
+from trialforge.ingest.registry import RegistrySource
 
 
 def study(number: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_all_pages_come_whole_with_a_manifest(registry: Registry, api: RegistryA
 
 def test_what_was_fetched_can_be_ingested(api: RegistryApi, tmp_path: Path) -> None:
     fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
-    batches = list(JsonSource(tmp_path / "trials.jsonl.gz").batches())
+    batches = list(RegistrySource(tmp_path / "trials.jsonl.gz").batches())
     assert [title for batch in batches for title in batch.trials["title"]] == [
         f"Größe {n}" for n in range(10)
     ]

@@ -16,7 +16,8 @@ from trialforge.exports.registry_json import to_study
 from trialforge.exports.registry_xml import to_xml
 from trialforge.ingest.ctgov_json import parse_study
 from trialforge.ingest.ctgov_xml import parse_xml
-from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.raw import tabulate
+from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.source import Batch, refuse_synthetic
 from trialforge.ingest.typed import build_batch
 from trialforge.trial.record import (
@@ -28,7 +29,7 @@ from trialforge.trial.record import (
     trials_to_frame,
 )
 
-READERS = {"xml": (XmlSource, "synthetic-trials.zip"), "api": (JsonSource, "synthetic-studies-001.json")}
+FILES = {"xml": "synthetic-trials.zip", "api": "synthetic-studies-001.json"}
 
 
 def full_trial() -> Trial:
@@ -72,12 +73,11 @@ def as_records(trials: list[Trial]) -> pl.DataFrame:
 
 
 def read_back(form: str, folder: Path) -> Batch:
-    reader, name = READERS[form]
-    (batch,) = reader(folder / name).batches()
+    (batch,) = RegistrySource(folder / FILES[form]).batches()
     return batch
 
 
-@pytest.mark.parametrize("form", READERS)
+@pytest.mark.parametrize("form", FILES)
 def test_every_registration_field_comes_back_equal(form: str, tmp_path: Path) -> None:
     plain = sample.make_trial("SYN-00000000000f", source="synthetic", minimum_age=None, sex=None)
     records = as_records([plain, full_trial()])
@@ -105,12 +105,12 @@ def test_any_text_comes_back_equal(lines: list[str]) -> None:
         "SYN-0123456789ab", source="synthetic", title=lines[0], criteria=text, summary=text
     )
     study = to_study(trial, {})
-    for raw, markdown in ((parse_xml(to_xml(trial, {})), False), (parse_study(study, 1), True)):
-        after = build_batch([raw], ["file"], "ctgov", markdown=markdown).trials.row(0, named=True)
+    for raw, markdown in ((parse_xml(to_xml(trial, {})), False), (parse_study(study), True)):
+        after = build_batch(tabulate([raw], ["file"]), "ctgov", markdown=markdown).trials.row(0, named=True)
         assert (after["title"], after["criteria"], after["summary"]) == (lines[0], text, text)
 
 
-@pytest.mark.parametrize("form", READERS)
+@pytest.mark.parametrize("form", FILES)
 def test_an_exported_trial_can_not_enter_the_corpus(form: str, tmp_path: Path) -> None:
     export_records(as_records([full_trial()]), form, tmp_path, "card")
     batch = refuse_synthetic(read_back(form, tmp_path))

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.ingest.made_records import study_record, study_text, xml_record
-from trialforge.ingest.records import Found
-from trialforge.ingest.registry import _read_chunk, _read_json, _read_xml
-from trialforge.ingest.source import BATCH_SCHEMA, leave_batch
+from trialforge.ingest.registry import Chunk, Found
+from trialforge.ingest.source import BATCH_SCHEMA
 from trialforge.trial.record import frame_to_trials
 
 json_values = st.recursive(
@@ -29,7 +28,7 @@ PLACES_IN_A_STUDY = sorted(
 @given(st.lists(st.dictionaries(st.sampled_from(PLACES_IN_A_STUDY), json_values, max_size=4), max_size=8))
 def test_a_study_with_any_values_is_read_or_refused(changes: list[dict[str, Any]]) -> None:
     texts = [study_text(f"NCT{number:08d}", **values) for number, values in enumerate(changes)]
-    check_each_is_read_or_refused(texts, _read_json, "ctgov-json")
+    check_each_is_read_or_refused(texts, "json")
 
 
 TAGS = (
@@ -49,13 +48,13 @@ def test_a_record_with_any_values_is_read_or_refused(changes: list[dict[str, str
         for number, values in enumerate(changes)
         if all(text.isascii() or text.encode("utf-8", "ignore").decode() == text for text in values.values())
     ]
-    check_each_is_read_or_refused(texts, _read_xml, "ctgov-xml")
+    check_each_is_read_or_refused(texts, "xml")
 
 
-def check_each_is_read_or_refused(texts: list[bytes], reader: Any, source: Any) -> None:
-    found = [Found(str(number), packed=text) for number, text in enumerate(texts)]
-    batch = _read_chunk(reader, source, leave_batch, found)
+def check_each_is_read_or_refused(texts: list[bytes], form: str) -> None:
+    found = [Found("all", str(number), form, text) for number, text in enumerate(texts)]
+    batch = Chunk(found).read()
     assert batch.trials.schema == pl.Schema(BATCH_SCHEMA)
     assert len(frame_to_trials(batch.trials)) == batch.trials.height
     lost = set(batch.refused["file"]) - set(batch.trials["file"])
-    assert {*batch.trials["file"], *lost} == {one.file for one in found}
+    assert {*batch.trials["file"], *lost} == {one.name for one in found}

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.ingest.made_records import study_record, xml_record
 from trialforge.ingest.ctgov_json import parse_study
 from trialforge.ingest.ctgov_xml import parse_xml
+from trialforge.ingest.raw import tabulate
 from trialforge.ingest.typed import build_batch
 from trialforge.trial.record import TRIAL_SCHEMA
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def read_xml(data: bytes) -> dict[str, Any]:
-    return one(build_batch([parse_xml(data)], ["a.xml"], "ctgov-xml", markdown=False).trials)
+    return one(build_batch(tabulate([parse_xml(data)], ["a.xml"]), "ctgov-xml", markdown=False).trials)
 
 
 def read_study(study: dict[str, Any]) -> dict[str, Any]:
-    return one(build_batch([parse_study(study, 0)], ["a.json"], "ctgov-json", markdown=True).trials)
+    return one(build_batch(tabulate([parse_study(study)], ["a.json"]), "ctgov-json", markdown=True).trials)
 
 
 def one(trials: pl.DataFrame) -> dict[str, Any]:

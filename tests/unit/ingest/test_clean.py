@@ -88,7 +88,17 @@ def test_nothing_is_null(text: str | None) -> None:
         ("June 1994", date(1994, 6, 1)),
         ("1999-09-20", date(1999, 9, 20)),
         ("1994-06", date(1994, 6, 1)),
-        ("1994", None),
+        ("1994", date(1994, 1, 1)),
+        ("Sep 20, 1999", date(1999, 9, 20)),
+        ("2 March 2015", date(2015, 3, 2)),
+        ("20150302", date(2015, 3, 2)),
+        ("2015/03/02", date(2015, 3, 2)),
+        ("2015-03-02T00:00:00", date(2015, 3, 2)),
+        ("2015-03-02 00:00", date(2015, 3, 2)),
+        ("02/03/2015", None),
+        ("2015-02-30", None),
+        ("20151302", None),
+        ("201503", None),
         ("June 31, 1994", None),
         ("2015-13", None),
         ("soon", None),
@@ -123,6 +133,37 @@ def test_what_is_no_age_is_null(text: str) -> None:
 )
 def test_yes_and_no(text: str, answer: bool | None) -> None:
     assert apply(clean.parse_yes_no, text) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("60", 60), ("60.0", 60), ("60.", 60), ("1,200", 1200), ("1,234,567.00", 1234567), ("0", 0),
+        ("-1", None), ("60.5", None), ("1,20", None), ("1e3", None), ("about 60", None), ("", None),
+    ],
+)  # fmt: skip
+def test_counts(text: str, count: int | None) -> None:
+    assert apply(clean.parse_count, text) == [count]
+
+
+PHASES = {
+    "Early Phase 1": ["Early Phase 1", "EARLY_PHASE1", "Phase 0"],
+    "Phase 1": ["Phase 1", "PHASE1", "phase I", "1", "Phase Ib"],
+    "Phase 1/Phase 2": ["Phase 1/Phase 2", "PHASE1/PHASE2", "PHASE2/PHASE1", "Phase I/II", "Phase1|Phase2",
+                        "Phase 1 and Phase 2", "Phase 1-2", "PHASE2, PHASE1"],
+    "Phase 2": ["Phase 2", "PHASE2", "Phase II", "PhaseII", "PHASE2B", "Phase IIa"],
+    "Phase 2/Phase 3": ["Phase 2/Phase 3", "Phase II-III", "2/3"],
+    "Phase 3": ["phase iii", "PHASE3"],
+    "Phase 4": ["Phase IV", "PHASE4"],
+    "N/A": ["N/A", "NA", "Not Applicable", "NOT_APPLICABLE"],
+    None: ["Phase 5", "PHASE3/PHASE4", "PHASE1/PHASE2/PHASE3", "NA/PHASE2", "unknown", "phase"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_phases_in_all_their_spellings(phase: str | None) -> None:
+    spelt = PHASES[phase]
+    assert apply(lambda text: clean.parse_word(text, "phase"), *spelt) == [phase] * len(spelt)
 
 
 def test_words_that_nobody_knows_are_null() -> None:

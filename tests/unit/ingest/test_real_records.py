@@ -7,7 +7,6 @@ import json
 import random
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ import polars as pl
 import pytest
 
 from tests.unit.ingest import read_again
-from trialforge.ingest.records import Found
-from trialforge.ingest.registry import JsonSource, XmlSource, _read_chunk, _read_json, _read_xml
-from trialforge.ingest.source import BATCH_SCHEMA, leave_batch
+from trialforge.ingest.registry import Chunk, Found, RegistrySource
+from trialforge.ingest.source import BATCH_SCHEMA
 from trialforge.trial.record import frame_to_trials
 
 pytestmark = pytest.mark.shared
@@ -28,14 +26,14 @@ NOT_COMPARED = {"source", "file", *(name for name in BATCH_SCHEMA if name.starts
 
 @pytest.fixture(scope="module")
 def xml_trials(shared_data: Path) -> pl.DataFrame:
-    batches = list(XmlSource(shared_data / XML).batches())
+    batches = list(RegistrySource(shared_data / XML).batches())
     assert sum(batch.refused.height for batch in batches) == 0
     return pl.concat([batch.trials for batch in batches])
 
 
 @pytest.fixture(scope="module")
 def api_trials(shared_data: Path) -> pl.DataFrame:
-    batches = list(JsonSource(shared_data / API).batches())
+    batches = list(RegistrySource(shared_data / API).batches())
     assert sum(batch.refused.height for batch in batches) == 0
     return pl.concat([batch.trials for batch in batches])
 
@@ -131,12 +129,11 @@ def test_broken_records_are_refused_or_read_and_raise_nothing(kind: str, shared_
         originals = read_lines(shared_data)[::4]
     originals = [data for data in originals if len(data) < 60_000]
     broken = [
-        Found(f"{number}.{kind}:1", packed=mutate(stream.choice(originals), stream)) for number in range(500)
+        Found("all", str(number), kind, mutate(stream.choice(originals), stream)) for number in range(500)
     ]
-    read: Callable[[Found], Any] = _read_xml if kind == "xml" else _read_json
-    batch = _read_chunk(read, "ctgov-xml" if kind == "xml" else "ctgov-json", leave_batch, broken)
+    batch = Chunk(broken).read()
     files = Counter(batch.trials["file"]) + Counter(set(batch.refused["file"]) - set(batch.trials["file"]))
-    assert files == Counter(found.file for found in broken)
+    assert files == Counter(found.name for found in broken)
     assert batch.refused.height > 200
     assert batch.trials.height > 20
     frame_to_trials(batch.trials)

@@ -12,7 +12,7 @@ from tests.unit.ingest.made_records import xml_record
 from trialforge.core.errors import IngestError, ParameterError
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.registry import XmlSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.top import TopSource, read_top, refuse_labels
 
 HEAD = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\n"
@@ -72,7 +72,7 @@ def test_rows_joined_to_records_are_the_records(tmp_path: Path) -> None:
     records.mkdir()
     for nct_id in ("NCT00000002", "NCT00000003"):
         (records / f"{nct_id}.xml").write_bytes(xml_record(nct_id))
-    batches = list(TopSource(str(tables), XmlSource(records)).batches())
+    batches = list(TopSource(str(tables), RegistrySource(records)).batches())
     trials = pl.concat([batch.trials for batch in batches])
     assert trials.select("nct_id", "source").rows() == [("NCT00000002", "ctgov-xml"), ("NCT00000001", "top")]
     assert trials["title"][0] == "Drug A & Drug B in Café Workers"
@@ -86,7 +86,7 @@ def test_bad_rows_are_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     (batch,) = TopSource(str(tmp_path)).batches()
     assert batch.trials["nct_id"].to_list() == ["NCT00000001", "NCT00000005"]
-    assert [(r["file"], r["record"], r["reason"]) for r in batch.refused.to_dicts()] == [
+    assert sorted((r["file"], r["record"], r["reason"]) for r in batch.refused.to_dicts()) == [
         ("a.csv:3", "", "missing-id"),
         ("a.csv:4", "X1", "bad-id"),
         ("a.csv:5", "NCT00000002", "malformed-list"),
@@ -124,17 +124,24 @@ def test_what_is_no_table_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_sources_are_chosen_by_parameters(tmp_path: Path) -> None:
     tables = write(tmp_path / "top", "a.csv", row("NCT00000001"))
-    params = IngestParams(source="top", top_path=str(tables), records="ctgov-xml", path=str(tmp_path))
-    assert sum(batch.trials.height for batch in open_source(params, 0).batches()) == 1
+    (tmp_path / "a.xml").write_bytes(xml_record("NCT00000001"))
+    params = IngestParams(source="top", top_path=str(tables), path=str(tmp_path / "a.xml"))
+    (trial,) = pl.concat([batch.trials for batch in open_source(params, 0).batches()]).to_dicts()
+    assert trial["source"] == "ctgov-xml"
+    alone = IngestParams(source="top", top_path=str(tables))  # nothing lies in the default folder
+    (trial,) = pl.concat([batch.trials for batch in open_source(alone, 0).batches()]).to_dicts()
+    assert trial["source"] == "top"
 
 
 @pytest.mark.parametrize(
     ("params", "problem"),
     [
-        (IngestParams(source="ctgov-xml"), r"`ingest\.path` is empty"),
-        (IngestParams(source="ctgov-json", path="/nowhere"), r"`ingest\.path`: no file or folder /nowhere"),
+        (IngestParams(source="registry"), r"`ingest\.path`: no file or folder data/raw/trials"),
         (IngestParams(source="top"), r"`ingest\.top_path` is empty"),
-        (IngestParams(source="top", top_path="x", records="ctgov-json"), r"`ingest\.path` is empty"),
+        (
+            IngestParams(source="top", top_path="x", path="/nowhere"),
+            r"`ingest\.path`: no file or folder /nowhere",
+        ),
     ],
 )
 def test_a_missing_parameter_is_an_error(params: IngestParams, problem: str) -> None:

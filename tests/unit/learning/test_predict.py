@@ -160,9 +160,9 @@ def test_a_table_for_people_names_the_trial_and_what_moved_it(
     [
         ("absent.json", None, "no file or folder"),
         ("NCT123", None, "no file or folder"),
-        ("bad.json", b"{", "no trial in"),
-        ("bad.xml", b"<clinical_study>", "no trial in"),
-        ("notes.txt", b"a", "is no folder, no .zip and none of"),
+        ("bad.json", b"{", "nothing can be read of bad.json"),
+        ("bad.xml", b"<clinical_study>", "nothing can be read of bad.xml"),
+        ("notes.txt", b"a", "text that is no registry record"),
     ],
 )
 def test_what_holds_no_trial_is_an_error_that_names_it(

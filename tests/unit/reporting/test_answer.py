@@ -63,7 +63,7 @@ def test_effect_is_shown_with_sign_and_interval() -> None:
 
 def test_real_and_simulated_sources_are_told_apart() -> None:
     assert "Simulated" in describe_corpus({"ingest": {"source": "simulated"}})
-    assert "Real registry records" in describe_corpus({"ingest": {"source": "ctgov-json"}})
+    assert "Real registry records" in describe_corpus({"ingest": {"source": "registry"}})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.unit.trial.people import find_people
 from trialforge.ingest.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
 from trialforge.ingest.labels import label_trials
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.registry import XmlSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import SplitParams
 from trialforge.split.split import check_split, split_trials
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.shared
 
 @pytest.fixture(scope="module")
 def trials(shared_data: Path) -> pl.DataFrame:
-    source = XmlSource(shared_data / "ctgov/AllPublicXML.sample.zip")
+    source = RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip")
     read, _ = scrub_people(pl.concat([batch.trials for batch in source.batches()]))
     collector = NameCollector()
     collector.add(read)

@@ -13,7 +13,7 @@ import pytest
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.people import scrub_people
@@ -191,8 +191,8 @@ def test_planted_defects_are_caught(simulated: tuple[pl.DataFrame, pl.DataFrame]
 def real(shared_data: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """600 interventional trials of both registry files as drafts, and 250 others of these files."""
     sources = (
-        XmlSource(shared_data / "ctgov/AllPublicXML.sample.zip"),
-        JsonSource(shared_data / "ctgov/studies_v2.jsonl.gz"),
+        RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip"),
+        RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz"),
     )
     trials = pl.concat(batch.trials for source in sources for batch in source.batches())
     shuffled = trials.filter(pl.col("study_type") == "Interventional").unique("nct_id").sort("nct_id")

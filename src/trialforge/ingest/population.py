@@ -1,0 +1,60 @@
+"""Which of the trials that were read a run is about."""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import Field
+
+from trialforge.core.params import Section
+from trialforge.trial.record import InterventionType, Phase, StudyType
+
+REAL_PHASES: tuple[Phase, ...] = (
+    "Early Phase 1", "Phase 1", "Phase 1/Phase 2", "Phase 2", "Phase 2/Phase 3", "Phase 3", "Phase 4",
+)  # fmt: skip
+
+
+class PopulationParams(Section):
+    """What a trial must be. Null asks for nothing."""
+
+    study_types: tuple[StudyType, ...] | None = ("Interventional",)
+    phases: tuple[Phase, ...] | None = REAL_PHASES
+    intervention_types: tuple[InterventionType, ...] | None = None
+    years: tuple[int, int] | None = None
+    conditions: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+
+def left_out(params: PopulationParams) -> tuple[pl.Expr, pl.Expr]:
+    """Return, as expressions over trials, why one is left out (null: it stays) and what it has instead.
+
+    A study type that the file can't tell leaves nobody out: only interventional trials have a phase.
+    """
+    rules: list[tuple[str, pl.Expr, pl.Expr]] = []
+    if params.study_types is not None:
+        kind = pl.col("study_type")
+        rules.append(("other-study-type", kind.is_in(params.study_types).fill_null(value=True), kind))
+    if params.phases is not None:
+        phase = pl.col("phase")
+        rules.append(("other-phase", phase.is_in(params.phases).fill_null(value=False), phase))
+    if params.intervention_types is not None:
+        types = pl.col("interventions").list.eval(pl.element().struct.field("type"))
+        wanted = types.list.eval(pl.element().is_in(params.intervention_types)).list.any()
+        rules.append(
+            ("other-intervention-type", wanted.fill_null(value=False), types.list.unique().list.join(", "))
+        )
+    if params.years is not None:
+        year = pl.coalesce("start_date", "first_submitted").dt.year()
+        rules.append(
+            ("other-year", year.is_between(*params.years).fill_null(value=False), year.cast(pl.String))
+        )
+    if params.conditions is not None:
+        named = pl.concat_list("conditions", "keywords", "condition_mesh").list.join("; ")
+        found = named.str.contains_any(list(params.conditions), ascii_case_insensitive=True)
+        rules.append(("other-condition", found, pl.col("conditions").list.join("; ").str.head(80)))
+    none = pl.lit(None, pl.String)
+    return (
+        pl.coalesce(none, *(pl.when(~stays).then(pl.lit(reason)) for reason, stays, _ in rules)),
+        pl.coalesce(none, *(pl.when(~stays).then(has.fill_null("none")) for _, stays, has in rules)),
+    )
+
+
+LEFT_OUT = ("other-study-type", "other-phase", "other-intervention-type", "other-year", "other-condition")

@@ -1,0 +1,163 @@
+"""Delimited text, as AACT's tables and the registry's CSV export: a file of any size -> tables of strings."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from trialforge.ingest.json_stream import find_encoding
+from trialforge.ingest.raw import MAX_RECORD
+
+_SEPARATORS = ("|", "\t", ",", ";")
+_ROWS = 20_000  # of a batch
+_CHUNK = 1024 * 1024
+
+
+class Header(NamedTuple):
+    """The first line of a table: its separator, and the names of its columns as `nct_id` is written."""
+
+    separator: str
+    columns: tuple[str, ...]
+
+
+def read_header(head: bytes) -> Header | None:
+    """Return the header of a text that looks like a table, None where it has only one column."""
+    text = head.decode(find_encoding(head) or "utf-8-sig", errors="replace")
+    line = text.lstrip("\ufeff").partition("\n")[0].rstrip("\r")
+    found = [Header(separator, _split_names(line, separator)) for separator in _SEPARATORS]
+    best = max(found, key=lambda header: len(header.columns))
+    return best if len(best.columns) > 1 else None
+
+
+def _split_names(line: str, separator: str) -> tuple[str, ...]:
+    cells = next(csv.reader([line], delimiter=separator), [])
+    return tuple("_".join(cell.lower().replace("/", " ").split()) for cell in cells)
+
+
+def spool(stream: io.BufferedReader, path: Path) -> None:
+    """Write a text to a file of its own as UTF-8; what is no UTF-8 is taken for Windows' western code page.
+
+    Raises:
+        RecordError: the stream can't be read.
+    """
+    encoding = find_encoding(stream.peek(4))
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("wb") as file:
+        while chunk := stream.read1(_CHUNK):
+            file.write(chunk)
+            if encoding is None:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    encoding = "cp1252"
+    if encoding:
+        wide = path.rename(path.with_suffix(".wide"))
+        with (
+            wide.open(encoding=encoding, errors="replace", newline="") as source,
+            path.open("w", encoding="utf-8", newline="") as target,
+        ):
+            shutil.copyfileobj(source, target, _CHUNK)
+        wide.unlink()
+
+
+def split_table(
+    path: Path,
+    header: Header,
+    folder: Path,
+    split: Callable[[pl.DataFrame], Iterable[tuple[int, pl.DataFrame]]],
+) -> tuple[dict[int, list[Path]], list[tuple[int, str]]]:
+    """Write the rows of a table as Arrow files, and return their paths by number, and the bad rows.
+
+    Args:
+        path: a table in UTF-8; every value is read as a string.
+        header: its first line.
+        folder: a folder for the files.
+        split: parts a batch of rows by number.
+
+    Returns:
+        The files of each number in order, and the line and the fault of each row that was left out.
+    """
+    try:
+        return _write(_read_fast(path, header), folder, split), []
+    except PolarsError:  # a row with too many fields, or a quote that is not closed
+        bad: list[tuple[int, str]] = []
+        return _write(_read_row_by_row(path, header, bad), folder, split), bad
+
+
+def read_column(path: Path, header: Header, name: str) -> pl.Series:
+    """Return one column of a table in UTF-8."""
+    try:
+        columns = [batch[name] for batch in _read_fast(path, header)]
+    except PolarsError:
+        columns = [batch[name] for batch in _read_row_by_row(path, header, [])]
+    return pl.concat(columns) if columns else pl.Series(name, dtype=pl.String)
+
+
+def _write(
+    batches: Iterable[pl.DataFrame],
+    folder: Path,
+    split: Callable[[pl.DataFrame], Iterable[tuple[int, pl.DataFrame]]],
+) -> dict[int, list[Path]]:
+    folder.mkdir(exist_ok=True)
+    written: dict[int, list[Path]] = {}
+    for count, batch in enumerate(batches):
+        for number, rows in split(batch):
+            path = folder / f"{number}-{count}.arrow"
+            rows.write_ipc(path)
+            written.setdefault(number, []).append(path)
+    return written
+
+
+def _read_fast(path: Path, header: Header) -> Iterator[pl.DataFrame]:
+    with path.open("rb") as file:
+        file.readline()
+        if not file.readline():
+            return
+    table = pl.scan_csv(
+        path, separator=header.separator, infer_schema=False, new_columns=_unique_names(header.columns)
+    )
+    yield from table.collect_batches(chunk_size=_ROWS)
+
+
+def _read_row_by_row(path: Path, header: Header, bad: list[tuple[int, str]]) -> Iterator[pl.DataFrame]:
+    schema = dict.fromkeys(_unique_names(header.columns), pl.String())
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        csv.field_size_limit(MAX_RECORD)
+        rows = csv.reader(file, delimiter=header.separator, strict=True)
+        next(rows)
+        whole = _whole_rows(rows, len(schema), bad)
+        while batch := list(islice(whole, _ROWS)):
+            yield pl.DataFrame(batch, schema=schema, orient="row")
+
+
+def _whole_rows(rows: Any, width: int, bad: list[tuple[int, str]]) -> Iterator[list[str | None]]:
+    """Yield the rows of a csv.reader that have the right number of fields, empty ones as null."""
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            bad.append(
+                (line, f"{error}; what follows it on the same line, or to the end of the file, is lost")
+            )
+            continue
+        if len(row) == width:
+            yield [cell or None for cell in row]
+        elif row:
+            bad.append((line, f"{len(row)} fields, and the header has {width}"))
+
+
+def _unique_names(columns: Sequence[str]) -> list[str]:
+    """Return names of columns of which no two are the same, as a table must have."""
+    return [f"{name}:{place}" if name in columns[:place] else name for place, name in enumerate(columns)]
