@@ -20,9 +20,8 @@ from trialforge.core.rng import random_stream
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
-from trialforge.learning.finetune import log_loss
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
-from trialforge.learning.transformer import TransformerClassifier
+from trialforge.learning.transformer import TransformerClassifier, log_loss
 from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import answer_each
 from trialforge.scoring.scores import ArmScores, Resamples

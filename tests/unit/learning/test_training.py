@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import load_section
-from trialforge.learning import cells, finetune
+from trialforge.learning import cells, transformer
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
@@ -131,7 +131,7 @@ def digests(package: Path) -> dict[str, str]:
         ("trial/text.py", {WORDS, ENCODED}),
         ("learning/arms.py", {WORDS, ENCODED}),
         ("learning/words.py", {WORDS}),
-        ("learning/finetune.py", {ENCODED}),
+        ("learning/transformer.py", {ENCODED}),
         ("embedding/torch_encoder.py", {ENCODED}),
         ("core/progress.py", set()),
         ("learning/modelcard.py", set()),
@@ -238,7 +238,7 @@ def test_every_arm_gets_as_many_optimiser_steps(
     tables: Tables, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[int] = []
-    make = finetune._make_optimizer
+    make = transformer._make_optimizer
 
     def count(model: Any, params: Any) -> Any:
         optimizer = make(model, params)
@@ -251,7 +251,7 @@ def test_every_arm_gets_as_many_optimiser_steps(
         optimizer.register_step_post_hook(counted)
         return optimizer
 
-    monkeypatch.setattr(finetune, "_make_optimizer", count)
+    monkeypatch.setattr(transformer, "_make_optimizer", count)
     encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
     train_item(asked, tables)

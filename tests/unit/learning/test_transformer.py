@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
-from trialforge.learning import finetune, transformer
+from trialforge.learning import transformer
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task
 from trialforge.learning.examples import make_examples
@@ -68,7 +68,7 @@ KILLED = """
 import os, signal, sys
 import polars as pl
 from pathlib import Path
-from trialforge.learning import checkpoint, finetune
+from trialforge.learning import checkpoint, transformer
 from trialforge.learning.classifier import Task
 from trialforge.learning.params import TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
@@ -78,7 +78,7 @@ def write_and_die(state, where):
     checkpoint.write_state(state, where)
     if state.epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-finetune.write_state = write_and_die
+transformer.write_state = write_and_die
 params = TransformerParams.model_validate_json((folder / "params.json").read_text())
 train, held = (pl.read_parquet(folder / f"{name}.parquet") for name in ("train", "held"))
 TransformerClassifier(params).fit(Task(train, held, seed=3, epoch_size=60, scratch=folder / "state"))
@@ -97,7 +97,7 @@ def test_a_killed_process_loses_one_epoch_at_most(
     done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     trained: list[int] = []
-    monkeypatch.setattr(finetune, "write_state", lambda state, _: trained.append(state.epoch))
+    monkeypatch.setattr(transformer, "write_state", lambda state, _: trained.append(state.epoch))
     resumed = Task(task.train, task.validation, task.seed, task.epoch_size, folder / "state")
     # The other process may add with another number of threads, so equal but for the last digits.
     np.testing.assert_allclose(fitted(params, resumed).predict(task.validation), whole, atol=1e-3)
@@ -188,7 +188,7 @@ def test_an_absent_encoder_is_named_before_training(tmp_path: Path) -> None:
 )
 def test_the_rate_warms_up_and_falls_to_nothing(step: int, rate: float) -> None:
     params = TransformerParams(learning_rate=1.0, warmup_share=0.2)
-    assert finetune.scheduled_rate(step, 10, params) == pytest.approx(rate)
+    assert transformer.scheduled_rate(step, 10, params) == pytest.approx(rate)
 
 
 def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
@@ -201,10 +201,10 @@ def test_without_patience_all_epochs_run_and_the_best_is_kept(
     params: TransformerParams, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
-    monkeypatch.setattr(finetune, "log_loss", lambda *_: next(losses))
+    monkeypatch.setattr(transformer, "log_loss", lambda *_: next(losses))
     classifier = TransformerClassifier(params)
     classifier._open(classifier._folder, task.seed)
-    state = finetune.fine_tune(classifier, task)
+    state = transformer.fine_tune(classifier, task)
     assert (state.epoch, state.best_epoch) == (6, 0)
     kept = classifier.model.state_dict()
     assert all(kept[name].equal(tensor) for name, tensor in state.best.items())
