@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import jackknife_groups, jackknife_interval
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
+from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.validation.neighbours import distance_blocks
 
 EDGES = np.linspace(-1, 1, 401)

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
-from trialforge.quality.metric import Direction, Estimate, Metric, percentile_interval
+from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.twosample import roc_auc
 from trialforge.quality.yardstick import match_held_out
 from trialforge.validation.neighbours import distance_blocks

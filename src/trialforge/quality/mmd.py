@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import jackknife_groups, jackknife_interval
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_groups, jackknife_interval
+from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.validation.neighbours import distance_blocks
 
 MEDIAN_ROWS = 1000

@@ -7,15 +7,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case
-from trialforge.quality.metric import (
-    Direction,
-    Estimate,
-    Metric,
-    bootstrap_mean,
-    contrast,
-    percentile_interval,
-)
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
 from trialforge.validation.duplicates import find_near_copies
 from trialforge.validation.neighbours import nearest_distances
 

@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import bootstrap_difference
 from trialforge.quality.case import Case, Side
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_difference
+from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.twosample import Scored, estimate_auc, linear_probe, roc_auc, score_by_folds
 from trialforge.trial.text import field_text
 

@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import bootstrap_statistic
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_statistic
+from trialforge.quality.metric import Direction, Estimate, Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trialforge.core.resampling import percentile_interval
 from trialforge.core.rng import random_stream
 from trialforge.retrieval.query import Query
 
@@ -108,7 +109,7 @@ def summarise_exemplars(plan: pl.DataFrame, exemplars: pl.DataFrame, top_k: int)
 def interval(name: str, values: NDArray[np.float64], draws: NDArray[np.int64]) -> dict[str, float]:
     """Return the mean of `values` and the middle 95 % of its means over resampled searches, rounded."""
     means = values[draws].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = percentile_interval(means)
     found = {name: values.mean(), f"{name}.low": low, f"{name}.high": high}
     return {key: round(float(value), 4) for key, value in found.items()}
 

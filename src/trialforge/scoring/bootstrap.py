@@ -155,13 +155,6 @@ def resample(
     return means
 
 
-def interval(values: Floats, level: float) -> tuple[float, float]:
-    """Return the percentile interval of drawn values; draws where the metric is undefined are left out."""
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def p_value(differences: Floats) -> float:
     """Return the two-sided bootstrap p-value of no difference; never below 1 / (draws + 1)."""
     known = differences[~np.isnan(differences)]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from trialforge.core.resampling import percentile_interval
 from trialforge.learning.params import Comparison
-from trialforge.scoring.bootstrap import interval, p_value
+from trialforge.scoring.bootstrap import p_value
 from trialforge.scoring.metrics import METRICS
 from trialforge.scoring.paired_tests import AreaTest, delong, detectable_area, holm, mcnemar
 
@@ -103,7 +104,7 @@ def compare(
             error_generations=area.error_repeats if asked.generations > 1 else None,
         )  # fmt: skip
     gaps = resamples.of(second, question.metric) - resamples.of(first, question.metric)
-    low, high = interval(gaps, params.level)
+    low, high = percentile_interval(gaps, params.level)
     error = AreaTest(0.0, float(np.nanstd(gaps)), 1e9)
     asked = replace(asked, low=low, high=high, detectable=error.detectable(params.level, params.power))
     if question.metric == "accuracy":

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import GateError
-from trialforge.scoring.bootstrap import draw_weights, interval
+from trialforge.core.resampling import percentile_interval
+from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import AGAINST, Answer, answer_each, answer_family, explore
 from trialforge.scoring.metrics import METRICS, compute_metrics
 from trialforge.scoring.paired_tests import AreaTest, delong, roc_test
@@ -94,7 +95,7 @@ def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[di
     cells = [fits[row.tobytes()] for row in one.scores]
     for name in METRICS:
         values = np.array([cell[name] for cell in cells])
-        low, high = interval(resamples.of(one, name), level)
+        low, high = percentile_interval(resamples.of(one, name), level)
         yield {
             "experiment": one.experiment,
             "model": one.model,

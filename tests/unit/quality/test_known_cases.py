@@ -13,10 +13,11 @@ from sklearn.metrics import roc_auc_score
 from tests.canaries import find_canaries, make_canary
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import bootstrap_difference, jackknife_groups
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score
-from trialforge.quality.metric import Estimate, bootstrap_difference, jackknife_groups, jackknife_statistic
+from trialforge.quality.metric import Estimate, jackknife_statistic
 from trialforge.quality.mmd import permute_discrepancy
 from trialforge.quality.params import QualityParams
 from trialforge.quality.prdc import compare_manifolds

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
+from trialforge.core.resampling import percentile_interval
 from trialforge.core.rng import random_stream
-from trialforge.scoring.bootstrap import draw_weights, interval, p_value, resample, roc_auc
+from trialforge.scoring.bootstrap import draw_weights, p_value, resample, roc_auc
 from trialforge.scoring.metrics import METRICS, choose_threshold, compute_metrics
 from trialforge.scoring.paired_tests import delong, holm, mcnemar, roc_test
 
@@ -116,7 +117,7 @@ def test_the_bootstrap_interval_equals_a_plain_loop_within_monte_carlo_error() -
     labels = np.tile([0, 1], 50)
     scores = labels + stream.normal(size=100)
     draws = draw_weights(np.arange(100).astype(str), 1, 4000, seed=1)
-    found = interval(resample(roc_auc, labels, scores[None, :], np.zeros(1), draws), 0.95)
+    found = percentile_interval(resample(roc_auc, labels, scores[None, :], np.zeros(1), draws), 0.95)
     plain: list[float] = []
     while len(plain) < 4000:
         rows = stream.integers(0, 100, size=100)
