@@ -32,7 +32,7 @@ def main() -> None:
     params = load_section(LearningParams, "learning")
     seed = load_seed()
 
-    names = [f"{item}-{model}.parquet" for item in params.trained_items for model in params.models]
+    names = [f"{kind}/{model}.parquet" for kind in ("real", "synthetic") for model in params.models]
     test = read_parquet(args.test)
     scoring = score_predictions(
         read_predictions([args.predictions / name for name in names]),

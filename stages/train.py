@@ -1,21 +1,27 @@
-"""One experiment by one classifier: train each arm and seed, and keep what they predict."""
+"""Experiments by one classifier: train each arm and seed, and keep what they predict.
+
+Without synthetic trials it trains `learning.real_items`, with them `learning.items`. dvc.yaml has a stage for
+every classifier; of one that `learning.models` does not name, nothing is trained and nothing kept.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+import polars as pl
+
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
+from trialforge.learning.predictions import PREDICTION_SCHEMA
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_item
+from trialforge.learning.training import Training, train_items
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("item")
     parser.add_argument("model")
     for part in ("train", "validation", "test"):
         parser.add_argument(f"--{part}", type=Path, required=True)
@@ -28,6 +34,11 @@ def main() -> None:
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
 
+    items = params.items if args.synthetic else params.real_items
+    if args.model not in params.models or not items:
+        args.models.mkdir(parents=True, exist_ok=True)
+        write_parquet(pl.DataFrame(schema=PREDICTION_SCHEMA), args.predictions)
+        return
     parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
     if args.held_back:
         parts["held-back"] = read_parquet(args.held_back)
@@ -35,8 +46,8 @@ def main() -> None:
         read_parquet(path) if path else None for path in (args.synthetic, args.generated, args.as_drafts)
     ]
     tables = make_tables(parts, params.fields, *drafts)
-    training = Training(params, args.item, args.model, load_seed(), args.models)
-    write_parquet(train_item(training, tables), args.predictions)
+    training = Training(params, items, args.model, load_seed(), args.models)
+    write_parquet(train_items(training, tables), args.predictions)
 
 
 if __name__ == "__main__":

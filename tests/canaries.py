@@ -54,7 +54,7 @@ def plant_canaries(
 def find_canaries(canaries: dict[str, str], paths: Iterable[Path]) -> pl.DataFrame:
     """Return `nct_id`, `canary` and `path` of each canary that stands in a file, in any column or encoding.
 
-    Parquet is read column by column, archives (npz, skops, whl) member by member, anything else as bytes.
+    Parquet is read column by column, archives (npz, whl) member by member, anything else as bytes.
     """
     found = []
     for path in sorted(paths):

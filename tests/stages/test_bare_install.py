@@ -19,7 +19,7 @@ from tests.unit.ingest.made_records import study_record
 from tests.unit.learning.conftest import build_trials
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_item
+from trialforge.learning.training import Training, train_items
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,8 +108,8 @@ def test_a_linear_model_predicts_new_trials(bare: Path, tmp_path: Path) -> None:
         "statistics": {"primary": {"arm": "real"}},
     }
     params = LearningParams.model_validate(settings)
-    training = Training(params, "real", "tfidf-logreg", 1, tmp_path / "models", tmp_path / "store")
-    train_item(training, make_tables(parts, params.fields))
+    training = Training(params, ["real"], "tfidf-logreg", 1, tmp_path / "models", tmp_path / "store")
+    train_items(training, make_tables(parts, params.fields))
     (tmp_path / "new.json").write_text(
         json.dumps([study_record(f"NCT0900000{number}") for number in range(3)])
     )

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whate
 ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
 STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real")
-ITEM, MODEL = "real", "tfidf-logreg"
+MODEL = "tfidf-logreg"
 # The smallest that every stage can work with.
 SIZES = {
     "ingest.simulated_trials": 160,
@@ -59,7 +59,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 def run_stage(folder: Path, name: str) -> None:
     """Run the command of dvc.yaml."""
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    command = graph[name]["cmd"].replace("${item.item}", ITEM).replace("${item.model}", MODEL)
+    command = graph[name]["cmd"].replace("${item.model}", MODEL)
     assert "${" not in command
     _, _, module, *arguments = shlex.split(command)
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "HF_HUB_OFFLINE": "1"}
@@ -141,7 +141,7 @@ def test_what_is_planted_in_train_trials_is_found_where_they_are_used(ran: Run) 
 
 
 def test_every_stage_left_something_to_look_into(ran: Run) -> None:
-    expected = ("plan", "exemplars", "reasons", "generated", "synthetic", f"predictions/{ITEM}-{MODEL}")
+    expected = ("plan", "exemplars", "reasons", "generated", "synthetic", f"predictions/real/{MODEL}")
     names = set(ran.files)
     assert {f"data/{name}.parquet" for name in expected} <= names
     assert {"metrics/quality.json", ".trialforge/calls.sqlite", ".trialforge/vectors.sqlite"} <= names

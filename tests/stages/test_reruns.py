@@ -10,11 +10,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from dvc.repo import Repo
+
+from trialforge.learning.params import ModelName
 
 # DVC's own tries warn of their next version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -184,7 +186,7 @@ def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, 
                 path.write_bytes(data)
 
 
-def test_a_changed_arm_trains_its_own_experiment_and_no_other(copy: Path) -> None:
+def test_a_changed_arm_reruns_no_stage_before_training(copy: Path) -> None:
     kept = (copy / "params.yaml").read_bytes()
     try:
         change_arm(copy)
@@ -192,6 +194,20 @@ def test_a_changed_arm_trains_its_own_experiment_and_no_other(copy: Path) -> Non
             changed = {name.split(":")[-1] for name in repo.status()}
     finally:
         (copy / "params.yaml").write_bytes(kept)
-    trained = {name for name in changed if name.startswith("train")}
-    models = yaml.safe_load(kept)["learning"]["models"]
-    assert trained == {f"train@controls-{model}" for model in models}
+    models = get_args(ModelName)
+    assert changed == {"report", "score"} | {
+        f"{stage}@{model}" for stage in ("train-real", "train") for model in models
+    }
+
+
+def test_a_changed_classifier_trains_no_other(copy: Path) -> None:
+    kept = (copy / "params.yaml").read_bytes()
+    try:
+        params = yaml.safe_load(kept)
+        params["learning"]["classifiers"]["tfidf-svm"]["penalties"] = [0.5]
+        (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        with Repo(copy) as repo:
+            changed = {name.split(":")[-1] for name in repo.status()}
+    finally:
+        (copy / "params.yaml").write_bytes(kept)
+    assert {name for name in changed if "@" in name} == {"train-real@tfidf-svm", "train@tfidf-svm"}

@@ -51,7 +51,7 @@ def read_encoder(folder: Path) -> tuple[Any, Tokenizer, int]:
     try:
         network = _read_network(folder)
         tokenizer, pad = _read_tokenizer(folder / TOKENIZER, network.config.vocab_size)
-    except LearningError:
+    except (LearningError, ModuleNotFoundError):
         raise
     except Exception as error:  # of what a foreign folder can make three libraries raise, there is no list
         raise LearningError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,10 +25,13 @@ MetricName = Literal[
 ]  # fmt: skip
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+
+
 class Arm(Section):
     """One training mix: a share or count of real trials, and what is added to them."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: Name
     untrained: bool = False
     real: float = Field(default=1.0, ge=0, le=1)
     real_count: int | None = Field(default=None, ge=1)
@@ -142,7 +145,7 @@ class LearningParams(Section):
     real_items: tuple[str, ...]
     items: tuple[str, ...] = ()
     models: tuple[ModelName, ...] = Field(min_length=1)
-    experiments: dict[str, tuple[Arm, ...]]
+    experiments: dict[Name, tuple[Arm, ...]]
     classifiers: ClassifierParams = ClassifierParams()
     statistics: StatisticsParams
 
@@ -151,6 +154,9 @@ class LearningParams(Section):
         unknown = sorted({*self.real_items, *self.items} - set(self.experiments))
         if unknown:
             raise ValueError(f"no experiment {', '.join(unknown)}; there are {', '.join(self.experiments)}")
+        for listed in (self.trained_items, self.models):
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{', '.join(listed)}: one is listed twice")
         counts = Counter(arm.name for arms in self.experiments.values() for arm in arms)
         twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:

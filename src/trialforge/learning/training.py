@@ -1,4 +1,4 @@
-"""One experiment by one model: all its arms and repetitions, checked first, then trained."""
+"""Experiments by one model: all their arms and repetitions, checked first, then trained."""
 
 from __future__ import annotations
 
@@ -19,52 +19,59 @@ from trialforge.learning.modelcard import write_card
 from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trialforge.learning.params import Arm, LearningParams
     from trialforge.learning.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What to train: experiment `item` by `model`, and where models and finished cells are kept."""
+    """What to train: experiments `items` by `model`, and where models and finished cells are kept."""
 
     params: LearningParams
-    item: str
+    items: Sequence[str]
     model: str
     seed: int
     models: Path
     store: Path = CELL_STORE
 
 
-def train_item(training: Training, tables: Tables) -> pl.DataFrame:
-    """Return the predictions of an experiment by one model; the first repetition's models are kept.
+def train_items(training: Training, tables: Tables) -> pl.DataFrame:
+    """Return the predictions of experiments by one model; the first repetition's models are kept.
 
     Raises:
         LearningError: an arm has no data or one class, or an encoder is absent; nothing was trained.
     """
     params = training.params
-    arms = params.arms_of(training.item)
-    turns = [(arm, repetition) for arm in arms for repetition in range(params.seeds)]
-    mixes = [_mix(arm, repetition, training, tables) for arm, repetition in turns]
+    turns = [
+        (item, arm, repetition)
+        for item in training.items
+        for arm in params.arms_of(item)
+        for repetition in range(params.seeds)
+    ]
+    for _, arm, repetition in turns:
+        _mix(arm, repetition, training, tables)
     make_classifier(training.model, params.classifiers)
 
     training.models.mkdir(parents=True, exist_ok=True)
-    frames = []
-    with Progress(f"train {training.item}, {training.model}", len(turns)) as progress:
-        for (arm, repetition), mix in zip(turns, mixes, strict=True):
+    frames = [pl.DataFrame(schema=PREDICTION_SCHEMA)]
+    with Progress(f"train {training.model}", len(turns)) as progress:
+        for item, arm, repetition in turns:
+            mix = _mix(arm, repetition, training, tables)
             scores = _untrained(tables) if mix is None else _trained(arm, repetition, mix, training, tables)
             generation = choose_generation(tables.pool, repetition) if arm.learns_synthetic else None
-            frames.append(
-                scores.with_columns(
-                    pl.lit(generation, dtype=pl.Int64).alias("generation"),
-                    pl.lit(_added(mix), dtype=pl.Int64).alias("added"),
-                    pl.lit(training.item).alias("experiment"),
-                    pl.lit(arm.name).alias("arm"),
-                    pl.lit(training.model).alias("model"),
-                    pl.lit(repetition, dtype=pl.Int64).alias("seed"),
-                )
+            named = scores.with_columns(
+                pl.lit(generation, dtype=pl.Int64).alias("generation"),
+                pl.lit(_added(mix), dtype=pl.Int64).alias("added"),
+                pl.lit(item).alias("experiment"),
+                pl.lit(arm.name).alias("arm"),
+                pl.lit(training.model).alias("model"),
+                pl.lit(repetition, dtype=pl.Int64).alias("seed"),
             )
-            progress.advance(note=f"arm {arm.name}, seed {repetition}")
-    return check_scores(pl.concat(frames).select(*PREDICTION_SCHEMA), training.item)
+            frames.append(named.select(*PREDICTION_SCHEMA))
+            progress.advance(note=f"{item}, arm {arm.name}, seed {repetition}")
+    return check_scores(pl.concat(frames), training.model)
 
 
 def _mix(arm: Arm, repetition: int, training: Training, tables: Tables) -> pl.DataFrame | None:

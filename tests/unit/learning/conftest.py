@@ -13,7 +13,7 @@ import pytest
 
 from trialforge.learning.params import ClassifierParams, LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_item
+from trialforge.learning.training import Training, train_items
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 MODELS = ("tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer")
@@ -140,9 +140,9 @@ def trained_once(small_params: LearningParams, tmp_path_factory: pytest.TempPath
     def train(name: str) -> tuple[Path, pl.DataFrame]:
         if name not in done:
             folder = tmp_path_factory.mktemp(name)
-            training = Training(small_params, "real", name, 1, folder / "models", folder / "store")
+            training = Training(small_params, ["real"], name, 1, folder / "models", folder / "store")
             tables = make_tables(build_parts(), small_params.fields)
-            done[name] = folder / "models" / "real", train_item(training, tables)
+            done[name] = folder / "models" / "real", train_items(training, tables)
         return done[name]
 
     return train

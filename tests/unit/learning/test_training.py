@@ -16,7 +16,7 @@ from trialforge.learning import cells, transformer
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
-from trialforge.learning.training import Training, train_item
+from trialforge.learning.training import Training, train_items
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,21 +70,21 @@ def training(
     folder: Path, arms: list[dict[str, Any]], model: str = "tfidf-logreg", **changes: Any
 ) -> Training:
     return Training(
-        experiment(arms, model, **changes), "tried", model, 1, folder / "models", folder / "store"
+        experiment(arms, model, **changes), ["tried"], model, 1, folder / "models", folder / "store"
     )
 
 
 def test_of_changed_arms_only_these_are_trained_again(
     tables: Tables, fitted: list[int], tmp_path: Path
 ) -> None:
-    first = train_item(training(tmp_path, ARMS), tables)
+    first = train_items(training(tmp_path, ARMS), tables)
     # Two seeds each; a mix that no draw changes is one cell of a model without chance.
     assert sorted(fitted) == [20, 80, 80, 80]
     fitted.clear()
-    assert train_item(training(tmp_path, ARMS), tables).equals(first)
+    assert train_items(training(tmp_path, ARMS), tables).equals(first)
     assert fitted == []
     changed = [*ARMS[:2], {**ARMS[2], "extra_count": 12}]
-    again = train_item(training(tmp_path, changed), tables)
+    again = train_items(training(tmp_path, changed), tables)
     assert fitted == [72, 72]
     kept = ["synthetic", "augmented"]
     assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
@@ -102,13 +102,13 @@ def test_replaced_weights_of_an_encoder_train_again(
         "embedding-logreg": {"encoder": {**encoder, "window": 32}},
     }
     asked = training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
-    train_item(asked, tables)
+    train_items(asked, tables)
     kept = set((tmp_path / "store").iterdir())
-    train_item(asked, tables)
+    train_items(asked, tables)
     assert set((tmp_path / "store").iterdir()) == kept
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
-    train_item(asked, tables)
+    train_items(asked, tables)
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
 
 
@@ -181,7 +181,7 @@ def test_an_arm_that_can_not_be_trained_stops_all_before_any_is(
     arm: dict[str, Any], message: str, tables: Tables, fitted: list[int], tmp_path: Path
 ) -> None:
     with pytest.raises(LearningError, match=message):
-        train_item(training(tmp_path, [*ARMS, arm]), tables)
+        train_items(training(tmp_path, [*ARMS, arm]), tables)
     assert fitted == []
 
 
@@ -220,7 +220,7 @@ def test_an_absent_encoder_stops_all_before_any_is_trained(tables: Tables, tmp_p
     absent = {"transformer": {"backend": "transformers", "model": str(tmp_path / "biobert")}}
     asked = training(tmp_path, ARMS, "transformer", classifiers=absent)
     with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
-        train_item(asked, tables)
+        train_items(asked, tables)
     assert not (tmp_path / "models").exists()
 
 
@@ -230,7 +230,7 @@ def test_a_nan_score_is_refused_and_never_kept(
     predict = WordClassifier.predict
     monkeypatch.setattr(WordClassifier, "predict", lambda self, rows: predict(self, rows) * float("nan"))
     with pytest.raises(LearningError, match="tfidf-logreg gave NaN scores for arm `synthetic`"):
-        train_item(training(tmp_path, ARMS), tables)
+        train_items(training(tmp_path, ARMS), tables)
     assert list(tmp_path.rglob("scores.parquet")) == []
 
 
@@ -254,5 +254,5 @@ def test_every_arm_gets_as_many_optimiser_steps(
     monkeypatch.setattr(transformer, "_make_optimizer", count)
     encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
-    train_item(asked, tables)
+    train_items(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80
