@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from trialforge.core.files import read_parquet, write_csv, write_json
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
 from trialforge.learning.predictions import read_predictions
 from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.scoring.report import against_rows, declared_rows, score_metrics, unseen_mask
 from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control
+from trialforge.trial.controls import cluster_key
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,20 +5,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.metrics import split_metrics
 from trialforge.split.params import SplitParams
+from trialforge.split.presence import (
+    drop_fields,
+    era_fields,
+    is_as_registered,
+    presence_auc,
+    presence_table,
+    shift_metrics,
+    telling_fields,
+    warn_of_shift,
+)
 from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials
+from trialforge.trial.controls import cluster_key
 from trialforge.trial.leakage import registration_view
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trials", type=Path)
-    for name in ("split", *PARTS, HELD_BACK, "metrics"):
+    for name in ("split", *PARTS, HELD_BACK, "metrics", "presence"):
         parser.add_argument(f"--{name}", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(SplitParams, "split")
@@ -29,12 +40,22 @@ def main() -> None:
     check_split(trials, split, pairs, params.strategy)
     split = hold_back(split, trials, params.held_back, load_seed())
 
+    train = trials.join(split.filter(part="train"), on="nct_id", how="semi", maintain_order="left")
+    presence = presence_table(train)
+    telling = [] if is_as_registered(trials) else telling_fields(presence, params.max_presence_auc)
+
     write_parquet(split, args.split)
     for part in (*PARTS, HELD_BACK):
         mine = trials.join(split.filter(part=part), on="nct_id", how="semi", maintain_order="left")
-        view = registration_view(mine).drop("official_part", strict=False)
+        view = drop_fields(registration_view(mine).drop("official_part", strict=False), telling)
         write_parquet(view.with_columns(mine["label"]), getattr(args, part.replace("-", "_")))
-    write_json(split_metrics(trials, split, len(pairs)), args.metrics)
+    metrics = split_metrics(trials, split, len(pairs))
+    shift = shift_metrics(trials, split)
+    overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())
+    leakage = {"presence_auc": overall, "fields_dropped": len(telling)}
+    write_csv(presence.with_columns(dropped=presence["field"].is_in(telling)), args.presence)
+    write_json(metrics | {"leakage": leakage, "shift": shift, "one_era": era_fields(trials)}, args.metrics)
+    warn_of_shift(shift, metrics["dropped"]["trials"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from trialforge.trial.controls import CONTROLS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import field_text, trial_text
 
@@ -26,16 +25,6 @@ EXAMPLE_SCHEMA: dict[str, pl.DataType] = {
     **{name: pl.Float64() for name in NUMBERS},
     "label": pl.Int64(),
 }
-
-
-def cluster_key() -> pl.Expr:
-    """Return an expression: the intervention that stands for a trial in clustered statistics.
-
-    It is the first of its normalised names that is no control; a trial without one stands for itself.
-    """
-    names = pl.col("normalized_interventions")
-    real = names.list.filter(~pl.element().is_in(CONTROLS))
-    return pl.coalesce(real.list.first(), pl.col("nct_id")).alias("cluster")
 
 
 def make_examples(trials: pl.DataFrame, fields: Sequence[str], origin: str = "real") -> pl.DataFrame:

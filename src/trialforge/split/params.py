@@ -14,7 +14,8 @@ class SplitParams(Section):
     """How trials are parted: `test_size` of all that are kept, `validation_size` of what is not test.
 
     With `test_from`, those that start on this day or later are test, whatever their share. `held_back` of the
-    labelled train trials are taken out of train.
+    labelled train trials are taken out of train. A field whose presence alone tells the label of train trials
+    with a higher ROC-AUC than `max_presence_auc` is dropped.
     """
 
     strategy: Literal["official", "temporal", "intervention", "random"]
@@ -23,6 +24,7 @@ class SplitParams(Section):
     near_duplicate: float = Field(gt=0, le=1)
     test_from: date | None = None
     held_back: float = Field(default=0.1, gt=0, lt=1)
+    max_presence_auc: float = Field(default=0.55, ge=0.5, le=1)
 
     @model_validator(mode="after")
     def _check_date(self) -> Self:
