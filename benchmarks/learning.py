@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.core.params import load_section
 from trialforge.core.rng import random_stream
-from trialforge.learning.classifier import Task
+from trialforge.learning.classifier import FitTask
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
@@ -101,7 +101,7 @@ def _examples(count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _best_reachable() -> None:
     examples, trials = _examples(7500)
     model = make_classifier("tfidf-logreg", _params().classifiers)
-    model.fit(Task(examples[:5000], examples[5000:5500], 1, 5000))
+    model.fit(FitTask(examples[:5000], examples[5000:5500], 1, 5000))
     test = examples[5500:]
     reached = roc_auc_score(test["label"], model.predict(test))
     best = best_roc_auc(success_probability(trials)[5500:])
@@ -116,16 +116,16 @@ def _long_texts(examples: pl.DataFrame) -> None:
         encoder = params.embedding_logreg.encoder.model_copy(update={"max_windows": windows, "window": 128})
         chosen = params.embedding_logreg.model_copy(update={"encoder": encoder})
         model = make_classifier("embedding-logreg", params.model_copy(update={"embedding_logreg": chosen}))
-        _report(f"embedding-logreg, {windows} x 128 tokens", model, Task(train, held, 1, 300), test)
+        _report(f"embedding-logreg, {windows} x 128 tokens", model, FitTask(train, held, 1, 300), test)
     for how in ("truncate", "window"):
         cut = params.transformer.model_copy(
             update={"max_tokens": 128, "long_texts": how, "max_windows": 3, "epochs": 2}
         )
         model = TransformerClassifier(cut)
-        _report(f"transformer, 128 tokens, {how}", model, Task(train[:200], held, 1, 200), test[:200])
+        _report(f"transformer, 128 tokens, {how}", model, FitTask(train[:200], held, 1, 200), test[:200])
 
 
-def _report(name: str, model: Any, task: Task, test: pl.DataFrame) -> None:
+def _report(name: str, model: Any, task: FitTask, test: pl.DataFrame) -> None:
     start = time.perf_counter()
     model.fit(task)
     area = roc_auc_score(test["label"], model.predict(test))
@@ -150,7 +150,7 @@ def _fine_tuning(examples: pl.DataFrame) -> None:
     for seed in range(SEEDS):
         for name, fit in (("ours", _fit_ours), ("Trainer", _fit_trainer)):
             start, busy = time.perf_counter(), time.process_time()
-            measure = fit(chosen, Task(train, held, seed, TRAIN))
+            measure = fit(chosen, FitTask(train, held, seed, TRAIN))
             speeds[name].append(tokens / (time.perf_counter() - start))
             spent, loss = time.process_time() - busy, measure()
             about = f"{speeds[name][-1]:.0f} tokens of text/s, processor {spent:.0f} s, loss {loss:.4f}"
@@ -159,13 +159,13 @@ def _fine_tuning(examples: pl.DataFrame) -> None:
     print(f"fine-tuning: {ratio:.2f} times Trainer")
 
 
-def _fit_ours(params: Any, task: Task) -> Callable[[], float]:
+def _fit_ours(params: Any, task: FitTask) -> Callable[[], float]:
     model = TransformerClassifier(params)
     model.fit(task)
     return lambda: log_loss(task.validation["label"].to_numpy(), model.predict(task.validation))
 
 
-def _fit_trainer(params: Any, task: Task) -> Callable[[], float]:
+def _fit_trainer(params: Any, task: FitTask) -> Callable[[], float]:
     from datasets import Dataset
     from transformers import Trainer, TrainingArguments
 

@@ -25,6 +25,7 @@ from trialforge.quality.yardstick import compare_yardsticks
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.validation.duplicates import find_close, find_near_copies
+from trialforge.validation.params import ValidationParams
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC, REAL = (int(size) for size in os.environ.get("BENCH_QUALITY", "5000,20000").split(","))
@@ -46,6 +47,7 @@ def main() -> None:
 
 def _measure(synthetic: int, real: int) -> list[Row]:
     params = load_section(QualityParams, "quality", ROOT / "params.yaml")
+    validation = load_section(ValidationParams, "validation", ROOT / "params.yaml")
     rows: list[Row] = []
 
     def step(name: str, work: Callable[[], Any]) -> Any:
@@ -62,13 +64,13 @@ def _measure(synthetic: int, real: int) -> list[Row]:
             print(f"{name:<36}{seconds:>9.2f}{busy:>11.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
 
     parts = _make_parts(synthetic, real)
-    case = step("build case (fit the space)", lambda: build_case(*parts, params, 1))
+    case = step("build case (fit the space)", lambda: build_case(*parts, params, validation, 1))
     step("embed records", lambda: case.candidates.rows)
     step("embed train", lambda: case.reference.rows)
     texts = case.candidates.texts, case.reference.texts
-    step("validate: near-copies by words", lambda: find_near_copies(*texts, params.duplicates))
+    step("validate: near-copies by words", lambda: find_near_copies(*texts, validation.duplicates))
     rows_of = case.candidates.rows, case.reference.rows
-    step("validate: near-copies by embedding", lambda: find_close(*rows_of, params.duplicates.max_cosine))
+    step("validate: near-copies by embedding", lambda: find_close(*rows_of, validation.duplicates.max_cosine))
     for name, metric in METRICS.items():
         step(name, lambda metric=metric: metric.measure(case))  # type: ignore[misc]
     step("yardsticks of all measures", lambda: compare_yardsticks(case, METRICS))

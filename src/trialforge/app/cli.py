@@ -89,10 +89,10 @@ def fetch(
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialforge.app.fetch import Query, fetch_trials, parse_day
+    from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day
     from trialforge.app.registry_api import REGISTRY_URL, RegistryApi
 
-    query = Query(
+    query = RegistryQuery(
         condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
         parse_day(started_to),
     )  # fmt: skip

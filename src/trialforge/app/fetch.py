@@ -23,7 +23,7 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class RegistryQuery:
     """What to fetch; an empty part does not restrict. Words are those of a Trial, as `Phase 2`.
 
     Attributes:
@@ -102,7 +102,7 @@ class _State:
 
 
 def fetch_trials(
-    query: Query,
+    query: RegistryQuery,
     out: Path,
     api: RegistryApi,
     *,

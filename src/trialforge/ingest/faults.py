@@ -12,7 +12,7 @@ from trialforge.ingest.source import REFUSED_SCHEMA
 _SHOWN = 80
 
 
-class Rule(NamedTuple):
+class FieldRule(NamedTuple):
     """How column `name` is parsed; a value that `parsed` makes null counts under `reason`."""
 
     name: str
@@ -44,7 +44,7 @@ class Faults:
         if found.height:
             self._found.append(found)
 
-    def replace(self, frame: pl.DataFrame, rules: Iterable[Rule]) -> pl.DataFrame:
+    def replace(self, frame: pl.DataFrame, rules: Iterable[FieldRule]) -> pl.DataFrame:
         """Return `frame` with each rule's column parsed; a value that gives null is noted."""
         rules = list(rules)
         # Lazily, so that what a rule says twice is worked out once.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from trialforge.ingest import clean
-from trialforge.ingest.faults import Faults, Rule
+from trialforge.ingest.faults import Faults, FieldRule
 from trialforge.ingest.raw import RawTable, part_schema
 from trialforge.trial.record import TRIAL_SCHEMA
 
@@ -53,7 +53,9 @@ def part_column(table: RawTable, name: str, faults: Faults, *, markdown: bool) -
     )
     if rules.word:
         word = clean.parse_word(pl.col(rules.word), rules.vocabulary)
-        flat = faults.replace(flat, [Rule(rules.word, word, f"unknown-{rules.vocabulary.replace('_', '-')}")])
+        flat = faults.replace(
+            flat, [FieldRule(rules.word, word, f"unknown-{rules.vocabulary.replace('_', '-')}")]
+        )
     if rules.required:
         faults.add(
             flat, pl.col(rules.required).is_null(), "nameless-part", f"{name} without {rules.required}"

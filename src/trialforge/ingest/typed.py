@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 
 from trialforge.ingest import clean
-from trialforge.ingest.faults import Faults, Rule
+from trialforge.ingest.faults import Faults, FieldRule
 from trialforge.ingest.nested import list_column, part_column
 from trialforge.ingest.raw import LIST_FIELDS, PART_FIELDS, VALUES, RawTable
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, no_refused
@@ -128,15 +128,18 @@ def _within(value: pl.Expr, least: date | float, most: date | float) -> pl.Expr:
 
 _RULES = [
     *(
-        Rule(name, clean.parse_word(pl.col(name), name), f"unknown-{name.replace('_', '-')}")
+        FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown-{name.replace('_', '-')}")
         for name in _WORDS
     ),
     *(
-        Rule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd-date")
+        FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd-date")
         for name in _DATES
     ),
-    *(Rule(name, _within(clean.parse_age(pl.col(name)), 0.0, OLDEST_YEARS), "absurd-age") for name in _AGES),
-    Rule(
+    *(
+        FieldRule(name, _within(clean.parse_age(pl.col(name)), 0.0, OLDEST_YEARS), "absurd-age")
+        for name in _AGES
+    ),
+    FieldRule(
         "enrolment",
         _within(clean.parse_count(pl.col("enrolment")), 0, MOST_PEOPLE),
         "absurd-enrolment",

@@ -16,11 +16,11 @@ from trialforge.core.errors import LearningError
 from trialforge.core.rng import random_stream
 
 if TYPE_CHECKING:
-    from trialforge.learning.params import Arm, LabelShares
+    from trialforge.learning.params import LabelShares, TrainingArm
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class TrainingPool:
     """What arms draw from.
 
     Attributes:
@@ -56,7 +56,7 @@ class Draw:
         return random_stream(self.seed, "learning", use, self.repetition)
 
 
-def compose(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
+def compose(arm: TrainingArm, pool: TrainingPool, draw: Draw) -> pl.DataFrame:
     """Return the training examples of an arm, real ones first, with `weight`.
 
     Real ones weigh 1. What is added weighs 1 on average, and each label in it so much that labels have the
@@ -87,7 +87,7 @@ def compose(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
     return _join(kept, added, arm, pool, draw)
 
 
-def vocabulary(arm: Arm, pool: Pool) -> pl.Series:
+def vocabulary(arm: TrainingArm, pool: TrainingPool) -> pl.Series:
     """Return the texts from which an arm's features are made: all real ones that it may know.
 
     They are the same in arms with and without added trials, so that repeated texts make no feature of a word
@@ -96,7 +96,7 @@ def vocabulary(arm: Arm, pool: Pool) -> pl.Series:
     return _before(pool.real, arm)["text"]
 
 
-def choose_generation(pool: Pool, repetition: int) -> int | None:
+def choose_generation(pool: TrainingPool, repetition: int) -> int | None:
     """Return which generation of synthetic trials a repetition learns from: each in its turn."""
     if pool.synthetic is None or pool.synthetic.is_empty():
         return None
@@ -104,7 +104,9 @@ def choose_generation(pool: Pool, repetition: int) -> int | None:
     return int(generations[repetition % generations.len()])
 
 
-def _join(kept: pl.DataFrame, added: pl.DataFrame, arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
+def _join(
+    kept: pl.DataFrame, added: pl.DataFrame, arm: TrainingArm, pool: TrainingPool, draw: Draw
+) -> pl.DataFrame:
     wanted = arm.label_shares or draw.label_shares
     share = 0.5 if wanted == "equal" else float(_before(pool.real, arm)["label"].to_numpy().mean())
     has = float(added["label"].to_numpy().mean()) if added.height else 0.0
@@ -114,7 +116,7 @@ def _join(kept: pl.DataFrame, added: pl.DataFrame, arm: Arm, pool: Pool, draw: D
     return pl.concat([kept.with_columns(weight=pl.lit(1.0)), added.with_columns(weight=weight)])
 
 
-def _take_held_back(arm: Arm, pool: Pool, count: int, draw: Draw) -> pl.DataFrame:
+def _take_held_back(arm: TrainingArm, pool: TrainingPool, count: int, draw: Draw) -> pl.DataFrame:
     """Return as many held-back trials as `count`, or all; both forms of them are those of the same trials."""
     held = pool.held_back if arm.extra == "held-back" else pool.as_drafts
     if held is None:
@@ -122,13 +124,13 @@ def _take_held_back(arm: Arm, pool: Pool, count: int, draw: Draw) -> pl.DataFram
     return _take(held, min(count, held.height), arm, draw, "held-back").select(pool.real.columns)
 
 
-def _before(examples: pl.DataFrame, arm: Arm) -> pl.DataFrame:
+def _before(examples: pl.DataFrame, arm: TrainingArm) -> pl.DataFrame:
     if arm.submitted_before is None:
         return examples
     return examples.filter(pl.col("submitted") < arm.submitted_before)
 
 
-def _synthetic(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
+def _synthetic(arm: TrainingArm, pool: TrainingPool, draw: Draw) -> pl.DataFrame:
     if not arm.uses_synthetic:
         return pool.real.clear()
     if pool.synthetic is None:
@@ -147,7 +149,7 @@ def _synthetic(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
     return _before(rows, arm).select(pool.real.columns)
 
 
-def _take(examples: pl.DataFrame, count: int, arm: Arm, draw: Draw, use: str) -> pl.DataFrame:
+def _take(examples: pl.DataFrame, count: int, arm: TrainingArm, draw: Draw, use: str) -> pl.DataFrame:
     if count > examples.height:
         raise LearningError(
             f"arm `{arm.name}` asks for {count} {use} trials and there are {examples.height}",

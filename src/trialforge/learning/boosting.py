@@ -21,7 +21,7 @@ from trialforge.learning.words import WordWeights
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trialforge.learning.classifier import Influence, Scores, Task
+    from trialforge.learning.classifier import FitTask, Influence, Scores
     from trialforge.learning.params import BoostingParams
 
 
@@ -46,7 +46,7 @@ class BoostingClassifier:
         self._params = params
         self._words = WordWeights(1, params.min_count)
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: FitTask) -> None:
         """Learn components and trees."""
         from scipy.sparse.linalg import svds
         from sklearn.ensemble import HistGradientBoostingClassifier

@@ -18,7 +18,7 @@ from trialforge.core.files import disk_errors, hash_json, hash_text, read_parque
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trialforge.learning.classifier import Classifier, Task
+    from trialforge.learning.classifier import Classifier, FitTask
 
 CELL_STORE = Path(".trialforge/learning")
 PACKAGE = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ class Cell:
     arm: str
     model: str
     settings: dict[str, object]
-    task: Task
+    task: FitTask
     held_out: Mapping[str, pl.DataFrame]
 
 

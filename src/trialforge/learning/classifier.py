@@ -16,7 +16,7 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class FitTask:
     """What a classifier is fitted on.
 
     Attributes:
@@ -66,7 +66,7 @@ class Classifier(Protocol):
     def encoder_digest(self) -> str | None:
         """Hash of the encoder that it starts from, as a name misses replaced weights; None: no encoder."""
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: FitTask) -> None:
         """Learn from the task's training examples."""
 
     def predict(self, examples: pl.DataFrame) -> Scores:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trialforge.embedding.encoder import Encoder
-    from trialforge.learning.classifier import Influence, Scores, Task
+    from trialforge.learning.classifier import FitTask, Influence, Scores
     from trialforge.learning.params import EmbeddingLogregParams, TfidfParams
 
-    Fit = Callable[..., "Line"]
+    Fit = Callable[..., "LinearModel"]
 
 
-class Line:
+class LinearModel:
     """The log-odds of success as a weighted sum of features."""
 
     def __init__(self, weights: NDArray[np.float64], intercept: float) -> None:
@@ -42,7 +42,7 @@ class Line:
         )
 
     @classmethod
-    def load(cls, folder: Path, features: int) -> Line:
+    def load(cls, folder: Path, features: int) -> LinearModel:
         """Read what `save` wrote: one weight for each feature."""
         layout = {"weights": ("F64", (features,)), "intercept": ("F64", (1,))}
         arrays = read_arrays(folder / "line.safetensors", layout)
@@ -51,16 +51,16 @@ class Line:
 
 def fit_logistic(
     rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
-) -> Line:
+) -> LinearModel:
     """Return the logistic regression whose `C` has the least log-loss on held-out rows."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    best: tuple[float, Line] | None = None
+    best: tuple[float, LinearModel] | None = None
     for penalty in penalties:
         model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels, weights)
-        line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
-        loss = log_loss(held_labels, squash(line.odds(held_rows))) if len(penalties) > 1 else 0.0
+        line = LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        loss = log_loss(held_labels, sigmoid(line.odds(held_rows))) if len(penalties) > 1 else 0.0
         if best is None or loss < best[0]:
             best = loss, line
     assert best is not None  # noqa: S101 - params hold one penalty at least
@@ -69,16 +69,16 @@ def fit_logistic(
 
 def fit_support_vectors(
     rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
-) -> Line:
+) -> LinearModel:
     """Return the support vectors of the best ROC-AUC on held-out rows, scaled to log-odds there."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.svm import LinearSVC
 
-    best: tuple[float, Line] | None = None
+    best: tuple[float, LinearModel] | None = None
     for penalty in penalties:
         model = LinearSVC(C=penalty, random_state=0, max_iter=5000).fit(rows, labels, weights)
-        line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        line = LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
         area = float(roc_auc_score(held_labels, line.odds(held_rows)))
         if best is None or area > best[0]:
             best = area, line
@@ -86,10 +86,10 @@ def fit_support_vectors(
     margins = best[1].odds(held_rows).reshape(-1, 1)
     scale = LogisticRegression(C=1.0).fit(margins, held_labels)
     slope = max(float(scale.coef_[0, 0]), 0.1)  # a scale must not turn the ranking round
-    return Line(best[1].weights * slope, best[1].intercept * slope + float(scale.intercept_[0]))
+    return LinearModel(best[1].weights * slope, best[1].intercept * slope + float(scale.intercept_[0]))
 
 
-def squash(odds: Scores) -> Scores:
+def sigmoid(odds: Scores) -> Scores:
     """Return probabilities of log-odds."""
     probability: Scores = 1.0 / (1.0 + np.exp(-np.clip(odds, -500, 500)))
     return probability
@@ -110,7 +110,7 @@ class WordClassifier:
         self._params, self._fit_line = params, fit_line
         self._words = WordWeights(params.ngram_max, params.min_count, params.max_words)
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: FitTask) -> None:
         """Learn vocabulary and weights."""
         self._words.fit(task.known_texts)
         rows = self._words.transform(task.train["text"].to_list())
@@ -120,7 +120,7 @@ class WordClassifier:
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
-        return squash(self._line.odds(self._words.transform(examples["text"].to_list())))
+        return sigmoid(self._line.odds(self._words.transform(examples["text"].to_list())))
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
         """Return the words with the largest share in each example's log-odds."""
@@ -139,7 +139,7 @@ class WordClassifier:
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         self._words.load(folder)
-        self._line = Line.load(folder, len(self._words.names))
+        self._line = LinearModel.load(folder, len(self._words.names))
 
 
 class VectorClassifier:
@@ -165,7 +165,7 @@ class VectorClassifier:
         # Features of variance about 1, so that a penalty means what it does on others.
         return np.asarray(vectors * np.sqrt(vectors.shape[1]), dtype=np.float64)
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: FitTask) -> None:
         """Learn the weights."""
         rows, held = self._rows(task.train), self._rows(task.validation)
         labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
@@ -173,7 +173,7 @@ class VectorClassifier:
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
-        return squash(self._line.odds(self._rows(examples)))
+        return sigmoid(self._line.odds(self._rows(examples)))
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
         """Return the fields whose absence changes each example's log-odds most."""
@@ -185,4 +185,4 @@ class VectorClassifier:
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self._line = Line.load(folder, self._encoder.dimension)
+        self._line = LinearModel.load(folder, self._encoder.dimension)

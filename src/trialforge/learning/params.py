@@ -28,7 +28,7 @@ MetricName = Literal[
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class Arm(Section):
+class TrainingArm(Section):
     """One training mix: a share or count of real trials, and what is added to them."""
 
     name: Name
@@ -145,7 +145,7 @@ class LearningParams(Section):
     real_items: tuple[str, ...]
     items: tuple[str, ...] = ()
     models: tuple[ModelName, ...] = Field(min_length=1)
-    experiments: dict[Name, tuple[Arm, ...]]
+    experiments: dict[Name, tuple[TrainingArm, ...]]
     classifiers: ClassifierParams = ClassifierParams()
     statistics: StatisticsParams
 
@@ -189,7 +189,7 @@ class LearningParams(Section):
                     )
         return self
 
-    def arms_of(self, item: str) -> tuple[Arm, ...]:
+    def arms_of(self, item: str) -> tuple[TrainingArm, ...]:
         """Return the arms of an experiment."""
         return self.experiments[item]
 
@@ -199,11 +199,11 @@ class LearningParams(Section):
         return (*self.real_items, *self.items)
 
     @property
-    def trained_arms(self) -> tuple[Arm, ...]:
+    def trained_arms(self) -> tuple[TrainingArm, ...]:
         """The arms of these experiments."""
         return tuple(arm for item in self.trained_items for arm in self.arms_of(item))
 
-    def _twins(self, **changes: object) -> tuple[Arm, ...]:
+    def _twins(self, **changes: object) -> tuple[TrainingArm, ...]:
         """The trained arms that are the primary arm but for its name and these changes."""
         primary = next(arm for arm in self.trained_arms if arm.name == self.statistics.primary.arm)
         return tuple(
@@ -230,7 +230,7 @@ class LearningParams(Section):
         return [self.statistics.primary.model_copy(update={"arm": arm.name}) for arm in positive]
 
     @property
-    def share_arms(self) -> dict[LabelShares, Arm]:
+    def share_arms(self) -> dict[LabelShares, TrainingArm]:
         """The primary arm and those that differ from it in label shares alone, by these."""
         choices: tuple[LabelShares | None, ...] = (None, "real", "asked", "equal")
         twins = [arm for shares in choices for arm in self._twins(label_shares=shares)]
@@ -244,7 +244,7 @@ class LearningParams(Section):
         That is the arm equal but for that: `no-reasoning` is compared with `augmented`, and `unfiltered` with
         `synthetic`.
         """
-        plain = Arm(name="plain")
+        plain = TrainingArm(name="plain")
         made = {name: getattr(plain, name) for name in ("generation_arm", "filtered", "label_shares")}
         names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in self.trained_arms}
         ablated = [arm for arm in self.trained_arms if arm != arm.model_copy(update=made)]

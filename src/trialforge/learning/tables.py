@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trialforge.learning.arms import Pool
+from trialforge.learning.arms import TrainingPool
 from trialforge.learning.checks import check_both_classes, check_held_out, check_labels, check_origins
 from trialforge.learning.examples import make_examples
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Tables:
     """Examples for training and for the two held-out parts."""
 
-    pool: Pool
+    pool: TrainingPool
     validation: pl.DataFrame
     test: pl.DataFrame
 
@@ -56,7 +56,7 @@ def make_tables(
     real = make_examples(parts["train"], fields)
     check_both_classes(real, "the train part")
     submitted = parts["train"].select("nct_id", pl.col("first_submitted").alias("submitted"))
-    pool = Pool(
+    pool = TrainingPool(
         real.join(submitted, on="nct_id", how="left", maintain_order="left"),
         None if synthetic is None else _synthetic_pool(parts, fields, synthetic, generated),
         _held_back_pool(parts.get("held-back"), fields, "held-back"),

@@ -13,7 +13,7 @@ from trialforge.core.rng import derive_seed
 from trialforge.learning.arms import Draw, choose_generation, compose, vocabulary
 from trialforge.learning.cells import CELL_STORE, Cell, score_cell
 from trialforge.learning.checks import check_both_classes
-from trialforge.learning.classifier import Task
+from trialforge.learning.classifier import FitTask
 from trialforge.learning.factory import make_classifier, model_settings
 from trialforge.learning.modelcard import write_card
 from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores
@@ -21,7 +21,7 @@ from trialforge.learning.predictions import PREDICTION_SCHEMA, check_scores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trialforge.learning.params import Arm, LearningParams
+    from trialforge.learning.params import LearningParams, TrainingArm
     from trialforge.learning.tables import Tables
 
 
@@ -74,7 +74,7 @@ def train_items(training: Training, tables: Tables) -> pl.DataFrame:
     return check_scores(pl.concat(frames), training.model)
 
 
-def _mix(arm: Arm, repetition: int, training: Training, tables: Tables) -> pl.DataFrame | None:
+def _mix(arm: TrainingArm, repetition: int, training: Training, tables: Tables) -> pl.DataFrame | None:
     if arm.untrained:
         return None
     draw = Draw(training.seed, repetition, training.params.word_dropout, training.params.label_shares)
@@ -98,10 +98,10 @@ def _untrained(tables: Tables) -> pl.DataFrame:
 
 
 def _trained(
-    arm: Arm, repetition: int, mix: pl.DataFrame, training: Training, tables: Tables
+    arm: TrainingArm, repetition: int, mix: pl.DataFrame, training: Training, tables: Tables
 ) -> pl.DataFrame:
     params = training.params
-    task = Task(
+    task = FitTask(
         train=mix,
         validation=tables.validation,
         seed=derive_seed(training.seed, "model", repetition),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
-    from trialforge.learning.classifier import Influence, Scores, Task
+    from trialforge.learning.classifier import FitTask, Influence, Scores
     from trialforge.learning.params import TransformerParams
 
 PREDICT_BATCH = 32
@@ -57,7 +57,7 @@ class TransformerClassifier:
         """Hash of the files of the encoder that is fine-tuned."""
         return hash_json(hash_files(self._folder))
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: FitTask) -> None:
         """Fine-tune; the model of the least validation loss is kept."""
         self._open(self._folder, task.seed)
         fine_tune(self, task)
@@ -139,7 +139,7 @@ class TransformerClassifier:
         self._model = model.to(choose_device())
 
 
-def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
+def fine_tune(classifier: TransformerClassifier, task: FitTask) -> State:
     """Train by AdamW with a linear schedule, and leave the weights of the least validation loss.
 
     An epoch is `task.epoch_size` examples in every arm: a small arm sees its examples more often, so
@@ -176,7 +176,7 @@ def _train_epoch(
     optimizer: Any,
     texts: list[Encoded],
     labels: np.ndarray,
-    task: Task,
+    task: FitTask,
     epoch: int,
     progress: Progress,
 ) -> None:

@@ -14,7 +14,7 @@ NOT_MEASURED = "Not measured yet: did synthetic trials help?"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Headline:
     """The head of the page."""
 
     headline: str
@@ -103,11 +103,11 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
     ]
 
 
-def build_answer(inputs: Inputs) -> Answer:
+def build_answer(inputs: Inputs) -> Headline:
     """Return the headline and the figures that carry it; each word follows from a metric."""
     score = inputs.metrics.get("score", {})
     told = ("assay.words", "primary.words", "label_shares.words", "zeroshot.words")
     said = [score.get(name) for name in told]
     lines = [str(line) for line in said if line]
     figures = [*_effect(score), *_counts(inputs, score)]
-    return Answer(_headline(score), lines, [figure for figure in figures if figure.value is not None])
+    return Headline(_headline(score), lines, [figure for figure in figures if figure.value is not None])

@@ -51,7 +51,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """A part of the page with its heading."""
 
     key: str

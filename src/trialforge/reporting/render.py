@@ -13,8 +13,8 @@ import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from trialforge.reporting.answer import Answer
-from trialforge.reporting.blocks import Section, format_cell
+from trialforge.reporting.answer import Headline
+from trialforge.reporting.blocks import ReportSection, format_cell
 from trialforge.reporting.records import to_script_json
 
 
@@ -42,7 +42,7 @@ def content_policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
 
 
 def render_page(
-    *, title: str, badge: str, answer: Answer, sections: Sequence[Section], records: Mapping[str, Any]
+    *, title: str, badge: str, answer: Headline, sections: Sequence[ReportSection], records: Mapping[str, Any]
 ) -> str:
     """Return the whole page; equal inputs give equal bytes."""
     style, script, vega = (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trialforge.core.files import flatten
-from trialforge.reporting.blocks import Cell, Figure, Section, Table, metric_table
+from trialforge.reporting.blocks import Cell, Figure, ReportSection, Table, metric_table
 from trialforge.reporting.inputs import Inputs
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.summaries import (
@@ -48,7 +48,7 @@ def _section(
     figures: Sequence[Wanted] = (),
     tables: Sequence[Table] = (),
     rows: Mapping[str, pl.DataFrame] | None = None,
-) -> Section:
+) -> ReportSection:
     """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`."""
     measured = inputs.measured
     shown = [
@@ -62,7 +62,7 @@ def _section(
         if inputs.metrics.get(stage)
     ]
     notes = [] if files else ["Not measured in this run."]
-    return Section(
+    return ReportSection(
         key,
         title,
         lead,
@@ -73,7 +73,7 @@ def _section(
     )
 
 
-def data_section(inputs: Inputs) -> Section:
+def data_section(inputs: Inputs) -> ReportSection:
     """Return what trials the run rests on and how they were split."""
     lead = (
         "The real side of every comparison. Trials are labelled, cleaned of people's names and of "
@@ -118,7 +118,7 @@ def data_section(inputs: Inputs) -> Section:
     return _section("data", "Data", lead, inputs, sources, figures, tables, {"data/year": year_rows(ingest)})
 
 
-def retrieval_section(inputs: Inputs) -> Section:
+def retrieval_section(inputs: Inputs) -> ReportSection:
     """Return how well the search finds what it should."""
     lead = "How often the search finds a trial by a part of itself, and trials of the same condition."
     figures = (
@@ -138,7 +138,7 @@ def retrieval_section(inputs: Inputs) -> Section:
     )
 
 
-def cost_section(inputs: Inputs) -> Section:
+def cost_section(inputs: Inputs) -> ReportSection:
     """Return what the language model was asked, what it answered and what that cost."""
     lead = (
         "What the language model was asked, what it answered and what that cost, in calls and tokens. "
@@ -167,7 +167,7 @@ def _price(inputs: Inputs) -> list[Figure]:
     return [Figure("tokens for each record kept", round(written / accepted), "written, without its reasons")]
 
 
-def quality_section(inputs: Inputs) -> Section:
+def quality_section(inputs: Inputs) -> ReportSection:
     """Return validity, fidelity, diversity."""
     lead = (
         "Are the records valid, faithful and diverse? Each measure stands beside a yardstick: "
@@ -188,7 +188,7 @@ def quality_section(inputs: Inputs) -> Section:
     return _section("quality", "Quality", lead, inputs, sources, figures, tables, rows)
 
 
-def privacy_section(inputs: Inputs) -> Section:
+def privacy_section(inputs: Inputs) -> ReportSection:
     """Return memorisation, privacy, membership and leakage."""
     lead = (
         "Do the records repeat real trials, betray what the model was shown, or tell their label in ways "
@@ -212,7 +212,7 @@ def privacy_section(inputs: Inputs) -> Section:
     return replace(section, tables=tables)
 
 
-def learning_section(inputs: Inputs) -> Section:
+def learning_section(inputs: Inputs) -> ReportSection:
     """Return what the records are worth to a classifier of real trials."""
     lead = (
         "Classifiers trained on each mix of records, all scored on the same real trials that nothing before "
@@ -245,7 +245,7 @@ def learning_section(inputs: Inputs) -> Section:
     return _section("learning", "Learning", lead, inputs, {"score": "All scores"}, figures, tables, rows)
 
 
-def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> Section:
+def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> ReportSection:
     """Return what this page was made of: parameters, files, models, software."""
     models = _models(inputs)
     parameters = [(name, _plain(value)) for name, value in flatten(inputs.params).items()]
@@ -260,7 +260,7 @@ def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> Section:
         "git log -1 -- dvc.lock shows it. The dvc.lock of that commit holds the hash of every input of every "
         "stage, the code among them."
     )
-    return Section("provenance", "Provenance", lead, tables=tables)
+    return ReportSection("provenance", "Provenance", lead, tables=tables)
 
 
 def _plain(value: Any) -> Cell:
@@ -279,7 +279,7 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
     return models
 
 
-def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[Section]:
+def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSection]:
     """Return the sections of the page in reading order."""
     return [
         data_section(inputs),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trialforge.retrieval.params import Mode, RetrievalParams
     from trialforge.retrieval.retriever import Retriever
-    from trialforge.retrieval.tasks import Task
+    from trialforge.retrieval.tasks import SearchTask
 
 MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid", "random")
 DEPTH = 50  # a trial ranked below counts as not found
@@ -26,7 +26,7 @@ FILTERS = ("intervention+label", "label", "none")
 SAME_CONDITION = {"P@5": "precision_5", "P@10": "precision_10"}
 
 
-def measure_tasks(tasks: Mapping[str, Task], params: RetrievalParams, seed: int) -> dict[str, float]:
+def measure_tasks(tasks: Mapping[str, SearchTask], params: RetrievalParams, seed: int) -> dict[str, float]:
     """Return `TASK.MODE.MEASURE` and its 95 % interval, `.low` and `.high`, by the bootstrap over searches.
 
     Known items also have `TASK.hybrid_gain.mrr`: hybrid minus the better of lexical and dense, paired;
@@ -66,7 +66,7 @@ def _hybrid_gain(
     return interval(f"{name}.hybrid_gain.mrr", mrr["hybrid"] - better, draws)
 
 
-def score_task(task: Task, mode: Mode, seed: int) -> dict[str, NDArray[np.float64]]:
+def score_task(task: SearchTask, mode: Mode, seed: int) -> dict[str, NDArray[np.float64]]:
     """Return each measure's value for every search of a task; a trial never answers its own title."""
     run: dict[str, dict[str, float]] = {}
     for nct_id, text, vector in zip(task.ids, task.texts, task.vectors, strict=True):

@@ -53,7 +53,9 @@ def choose_exemplars(plan: pl.DataFrame, retriever: Retriever, params: Retrieval
     rows: list[dict[str, Any]] = []
     for target, text, vector in zip(targets, texts, vectors, strict=True):
         mode = mode_of_arm(target["arm"], params.mode) or params.mode
-        query = Query(text, mode, params.top_k, vector=vector, trade=params.mmr_lambda, seed=target["seed"])
+        query = Query(
+            text, mode, params.top_k, vector=vector, mmr_lambda=params.mmr_lambda, seed=target["seed"]
+        )
         rows.extend({"target_id": target["target_id"], **row} for row in _climb(target, query, retriever))
     return pl.DataFrame(rows, schema=EXEMPLAR_SCHEMA)
 

@@ -28,14 +28,16 @@ def fuse_rankings(weighted: Sequence[tuple[Sequence[str], float]], rank_constant
     return fused
 
 
-def diversify(ranking: Sequence[str], relevance: Sequence[float], vectors: Matrix, trade: float) -> list[str]:
+def diversify(
+    ranking: Sequence[str], relevance: Sequence[float], vectors: Matrix, mmr_lambda: float
+) -> list[str]:
     """Return the ranking re-ordered by maximal marginal relevance (Carbonell 1998).
 
     Args:
         ranking: ids, the best first.
         relevance: a score for each id; scaled to 0..1 here, since fused scores are small.
         vectors: a unit row for each id.
-        trade: lambda: 1 keeps the ranking, 0 looks at diversity alone.
+        mmr_lambda: 1 keeps the ranking, 0 looks at diversity alone.
     """
     values = np.asarray(relevance, dtype=np.float64)
     spread = float(np.ptp(values)) if len(values) else 0.0
@@ -45,7 +47,7 @@ def diversify(ranking: Sequence[str], relevance: Sequence[float], vectors: Matri
     left = list(range(len(ranking)))
     chosen: list[int] = []
     while left:
-        gains = trade * values[left] - (1 - trade) * nearest[left]
+        gains = mmr_lambda * values[left] - (1 - mmr_lambda) * nearest[left]
         best = left.pop(int(np.argmax(gains)))  # the first of equals: the better ranked
         nearest = similarity[best] if not chosen else np.maximum(nearest, similarity[best])
         chosen.append(best)

@@ -32,7 +32,7 @@ class Query:
 
     Attributes:
         text: what the trial should be about, as plain words; no query syntax is read.
-        trade: lambda of maximal marginal relevance; 1 leaves the ranking as it is.
+        mmr_lambda: lambda of maximal marginal relevance; 1 leaves the ranking as it is.
         seed: of the mode `random`.
         exclude: trials that must not be answered, such as the one that asks.
     """
@@ -42,7 +42,7 @@ class Query:
     top_k: int
     where: Filter = Filter()
     vector: Matrix | None = None
-    trade: float = 1.0
+    mmr_lambda: float = 1.0
     seed: int = 0
     exclude: frozenset[str] = field(default_factory=frozenset)
 

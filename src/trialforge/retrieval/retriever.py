@@ -52,9 +52,9 @@ class Retriever:
         weighted = [(list(lexical), 1.0), (list(dense), self._params.dense_weight)]
         fused = fuse_rankings(weighted, self._params.rank_constant)
         ranking = rank_ids(fused)[: max(self._params.num_candidates, query.top_k)]
-        if query.trade < 1 and len(ranking) > 1:
+        if query.mmr_lambda < 1 and len(ranking) > 1:
             relevance = [fused[nct_id] for nct_id in ranking]
-            ranking = diversify(ranking, relevance, self.pool.vectors_of(ranking), query.trade)
+            ranking = diversify(ranking, relevance, self.pool.vectors_of(ranking), query.mmr_lambda)
         return _hits(ranking[: query.top_k], lexical, dense, fused)
 
     def encode(self, texts: Sequence[str]) -> Matrix:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SearchTask:
     """Searches, one a trial that asks: its words, its vector, and the trials that are right answers."""
 
     retriever: Retriever
@@ -50,7 +50,7 @@ class TaskMaker:
         self._texts = text_columns(self._documents)
         self._vectors = {name: embed_field(self._texts[name], encoder) for name in dense}
 
-    def make_tasks(self) -> dict[str, Task]:
+    def make_tasks(self) -> dict[str, SearchTask]:
         """Return the tasks by name."""
         params, texts = self._params, self._texts
         titled = texts["title"].is_not_null()
@@ -84,13 +84,15 @@ class TaskMaker:
         field: str,
         possible: pl.Series,
         relevant: Mapping[str, set[str]] | None = None,
-    ) -> Task:
+    ) -> SearchTask:
         able = pl.DataFrame({"row": np.flatnonzero(possible.to_numpy())})
         rows = _sample(able, self._params.evaluation.queries, self._seed, name)["row"].to_numpy()
         ids = [retriever.pool.ids[row] for row in rows]
         known = {nct_id: {nct_id} for nct_id in ids}
         texts = self._texts[field].gather(rows).to_list()
-        return Task(retriever, ids, texts, self._vectors[field][rows], relevant or known, relevant is None)
+        return SearchTask(
+            retriever, ids, texts, self._vectors[field][rows], relevant or known, relevant is None
+        )
 
 
 def related_trials(train: pl.DataFrame) -> dict[str, set[str]]:

@@ -29,7 +29,7 @@ Verdict = Literal["better", "worse", "equivalent", "not shown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ComparisonResult:
     """The answer to one question.
 
     Attributes:
@@ -74,7 +74,7 @@ def compare(
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
-) -> Answer:
+) -> ComparisonResult:
     """Return the figures of one question, without verdict.
 
     Args:
@@ -85,7 +85,7 @@ def compare(
         params: level, power and margin.
     """
     second, first = scores[question.model, question.arm], scores[question.model, question.against]
-    asked = Answer(
+    asked = ComparisonResult(
         question.name, question.metric, question.model, question.arm, question.against,
         effect=second.mean(question.metric) - first.mean(question.metric),
         fits=max(first.fits, second.fits),
@@ -119,7 +119,7 @@ def answer_each(
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
-) -> list[Answer]:
+) -> list[ComparisonResult]:
     """Return the answers to questions, in their order, each at the full level.
 
     So are the primary question and the controls asked: a gain that must be one over each of several rivals
@@ -135,7 +135,7 @@ def answer_family(
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
-) -> list[Answer]:
+) -> list[ComparisonResult]:
     """Return the answers to questions, in their order, corrected together (Holm)."""
     answers = [compare(question, scores, resamples, clusters, params) for question in questions]
     differ = holm(np.array([answer.p for answer in answers]))
@@ -149,7 +149,7 @@ def answer_family(
     return [_conclude(answer, params, resamples) for answer in corrected]
 
 
-def _conclude(answer: Answer, params: StatisticsParams, resamples: Resamples) -> Answer:
+def _conclude(answer: ComparisonResult, params: StatisticsParams, resamples: Resamples) -> ComparisonResult:
     judged = replace(answer, verdict=judge(answer, params.level))
     return replace(judged, words=describe(judged, params, len(resamples.draws.trials)))
 
@@ -179,7 +179,7 @@ def explore(scores: Mapping[tuple[str, str], ArmScores], wholes: Mapping[str, st
     ]
 
 
-def judge(answer: Answer, level: float) -> Verdict:
+def judge(answer: ComparisonResult, level: float) -> Verdict:
     """Return what the tests allow to say at `level`.
 
     `better` or `worse`: the test of a difference, with an interval that leaves out 0. `equivalent`: else,
@@ -195,7 +195,7 @@ def judge(answer: Answer, level: float) -> Verdict:
     return "not shown"
 
 
-def describe(answer: Answer, params: StatisticsParams, draws: int) -> str:
+def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> str:
     """Return the sentences that a report may print; they say no more than the figures do."""
     said = {
         "better": f"{answer.arm} is better than {answer.against}",
@@ -217,7 +217,7 @@ def describe(answer: Answer, params: StatisticsParams, draws: int) -> str:
     return sentence + _describe_variation(answer, draws)
 
 
-def _describe_variation(answer: Answer, draws: int) -> str:
+def _describe_variation(answer: ComparisonResult, draws: int) -> str:
     """Return what the interval does not hold, and which numbers are too small to believe."""
     words = ""
     if answer.fits <= max(answer.generations, 1):
@@ -232,7 +232,7 @@ def _describe_variation(answer: Answer, draws: int) -> str:
     return words
 
 
-def as_row(answer: Answer) -> dict[str, object]:
+def as_row(answer: ComparisonResult) -> dict[str, object]:
     """Return an answer as plain rounded values."""
     return {
         key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(answer).items()

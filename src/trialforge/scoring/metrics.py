@@ -25,7 +25,7 @@ BINS = 10
 MODULES = Path(__file__).with_name("metric_modules")
 
 
-class Metric(NamedTuple):
+class ScoreMetric(NamedTuple):
     """A metric: its name, whether more is better, the module that computes it, its resampled twin."""
 
     name: str
@@ -34,18 +34,18 @@ class Metric(NamedTuple):
     measure: Measure
 
 
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, ScoreMetric] = {
     metric.name: metric
     for metric in (
-        Metric("roc_auc", True, "ranking", bootstrap.roc_auc),
-        Metric("pr_auc", True, "ranking", bootstrap.pr_auc),
-        Metric("accuracy", True, "decision", bootstrap.accuracy),
-        Metric("balanced_accuracy", True, "decision", bootstrap.balanced_accuracy),
-        Metric("precision", True, "decision", bootstrap.precision),
-        Metric("recall", True, "decision", bootstrap.recall),
-        Metric("f1", True, "decision", bootstrap.f1),
-        Metric("brier", False, "probability", bootstrap.brier),
-        Metric("calibration_error", False, "probability", bootstrap.calibration_error(BINS)),
+        ScoreMetric("roc_auc", True, "ranking", bootstrap.roc_auc),
+        ScoreMetric("pr_auc", True, "ranking", bootstrap.pr_auc),
+        ScoreMetric("accuracy", True, "decision", bootstrap.accuracy),
+        ScoreMetric("balanced_accuracy", True, "decision", bootstrap.balanced_accuracy),
+        ScoreMetric("precision", True, "decision", bootstrap.precision),
+        ScoreMetric("recall", True, "decision", bootstrap.recall),
+        ScoreMetric("f1", True, "decision", bootstrap.f1),
+        ScoreMetric("brier", False, "probability", bootstrap.brier),
+        ScoreMetric("calibration_error", False, "probability", bootstrap.calibration_error(BINS)),
     )
 }
 

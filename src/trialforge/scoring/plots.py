@@ -12,7 +12,7 @@ from trialforge.scoring.metrics import BINS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trialforge.learning.params import Arm, LearningParams
+    from trialforge.learning.params import LearningParams, TrainingArm
     from trialforge.scoring.scores import ArmScores
 
 POINTS = 60
@@ -75,7 +75,7 @@ def sweep_rows(arms: pl.DataFrame, params: LearningParams) -> dict[str, pl.DataF
     return curves
 
 
-def _sweep(arms: tuple[Arm, ...]) -> list[tuple[str, str, float, str]]:
+def _sweep(arms: tuple[TrainingArm, ...]) -> list[tuple[str, str, float, str]]:
     if all(arm.synthetic_share is not None for arm in arms):
         return [(arm.name, "share synthetic", arm.synthetic_share or 0.0, "fixed size") for arm in arms]
     if any(arm.extra_times is not None for arm in arms):

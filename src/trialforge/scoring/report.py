@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trialforge.learning.params import LearningParams
-    from trialforge.scoring.comparisons import Answer
+    from trialforge.scoring.comparisons import ComparisonResult
 
 CHANCE = 0.5
 
@@ -122,7 +122,7 @@ def declared_rows(scoring: Scoring) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None).with_row_index("order")
 
 
-def against_rows(explored: Sequence[Answer]) -> dict[str, pl.DataFrame]:
+def against_rows(explored: Sequence[ComparisonResult]) -> dict[str, pl.DataFrame]:
     """Return the undeclared answers as tables: `against-real`, and `ablations` where there are any."""
     tables = {
         "against-real": [answer for answer in explored if answer.against == AGAINST],

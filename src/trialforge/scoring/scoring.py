@@ -12,7 +12,7 @@ import polars as pl
 from trialforge.core.errors import GateError
 from trialforge.core.resampling import percentile_interval
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import AGAINST, Answer, answer_each, answer_family, explore
+from trialforge.scoring.comparisons import AGAINST, ComparisonResult, answer_each, answer_family, explore
 from trialforge.scoring.metrics import METRICS, compute_metrics
 from trialforge.scoring.paired_tests import AreaTest, delong, roc_test
 from trialforge.scoring.scores import ArmScores, Resamples, collect_scores
@@ -44,11 +44,11 @@ class Scoring:
 
     scores: dict[tuple[str, str], ArmScores]
     arms: pl.DataFrame
-    primary: Answer
-    controls: list[Answer]
-    positive: list[Answer]
-    secondary: list[Answer]
-    explored: list[Answer]
+    primary: ComparisonResult
+    controls: list[ComparisonResult]
+    positive: list[ComparisonResult]
+    secondary: list[ComparisonResult]
+    explored: list[ComparisonResult]
     nct_ids: list[str]
     clusters: NDArray[np.str_]
     labels: NDArray[np.int64]
@@ -217,7 +217,7 @@ def assay_sensitivity(scoring: Scoring, params: LearningParams) -> dict[str, Any
     }
 
 
-def _positive(scoring: Scoring, params: LearningParams, extra: str) -> Answer | None:
+def _positive(scoring: Scoring, params: LearningParams, extra: str) -> ComparisonResult | None:
     names = {arm.name for arm in params.trained_arms if arm.extra == extra}
     return next((answer for answer in scoring.positive if answer.arm in names), None)
 
@@ -242,11 +242,11 @@ def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, A
     return effects | {"words": f"Synthetic trials change {primary.metric} {words}."} if found else {}
 
 
-def _effect(answer: Answer) -> dict[str, Any]:
+def _effect(answer: ComparisonResult) -> dict[str, Any]:
     return {name: round(getattr(answer, name), 6) for name in ("effect", "low", "high")}
 
 
-def _change(answer: Answer) -> str:
+def _change(answer: ComparisonResult) -> str:
     return f"{answer.effect:+.3f} ({answer.low:+.3f} to {answer.high:+.3f})"
 
 

@@ -99,7 +99,7 @@ def drop_fields(view: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 
 def era_fields(trials: pl.DataFrame) -> dict[str, str]:
-    """Return the fields that one era alone fills, with its years; eras are quarters of the trials by start."""
+    """Return the fields that one era alone fills, with its years; an era is a quarter of the trials."""
     dated = trials.with_columns(pl.coalesce("start_date", "first_submitted").alias("day")).drop_nulls("day")
     if len(dated) < 4:
         return {}

@@ -48,7 +48,7 @@ _OTHER_STUDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OutcomeRule:
     """Patterns over one sentence, in any case of letters.
 
     Attributes:
@@ -74,8 +74,8 @@ _STOP_WORDS = (
     "canceled", "abandoned", "ended early", "put on hold",
 )  # fmt: skip
 
-OUTCOME_RULES: dict[str, Rule] = {
-    "stopped": Rule(
+OUTCOME_RULES: dict[str, OutcomeRule] = {
+    "stopped": OutcomeRule(
         _STOP_WORDS,
         (
             # This trial was terminated in March 2004. The study A4001060 has been discontinued.
@@ -89,7 +89,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "part-closed": Rule(
+    "part-closed": OutcomeRule(
         _STOP_WORDS,
         (
             # closed to accrual as of 3/14/2005
@@ -99,7 +99,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "early-end": Rule(
+    "early-end": OutcomeRule(
         ("early", "prematur"),
         (
             # The AVID study was stopped early
@@ -113,7 +113,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "slow-accrual": Rule(
+    "slow-accrual": OutcomeRule(
         ("accrual", "enrol", "recruitment", "entry", "participants"),
         (
             # because of slow accrual
@@ -122,7 +122,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "never-ran": Rule(
+    "never-ran": OutcomeRule(
         ("never", "no p", "no s", "no v", "zero", " not ", *_STOP_WORDS),
         (
             # no patients were enrolled
@@ -139,7 +139,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "completed": Rule(
+    "completed": OutcomeRule(
         ("complet", "finished", "ended", "concluded"),
         (
             # This study has been completed.
@@ -158,7 +158,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _SINCE,
     ),
-    "results": Rule(
+    "results": OutcomeRule(
         ("study", "trial", "results", "findings", "analys", "data", "conclusion"),
         (
             # The results of this trial showed
@@ -174,7 +174,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _OTHER_STUDY,
     ),
-    "published": Rule(
+    "published": OutcomeRule(
         ("results",),
         (
             # Results have been published. Study results were presented
@@ -183,7 +183,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         r"\b(?:previous|prior|earlier|pilot|another|other)\b",
     ),
-    "interim": Rule(
+    "interim": OutcomeRule(
         ("interim",),
         (
             # The interim analysis showed
@@ -195,7 +195,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _OTHER_STUDY,
     ),
-    "endpoint": Rule(
+    "endpoint": OutcomeRule(
         ("primary", "main", "specified"),
         (
             # The primary endpoint was not met
@@ -206,7 +206,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _CONDITION,
     ),
-    "success": Rule(
+    "success": OutcomeRule(
         ("successful", "effective"),
         (
             # The trial was unsuccessful
@@ -218,7 +218,7 @@ OUTCOME_RULES: dict[str, Rule] = {
         ),
         _OTHER_STUDY,
     ),
-    "board": Rule(
+    "board": OutcomeRule(
         (
             "DSMB",
             "DMC",

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.unit.ingest.registry_server import Registry, serve
-from trialforge.app.fetch import Query, fetch_trials, parse_day
+from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError, ParameterError
 from trialforge.ingest.registry import RegistrySource
@@ -64,7 +64,7 @@ def test_all_pages_come_whole_with_a_manifest(registry: Registry, api: RegistryA
     out = tmp_path / "trials.jsonl.gz"
     seen: list[tuple[int, int | None]] = []
     manifest = fetch_trials(
-        Query(condition="migraine"),
+        RegistryQuery(condition="migraine"),
         out,
         api,
         page_size=4,
@@ -85,7 +85,7 @@ def test_all_pages_come_whole_with_a_manifest(registry: Registry, api: RegistryA
 
 
 def test_what_was_fetched_can_be_ingested(api: RegistryApi, tmp_path: Path) -> None:
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     batches = list(RegistrySource(tmp_path / "trials.jsonl.gz").batches())
     assert [title for batch in batches for title in batch.trials["title"]] == [
         f"Größe {n}" for n in range(10)
@@ -93,22 +93,22 @@ def test_what_was_fetched_can_be_ingested(api: RegistryApi, tmp_path: Path) -> N
 
 
 def test_an_empty_last_page_is_the_end(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=5)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=5)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(10)
     assert [query.get("pageToken") for query in registry.queries] == [None, "t5", "t10"]
 
 
 def test_an_empty_answer_is_an_empty_file(api: RegistryApi, registry: Registry, tmp_path: Path) -> None:
     registry.studies = []
-    assert fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)["count"] == 0
+    assert fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)["count"] == 0
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == []
 
 
 def test_maximum_is_obeyed(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4, maximum=6)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4, maximum=6)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(6)
     assert len(registry.queries) == 2
-    fetch_trials(Query(), tmp_path / "few.jsonl.gz", api, page_size=4, maximum=2)
+    fetch_trials(RegistryQuery(), tmp_path / "few.jsonl.gz", api, page_size=4, maximum=2)
     assert (fetched_ids(tmp_path / "few.jsonl.gz"), registry.queries[-1]["pageSize"]) == (ids(2), "2")
 
 
@@ -133,7 +133,7 @@ def test_what_may_pass_is_tried_again_with_backoff(
     tmp_path: Path,
 ) -> None:
     registry.faults = {1: fault, 2: fault}
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(10)
     assert [wait for wait in sleeps if wait >= 1] == [1.0, 2.0]
 
@@ -143,7 +143,7 @@ def test_retry_after_is_obeyed(
 ) -> None:
     when = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     registry.faults = {0: (429, {"Retry-After": "17"}, b""), 1: (503, {"Retry-After": when}, b"")}
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert sleeps[0] == 17.0
     assert 60 < sleeps[1] <= 90
 
@@ -153,7 +153,7 @@ def test_a_wait_of_hours_is_an_error_that_says_so(
 ) -> None:
     registry.faults = {0: (429, {"Retry-After": "7200"}, b"")}
     with pytest.raises(IngestError, match="asks to wait 7200 seconds"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_a_lasting_fault_ends_in_an_error_and_keeps_what_came(
@@ -161,9 +161,9 @@ def test_a_lasting_fault_ends_in_an_error_and_keeps_what_came(
 ) -> None:
     registry.faults = dict.fromkeys(range(1, 5), (503, {}, b""))
     with pytest.raises(IngestError, match="failed 4 times, at last: HTTP 503"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert not (tmp_path / "trials.jsonl.gz").exists()
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(10)
     assert sum("pageToken" not in query for query in registry.queries) == 1
 
@@ -171,19 +171,19 @@ def test_a_lasting_fault_ends_in_an_error_and_keeps_what_came(
 def test_a_refused_query_is_not_tried_again(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
     registry.faults = {0: (400, {}, b"unknown area")}
     with pytest.raises(IngestError, match="HTTP 400 unknown area"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
     assert len(registry.queries) == 1
 
 
 def test_an_answer_of_another_kind_is_an_error(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
     registry.faults = {0: (200, {}, b'{"studies": 3}')}
     with pytest.raises(IngestError, match="without a list of studies"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_changed_data_start_the_download_again(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
     registry.data_timestamps = ["monday", "tuesday", "tuesday", "tuesday"]
-    manifest = fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    manifest = fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert manifest["data_timestamp"] == "tuesday"
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(10)
     assert [query.get("pageToken") for query in registry.queries] == [None, "t4", "t8"] * 2
@@ -194,14 +194,14 @@ def test_data_that_change_all_the_time_are_an_error(
 ) -> None:
     registry.data_timestamps = [str(number) for number in range(20)]
     with pytest.raises(IngestError, match="changed 4 times"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_a_forgotten_token_starts_the_download_again(
     registry: Registry, api: RegistryApi, tmp_path: Path
 ) -> None:
     registry.faults = {1: (400, {}, b"invalid page token")}
-    fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert fetched_ids(tmp_path / "trials.jsonl.gz") == ids(10)
 
 
@@ -210,15 +210,15 @@ def test_another_query_does_not_go_on_from_this_one(
 ) -> None:
     registry.faults = dict.fromkeys(range(1, 5), (503, {}, b""))
     with pytest.raises(IngestError, match="HTTP 503"):
-        fetch_trials(Query(condition="migraine"), tmp_path / "trials.jsonl.gz", api, page_size=4)
-    manifest = fetch_trials(Query(condition="asthma"), tmp_path / "trials.jsonl.gz", api, page_size=4)
+        fetch_trials(RegistryQuery(condition="migraine"), tmp_path / "trials.jsonl.gz", api, page_size=4)
+    manifest = fetch_trials(RegistryQuery(condition="asthma"), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert manifest["query"] == {"query.cond": "asthma"}
     assert registry.queries[-3].get("pageToken") is None
 
 
 def test_requests_keep_their_distance(registry: Registry, tmp_path: Path) -> None:
     with RegistryApi(registry.url, interval=0.06) as api:
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert len(registry.times) == 5
     assert min(later - earlier for earlier, later in pairwise(registry.times)) > 0.04
 
@@ -228,7 +228,7 @@ def test_a_killed_download_goes_on_where_it_was(registry: Registry, api: Registr
     out = tmp_path / "trials.jsonl.gz"
     script = (
         "import sys; from pathlib import Path; from trialforge.app.fetch import *;"
-        "fetch_trials(Query(), Path(sys.argv[1]), RegistryApi(sys.argv[2], interval=0), page_size=4)"
+        "fetch_trials(RegistryQuery(), Path(sys.argv[1]), RegistryApi(sys.argv[2], interval=0), page_size=4)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(out), registry.url])
     deadline = time.monotonic() + 60
@@ -238,7 +238,7 @@ def test_a_killed_download_goes_on_where_it_was(registry: Registry, api: Registr
     process.wait()
     registry.released.set()
     assert not out.exists()
-    fetch_trials(Query(), out, api, page_size=4)
+    fetch_trials(RegistryQuery(), out, api, page_size=4)
     assert fetched_ids(out) == ids(10)
     assert [query.get("pageToken") for query in registry.queries] == [None, "t4", "t8", "t8"]
 
@@ -248,11 +248,11 @@ def test_no_server_is_an_error_with_its_address(tmp_path: Path) -> None:
         RegistryApi("http://127.0.0.1:9", attempts=2, sleep=lambda _: None) as api,
         pytest.raises(IngestError, match=r"http://127\.0\.0\.1:9/api/v2/version failed 2 times"),
     ):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_query_speaks_the_language_of_the_api() -> None:
-    query = Query(
+    query = RegistryQuery(
         "type 2 diabetes", "metformin", ("Completed", "active, not recruiting", "Unknown status"),
         ("Phase 2", "Phase 1/Phase 2", "N/A"), date(2015, 1, 1), None,
     )  # fmt: skip
@@ -269,13 +269,13 @@ def test_query_speaks_the_language_of_the_api() -> None:
 
 def test_unknown_words_are_errors() -> None:
     with pytest.raises(ParameterError, match=r"no status 'Done'; there are .*Completed"):
-        Query(statuses=("Done",)).parameters()
+        RegistryQuery(statuses=("Done",)).parameters()
     with pytest.raises(ParameterError, match="no phase 'Phase 9'"):
-        Query(phases=("Phase 9",)).parameters()
+        RegistryQuery(phases=("Phase 9",)).parameters()
     with pytest.raises(ParameterError, match="is no date"):
         parse_day("1 May 2015")
 
 
 def test_the_file_name_must_say_what_it_holds(api: RegistryApi, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"must end in \.jsonl\.gz"):
-        fetch_trials(Query(), tmp_path / "trials.json", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.json", api)

@@ -21,7 +21,7 @@ from trialforge.learning.training import Training, train_items
 if TYPE_CHECKING:
     import polars as pl
 
-    from trialforge.learning.classifier import Task
+    from trialforge.learning.classifier import FitTask
 
 ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
@@ -43,7 +43,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     fit = WordClassifier.fit
 
-    def count(self: WordClassifier, task: Task) -> None:
+    def count(self: WordClassifier, task: FitTask) -> None:
         sizes.append(task.train.height)
         fit(self, task)
 

@@ -17,7 +17,7 @@ from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
 from trialforge.learning import transformer
 from trialforge.learning.checkpoint import State
-from trialforge.learning.classifier import Task
+from trialforge.learning.classifier import FitTask
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
 from trialforge.learning.params import ClassifierParams, TransformerParams
@@ -44,19 +44,21 @@ def params(tiny_encoder: Path) -> TransformerParams:
 
 
 @pytest.fixture
-def task(parts: dict[str, pl.DataFrame], tmp_path: Path) -> Task:
+def task(parts: dict[str, pl.DataFrame], tmp_path: Path) -> FitTask:
     examples = {part: make_examples(trials, FIELDS) for part, trials in parts.items()}
-    return Task(examples["train"], examples["validation"], seed=3, epoch_size=60, scratch=tmp_path / "state")
+    return FitTask(
+        examples["train"], examples["validation"], seed=3, epoch_size=60, scratch=tmp_path / "state"
+    )
 
 
-def fitted(params: TransformerParams, task: Task) -> TransformerClassifier:
+def fitted(params: TransformerParams, task: FitTask) -> TransformerClassifier:
     classifier = TransformerClassifier(params)
     classifier.fit(task)
     return classifier
 
 
 def test_fine_tuning_learns_what_the_words_tell(
-    params: TransformerParams, task: Task, parts: dict[str, pl.DataFrame]
+    params: TransformerParams, task: FitTask, parts: dict[str, pl.DataFrame]
 ) -> None:
     test = make_examples(parts["test"], FIELDS)
     scores = fitted(params, task).predict(test)
@@ -69,7 +71,7 @@ import os, signal, sys
 import polars as pl
 from pathlib import Path
 from trialforge.learning import checkpoint, transformer
-from trialforge.learning.classifier import Task
+from trialforge.learning.classifier import FitTask
 from trialforge.learning.params import TransformerParams
 from trialforge.learning.transformer import TransformerClassifier
 
@@ -81,12 +83,12 @@ def write_and_die(state, where):
 transformer.write_state = write_and_die
 params = TransformerParams.model_validate_json((folder / "params.json").read_text())
 train, held = (pl.read_parquet(folder / f"{name}.parquet") for name in ("train", "held"))
-TransformerClassifier(params).fit(Task(train, held, seed=3, epoch_size=60, scratch=folder / "state"))
+TransformerClassifier(params).fit(FitTask(train, held, seed=3, epoch_size=60, scratch=folder / "state"))
 """
 
 
 def test_a_killed_process_loses_one_epoch_at_most(
-    params: TransformerParams, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: TransformerParams, task: FitTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fitted(params, task).predict(task.validation)
     folder = tmp_path / "killed"
@@ -98,13 +100,13 @@ def test_a_killed_process_loses_one_epoch_at_most(
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     trained: list[int] = []
     monkeypatch.setattr(transformer, "write_state", lambda state, _: trained.append(state.epoch))
-    resumed = Task(task.train, task.validation, task.seed, task.epoch_size, folder / "state")
+    resumed = FitTask(task.train, task.validation, task.seed, task.epoch_size, folder / "state")
     # The other process may add with another number of threads, so equal but for the last digits.
     np.testing.assert_allclose(fitted(params, resumed).predict(task.validation), whole, atol=1e-3)
     assert trained == [3, 4, 5, 6]
 
 
-def test_a_saved_model_scores_as_before(params: TransformerParams, task: Task, tmp_path: Path) -> None:
+def test_a_saved_model_scores_as_before(params: TransformerParams, task: FitTask, tmp_path: Path) -> None:
     classifier = fitted(params, task)
     folder = tmp_path / "model"
     folder.mkdir()
@@ -140,7 +142,7 @@ def test_windows_overlap_by_a_quarter_so_that_no_phrase_is_cut_in_both(params: T
 
 
 def test_two_fits_from_one_seed_give_the_same_bytes_on_a_cpu(
-    params: TransformerParams, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: TransformerParams, task: FitTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     tasks = [
@@ -198,7 +200,7 @@ def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
 
 
 def test_without_patience_all_epochs_run_and_the_best_is_kept(
-    params: TransformerParams, task: Task, monkeypatch: pytest.MonkeyPatch
+    params: TransformerParams, task: FitTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
     monkeypatch.setattr(transformer, "log_loss", lambda *_: next(losses))

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from trialforge.learning.arms import Draw, compose, vocabulary
-from trialforge.learning.classifier import Task
+from trialforge.learning.classifier import FitTask
 from trialforge.learning.factory import make_classifier
-from trialforge.learning.params import Arm, ClassifierParams
+from trialforge.learning.params import ClassifierParams, TrainingArm
 from trialforge.learning.tables import Tables, make_tables
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def tables(parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame) -> Tables:
 
 def scores(name: str, train: pl.DataFrame, tables: Tables, knobs: dict[str, Any], **task: Any) -> np.ndarray:
     model = make_classifier(name, ClassifierParams.model_validate({name: knobs}))
-    model.fit(Task(train, tables.validation, 1, 60, **task))
+    model.fit(FitTask(train, tables.validation, 1, 60, **task))
     return model.predict(tables.test)
 
 
@@ -75,10 +75,10 @@ def test_repeated_texts_make_no_feature_of_a_word_that_one_trial_has(tables: Tab
     )
     tables = Tables(type(pool)(rare, pool.synthetic), tables.validation, tables.test)
     names = []
-    for arm in (Arm(name="real"), Arm(name="duplicated", extra="duplicated")):
+    for arm in (TrainingArm(name="real"), TrainingArm(name="duplicated", extra="duplicated")):
         mix = compose(arm, tables.pool, Draw(1, 0))
         model: Any = make_classifier("tfidf-logreg", ClassifierParams())
-        model.fit(Task(mix, tables.validation, 1, 60, vocabulary=vocabulary(arm, tables.pool)))
+        model.fit(FitTask(mix, tables.validation, 1, 60, vocabulary=vocabulary(arm, tables.pool)))
         told = model.explain(mix.head(5), 100)
         names.append({influence.feature for found in told for influence in found})
     assert not any(name.startswith("word") for name in names[1])

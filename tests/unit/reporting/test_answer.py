@@ -11,7 +11,7 @@ import pytest
 from tests.unit.reporting import sample
 from trialforge.core.files import flatten
 from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
-from trialforge.reporting.blocks import Section, format_cell, name_words
+from trialforge.reporting.blocks import ReportSection, format_cell, name_words
 from trialforge.reporting.pictures import build_plots
 from trialforge.reporting.sections import build_sections
 from trialforge.reporting.summaries import detail_tables, measure_tables, mode_rows, order_arms
@@ -103,7 +103,7 @@ def test_arms_are_read_in_one_order_and_the_primary_classifier_first() -> None:
     assert order_arms(table, "b").rows() == [("b", "none"), ("b", "augmented"), ("a", "real")]
 
 
-def find_section(key: str) -> Section:
+def find_section(key: str) -> ReportSection:
     return next(section for section in build_sections(sample.make_inputs(), {}) if section.key == key)
 
 

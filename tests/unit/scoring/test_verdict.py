@@ -16,7 +16,7 @@ import pytest
 from trialforge.core.rng import random_stream
 from trialforge.learning.params import Comparison, StatisticsParams
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import Answer, answer_each, answer_family
+from trialforge.scoring.comparisons import ComparisonResult, answer_each, answer_family
 from trialforge.scoring.scores import ArmScores, Resamples
 
 MODEL = "tfidf-logreg"
@@ -50,7 +50,7 @@ class Setting:
         return NormalDist().inv_cdf(real + gap) * self.spread - 1
 
 
-def simulate(setting: Setting, stream: np.random.Generator, gap: float = 0.0) -> Answer:
+def simulate(setting: Setting, stream: np.random.Generator, gap: float = 0.0) -> ComparisonResult:
     """The answer of one test part, on which `augmented` has in truth `gap` more ROC-AUC than `real`."""
     clusters = np.repeat(np.arange(len(setting.sizes)), setting.sizes)
     labels = (stream.random(clusters.size) < 0.5).astype(np.int64)
