@@ -85,7 +85,7 @@ def translated_errors() -> Iterator[None]:
     except elastic_transport.ConnectionTimeout as error:
         raise RetrievalError(
             "Elasticsearch did not answer in time",
-            hint="raise `retrieval.elasticsearch.timeout`, or look at the server's load",
+            hint="raise `retrieval.elasticsearch.timeout`, or look at the server's load and disk",
         ) from error
     except elastic_transport.TransportError as error:
         raise RetrievalError(f"Elasticsearch does not answer at {HOSTS}", hint=START) from error

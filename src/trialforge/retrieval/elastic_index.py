@@ -161,8 +161,8 @@ class ServerIndex:
 
         load = uuid.uuid4().hex[:12]
         name = f"{self.name}-{load}"
-        self._create(load, name)
         try:
+            self._create(load, name)
             with self._lease(load):
                 check_shards(self._client, self.name)
                 load_documents(self._client, name, documents(), self._params)
