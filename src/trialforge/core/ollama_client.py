@@ -1,19 +1,20 @@
-"""Where Ollama is, and the client of the library `ollama` for what it can do: list, pull and embed.
-
-Chats go past it (`generation.ollama_host`): it can't send `truncate` and `shift`, without which a prompt that
-is too long is cut without a word.
-"""
+"""Where Ollama is, and calls to one server of it, each with a deadline and a bound."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
-if TYPE_CHECKING:
-    from ollama import Client
+import httpx
+
+from trialforge.core.bounded_http import open_call, parse_json
 
 HOST_VARIABLE = "OLLAMA_HOST"
 DEFAULT_HOST = "http://127.0.0.1:11434"
+UNLOAD_SECONDS = 2.0
 
 
 def read_addresses() -> list[str]:
@@ -22,15 +23,114 @@ def read_addresses() -> list[str]:
     return [part if "://" in part else f"http://{part}" for part in parts if part] or [DEFAULT_HOST]
 
 
-def make_client(host: str, **options: Any) -> Client:
-    """Return a client of one host, with further options of `httpx.Client`.
+class OllamaRefusal(Exception):
+    """What the server says instead of an answer, with the status of HTTP; 500 in the midst of an answer."""
 
-    The library makes a client of OLLAMA_HOST as it is imported, and fails where that names several hosts.
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(said.strip()[:300] or f"HTTP {status}")
+        self.status = status
+
+
+class OllamaServer:
+    """One server.
+
+    Args:
+        address: may hold a name and a password; the attribute `address`, which errors say, never does.
+        silence: seconds that it may say nothing.
+        connect: seconds that a connection may take.
     """
-    hosts = os.environ.pop(HOST_VARIABLE, None)
-    try:
-        from ollama import Client
-    finally:
-        if hosts is not None:
-            os.environ[HOST_VARIABLE] = hosts
-    return Client(host, trust_env=False, **options)
+
+    def __init__(self, address: str, *, silence: float, connect: float = 5.0) -> None:
+        whole = httpx.URL(address.rstrip("/"))
+        self.address = str(whole.copy_with(userinfo=b""))
+        self._http = httpx.Client(
+            base_url=self.address,
+            auth=(whole.username, whole.password) if whole.username else None,
+            timeout=httpx.Timeout(silence, connect=connect),
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        seconds: float,
+        tell: Callable[[float], None] | None = None,
+    ) -> Any:
+        """Return the JSON of an answer.
+
+        Raises:
+            OllamaRefusal: the server refuses.
+            httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
+        """
+        with open_call(self._http, method, path, json=body, seconds=seconds, tell=tell) as answer:
+            said = answer.read()
+            _check_status(answer.response, said)
+        return parse_json(said)
+
+    @contextmanager
+    def stream(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        seconds: float,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Iterator[dict[str, Any]]]:
+        """Yield the parts of an answer, as they come.
+
+        Raises:
+            OllamaRefusal: the server refuses, at once or in the midst of the answer.
+            httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
+        """
+        with open_call(self._http, "POST", path, json=body, seconds=seconds, stop=stop) as answer:
+            if answer.response.status_code != httpx.codes.OK:
+                _check_status(answer.response, answer.read())
+            yield _read_parts(answer.lines())
+
+    def list_models(self, *, seconds: float) -> list[dict[str, Any]]:
+        """Return what the server tells of each of its models, at least `name` and `digest`.
+
+        Raises:
+            OllamaRefusal: the server refuses.
+            httpx.TransportError: there is no answer, or none that may be read.
+        """
+        found = self.ask("GET", "/api/tags", seconds=seconds)
+        try:
+            return [
+                {**entry, "name": str(entry["name"]), "digest": str(entry["digest"])}
+                for entry in found["models"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise httpx.RemoteProtocolError(f"no list of models: {found!r:.200}") from error
+
+    def unload(self, model: str) -> None:
+        """Let a model go as soon as nobody asks it anything.
+
+        A chat that nobody waits for any more is read to its end before the model answers anything else. Where
+        it is the only one, this ends it at once; a failure does no harm.
+        """
+        with suppress(httpx.HTTPError, OllamaRefusal):
+            self.ask("POST", "/api/generate", {"model": model, "keep_alive": 0}, seconds=UNLOAD_SECONDS)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+def _check_status(response: httpx.Response, said: bytes) -> None:
+    if response.status_code != httpx.codes.OK:
+        raise OllamaRefusal(response.status_code, said.decode(errors="replace"))
+
+
+def _read_parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    for line in filter(bytes.strip, lines):
+        part = parse_json(line)
+        if not isinstance(part, dict):
+            raise httpx.RemoteProtocolError(f"a part of an answer that is no object: {line!r:.200}")
+        if "error" in part:
+            raise OllamaRefusal(httpx.codes.INTERNAL_SERVER_ERROR, str(part["error"]))
+        yield part

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import numpy as np
 
 from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.core.files import hash_json
-from trialforge.core.ollama_client import make_client, read_addresses
+from trialforge.core.ollama_client import OllamaRefusal, OllamaServer, read_addresses
 from trialforge.embedding.windows import pool_windows
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
 
+T = TypeVar("T")
 REQUEST_TEXTS = 32
-LOADING_SECONDS = 600.0  # of silence: a large model is read from a slow disk first
+ANSWER_SECONDS = 300.0  # a large model is read from a slow disk first
+# Not that of any chat. A chat that was given up holds the model until it has been read, but only for calls of
+# its own context length: for another one the server loads the model anew.
+CONTEXT_TOKENS = 4095
 START = "start Ollama (`ollama serve`) and set OLLAMA_HOST to its address"
 
 
@@ -34,15 +39,17 @@ class OllamaEncoder:
     @cached_property
     def digest(self) -> str:
         """Hash of the model's content as the server states it, and of the windows."""
-        listed = {model.model: model.digest for model in self._ask("list").models}
+        models = self._call(lambda server: server.list_models(seconds=ANSWER_SECONDS))
+        listed = {model["name"]: model["digest"] for model in models}
         name = self._model if ":" in self._model else f"{self._model}:latest"
         if name not in listed:
-            known = ", ".join(sorted(filter(None, listed))) or "none"
+            known = ", ".join(sorted(listed)) or "none"
             raise ParameterError(
                 f"`embedding.model`: the Ollama server has no {name!r}, it has: {known}",
                 hint=f"run: ollama pull {name}",
             )
-        return hash_json({"ollama": listed[name], "window": self._window, "max_windows": self._max_windows})
+        settings = {"window": self._window, "max_windows": self._max_windows, "context": CONTEXT_TOKENS}
+        return hash_json({"ollama": listed[name], **settings})
 
     @cached_property
     def dimension(self) -> int:
@@ -56,9 +63,8 @@ class OllamaEncoder:
         answers: dict[int, Sequence[float]] = {}
         for start in range(0, len(order), REQUEST_TEXTS):
             block = order[start : start + REQUEST_TEXTS]
-            inputs = [" ".join(windows[number][1]) or " " for number in block]
-            reply = self._ask("embed", model=self._model, input=inputs)
-            answers |= zip(block, reply.embeddings, strict=True)
+            rows = self._embed([" ".join(windows[number][1]) or " " for number in block])
+            answers |= zip(block, rows, strict=True)
         if not windows:
             return np.zeros((0, self.dimension), dtype=np.float32)
         vectors = np.array([answers[number] for number in range(len(windows))], dtype=np.float32)
@@ -70,15 +76,39 @@ class OllamaEncoder:
         starts = range(0, max(len(words), 1), self._window)
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
-    def _ask(self, method: str, **arguments: Any) -> Any:
-        # One host makes all vectors: another may round otherwise.
-        made = make_client(read_addresses()[0], timeout=LOADING_SECONDS)
-        from ollama import ResponseError
+    def _embed(self, inputs: list[str]) -> list[list[float]]:
+        """Ask for vectors; a model that some other call holds is let go once, and asked again."""
+        body = {"model": self._model, "input": inputs, "options": {"num_ctx": CONTEXT_TOKENS}}
 
+        def ask(server: OllamaServer) -> Any:
+            def tell(seconds: float) -> None:
+                sys.stderr.write(f"waiting for Ollama at {server.address} to embed, {seconds:.0f} s so far\n")
+
+            try:
+                return server.ask("POST", "/api/embed", body, seconds=ANSWER_SECONDS, tell=tell)
+            except httpx.ReadTimeout:
+                server.unload(self._model)
+                return server.ask("POST", "/api/embed", body, seconds=ANSWER_SECONDS, tell=tell)
+
+        found = self._call(ask)
+        rows = found.get("embeddings") if isinstance(found, dict) else None
+        if not isinstance(rows, list) or len(rows) != len(inputs):
+            raise RetrievalError(f"the Ollama server answers without {len(inputs)} vectors: {found!r:.200}")
+        return rows
+
+    def _call(self, ask: Callable[[OllamaServer], T]) -> T:
+        # One host makes all vectors: another may round otherwise.
+        server = OllamaServer(read_addresses()[0], silence=ANSWER_SECONDS)
         try:
-            with made as client:
-                return getattr(client, method)(**arguments)
-        except (httpx.HTTPError, OSError) as error:
-            raise RetrievalError("the Ollama server does not answer", hint=START) from error
-        except ResponseError as error:
-            raise RetrievalError(f"the Ollama server refuses to embed: {error.error}") from error
+            return ask(server)
+        except httpx.ReadTimeout as error:
+            raise RetrievalError(
+                f"the Ollama server at {server.address} did not answer within {ANSWER_SECONDS:g} s",
+                hint="look at its load (`ollama ps`), restart it, or use a smaller embedding.model",
+            ) from error
+        except httpx.TransportError as error:
+            raise RetrievalError(f"the Ollama server does not answer: {error}", hint=START) from error
+        except OllamaRefusal as error:
+            raise RetrievalError(f"the Ollama server refuses to embed: {error}") from error
+        finally:
+            server.close()

@@ -78,7 +78,7 @@ class Tally:
         uncut = completion.finish_reason != "length"
         if attempt == 0 and uncut:
             self.uncut_first += 1
-            self.valid_first += fault not in ("not-json", "not-schema")
+            self.valid_first += fault not in ("garbled", "not-json", "not-schema")
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         if completion.from_cache:
@@ -168,6 +168,8 @@ def _ask_round(
 def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None]:
     if completion.finish_reason == "length":
         return None, "cut"
+    if completion.finish_reason == "garbled":
+        return None, "garbled"
     try:
         return question.accept(completion.text), None
     except Fault as error:

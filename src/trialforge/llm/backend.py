@@ -12,7 +12,7 @@ from trialforge.core.errors import GenerationError
 from trialforge.core.params import Section
 
 Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "garbled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One answer. A finish reason of `length` means that it was cut: a failed attempt, never to be mended.
+
+    So is `garbled`: what the model wrote could be no text (`core.plain_text`), and is left out.
 
     `cached_tokens` of the `prompt_tokens` came from the engine's prefix cache; `from_cache` says that the
     whole answer came from the call cache and cost nothing now.

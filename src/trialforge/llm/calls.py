@@ -18,6 +18,7 @@ from typing import Any
 
 from trialforge.core.errors import ArtifactError, GenerationError, ParameterError
 from trialforge.core.files import hash_text
+from trialforge.core.plain_text import is_text
 from trialforge.llm.backend import Completion, Message, Request, TextGenerator
 
 CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
@@ -96,14 +97,15 @@ class CallCache:
             self._base.execute(_TABLE)
 
     def find(self, key: str) -> Completion | None:
-        """Return the kept answer, or None if there is none or its checksum does not fit."""
+        """Return the kept answer, or None if there is none, its checksum does not fit or it is no text."""
         with self._translated():
             row = self._base.execute(
                 "SELECT CAST(value AS BLOB), checksum FROM calls WHERE key = ?", (key,)
             ).fetchone()
         if row is None or checksum_value(key, row[0]) != row[1]:
             return None
-        return replace(Completion(**json.loads(row[0])), from_cache=True)
+        kept = Completion(**json.loads(row[0]))
+        return replace(kept, from_cache=True) if is_text(kept.text) else None
 
     def keep(self, key: str, engine: str, completion: Completion) -> None:
         """Commit an answer to the disk before returning; an entry of the same key is replaced."""
@@ -212,7 +214,7 @@ class CachedGenerator:
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield kept answers first, then new ones as they finish; each is committed before it is yielded.
 
-        Of equal requests one is asked.
+        Of equal requests one is asked. What is no text is neither kept nor yielded, but that it was is.
         """
         keys = [hash_call(self.model_digest, self.engine, request) for request in requests]
         missing: dict[str, list[int]] = {}
@@ -224,9 +226,11 @@ class CachedGenerator:
         asked = list(missing.items())
         for position, completion in self._inner.complete([requests[indices[0]] for _, indices in asked]):
             key, indices = asked[position]
-            self._cache.keep(key, self.engine, completion)
+            whole = is_text(completion.text)
+            answer = completion if whole else replace(completion, text="", finish_reason="garbled")
+            self._cache.keep(key, self.engine, answer)
             for index in indices:
-                yield index, replace(completion, from_cache=index != indices[0])
+                yield index, replace(answer, from_cache=index != indices[0])
 
     def close(self) -> None:
         """Free the inner model and close the cache."""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from trialforge.core.bounded_http import HungUp, open_call, parse_json, read_json
 from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Message, Request, too_slow
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
@@ -128,44 +129,48 @@ class Engine:
     def tokenize(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """Return the `id` and `piece` of each token of the chat, template included."""
         chat = {"messages": [message_json(message) for message in messages]}
-        with self._report_loss():
-            prompt = self._http.post("/apply-template", json=chat).raise_for_status().json()["prompt"]
-            body = {"content": prompt, "add_special": True, "parse_special": True, "with_pieces": True}
-            tokens: list[dict[str, Any]] = (
-                self._http.post("/tokenize", json=body).raise_for_status().json()["tokens"]
-            )
+        prompt = self._ask("POST", "/apply-template", json=chat)["prompt"]
+        body = {"content": prompt, "add_special": True, "parse_special": True, "with_pieces": True}
+        tokens: list[dict[str, Any]] = self._ask("POST", "/tokenize", json=body)["tokens"]
         return tokens
 
     def read_trained_context(self) -> int:
         """Return the tokens of context that the model was made for."""
-        with self._report_loss():
-            models = self._http.get("/v1/models").raise_for_status().json()
-        return int(models["data"][0]["meta"]["n_ctx_train"])
+        return int(self._ask("GET", "/v1/models")["data"][0]["meta"]["n_ctx_train"])
 
     def chat(self, body: dict[str, Any], reply: Reply) -> None:
         """Ask, and let the reply read the answer; the engine stops when the reply has enough."""
+        seconds = reply.deadline - time.monotonic()
         with (
             self._report_loss(),
             suppress(httpx.ReadTimeout),  # the reply says so: it has not ended
-            self._http.stream("POST", "/v1/chat/completions", json=body) as response,
+            open_call(
+                self._http, "POST", "/v1/chat/completions", json=body, seconds=seconds, stop=reply.stop
+            ) as answer,
         ):
-            if response.status_code != httpx.codes.OK:
-                reply.error = response.read().decode(errors="replace")
+            if answer.response.status_code != httpx.codes.OK:
+                reply.error = answer.read().decode(errors="replace")
                 return
-            for line in response.iter_lines():
-                event, _, value = line.partition(": ")
-                if event in ("data", "error") and value != "[DONE]" and reply.read(json.loads(value)):
-                    return
+            for line in answer.lines():
+                event, _, value = line.strip().partition(b": ")
+                if event in (b"data", b"error") and value != b"[DONE]":
+                    reply.read(parse_json(value))
 
     def close(self) -> None:
         """End the process."""
         self._http.close()
         self._process.close()
 
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        with self._report_loss():
+            return read_json(self._http, method, path, seconds=self._seconds, **request)
+
     @contextmanager
     def _report_loss(self) -> Iterator[None]:
         try:
             yield
+        except HungUp as error:
+            raise GenerationError(str(error)) from error
         except httpx.TransportError as error:
             raise GenerationError(
                 f"an answer broke off: {self._process.say_end()} ({error})",
@@ -178,22 +183,21 @@ class Reply:
     """One streamed answer; reading it stops when its time is up or the run ends."""
 
     def __init__(self, deadline: float, stop: threading.Event) -> None:
-        self._deadline = deadline
-        self._stop = stop
+        self.deadline = deadline
+        self.stop = stop
         self._pieces: list[str] = []
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
         self.error: Any = None
 
-    def read(self, chunk: dict[str, Any]) -> bool:
-        """Take one chunk; return whether the engine should stop."""
+    def read(self, chunk: dict[str, Any]) -> None:
+        """Take one chunk."""
         if "error" in chunk:
             self.error = chunk["error"]
         for choice in chunk.get("choices", ()):
             self._pieces.append(choice["delta"].get("content") or "")
             self._finish = choice["finish_reason"] or self._finish
         self._usage = chunk.get("usage") or self._usage
-        return self._stop.is_set() or (self._finish is None and time.monotonic() > self._deadline)
 
     def finish(self, model_digest: str, seconds: float) -> Completion:
         """Return the whole answer.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
@@ -20,7 +22,8 @@ from trialforge.llm.schemas import PROBE, check_forced, check_probe, check_schem
 class OllamaGenerator:
     """A TextGenerator over the hosts that OLLAMA_HOST names, separated by commas.
 
-    Each host has `llm.slots` calls in flight; a host that dies gives its calls to the others.
+    Each host has `llm.slots` calls in flight, and fewer while it is busy; a host that is busy, that dies, or
+    whose model dies, gives its calls to the others.
 
     Raises:
         GenerationError: no host answers, one is too old or lacks the model, or two differ in either.
@@ -53,10 +56,8 @@ class OllamaGenerator:
         """
         body = self._body(messages) | {"options": {"num_ctx": self.context_tokens, "num_predict": 1}}
         for host in self._hosts:
-            try:
+            with suppress(HostDown):
                 return read_prompt_count(host.chat(body, threading.Event()))
-            except HostDown:
-                continue
         raise no_host_left(self._hosts)
 
     def check_forcing(self) -> None:
@@ -88,11 +89,17 @@ class OllamaGenerator:
             host.close()
 
     def _answer(self, place: int, request: Request, stop: threading.Event) -> Completion:
-        for host in turn_hosts(self._hosts, place):
-            with host.slots, suppress(HostDown):
-                if host.alive:
-                    return self._ask(host, request, stop)
-        raise no_host_left(self._hosts)
+        give_up = time.monotonic() + self._params.call_seconds
+        for pause in itertools.chain((0.5, 1, 2), itertools.repeat(4)):
+            for host in turn_hosts(self._hosts, place):
+                with suppress(HostDown), host.slots.take():
+                    if host.alive:
+                        return self._ask(host, request, stop)
+            if not any(host.alive for host in self._hosts):
+                raise no_host_left(self._hosts)
+            if stop.wait(pause) or time.monotonic() > give_up:
+                break
+        raise all_busy(self._hosts, self._params.call_seconds)
 
     def _ask(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
         body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
@@ -221,4 +228,13 @@ def no_host_left(hosts: Sequence[OllamaHost]) -> GenerationError:
     return GenerationError(
         f"no Ollama host answers ({faults})",
         hint=f"run `ollama serve`, or set {HOST_VARIABLE}; then run again: it goes on where it was",
+    )
+
+
+def all_busy(hosts: Sequence[OllamaHost], seconds: float) -> GenerationError:
+    """Return the error that says which hosts took no call in so many seconds."""
+    faults = "; ".join(f"{host.address}: {host.fault}" for host in hosts)
+    return GenerationError(
+        f"no Ollama host took a call within {seconds:g} s ({faults})",
+        hint="lower llm.slots, raise OLLAMA_MAX_QUEUE, or run again later: it goes on where it was",
     )

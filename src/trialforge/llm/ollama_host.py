@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity.nap import sleep_using_event
 
+from trialforge.core.bounded_http import HungUp, LateAnswer, LongAnswer
 from trialforge.core.errors import GenerationError
-from trialforge.core.ollama_client import make_client
+from trialforge.core.ollama_client import OllamaRefusal, OllamaServer
 from trialforge.llm.backend import too_slow
 from trialforge.llm.params import LlmParams
 
 MIN_VERSION = (0, 17, 1)  # before it, a schema could be ignored without a word
 UNVERSIONED = "0.0.0"  # what a build from source calls itself: the test of forcing must do
 ATTEMPTS = 3
+BUSY = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+# What is wrong with the call itself, or with the set-up: to ask again, or elsewhere, is of no use.
+OF_THE_CALL = {
+    "context length": "raise llm.context_tokens, or show fewer or shorter exemplars",
+    "exceeds": "raise llm.context_tokens, or show fewer or shorter exemplars",
+    "memory": "choose a smaller model, or lower llm.context_tokens or OLLAMA_NUM_PARALLEL",
+    "not found": "run: ollama pull {model}",
+}
 
 
 class HostDown(Exception):
     """A host does not answer, after several attempts; another may."""
 
 
-class OllamaHost:
-    """A server at an address; `alive` turns False, and `fault` says why, when it stops answering.
+class HostBusy(HostDown):
+    """A host has more calls than it takes now; another may take this one, or the same later."""
 
-    Who calls takes one of its `slots`, so that it never has more calls in flight than that.
-    """
+
+class Slots:
+    """The calls in flight at a host: one fewer for each that finds it busy, one more for each answered."""
+
+    def __init__(self, count: int) -> None:
+        self._most = self._open = count
+        self._free = threading.Semaphore(count)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold one slot, as soon as one is free."""
+        change = 0
+        self._free.acquire()
+        try:
+            yield
+            change = 1
+        except HostBusy:
+            change = -1
+            raise
+        finally:
+            with self._lock:
+                before = self._open
+                self._open = min(max(before + change, 1), self._most)
+                for _ in range(1 + self._open - before):
+                    self._free.release()
+
+
+class OllamaHost:
+    """A server at an address; `alive` turns False, and `fault` says why, when it stops answering."""
 
     def __init__(self, address: str, params: LlmParams) -> None:
-        whole = httpx.URL(address.rstrip("/"))
-        self.address = str(whole.copy_with(userinfo=b""))  # errors say it: it holds no password
-        self._auth = (whole.username, whole.password) if whole.username else None
+        self._server = OllamaServer(address, silence=params.read_seconds, connect=params.connect_seconds)
+        self.address = self._server.address
         self.alive = True
         self.fault = ""
         self.version = ""
-        self.slots = threading.Semaphore(params.slots)
+        self.slots = Slots(params.slots)
         self._params = params
-        self._silence, self._limit = min(
-            (params.read_seconds, "read_seconds"), (params.call_seconds, "call_seconds")
-        )
-        limits = httpx.Timeout(self._silence, connect=params.connect_seconds)
-        self._http = httpx.Client(base_url=self.address, auth=self._auth, timeout=limits, trust_env=False)
 
     def find_version(self) -> str | None:
         """Return the server's version, or None if it does not answer."""
         try:
-            self.version = str(self._http.get("/api/version").raise_for_status().json()["version"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            self._give_up(error)
+            found = self._server.ask("GET", "/api/version", seconds=self._params.call_seconds)
+            self.version = str(found["version"])
+        except (httpx.HTTPError, OllamaRefusal, KeyError, TypeError) as error:
+            self._fail(error)
             return None
         return self.version
 
@@ -79,12 +113,9 @@ class OllamaHost:
             GenerationError: the model is absent, or runs on somebody else's machine.
         """
         try:
-            models = self._http.get("/api/tags").raise_for_status().json()["models"]
-        except httpx.TransportError as error:
-            self._give_up(error)
-            raise HostDown(self.fault) from error
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise GenerationError(f"Ollama at {self.address} does not list its models: {error}") from error
+            models = self._server.list_models(seconds=self._params.call_seconds)
+        except (httpx.TransportError, OllamaRefusal) as error:
+            raise self._fail(error) from error
         wanted = model if ":" in model.rpartition("/")[2] else f"{model}:latest"
         for entry in models:
             if entry["name"] == wanted:
@@ -107,83 +138,96 @@ class OllamaHost:
         """
         if is_cloud_name(model):
             raise cloud_error(model)
-        made = make_client(self.address, auth=self._auth, timeout=self._params.read_seconds)
-        from ollama import ResponseError
-
         try:
-            with made as client:
-                for _ in client.pull(model, stream=True):
+            with self._server.stream("/api/pull", {"model": model}, seconds=math.inf) as parts:
+                for _ in parts:
                     pass
-        except (ResponseError, httpx.HTTPError, ConnectionError) as error:
+        except (httpx.HTTPError, OllamaRefusal) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 
     def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
         """Return the last part of an answer, with the whole `text` added.
 
         Raises:
-            HostDown: the connection fails, again and again.
+            HostBusy: the server has too many calls.
+            HostDown: the connection, or the model behind it, fails again and again.
             GenerationError: the server refuses, or the answer does not end in time.
         """
         again = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(multiplier=0.5, max=4),
             retry=retry_if_exception(is_passing),
+            sleep=sleep_using_event(stop),
             reraise=True,
         )
+        who = f"an answer of Ollama at {self.address}"
         try:
             return again(self._chat, body, stop)
+        except HungUp as error:
+            raise GenerationError(str(error)) from error
+        except LateAnswer as error:
+            raise too_slow(f"{who} did not end within {self._params.call_seconds:g} s") from error
         except httpx.ReadTimeout as error:
-            raise too_slow(
-                f"an answer of Ollama at {self.address} said nothing for {self._silence:g} s", self._limit
-            ) from error
-        except (httpx.TransportError, ConnectionError) as error:
-            self._give_up(error)
-            raise HostDown(self.fault) from error
+            seconds = f"{self._params.read_seconds:g} s"
+            raise too_slow(f"{who} said nothing for {seconds}", "read_seconds") from error
+        except LongAnswer as error:
+            raise GenerationError(f"{who} is no answer: {error}", hint="look at what runs there") from error
+        except OllamaRefusal as error:
+            if is_of_the_call(error):
+                raise GenerationError(
+                    f"Ollama at {self.address} refused a call: {error}", hint=self._find_hint(error)
+                ) from error
+            raise self._fail(error) from error
+        except httpx.TransportError as error:
+            raise self._fail(error) from error
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._server.close()
 
     def _chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
-        deadline = time.monotonic() + self._params.call_seconds
         pieces: list[str] = []
-        with self._http.stream("POST", "/api/chat", json=body) as reply:
-            if reply.status_code != httpx.codes.OK:
-                raise self._refusal(reply.read().decode(errors="replace"))
-            for line in reply.iter_lines():
-                part = json.loads(line)
-                if "error" in part:
-                    raise self._refusal(line)
-                pieces.append(part["message"]["content"])
-                if part.get("done"):
-                    return {**part, "text": "".join(pieces)}
-                if stop.is_set():
-                    raise GenerationError("the run ended before this answer did")
-                if time.monotonic() > deadline:
-                    raise too_slow(
-                        f"an answer of Ollama at {self.address} went on for {self._params.call_seconds:g} s"
-                    )
-        raise ConnectionError("the answer broke off")
+        try:
+            with self._server.stream(
+                "/api/chat", body, seconds=self._params.call_seconds, stop=stop
+            ) as parts:
+                for part in parts:
+                    pieces.append(str(part.get("message", {}).get("content", "")))
+                    if part.get("done"):
+                        return {**part, "text": "".join(pieces)}
+            raise httpx.RemoteProtocolError("the answer broke off")
+        except (httpx.TransportError, KeyboardInterrupt):
+            self._server.unload(self._params.model)
+            raise
 
-    def _refusal(self, text: str) -> GenerationError:
-        hint = None
-        if "context length" in text or "exceeds" in text:
-            hint = "raise llm.context_tokens, or show fewer or shorter exemplars"
-        elif "memory" in text:
-            hint = "choose a smaller model, or lower llm.context_tokens or OLLAMA_NUM_PARALLEL"
-        elif "not found" in text:
-            hint = f"run: ollama pull {self._params.model}"
-        return GenerationError(f"Ollama at {self.address} refused a call: {text.strip()[:300]}", hint=hint)
+    def _find_hint(self, refusal: OllamaRefusal) -> str | None:
+        hints = (hint for sign, hint in OF_THE_CALL.items() if sign in str(refusal))
+        hint = next(hints, None)
+        return hint and hint.format(model=self._params.model)
 
-    def _give_up(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> HostDown:
+        refused = isinstance(error, OllamaRefusal)
+        self.fault = str(error) if refused else f"{type(error).__name__} {error}".strip()
+        if isinstance(error, OllamaRefusal) and error.status in BUSY:
+            return HostBusy(self.fault)
         self.alive = False
-        self.fault = f"{type(error).__name__} {error}".strip()
+        return HostDown(self.fault)
+
+
+def is_of_the_call(refusal: OllamaRefusal) -> bool:
+    """Return whether another attempt, or another host, would meet the same refusal."""
+    if refusal.status in BUSY:
+        return False
+    own = refusal.status < httpx.codes.INTERNAL_SERVER_ERROR
+    return own or any(sign in str(refusal) for sign in OF_THE_CALL)
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether a fault of the connection may be gone at the next attempt."""
-    broken = isinstance(error, httpx.TransportError | ConnectionError)
-    return broken and not isinstance(error, httpx.ReadTimeout)
+    """Return whether a fault of the connection, or of the model behind it, may be gone at once."""
+    if isinstance(error, OllamaRefusal):
+        return error.status not in BUSY and not is_of_the_call(error)
+    ended = (httpx.ReadTimeout, HungUp, LongAnswer)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, ended)
 
 
 def is_cloud_name(model: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from trialforge.core.plain_text import NO_TEXT
 from trialforge.trial.naming import NAME_RULES, find_names
 from trialforge.trial.text import trial_text
 from trialforge.validation.params import ValidationParams
@@ -73,6 +74,7 @@ def content_checks(params: ValidationParams) -> list[Check]:
     return [
         Check("not_english", pl.any_horizontal(*wordless, *foreign, foreign_script(text))),
         Check("repetition", pl.any_horizontal(repeats)),
+        Check("control_characters", is_true(text.str.contains(NO_TEXT))),
         Check("boilerplate", is_true(text.str.contains(_BOILERPLATE))),
         Check("prompt_echo", is_true(text.str.contains(_ECHO))),
         Check("telephone", is_true(text.str.contains(_TELEPHONE))),

@@ -1,0 +1,176 @@
+"""HTTP calls that end: by a deadline for the whole call, by a bound on the answer, or when told to stop.
+
+The time-outs of httpx bound each silence. A server that trickles bytes is never silent for long, and a thread
+that waits for a byte hears nothing else; so another thread watches each call and cuts its connection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+
+MAX_BYTES = 64 * 2**20
+TELL_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+
+
+class LateAnswer(httpx.ReadTimeout):
+    """The whole call took longer than it may."""
+
+
+class LongAnswer(httpx.RemoteProtocolError):
+    """The answer is longer than it may be."""
+
+
+class HungUp(httpx.ReadError):
+    """The call was told to stop."""
+
+
+class Answer:
+    """An answer whose body has not been read yet."""
+
+    def __init__(self, response: httpx.Response, watch: _Watch, max_bytes: int) -> None:
+        self.response = response
+        self._watch = watch
+        self._max_bytes = max_bytes
+
+    def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            httpx.TransportError: it broke off, came late, is too long, or the call was told to stop.
+        """
+        return b"".join(self._chunks())
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines as they come; only a line feed ends one, for other separators may stand in a text.
+
+        Raises:
+            httpx.TransportError: as `read`.
+        """
+        rest = b""
+        for chunk in self._chunks():
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+    def _chunks(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self.response.iter_bytes():
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise LongAnswer(f"an answer is longer than {self._max_bytes} bytes")
+            yield chunk
+        self._watch.check()  # a connection that was cut may look like the end of an answer
+
+
+@contextmanager
+def open_call(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    seconds: float,
+    max_bytes: int = MAX_BYTES,
+    stop: threading.Event | None = None,
+    tell: Callable[[float], None] | None = None,
+    **request: Any,
+) -> Iterator[Answer]:
+    """Send a request and yield its answer; leaving the block ends the call.
+
+    Args:
+        client: keeps no connection alive: only one that is made for the call can be cut.
+        method: of HTTP.
+        url: absolute, or below the client's `base_url`.
+        seconds: the whole call may take.
+        max_bytes: of the answer, unpacked.
+        stop: ends the call when it is set.
+        tell: hears every TELL_SECONDS for how many seconds the call has gone on.
+        **request: as of `httpx.Client.stream`.
+
+    Raises:
+        httpx.TransportError: there is no connection, or it broke off; LateAnswer, LongAnswer or HungUp.
+    """
+    watch = _Watch(seconds, stop, tell)
+    watch.check()
+    threading.Thread(target=watch.run, daemon=True).start()
+    try:
+        with client.stream(method, url, extensions={"trace": watch.trace}, **request) as response:
+            yield Answer(response, watch, max_bytes)
+    except httpx.RequestError as error:
+        watch.check()
+        if isinstance(error, httpx.TransportError):
+            raise
+        raise httpx.RemoteProtocolError(str(error)) from error  # packed bytes that can't be unpacked
+    finally:
+        watch.ended.set()
+
+
+def read_json(client: httpx.Client, method: str, url: str, **call: Any) -> Any:
+    """Return the JSON of an answer; arguments are those of `open_call`.
+
+    Raises:
+        httpx.HTTPError: as `open_call`; or the status is an error, or the body is no JSON.
+    """
+    with open_call(client, method, url, **call) as answer:
+        body = answer.read()
+        answer.response.raise_for_status()
+    return parse_json(body)
+
+
+def parse_json(text: bytes) -> Any:
+    """Return the JSON of an answer, or of a line of it, whatever characters stand in its texts.
+
+    Raises:
+        httpx.RemoteProtocolError: it is none, for instance because it was cut.
+    """
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        raise httpx.RemoteProtocolError(f"an answer that is no JSON: {error}") from error
+
+
+class _Watch:
+    """Looks at a call from another thread, and cuts its connection when it must end."""
+
+    def __init__(
+        self, seconds: float, stop: threading.Event | None, tell: Callable[[float], None] | None
+    ) -> None:
+        self.ended = threading.Event()
+        self._start = time.monotonic()
+        self._seconds, self._stop, self._tell = seconds, stop, tell
+        self._stream: Any = None
+
+    def trace(self, event: str, details: dict[str, Any]) -> None:
+        """Take the connection as httpcore tells of it, first plain, then with TLS."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = details["return_value"]
+
+    def check(self) -> None:
+        """Raise what has ended the call, if anything has."""
+        if self._stop is not None and self._stop.is_set():
+            raise HungUp("the run ended before this answer did")
+        if time.monotonic() - self._start > self._seconds:
+            raise LateAnswer(f"the call took longer than {self._seconds:g} s")
+
+    def run(self) -> None:
+        """Watch until the call has ended."""
+        tell_at = TELL_SECONDS
+        while not self.ended.wait(_LOOK_SECONDS):
+            try:
+                self.check()
+            except httpx.TransportError:
+                with suppress(OSError, AttributeError):  # there is no connection yet, or no more
+                    self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            passed = time.monotonic() - self._start
+            if self._tell is not None and passed > tell_at:
+                self._tell(passed)
+                tell_at += TELL_SECONDS
