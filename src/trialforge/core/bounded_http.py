@@ -55,12 +55,15 @@ class Answer:
         Raises:
             httpx.TransportError: as `read`.
         """
-        rest = b""
+        begun: list[bytes] = []
         for chunk in self._chunks():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
-        if rest:
-            yield rest
+            *ends, rest = chunk.split(b"\n")
+            for end in ends:
+                yield b"".join([*begun, end])
+                begun.clear()
+            begun.append(rest)
+        if any(begun):
+            yield b"".join(begun)
 
     def _chunks(self) -> Iterator[bytes]:
         size = 0

@@ -40,7 +40,8 @@ class Recorded:
     def ask(self, *answers: Any, retries: int) -> tuple[Answer[dict[str, Any]], Tally]:
         for attempt, answer in enumerate(answers):
             text = json.dumps(GIVEN | answer if isinstance(answer, dict) else answer)
-            finish: FinishReason = "length" if answer == "cut" else "stop"
+            finishes: dict[Any, FinishReason] = {"cut": "length", "garbled": "garbled"}
+            finish = finishes.get(answer, "stop") if isinstance(answer, str) else "stop"
             key = hash_call(
                 self.engine.model_digest, self.engine.engine, QUESTION.request(Sampling(), attempt)
             )
@@ -64,7 +65,13 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"), [(OFF_TARGET, "other-intervention"), (COPIED, "copied-title"), ("cut", "cut")]
+    ("bad", "reason"),
+    [
+        (OFF_TARGET, "other-intervention"),
+        (COPIED, "copied-title"),
+        ("cut", "cut"),
+        ("garbled", "garbled"),
+    ],
 )
 def test_a_bad_draft_is_asked_again_with_another_seed(bad: Any, reason: str, recorded: Recorded) -> None:
     answer, tally = recorded.ask(bad, make_draft(), retries=1)

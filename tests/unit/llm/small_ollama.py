@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ class SmallOllama:
     pause: float = 0.0
     break_off: bool = False
     refusal: str | None = None
+    cut_off: bool = False  # in the midst of a line
+    most_taken: int = 99  # chats at once; to more it says that it is busy
+    deaths: int = 0  # of the model in the next so many answers, in the midst of them
     lists_models: bool = True
     running: list[int] = field(default_factory=list)  # an item for each chat that goes on now
     most_running: int = 0
@@ -33,6 +37,8 @@ class SmallOllama:
     address: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     pulled: list[str] = field(default_factory=list)
+    unloaded: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
@@ -55,22 +61,39 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
                 state.pulled.append(body["model"])
                 state.models.append({"name": body["model"], "digest": "b" * 64})
                 return self._say(200, ['{"status":"success"}'])
+            if self.path == "/api/generate":
+                state.unloaded.append(body["model"])
+                return self._say(200, ['{"done":true,"done_reason":"unload"}'])
+            with state.lock:
+                if len(state.running) >= state.most_taken:
+                    return self._say(503, ['{"error":"server busy, please try again."}'])
+                state.running.append(1)
+                state.most_running = max(len(state.running), state.most_running)
+            try:
+                return self._chat(body)
+            finally:
+                state.running.pop()
+
+        def _chat(self, body: dict[str, Any]) -> None:
             state.asked.append(body)
             if len(state.asked) == state.replaced_at:
                 state.models = [{"name": "m:latest", "digest": "c" * 64}]
             if state.refusal:
                 return self._say(500, [json.dumps({"error": state.refusal})])
-            lines = [json.dumps({"message": {"content": part}}) for part in state.parts]
+            lines = [json.dumps({"message": {"content": part}}, ensure_ascii=False) for part in state.parts]
             last = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
             last |= {"eval_count": 9}
             if state.prompt_tokens is not None:
                 last |= {"prompt_eval_count": state.prompt_tokens}
-            state.running.append(1)
-            state.most_running = max(len(state.running), state.most_running)
             self._say(200, lines)
-            state.running.pop()
-            if not state.break_off:
-                self._write([json.dumps(last)])
+            if state.deaths:
+                state.deaths -= 1
+                died = "model runner has unexpectedly stopped, this may be due to resource limitations"
+                return self._write([json.dumps({"error": died})])
+            if state.cut_off:
+                self.wfile.write(json.dumps(last)[:-9].encode())
+            elif not state.break_off:
+                self._write([json.dumps(last, ensure_ascii=False)])
             return None
 
         def _say(self, code: int, lines: list[str]) -> None:
@@ -82,7 +105,7 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
             try:
                 for line in lines:
                     time.sleep(state.pause if self.path == "/api/chat" else 0)
-                    self.wfile.write(line.encode() + b"\n")
+                    self.wfile.write(line.encode(errors="surrogatepass") + b"\n")
                     self.wfile.flush()
             except OSError:
                 pass  # the client gave up, as it should

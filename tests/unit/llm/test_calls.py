@@ -118,6 +118,23 @@ def test_corrupt_entry_is_asked_again_and_mended(cache: CallCache) -> None:
     assert cache.find_corrupt() == []
 
 
+@pytest.mark.parametrize("escape", ["\\ud83d", "\\u0000", "\\b"])
+def test_a_kept_answer_that_can_be_no_text_is_set_aside(cache: CallCache, escape: str) -> None:
+    inner = RuledGenerator()
+    key = hash_call(inner.model_digest, inner.engine, ask())
+    cache.keep(key, inner.engine, answer(f'{{"title":"{escape}"}}'))
+    ((_, completion),) = CachedGenerator(inner, cache).complete([ask()])
+    assert (completion.text, len(inner.asked)) == ("seed 1", 1)
+    kept = cache.find(key)
+    assert kept is not None
+    assert kept.text == "seed 1"
+
+
+def test_half_of_a_pair_joined_to_its_other_half_is_a_text(cache: CallCache) -> None:
+    cache.keep("k", "ruled 1", answer('{"title":"\\ud83d\\ude37 and \\\\ud83d"}'))
+    assert cache.find("k") is not None
+
+
 def test_verify_finds_and_removes_corrupt_entries(cache: CallCache) -> None:
     list(CachedGenerator(RuledGenerator(), cache).complete([ask(seed=1), ask(seed=2)]))
     key = hash_call(RuledGenerator.model_digest, RuledGenerator.engine, ask(seed=2))

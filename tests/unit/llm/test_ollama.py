@@ -198,7 +198,7 @@ def test_host_that_takes_no_connection_is_left_after_the_connect_time_out() -> N
 def test_silence_longer_than_a_whole_call_may_take_ends_it(server: SmallOllama) -> None:
     server.pause = 3
     generator = load(server.address, call_seconds=0.5)
-    with pytest.raises(GenerationError, match=r"said nothing for 0\.5 s\n.*llm\.call_seconds"):
+    with pytest.raises(GenerationError, match=r"did not end within 0\.5 s\n.*llm\.call_seconds"):
         list(generator.complete([ask()]))
     generator.close()
 
@@ -206,9 +206,122 @@ def test_silence_longer_than_a_whole_call_may_take_ends_it(server: SmallOllama) 
 def test_answer_that_never_ends_is_stopped_by_the_clock(server: SmallOllama) -> None:
     server.parts, server.pause = ["{"] * 500, 0.05
     generator = load(server.address, call_seconds=0.3)
-    with pytest.raises(GenerationError, match=r"went on for 0\.3 s\n.*llm\.call_seconds"):
+    with pytest.raises(GenerationError, match=r"did not end within 0\.3 s\n.*llm\.call_seconds"):
         list(generator.complete([ask()]))
     generator.close()
+
+
+def test_a_chat_that_is_given_up_lets_the_model_go(server: SmallOllama) -> None:
+    """Else the server reads the prompt to its end, and all other calls wait behind it."""
+    server.pause = 60
+    generator = load(server.address, slots=1, call_seconds=0.5)
+    with pytest.raises(GenerationError, match="did not end"):
+        list(generator.complete([ask()]))
+    assert server.unloaded == ["m"]
+    generator.close()
+    server.pause = 0
+    generator = load(server.address)
+    assert len(list(generator.complete([ask()]))) == 1
+    generator.close()
+    assert server.unloaded == ["m"]
+
+
+def test_the_end_of_a_run_ends_its_silent_chats(server: SmallOllama) -> None:
+    with serve(SmallOllama(refusal="that schema is too large for memory")) as refusing:
+        server.pause = 600
+        generator = load(server.address, refusing.address, slots=1)
+        with pytest.raises(GenerationError, match="too large for memory"):
+            list(generator.complete([ask(f"{seed} " * 40, seed=seed) for seed in range(2)]))
+        generator.close()
+    assert server.unloaded == ["m"]
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_busy_host_is_asked_again_with_fewer_calls(server: SmallOllama, hosts: int) -> None:
+    server.most_taken, server.pause = 2, 0.05
+    with serve(SmallOllama(pause=0.05)) as other:
+        generator = load(*[server.address, other.address][:hosts], slots=8)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(24)]
+        assert sorted(index for index, _ in generator.complete(requests)) == list(range(24))
+        generator.close()
+        assert server.most_running == 2
+        assert len(server.asked) + len(other.asked) == 24
+
+
+def test_a_host_that_takes_no_call_gives_all_to_another(server: SmallOllama) -> None:
+    server.most_taken = 0
+    with serve(SmallOllama()) as other:
+        generator = load(server.address, other.address)
+        assert len(list(generator.complete([ask(seed=seed) for seed in range(8)]))) == 8
+        generator.close()
+    assert (len(server.asked), len(other.asked)) == (0, 8)
+
+
+def test_hosts_that_stay_busy_are_given_up_in_the_end(server: SmallOllama) -> None:
+    server.most_taken = 0
+    generator = load(server.address, call_seconds=1)
+    with pytest.raises(GenerationError, match=r"took a call within 1 s \(.*server busy.*\n.*llm\.slots"):
+        list(generator.complete([ask()]))
+    generator.close()
+
+
+def test_a_model_that_died_is_asked_again(server: SmallOllama) -> None:
+    server.deaths = 1
+    generator = load(server.address)
+    assert len(list(generator.complete([ask()]))) == 1
+    generator.close()
+
+
+def test_a_host_whose_model_dies_again_and_again_gives_its_calls_to_another(server: SmallOllama) -> None:
+    with serve(SmallOllama(deaths=99)) as dying:
+        generator = load(dying.address, server.address, slots=1)
+        requests = [ask("text " * 20 + str(seed), seed=seed) for seed in range(6)]
+        assert len(list(generator.complete(requests))) == 6
+        assert len(server.asked) == 6
+        generator.close()
+        alone = load(dying.address)
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*runner has unexpectedly stopped"):
+            list(alone.complete([ask()]))
+        alone.close()
+
+
+def test_a_line_that_is_cut_is_an_answer_that_broke_off(server: SmallOllama) -> None:
+    server.cut_off = True
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match=r"no Ollama host answers .*no JSON.*\n.*goes on where it was"):
+        list(generator.complete([ask()]))
+    generator.close()
+
+
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", ids=ascii)
+def test_no_character_of_an_answer_cuts_it(server: SmallOllama, separator: str) -> None:
+    server.parts = [f'{{"phase":"I","title":"A small{separator}trial"}}']
+    generator = load(server.address)
+    ((_, completion),) = generator.complete([ask()])
+    assert completion.text == server.parts[0]
+    generator.close()
+
+
+NO_TEXTS = {
+    "half-pair": '{"phase":"I","title":"A small \\ud83d trial"}',
+    "nul": '{"phase":"I","title":"A small \\u0000 trial"}',
+    "backspace": '{"phase":"I","title":"A small \\beta trial"}',
+    "raw-control": '{"phase":"I","title":"A small \x1b trial"}',
+}
+
+
+@pytest.mark.parametrize("text", NO_TEXTS.values(), ids=NO_TEXTS)
+def test_what_can_be_no_text_is_a_failed_attempt_and_its_text_is_not_kept(
+    server: SmallOllama, tmp_path: Path, text: str
+) -> None:
+    server.parts = [text]
+    for from_cache in (False, True):
+        generator = CachedGenerator(load(server.address), CallCache(tmp_path / "calls.sqlite"))
+        ((_, completion),) = generator.complete([ask()])
+        assert (completion.text, completion.finish_reason) == ("", "garbled")
+        assert completion.from_cache == from_cache
+        generator.close()
+    assert b"small" not in (tmp_path / "calls.sqlite").read_bytes()
 
 
 def test_no_time_out_can_be_left_out() -> None:
