@@ -53,17 +53,17 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
             if relay.parts_left < 0:
                 self._die()
                 return
-            relay.chats += 1
+            relay.chats += self.path == "/api/chat"
             with httpx.stream(
                 "POST", relay.upstream + self.path, content=body, timeout=60, trust_env=False
             ) as reply:
                 self.send_response(reply.status_code)
                 self.end_headers()
-                for line in reply.iter_lines():
+                for part in reply.iter_bytes():
                     if not relay.pass_part():
                         self._die()
                         return
-                    self.wfile.write(line.encode() + b"\n")
+                    self.wfile.write(part)
                     self.wfile.flush()
 
         def _die(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -47,6 +49,22 @@ def test_vectors_are_unit_rows_in_the_order_of_the_texts() -> None:
     np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
     assert vectors[0] @ vectors[2] < 0.999
     assert encoder.encode([]).shape == (0, encoder.dimension)
+
+
+def test_encoder_does_not_wait_behind_chats_that_were_given_up(
+    ollama_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server reads their prompts to the end, and holds the model for them for minutes."""
+    monkeypatch.setattr("trialforge.embedding.ollama.ANSWER_SECONDS", 40.0)
+    body = {
+        "model": "smollm2:135m",
+        "messages": [{"role": "user", "content": "a long and slow prompt " * 700}],
+        "options": {"num_ctx": 4096},
+    }
+    for number in range(4):
+        with suppress(httpx.ReadTimeout):  # the model is loaded before the first is given up
+            httpx.post(f"{ollama_host}/api/chat", json=body, timeout=1 if number else 8, trust_env=False)
+    assert load_encoder(make_params(), cache=None).encode(["metformin"]).shape[0] == 1
 
 
 def test_digest_is_of_the_model_and_the_windows() -> None:
