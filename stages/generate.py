@@ -8,10 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section
-from trialforge.core.progress import clean_interrupt
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.core.version import VERSION
 from trialforge.generation.asking import ask_for_stage
 from trialforge.generation.drafts import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
@@ -28,8 +27,8 @@ def main() -> None:
     parser.add_argument("plan", type=Path)
     parser.add_argument("reasons", type=Path)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--generated", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--generated", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, llm = load_section(GenerationParams, "generation"), load_section(LlmParams, "llm")
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
@@ -62,5 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with clean_interrupt("generate"):
-        run_stage(main)
+    run_stage(main)

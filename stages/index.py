@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json
 from trialforge.core.params import load_section
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.retrieval.elastic_index import serve_index
@@ -19,8 +19,8 @@ from trialforge.retrieval.store import build_index
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--index", type=claim_out, required=True)
+    parser.add_argument("--manifest", type=claim_out, required=True)
     args = parser.parse_args()
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
     params = load_section(IndexParams, "retrieval")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import write_json
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.ingest.counts import ingest_metrics
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
@@ -24,9 +24,9 @@ from trialforge.ingest.top import refuse_labels
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=Path, required=True)
-    parser.add_argument("--refused", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--trials", type=claim_out, required=True)
+    parser.add_argument("--refused", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(IngestParams, "ingest")
     source = open_source(params, load_seed())

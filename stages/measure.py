@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.quality.gates import check_gates
 from trialforge.quality.measurement import (
     build_case,
@@ -25,8 +25,10 @@ from trialforge.validation.params import ValidationParams
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("synthetic", type=Path)
-    for name in ("train", "validation", "test", "exemplars", "reasons", "validated", "metrics", "plots"):
+    for name in ("train", "validation", "test", "exemplars", "reasons", "validated"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("metrics", "plots"):
+        parser.add_argument(f"--{name}", type=claim_out, required=True)
     paths = parser.parse_args(argv)
 
     params = load_section(QualityParams, "quality")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.split.params import PlanParams
 from trialforge.split.plan import plan_metrics, plan_targets
 
@@ -15,8 +15,8 @@ from trialforge.split.plan import plan_metrics, plan_targets
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--plan", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, train = load_section(PlanParams, "plan"), read_parquet(args.train)
     plan = plan_targets(train, params, load_seed())

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.core.progress import clean_interrupt
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.generation.asking import ask_for_stage
 from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
 from trialforge.generation.params import ReasoningParams
@@ -25,8 +24,8 @@ def main() -> None:
     parser.add_argument("plan", type=Path)
     parser.add_argument("exemplars", type=Path)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--reasons", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--reasons", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, llm = load_section(ReasoningParams, "reasoning"), load_section(LlmParams, "llm")
     seed = load_seed()
@@ -55,5 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with clean_interrupt("reason"):
-        run_stage(main)
+    run_stage(main)

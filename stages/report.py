@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import write_text
 from trialforge.core.params import load_section, read_params
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.reporting.card import build_card
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--plots", type=Path, required=True)
     parser.add_argument("--lock", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(ReportParams, "report")
     inputs = read_inputs(args.data, args.metrics, args.plots, read_params())

@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.retrieval.evaluation import measure_agreement, measure_tasks, summarise_exemplars
@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--exemplars", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--exemplars", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, seed = load_section(RetrievalParams, "retrieval"), load_seed()
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))

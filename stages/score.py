@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_csv, write_json
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
 from trialforge.learning.predictions import read_predictions
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--zero-shot", type=Path)
-    parser.add_argument("--metrics", type=Path, required=True)
-    parser.add_argument("--plots", type=Path, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
+    parser.add_argument("--plots", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
     seed = load_seed()

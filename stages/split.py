@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.metrics import split_metrics
 from trialforge.split.params import SplitParams
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trials", type=Path)
     for name in ("split", *PARTS, "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+        parser.add_argument(f"--{name}", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(SplitParams, "split")
     trials = read_parquet(args.trials)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_item
@@ -21,8 +21,8 @@ def main() -> None:
         parser.add_argument(f"--{part}", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--generated", type=Path)
-    parser.add_argument("--predictions", type=Path, required=True)
-    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--predictions", type=claim_out, required=True)
+    parser.add_argument("--models", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
 from trialforge.core.params import load_section
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.validate import acceptance_metrics, rejection_table, validate
 
@@ -17,10 +17,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("generated", type=Path)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--synthetic", type=Path, required=True)
-    parser.add_argument("--rejected", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
-    parser.add_argument("--reasons", type=Path, required=True, help="table of rejections by reason")
+    parser.add_argument("--synthetic", type=claim_out, required=True)
+    parser.add_argument("--rejected", type=claim_out, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
+    parser.add_argument("--reasons", type=claim_out, required=True, help="table of rejections by reason")
     paths = parser.parse_args(argv)
 
     params = load_section(ValidationParams, "validation")

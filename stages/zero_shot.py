@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.errors import run_stage
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.core.progress import clean_interrupt
+from trialforge.core.stage import claim_out, run_stage
 from trialforge.generation.asking import ask_for_stage
 from trialforge.generation.zero_shot import (
     ZeroShotParams,
@@ -24,7 +23,7 @@ from trialforge.llm.params import LlmParams
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--answers", type=Path, required=True)
+    parser.add_argument("--answers", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
     seed = load_seed()
@@ -37,5 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with clean_interrupt("zero-shot"):
-        run_stage(main)
+    run_stage(main)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
@@ -101,17 +99,6 @@ def name_missing_extra() -> Iterator[None]:
             f"this needs the package {module!r}, which is not installed",
             hint=f"pip install 'trialforge[{EXTRAS[module]}]'",
         ) from error
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage: what a user can mend ends it with one line and a hint, no traceback, exit code 1."""
-    try:
-        with name_missing_extra():
-            main()
-    except TrialforgeError as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        sys.exit(describe_error(error.args[0], error.hint))
 
 
 def describe_error(message: str, hint: str | None) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 
 from rich import progress as rich_progress
@@ -88,13 +85,3 @@ class Progress:
         if not self._timed or self.done >= self._total:
             return ""
         return f"about {format_seconds(self.seconds / self._timed * (self._total - self.done))} left"
-
-
-@contextmanager
-def clean_interrupt(stage: str) -> Iterator[None]:
-    """Turn ctrl-C into two lines and exit code 130; what was answered stays in the call cache."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write(f"interrupted: all finished answers are kept\n  next: dvc repro {stage}\n")
-        raise SystemExit(130) from None

@@ -6,6 +6,7 @@ and each server frees the other's. A crash here also leaves the run alive to say
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -19,6 +20,7 @@ from typing import IO, Any, cast
 from trialforge.core.errors import GenerationError
 
 _CLOSE_SECONDS = 5
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class EngineProcess:
     def __init__(self, settings: EngineSettings) -> None:
         self._path = settings.path
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "trialforge.llm.engine_process"],
+            [sys.executable, "-m", "trialforge.llm.engine_process", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -125,22 +127,42 @@ def make_exact(params: Any) -> None:
     params.no_extra_bufts = True
 
 
-def main() -> None:
-    """Serve until standard input ends, as it does when the other process closes it or dies."""
+def die_with(parent: int, *, tied: bool = True) -> None:
+    """Have Linux kill this process when the thread that started it ends; or no more, unless `tied`.
+
+    Elsewhere this does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if tied else 0)
+    if tied and os.getppid() != parent:  # it had ended before
+        os._exit(1)
+
+
+def main(parent: int) -> None:
+    """Serve until standard input ends, as it does when the other process closes it or dies.
+
+    Nothing can be read while the model loads: the engine holds Python's lock until it has.
+    """
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the run, which then closes this
-    with os.fdopen(os.dup(1), "w") as answer:
-        os.dup2(2, 1)  # what the engine itself prints is no answer
-        settings = EngineSettings(**json.loads(sys.stdin.readline()))
-        try:
-            server = _start(settings)
-        except (RuntimeError, ValueError, OSError, MemoryError) as error:
-            answer.write(json.dumps({"error": str(error)}) + "\n")
-            return
-        answer.write(json.dumps({"address": server.listening_address}) + "\n")
-        answer.flush()
-    sys.stdin.read()
+    try:
+        with os.fdopen(os.dup(1), "w") as answer:
+            os.dup2(2, 1)  # what the engine itself prints is no answer
+            settings = EngineSettings(**json.loads(sys.stdin.readline()))
+            try:
+                server = _start(settings)
+                found = {"address": server.listening_address}
+            except (RuntimeError, ValueError, OSError, MemoryError) as error:
+                found = {"error": str(error)}
+            answer.write(json.dumps(found) + "\n")
+        die_with(parent, tied=False)  # the thread that started it may end before the run does
+        if "address" in found:
+            sys.stdin.read()
+    except BrokenPipeError:  # the other process died meanwhile
+        pass
     os._exit(0)  # calls that nobody waits for any more would hold it up
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

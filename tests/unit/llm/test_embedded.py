@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +156,59 @@ def test_engine_that_never_says_that_it_has_loaded_is_given_up(packaged_model: M
     assert process._process.returncode == -signal.SIGKILL
 
 
+LOADING = """
+import os, time
+from trialforge.llm.engine_process import EngineProcess, EngineSettings
+process = EngineProcess(EngineSettings(os.environ["MODEL"], 256, 1, 1, exact=True, token="t"))
+print(process._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs: one that was never waited for has a name, but no memory."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def test_engine_of_a_run_that_is_killed_while_the_model_loads_ends_with_it(tmp_path: Path) -> None:
+    """The model is a pipe into which nobody writes: its loading never ends."""
+    model = tmp_path / "model.gguf"
+    os.mkfifo(model)
+    environment = os.environ | {"MODEL": str(model)}
+    with subprocess.Popen(
+        [sys.executable, "-c", LOADING], stdout=subprocess.PIPE, text=True, env=environment
+    ) as run:
+        assert run.stdout is not None
+        engine = int(run.stdout.readline())
+        wait_until(lambda: "xllamacpp" in Path(f"/proc/{engine}/maps").read_text())
+        run.kill()
+    try:
+        wait_until(lambda: not is_alive(engine))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(engine, signal.SIGKILL)
+
+
+def test_engine_outlives_the_thread_that_started_it(packaged_model: ModelFile) -> None:
+    made: list[EmbeddedGenerator] = []
+    params = LlmParams(context_tokens=256, slots=1)
+    maker = threading.Thread(target=lambda: made.append(EmbeddedGenerator(packaged_model, params)))
+    maker.start()
+    maker.join()
+    assert made[0].count_tokens(ask().messages) > 0
+    made[0].close()
+
+
 ABANDONED = """
 import os, time
 from tests.unit.llm.test_embedded import children
@@ -173,7 +228,4 @@ def test_engines_of_a_killed_run_end_with_it() -> None:
         engines = [int(pid) for pid in run.stdout.readline().split()]
         assert engines
         run.kill()
-    deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines)
+    wait_until(lambda: not any(map(is_alive, engines)))
