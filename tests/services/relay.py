@@ -23,6 +23,7 @@ class Relay:
     upstream: str
     parts_left: float = float("inf")
     rewrite: Callable[[str, Any], Any] = lambda _path, value: value
+    at_part: Callable[[], object] = lambda: None
     address: str = ""
     chats: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,6 +61,7 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
                 self.send_response(reply.status_code)
                 self.end_headers()
                 for part in reply.iter_bytes():
+                    relay.at_part()
                     if not relay.pass_part():
                         self._die()
                         return

@@ -37,7 +37,7 @@ def run_stage(main: Callable[[], None]) -> None:
     Ctrl-C, SIGTERM and the end of the process that started it, such as `dvc repro`, end it with code 130.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_starter, args=(_find_starters(),), daemon=True).start()
     try:
         with name_missing_extra():
             main()
@@ -102,9 +102,21 @@ def _sweep(path: Path) -> None:
             shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
-def _end_with_parent(parent: int) -> None:
-    """Wait until this process has another parent, as it has when its own died, and then end it."""
-    while os.getppid() == parent:
+def _find_starters() -> tuple[int, ...]:
+    """Return the parent and, where that is the shell by which DVC started a stage, its parent: DVC."""
+    parent = os.getppid()
+    shell = Path(os.environ.get("SHELL") or "/bin/sh").name
+    try:
+        stat = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # only Linux tells
+        return (parent,)
+    name, _, rest = stat.partition("(")[2].rpartition(")")
+    return (parent, int(rest.split()[1])) if "DVC_STAGE" in os.environ and name == shell else (parent,)
+
+
+def _end_with_starter(starters: tuple[int, ...]) -> None:
+    """Wait until a process of these is another, as it is when one of them died, and end this one."""
+    while _find_starters() == starters:
         time.sleep(_LOOK_SECONDS)
     with suppress(OSError):
         sys.stderr.write("the process that started this stage has ended\n")

@@ -25,6 +25,7 @@ class SmallOllama:
     parts: list[str] = field(default_factory=lambda: [ANSWER])
     prompt_tokens: int | None = 20
     pause: float = 0.0
+    silent_after: float = float("inf")  # chats; to later ones it never says anything
     break_off: bool = False
     refusal: str | None = None
     cut_off: bool = False  # in the midst of a line
@@ -76,6 +77,8 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
 
         def _chat(self, body: dict[str, Any]) -> None:
             state.asked.append(body)
+            if len(state.asked) > state.silent_after:
+                time.sleep(600)
             if len(state.asked) == state.replaced_at:
                 state.models = [{"name": "m:latest", "digest": "c" * 64}]
             if state.refusal:
