@@ -17,6 +17,7 @@ from trialforge.core.files import atomic_path, hash_file, write_json
 from trialforge.trial.record import Phase, Status
 
 PAGE_SIZE = 500
+MOST_STUDIES = 5_000_000  # where the registry tells no number: ten times what it has
 _CHECKED_EVERY = 20  # pages between two looks at the data timestamp
 _RESTARTS = 3
 Progress = Callable[[int, int | None], None]
@@ -157,6 +158,12 @@ def _download(
                 raise
             return None
         state = _keep(state, studies[:left], token, total, folder)
+        most = MOST_STUDIES if state.total is None else state.total
+        if state.count > most and not state.complete:
+            raise IngestError(
+                f"the registry has {most} studies by its own word, sent {state.count}, and announces more",
+                hint=f"look at what answers there; to begin again, remove {folder}",
+            )
         progress(state.count, _goal(state))
         if (state.complete or state.pages % _CHECKED_EVERY == 0) and api.version() != state.version:
             return None

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple, Self
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from trialforge.core.bounded_http import LongAnswer, open_call
 from trialforge.core.errors import IngestError
 from trialforge.ingest.ctgov_json import load_json
 from trialforge.ingest.raw import RecordError
 
 REGISTRY_URL = "https://clinicaltrials.gov"
+CALL_SECONDS = 600.0
+MAX_PAGE_BYTES = 256 * 2**20  # a page of 1,000 studies may have 50 MB
 _LONGEST_WAIT = 600.0
 
 
@@ -62,7 +65,11 @@ class RegistryApi:
         self._sleep = sleep
         self._next_start = 0.0
         agent = {"User-Agent": "trialforge (clinical trial research; one request a second)"}
-        self._client = httpx.Client(timeout=httpx.Timeout(60.0, connect=20.0), headers=agent)
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(60.0, connect=20.0),
+            headers=agent,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -121,8 +128,19 @@ class RegistryApi:
 
     def _get_once(self, path: str, query: Mapping[str, str]) -> Any:
         self._wait_turn()
+        call = open_call(
+            self._client,
+            "GET",
+            self._url + path,
+            params=dict(query),
+            seconds=CALL_SECONDS,
+            max_bytes=MAX_PAGE_BYTES,
+        )
         try:
-            response = self._client.get(self._url + path, params=dict(query))
+            with call as answer:
+                response, content = answer.response, answer.read()
+        except LongAnswer as error:
+            raise IngestError(f"{self._url} is no registry: {error}") from error
         except httpx.TransportError as error:
             raise _TransientError(f"{type(error).__name__}: {error}") from error
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
@@ -133,9 +151,10 @@ class RegistryApi:
                 if "pageToken" in query and response.status_code in (400, 404, 410)
                 else IngestError
             )
-            raise kind(f"{response.url} is refused: HTTP {response.status_code} {response.text[:200]}")
+            said = content[:200].decode(errors="replace")
+            raise kind(f"{response.url} is refused: HTTP {response.status_code} {said}")
         try:
-            return load_json(response.content)
+            return load_json(content)
         except RecordError as error:
             raise _TransientError(f"an answer that is no JSON: {error}") from error
 

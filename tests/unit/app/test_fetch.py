@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.trickling_server import TRICKLES, answering, flood
 from tests.unit.ingest.registry_server import Registry, serve
 from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day
 from trialforge.app.registry_api import RegistryApi
@@ -274,6 +275,58 @@ def test_unknown_words_are_errors() -> None:
         RegistryQuery(phases=("Phase 9",)).parameters()
     with pytest.raises(ParameterError, match="is no date"):
         parse_day("1 May 2015")
+
+
+class EndlessRegistry(Registry):
+    """Announces a next page after each, and tells the number of studies or does not."""
+
+    tells_total = True
+
+    def answer(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = super().answer(
+            path, query | {"pageToken": "t0"} if "pageToken" in query else query
+        )
+        page = json.loads(body) | ({"nextPageToken": "again"} if path.endswith("studies") else {})
+        if not self.tells_total:
+            page.pop("totalCount", None)
+        return status, headers, json.dumps(page).encode()
+
+
+@pytest.mark.parametrize("tells_total", [True, False])
+def test_pages_without_an_end_are_an_error(
+    tells_total: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialforge.app.fetch.MOST_STUDIES", 10)
+    endless = EndlessRegistry([study(number) for number in range(10)])
+    endless.tells_total = tells_total
+    with (
+        serve(endless) as registry,
+        RegistryApi(registry.url, interval=0) as api,
+        pytest.raises(IngestError, match=r"has 10 studies by its own word, sent 12, and announces more"),
+    ):
+        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+
+
+@pytest.mark.parametrize("trickle", TRICKLES)
+def test_registry_that_trickles_is_given_up(
+    trickle: Callable[[], Iterator[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialforge.app.registry_api.CALL_SECONDS", 0.3)
+    with (
+        answering(trickle, 0.05) as address,
+        RegistryApi(f"http://{address}", attempts=2, sleep=lambda _: None) as api,
+        pytest.raises(IngestError, match=r"failed 2 times, at last: LateAnswer.* longer than 0\.3 s"),
+    ):
+        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+
+
+def test_registry_that_floods_is_given_up(tmp_path: Path) -> None:
+    with (
+        answering(flood) as address,
+        RegistryApi(f"http://{address}") as api,
+        pytest.raises(IngestError, match="is no registry: an answer is longer than"),
+    ):
+        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_the_file_name_must_say_what_it_holds(api: RegistryApi, tmp_path: Path) -> None:
