@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -74,7 +73,7 @@ def answered(python: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_no_package_of_an_extra_is_in_the_bare_environment(bare: Path, tmp_path: Path) -> None:
-    modules = ["torch", "transformers", "elasticsearch", "xllamacpp", "altair", "evaluate"]
+    modules = ["torch", "transformers", "elasticsearch", "ollama", "xllamacpp", "altair", "evaluate"]
     code = f"import importlib.util as u; print([m for m in {modules} if u.find_spec(m)])"
     done = subprocess.run(
         [bare, "-c", code], cwd=tmp_path, env={}, capture_output=True, text=True, check=True
@@ -123,15 +122,10 @@ def test_a_linear_model_predicts_new_trials(bare: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_an_error_that_names_it(bare: Path, tmp_path: Path) -> None:
-    model = b"GGUF"
-    (tmp_path / "model.gguf").write_bytes(model)
-    params = {"model": "model.gguf", "sha256": hashlib.sha256(model).hexdigest()}
-    code = (
-        "from trialforge.core.stage import run_stage; from trialforge.llm.factory import load_engine; "
-        f"from trialforge.llm.params import LlmParams; run_stage(lambda: load_engine(LlmParams(**{params})))"
+    params = (
+        (ROOT / "params.yaml").read_text().replace("backend: embedded # embedded (", "backend: ollama # (")
     )
-    done = subprocess.run(
-        [bare, "-c", code], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
-    )
+    (tmp_path / "params.yaml").write_text(params)
+    done = ask(bare, tmp_path, ["pull"])
     assert done.returncode == 1
-    assert "pip install 'trialforge[llm]'" in done.stderr
+    assert "pip install 'trialforge[ollama]'" in done.stderr

@@ -75,6 +75,61 @@ class Answer:
         self._watch.check()  # a connection that was cut may look like the end of an answer
 
 
+class BoundedTransport(httpx.BaseTransport):
+    """What `open_call` promises, for a library that makes its own `httpx.Client`; good for one call.
+
+    Args:
+        seconds: the whole call may take.
+        max_bytes: of the answer, as it is sent.
+        tell: hears every TELL_SECONDS for how many seconds the call has gone on.
+    """
+
+    def __init__(
+        self, seconds: float, *, max_bytes: int = MAX_BYTES, tell: Callable[[float], None] | None = None
+    ) -> None:
+        self._inner = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+        self._watch = _Watch(seconds, None, tell)
+        self._max_bytes = max_bytes
+        threading.Thread(target=self._watch.run, daemon=True).start()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; what cuts the call is raised here, or while the answer is read."""
+        request.extensions = {**request.extensions, "trace": self._watch.trace}
+        try:
+            response = self._inner.handle_request(request)
+        except httpx.TransportError:
+            self._watch.check()
+            raise
+        stream = _BoundedStream(response.stream, self._watch, self._max_bytes)
+        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+    def close(self) -> None:
+        """End the call."""
+        self._watch.ended.set()
+        self._inner.close()
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    def __init__(self, stream: Any, watch: _Watch, max_bytes: int) -> None:
+        self._stream, self._watch, self._max_bytes = stream, watch, max_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        try:
+            for chunk in self._stream:
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise LongAnswer(f"an answer is longer than {self._max_bytes} bytes")
+                yield chunk
+        except httpx.TransportError:
+            self._watch.check()
+            raise
+        self._watch.check()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 @contextmanager
 def open_call(
     client: httpx.Client,

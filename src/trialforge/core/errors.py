@@ -71,6 +71,7 @@ class ExportError(TrialforgeError):
 EXTRAS = {
     "elasticsearch": "elasticsearch",
     "elastic_transport": "elasticsearch",
+    "ollama": "ollama",
     "xllamacpp": "llm",
     "torch": "torch",
     "transformers": "torch",

@@ -6,11 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from trialforge.core.bounded_http import open_call, parse_json
+from trialforge.core.bounded_http import BoundedTransport, open_call, parse_json
+
+if TYPE_CHECKING:
+    import ollama
 
 HOST_VARIABLE = "OLLAMA_HOST"
 DEFAULT_HOST = "http://127.0.0.1:11434"
@@ -21,6 +25,17 @@ def read_addresses() -> list[str]:
     """Return the addresses in OLLAMA_HOST, with what they leave out filled in."""
     parts = [part.strip() for part in os.environ.get(HOST_VARIABLE, "").split(",")]
     return [part if "://" in part else f"http://{part}" for part in parts if part] or [DEFAULT_HOST]
+
+
+def import_ollama() -> ModuleType:
+    """Return the library `ollama`, which as it is imported fails where OLLAMA_HOST names several hosts."""
+    hosts = os.environ.pop(HOST_VARIABLE, None)
+    try:
+        import ollama
+    finally:
+        if hosts is not None:
+            os.environ[HOST_VARIABLE] = hosts
+    return ollama
 
 
 class OllamaRefusal(Exception):
@@ -43,10 +58,12 @@ class OllamaServer:
     def __init__(self, address: str, *, silence: float, connect: float = 5.0) -> None:
         whole = httpx.URL(address.rstrip("/"))
         self.address = str(whole.copy_with(userinfo=b""))
+        self._auth = (whole.username, whole.password) if whole.username else None
+        self._timeout = httpx.Timeout(silence, connect=connect)
         self._http = httpx.Client(
             base_url=self.address,
-            auth=(whole.username, whole.password) if whole.username else None,
-            timeout=httpx.Timeout(silence, connect=connect),
+            auth=self._auth,
+            timeout=self._timeout,
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
@@ -70,6 +87,30 @@ class OllamaServer:
             said = answer.read()
             _check_status(answer.response, said)
         return parse_json(said)
+
+    @contextmanager
+    def client(
+        self, *, seconds: float, tell: Callable[[float], None] | None = None
+    ) -> Iterator[ollama.Client]:
+        """Yield Ollama's own client for one call, with the same deadline and bound as any other.
+
+        Raises:
+            OllamaRefusal: the server refuses.
+            httpx.TransportError: there is no answer, or none that may be read.
+        """
+        ollama = import_ollama()
+        transport = BoundedTransport(seconds, tell=tell)
+        try:
+            with ollama.Client(
+                self.address, auth=self._auth, timeout=self._timeout, transport=transport, trust_env=False
+            ) as client:
+                yield client
+        except ollama.ResponseError as error:
+            raise OllamaRefusal(error.status_code, error.error) from error
+        except ConnectionError as error:
+            raise httpx.ConnectError(str(error)) from error
+        except ValueError as error:  # a body that is no JSON, or not that of such an answer
+            raise httpx.RemoteProtocolError(f"an answer that is no JSON: {error}") from error
 
     @contextmanager
     def stream(
@@ -113,8 +154,8 @@ class OllamaServer:
         A chat that nobody waits for any more is read to its end before the model answers anything else. Where
         it is the only one, this ends it at once; a failure does no harm.
         """
-        with suppress(httpx.HTTPError, OllamaRefusal):
-            self.ask("POST", "/api/generate", {"model": model, "keep_alive": 0}, seconds=UNLOAD_SECONDS)
+        with suppress(httpx.HTTPError, OllamaRefusal), self.client(seconds=UNLOAD_SECONDS) as client:
+            client.generate(model, keep_alive=0)
 
     def close(self) -> None:
         """Close the connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import numpy as np
@@ -76,24 +76,27 @@ class OllamaEncoder:
         starts = range(0, max(len(words), 1), self._window)
         return [words[start : start + self._window] for start in starts[: self._max_windows]]
 
-    def _embed(self, inputs: list[str]) -> list[list[float]]:
+    def _embed(self, inputs: list[str]) -> Sequence[Sequence[float]]:
         """Ask for vectors; a model that some other call holds is let go once, and asked again."""
-        body = {"model": self._model, "input": inputs, "options": {"num_ctx": CONTEXT_TOKENS}}
 
-        def ask(server: OllamaServer) -> Any:
+        def ask(server: OllamaServer) -> Sequence[Sequence[float]]:
             def tell(seconds: float) -> None:
                 sys.stderr.write(f"waiting for Ollama at {server.address} to embed, {seconds:.0f} s so far\n")
 
+            with server.client(seconds=ANSWER_SECONDS, tell=tell) as client:
+                found = client.embed(self._model, inputs, options={"num_ctx": CONTEXT_TOKENS})
+            return found.embeddings
+
+        def ask_again(server: OllamaServer) -> Sequence[Sequence[float]]:
             try:
-                return server.ask("POST", "/api/embed", body, seconds=ANSWER_SECONDS, tell=tell)
+                return ask(server)
             except httpx.ReadTimeout:
                 server.unload(self._model)
-                return server.ask("POST", "/api/embed", body, seconds=ANSWER_SECONDS, tell=tell)
+                return ask(server)
 
-        found = self._call(ask)
-        rows = found.get("embeddings") if isinstance(found, dict) else None
-        if not isinstance(rows, list) or len(rows) != len(inputs):
-            raise RetrievalError(f"the Ollama server answers without {len(inputs)} vectors: {found!r:.200}")
+        rows = self._call(ask_again)
+        if len(rows) != len(inputs):
+            raise RetrievalError(f"the Ollama server answers without {len(inputs)} vectors: {rows!r:.200}")
         return rows
 
     def _call(self, ask: Callable[[OllamaServer], T]) -> T:

@@ -139,8 +139,8 @@ class OllamaHost:
         if is_cloud_name(model):
             raise cloud_error(model)
         try:
-            with self._server.stream("/api/pull", {"model": model}, seconds=math.inf) as parts:
-                for _ in parts:
+            with self._server.client(seconds=math.inf) as client:
+                for _ in client.pull(model, stream=True):
                     pass
         except (httpx.HTTPError, OllamaRefusal) as error:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error

@@ -304,7 +304,7 @@ def test_pages_without_an_end_are_an_error(
         RegistryApi(registry.url, interval=0) as api,
         pytest.raises(IngestError, match=r"has 10 studies by its own word, sent 12, and announces more"),
     ):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, page_size=4)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
 
 
 @pytest.mark.parametrize("trickle", TRICKLES)
@@ -317,7 +317,7 @@ def test_registry_that_trickles_is_given_up(
         RegistryApi(f"http://{address}", attempts=2, sleep=lambda _: None) as api,
         pytest.raises(IngestError, match=r"failed 2 times, at last: LateAnswer.* longer than 0\.3 s"),
     ):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_registry_that_floods_is_given_up(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_registry_that_floods_is_given_up(tmp_path: Path) -> None:
         RegistryApi(f"http://{address}") as api,
         pytest.raises(IngestError, match="is no registry: an answer is longer than"),
     ):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
 
 def test_the_file_name_must_say_what_it_holds(api: RegistryApi, tmp_path: Path) -> None:
