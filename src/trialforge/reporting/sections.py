@@ -96,6 +96,8 @@ def data_section(inputs: Inputs) -> Section:
         *count_table(ingest, "label", "Outcome labels", "Label"),
         *count_table(ingest, "phase", "Phases", "Phase"),
         *count_table(ingest, "stop_reason", "Why failed trials stopped", "Reason"),
+        *count_table(ingest, "source", "Forms of the records", "Form"),
+        *count_table(ingest, "left_out", "Trials that the run is not about", "Reason"),
     ]
     sources = {"ingest": "All counts of the source", "split": "All counts of the split"}
     return _section("data", "Data", lead, inputs, sources, figures, tables, {"data/year": year_rows(ingest)})
