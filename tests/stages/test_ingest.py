@@ -93,6 +93,36 @@ def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path) -> None:
     assert refused == [("all/notes.txt", "other-file")]
 
 
+def test_forms_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "raw" / "trials"
+    (folder / "aact").mkdir(parents=True)
+    (folder / f"{A}.xml").write_bytes(xml_record(A, last_update_submitted="May 2, 2019"))
+    (folder / "page.json.gz").write_bytes(gzip.compress(b'{"studies": [%s]}' % study_text(A)))
+    (folder / "ctg-studies.csv").write_text(
+        "NCT Number,Study Title,Phases,Study Type,Study Status\n"
+        f"{A},A title,PHASE2,INTERVENTIONAL,COMPLETED\n"
+        f"{B},Another,PHASE3,INTERVENTIONAL,COMPLETED\n"
+    )
+    (folder / "aact" / "studies.txt").write_text(
+        f"nct_id|phase|study_type|overall_status|source\n{C}||Observational|Completed|\n{B}||||\n"
+    )
+    (folder / "aact" / "conditions.txt").write_text(f"id|nct_id|name\n1|{B}|Cold\n")
+    (folder / "euctr.txt").write_text("EudraCT Number: 2004-000015-25\n")
+    (folder / "README.md").write_text("From the registry, 2024.\n")
+    trials, refused, metrics = ingest(tmp_path, source="registry")
+    assert trials.select("nct_id", "source", "label").rows() == [(A, "ctgov-xml", None), (B, "aact", 1)]
+    assert trials.filter(nct_id=B)["conditions"].to_list() == [["Cold"]]
+    counts = metrics["refused"]
+    assert (counts["other-file"], counts["other-registry"], counts["duplicate-id"]) == (1, 1, 3)
+    assert metrics["left_out"] == {"other-study-type": 1}
+    assert metrics["several_records"]["trials"] == 2
+    assert metrics["several_records"]["filled"]["title"] == 1
+    lacks = metrics["fields_not_in_file"]
+    assert set(lacks) == {"trials/ctg-studies.csv", "trials/aact"}
+    assert "criteria" in lacks["trials/ctg-studies.csv"].split(", ")
+    assert ("trials/aact/studies", "other-study-type") in refused
+
+
 def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -> None:
     faults = {0: (503, {"Retry-After": "0"}, b""), 1: (0, {}, b""), 2: (200, {}, b'{"studies": [')}
     studies = [study_record(A), study_record(B), {"protocolSection": {}}]

@@ -26,7 +26,7 @@ def ingest_metrics(trials: Path, refused: pl.DataFrame, left_out: pl.DataFrame) 
         "year": _counts(table, pl.col("first_submitted").dt.year().cast(pl.String).fill_null("none")),
         "source": _counts(table, pl.col("source")),
         "refused": {"total": refused.height, **_counts(refused.lazy(), pl.col("reason"))},
-        "left_out": {"total": left_out.height, **_counts(left_out.lazy(), pl.col("reason"))},
+        "left_out": _counts(left_out.lazy(), pl.col("reason")),
     }
 
 
@@ -36,7 +36,7 @@ def describe_counts(counts: Mapping[str, Any], refused: Path) -> str:
     for name, words in (("refused", "records or values refused"), ("left_out", "trials left out")):
         reasons = ", ".join(f"{count} {why}" for why, count in counts[name].items() if why != "total")
         if reasons:
-            lines.append(f"{counts[name]['total']} {words} ({reasons}): see {refused}")
+            lines.append(f"{words}: {reasons}; see {refused}")
     return "\n".join(lines) + "\n"
 
 

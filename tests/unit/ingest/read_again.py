@@ -5,9 +5,13 @@ This is the yardstick for the readers, so it imports nothing of the package.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import xml.etree.ElementTree as ET
+import zipfile
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 _UNIT_YEARS = {
@@ -269,3 +273,45 @@ def study_endpoint(item: dict[str, Any]) -> dict[str, str | None]:
         "time_frame": markdown_line(item.get("timeFrame")),
         "description": markdown_line(item.get("description")),
     }
+
+
+Tables = dict[str, dict[str, list[dict[str, str]]]]
+
+
+def read_aact(path: Path) -> Tables:
+    """The rows of AACT's tables, by table and by trial."""
+    tables: Tables = {}
+    with zipfile.ZipFile(path) as file:
+        for name in file.namelist():
+            rows = csv.DictReader(io.StringIO(file.read(name).decode(), newline=""), delimiter="|")
+            table = tables.setdefault(name.removesuffix(".txt"), {})
+            for row in rows:
+                table.setdefault(row["nct_id"], []).append(row)
+    return tables
+
+
+def read_aact_trial(nct_id: str, tables: Tables) -> dict[str, Any]:
+    """Some fields of a trial, as its rows have them."""
+    (study,) = tables["studies"][nct_id]
+    (eligibility,) = tables["eligibilities"][nct_id]
+
+    def rows(table: str) -> list[dict[str, str]]:
+        return tables[table].get(nct_id, [])
+
+    return {
+        "title": line(study["brief_title"]),
+        "official_title": line(study["official_title"]),
+        "why_stopped": line(study["why_stopped"]),
+        "status": study["overall_status"] or None,
+        "start_date": day(study["start_date"]),
+        "completion_date": day(study["completion_date"]),
+        "last_updated": day(study["last_update_posted_date"]),
+        "sex": eligibility["gender"] or None,
+        "conditions": [line(row["name"]) for row in rows("conditions")],
+    }
+
+
+def words(text: str | None) -> list[str]:
+    """The words of a text, without the marks of list items and the `~` that may stand for a line's end."""
+    plain = re.sub(r"\\([^\w\s])", r"\1", (text or "").replace("~", " "))
+    return [word for word in plain.split() if word not in "-*•·‣"]

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from tests.unit.ingest import read_again
+from trialforge.ingest.population import PopulationParams, left_out
 from trialforge.ingest.registry import Chunk, Found, RegistrySource
 from trialforge.ingest.source import BATCH_SCHEMA
 from trialforge.trial.record import frame_to_trials
@@ -35,6 +36,15 @@ def xml_trials(shared_data: Path) -> pl.DataFrame:
 def api_trials(shared_data: Path) -> pl.DataFrame:
     batches = list(RegistrySource(shared_data / API).batches())
     assert sum(batch.refused.height for batch in batches) == 0
+    return pl.concat([batch.trials for batch in batches])
+
+
+@pytest.fixture(scope="module")
+def aact_trials(shared_data: Path) -> pl.DataFrame:
+    batches = list(RegistrySource(shared_data / AACT).batches())
+    refused = pl.concat([batch.refused for batch in batches])
+    # One trial of 99,999,999 people.
+    assert refused.select("record", "reason").rows() == [("NCT03014427", "absurd-enrolment")]
     return pl.concat([batch.trials for batch in batches])
 
 
@@ -63,7 +73,45 @@ def test_every_study_is_read(api_trials: pl.DataFrame) -> None:
     assert api_trials.height == api_trials["nct_id"].n_unique() == 388
 
 
-def test_every_record_is_a_valid_trial(xml_trials: pl.DataFrame, api_trials: pl.DataFrame) -> None:
+def test_every_trial_of_aact_is_read(aact_trials: pl.DataFrame) -> None:
+    assert aact_trials.height == aact_trials["nct_id"].n_unique() == 6697
+    assert dict(aact_trials["study_type"].value_counts().iter_rows()) == {
+        "Interventional": 5227, "Observational": 1469, "Expanded Access": 1,
+    }  # fmt: skip
+    assert aact_trials.filter(pl.col("phase").is_null()).height == 1470
+    assert aact_trials.filter(phase="N/A").height == 2340, "N/A of before, Not Applicable of now"
+    assert aact_trials.filter(status="Completed").height == 2183
+    assert aact_trials["status"].null_count() == 2420
+    assert aact_trials["conditions"].list.len().sum() == 11307
+    assert aact_trials["interventions"].list.len().sum() == 11543
+    outcomes = aact_trials.select(pl.col("primary_outcomes", "secondary_outcomes").list.len().sum()).row(0)
+    assert outcomes == (7590, 15612)
+    left, _ = left_out(PopulationParams())
+    assert aact_trials.select(left.alias("why"))["why"].null_count() == 2887
+
+
+def test_aact_fields_are_those_of_another_reader(shared_data: Path, aact_trials: pl.DataFrame) -> None:
+    tables = read_again.read_aact(shared_data / AACT)
+    ids = set(random.Random(50).sample(sorted(tables["studies"]), 200))
+    for row in aact_trials.filter(pl.col("nct_id").is_in(ids)).iter_rows(named=True):
+        expected = read_again.read_aact_trial(row["nct_id"], tables)
+        assert {name: row[name] for name in expected} == expected
+
+
+def test_no_word_of_aact_is_lost(shared_data: Path, aact_trials: pl.DataFrame) -> None:
+    tables = read_again.read_aact(shared_data / AACT)
+    for nct_id, criteria, summary in aact_trials.select("nct_id", "criteria", "summary").iter_rows():
+        for read, table, column in (
+            (criteria, "eligibilities", "criteria"), (summary, "brief_summaries", "description"),
+        ):  # fmt: skip
+            (written,) = (row[column] for row in tables[table][nct_id])
+            assert read_again.words(read) == read_again.words(written), nct_id
+
+
+def test_every_record_is_a_valid_trial(
+    xml_trials: pl.DataFrame, api_trials: pl.DataFrame, aact_trials: pl.DataFrame
+) -> None:
+    assert len(frame_to_trials(aact_trials[::10])) == 670
     assert len(frame_to_trials(xml_trials[::10])) == 467
     assert len(frame_to_trials(api_trials)) == 388
 
