@@ -106,6 +106,8 @@ def data_section(inputs: Inputs) -> ReportSection:
         *count_table(ingest, "label", "Outcome labels", "Label"),
         *count_table(ingest, "phase", "Phases", "Phase"),
         *count_table(ingest, "stop_reason", "Why trials stopped", "Reason"),
+        *count_table(ingest, "source", "Forms of the records", "Form"),
+        *count_table(ingest, "left_out", "Trials that the run is not about", "Reason"),
         *agreement_table(ingest),
         *rate_table(ingest, "source", "Success by source of labels", "Source"),
         *rate_table(ingest, "phase", "Success by phase", "Phase"),

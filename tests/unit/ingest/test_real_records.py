@@ -22,6 +22,7 @@ from trialforge.trial.record import frame_to_trials
 pytestmark = pytest.mark.shared
 XML = "ctgov/AllPublicXML.sample.zip"
 API = "ctgov/studies_v2.jsonl.gz"
+AACT = "aact/aact.sample.zip"
 NOT_COMPARED = {"source", "file", *(name for name in BATCH_SCHEMA if name.startswith("label"))}
 
 
