@@ -50,5 +50,6 @@ docs: setup ## build the documentation; a broken link fails
 bench: setup ## measure, each figure against a named baseline in the same run
 	python -m benchmarks
 
-clean: ## remove what the pipeline made, not the environment or the call cache
-	rm -rf data models report
+clean: ## remove what the pipeline made, not your own data, the environment or the call cache
+	find data -mindepth 1 -maxdepth 1 ! -name raw -exec rm -rf {} +
+	rm -rf models report

@@ -19,6 +19,7 @@ from trialforge.ingest.judge import judge_trials
 from trialforge.ingest.labels import label_trials, load_label_tables
 from trialforge.ingest.params import IngestParams
 from trialforge.ingest.population import left_out
+from trialforge.ingest.raw_folder import check_raw
 from trialforge.ingest.source import no_refused, prepare_batch
 from trialforge.ingest.table import TableWriter
 from trialforge.ingest.top import refuse_labels
@@ -31,11 +32,12 @@ def main() -> None:
     parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(IngestParams, "ingest")
+    check_raw(params)
     source = open_source(params, load_seed())
     label_tables = load_label_tables(params)
     spellings = read_vocabulary(Path(params.vocabulary)) if params.vocabulary else None
 
-    refused = [refuse_labels(params.top_path)] if params.top_path else []
+    refused = [refuse_labels(params.top_path)] if "top" in params.tables else []
     people: Counter[str] = Counter()
     lacks: dict[str, str] = {}
     collector = NameCollector()

@@ -57,6 +57,7 @@ COPIED = (
     ".dvc/config",
     ".dvc/.gitignore",
     ".dvc/plots",
+    "data/raw/.gitkeep",
 )
 SECRET = "planted-secret-7391"
 SECRETS = {

@@ -32,6 +32,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
 
 
 def run_ingest(folder: Path, **corpus: Any) -> subprocess.CompletedProcess[str]:
+    """Run the stage with parameters that differ so from the default; the user's files lie in data/raw."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["ingest"] |= corpus
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
@@ -49,18 +50,26 @@ def ingest(folder: Path, **corpus: Any) -> tuple[pl.DataFrame, list[tuple[str, s
     return trials, refused, read_json(folder / "ingest.json")
 
 
-def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path) -> None:
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """The folder of the user's own files."""
+    folder = tmp_path / "data" / "raw"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path, raw: Path) -> None:
     stopped = xml_record(B, overall_status="Terminated").replace(
         b"<start_date>", b"<why_stopped>Slow accrual, says Dr. Jane Roe</why_stopped><start_date>"
     )
-    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+    with zipfile.ZipFile(raw / "all.zip", "w") as file:
         file.writestr(f"{A}.xml", xml_record(A, overall_status="Completed", measure="Mail a@b.org"))
         file.writestr(f"{B}.xml", stopped)
         file.writestr("cut.xml", xml_record(C)[:900])
         file.writestr("../out.xml", xml_record(C))
         file.writestr("Contents.txt", b"")
         file.writestr("again.xml", xml_record(A, overall_status="Completed", phase="Phase 9"))
-    trials, refused, metrics = ingest(tmp_path, source="registry", path="all.zip")
+    trials, refused, metrics = ingest(tmp_path, source="registry", path="data/raw/all.zip")
     assert trials.select("nct_id", "source", "label", "label_source", "label_evidence").rows() == [
         (B, "ctgov-xml", 0, "status", "Terminated (enrolment)"),
         (A, "ctgov-xml", 1, "status", "Completed"),
@@ -81,13 +90,13 @@ def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path) -> None:
     assert metrics["people_removed"] == {"address": 0, "degree": 0, "email": 1, "telephone": 0, "title": 1}
 
 
-def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path) -> None:
+def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path, raw: Path) -> None:
     for number in range(600):
-        (tmp_path / "all" / f"{number % 7}").mkdir(parents=True, exist_ok=True)
+        (raw / "all" / f"{number % 7}").mkdir(parents=True, exist_ok=True)
         nct_id = f"NCT{number:08d}"
-        (tmp_path / "all" / f"{number % 7}" / f"{nct_id}.xml").write_bytes(xml_record(nct_id))
-    (tmp_path / "all" / "notes.txt").write_text("")
-    trials, refused, _ = ingest(tmp_path, source="registry", path="all")
+        (raw / "all" / f"{number % 7}" / f"{nct_id}.xml").write_bytes(xml_record(nct_id))
+    (raw / "all" / "notes.txt").write_text("")
+    trials, refused, _ = ingest(tmp_path, source="registry", path="data/raw/all")
     assert trials["nct_id"].n_unique() == trials.height == 600
     assert trials["nct_id"].head(2).to_list() == ["NCT00000000", "NCT00000007"]
     assert refused == [("all/notes.txt", "other-file")]
@@ -123,14 +132,14 @@ def test_forms_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
     assert ("trials/aact/studies", "other-study-type") in refused
 
 
-def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -> None:
+def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path, raw: Path) -> None:
     faults = {0: (503, {"Retry-After": "0"}, b""), 1: (0, {}, b""), 2: (200, {}, b'{"studies": [')}
     studies = [study_record(A), study_record(B), {"protocolSection": {}}]
     with serve(Registry(studies, faults=faults)) as registry:
         fetch = (
             "trialforge.app.cli",
             "fetch",
-            "got.jsonl.gz",
+            "data/raw/got.jsonl.gz",
             "--condition",
             "fatigue",
             "--phase",
@@ -138,14 +147,14 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path) -
         )
         done = run(tmp_path, *fetch, "--json", REGISTRY_URL=registry.url)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == read_json(tmp_path / "got.jsonl.gz.manifest.json")
+    assert json.loads(done.stdout) == read_json(raw / "got.jsonl.gz.manifest.json")
     assert len(registry.queries) == 4
     assert registry.queries[0]["query.cond"] == "fatigue"
     assert all(
         later - earlier > 0.9 for earlier, later in zip(registry.times, registry.times[1:], strict=False)
     )
     labels = ["results", "status"]
-    trials, refused, _ = ingest(tmp_path, source="registry", path="got.jsonl.gz", labels=labels)
+    trials, refused, _ = ingest(tmp_path, source="registry", path="data/raw/got.jsonl.gz", labels=labels)
     assert trials.select("nct_id", "source").rows() == [(A, "ctgov-json"), (B, "ctgov-json")]
     assert refused == [("got.jsonl.gz:3", "missing-id")]
 
@@ -159,19 +168,19 @@ def test_a_server_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
     assert not (tmp_path / "got.jsonl.gz").exists()
 
 
-def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path) -> None:
+def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path, raw: Path) -> None:
     def row(nct_id: str, label: str) -> str:
         return f"""{nct_id},completed,,{label},phase 2,"['a cold']",[],"['aspirin']",[],Adults\n"""
 
-    (tmp_path / "top").mkdir()
-    (tmp_path / "top/x_train.csv").write_text(TOP + row(A, "0") + row(B, "perhaps"))
-    with gzip.open(tmp_path / "top/x_test.csv.gz", "wt") as file:
+    (raw / "top").mkdir()
+    (raw / "top/x_train.csv").write_text(TOP + row(A, "0") + row(B, "perhaps"))
+    with gzip.open(raw / "top/x_test.csv.gz", "wt") as file:
         file.write(TOP + row(C, "1"))
-    (tmp_path / "studies.json").write_bytes(study_text(A, statusModule__overallStatus="COMPLETED"))
-    (tmp_path / "names.csv").write_text("Common name,Synonyms\nAcetylsalicylic acid,Aspirin | ASA\n")
+    (raw / "studies.json").write_bytes(study_text(A, statusModule__overallStatus="COMPLETED"))
+    (raw / "names.csv").write_text("Common name,Synonyms\nAcetylsalicylic acid,Aspirin | ASA\n")
     trials, refused, metrics = ingest(
-        tmp_path, source="top", top_path="top", path="studies.json", labels="top",
-        vocabulary="names.csv",
+        tmp_path, source="top", top_path="data/raw/top", path="data/raw/studies.json", labels="top",
+        vocabulary="data/raw/names.csv",
     )  # fmt: skip
     assert trials.select("nct_id", "source", "label", "label_source", "official_part").rows() == [
         (A, "ctgov-json", 0, "top", "train"),
@@ -185,11 +194,15 @@ def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path) -> None:
     assert (agreement["top_status_n"], agreement["top_status_share"]) == (2, 0.5)
 
 
-def test_labels_of_the_users_own(tmp_path: Path) -> None:
-    (tmp_path / "all.jsonl").write_bytes(study_text(A) + b"\n" + study_text(B) + b"\n")
-    (tmp_path / "mine.csv").write_text(f"nct_id,label,evidence\n{B},1,read the paper\n{C},0,\n")
+def test_labels_of_the_users_own(tmp_path: Path, raw: Path) -> None:
+    (raw / "all.jsonl").write_bytes(study_text(A) + b"\n" + study_text(B) + b"\n")
+    (raw / "mine.csv").write_text(f"nct_id,label,evidence\n{B},1,read the paper\n{C},0,\n")
     trials, refused, metrics = ingest(
-        tmp_path, source="registry", path="all.jsonl", labels=["csv", "results"], labels_path="mine.csv"
+        tmp_path,
+        source="registry",
+        path="data/raw/all.jsonl",
+        labels=["csv", "results"],
+        labels_path="data/raw/mine.csv",
     )
     assert trials.select("nct_id", "label", "label_source", "label_evidence").rows() == [
         (A, 1, "results", "results 1: p <0.001"),
@@ -211,22 +224,39 @@ def test_labels_of_the_users_own(tmp_path: Path) -> None:
         ({"source": "ctgov-xml"}, "`ctgov-xml` is now `registry`, which reads every form"),
         ({"source": "ctgov-json"}, "`ctgov-json` is now `registry`, which reads every form"),
         ({"source": "registry"}, "`ingest.path`: no file or folder data/raw/trials"),
-        ({"source": "registry", "path": "empty"}, "no trial in empty, which has no files"),
-        ({"source": "registry", "path": "cut.zip"}, "nothing can be read of cut.zip: no whole zip archive"),
-        ({"source": "registry", "path": "observed.json"}, "no trial is left: 1 other-study-type"),
+        ({"source": "registry", "path": "data/raw/empty"}, "no trial in data/raw/empty, which has no files"),
+        ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read of cut.zip: no whole zip"),
+        ({"source": "registry", "path": "data/raw/observed.json"}, "no trial is left: 1 other-study-type"),
+        ({"source": "top"}, "no TOP table (.csv or .csv.gz) at data/raw/top"),
+        ({"path": "trials.jsonl"}, "`ingest.path`: trials.jsonl lies outside data/raw, where DVC"),
+        ({"labels_path": "data/raw/../l.csv"}, "`ingest.labels_path`: data/raw/../l.csv lies outside"),
+        ({"top_path": "/top"}, "cp -r /top data/raw/ && dvc add data/raw/top"),
+        ({"vocabulary": "~/my names.csv"}, "/my names.csv' data/raw/; then set the parameter to data/raw/my"),
         ({"population": {"phases": ["Phase 9"]}}, "`ingest.population.phases.0`"),
-        ({"labels": "csv"}, "`ingest.labels: csv` needs `ingest.labels_path`"),
+        ({"labels": "csv"}, "no label table data/raw/labels.csv"),
         ({"labels": "votes"}, "`ingest.labels.0`: Input should be 'csv', 'results', 'status' or 'top'"),
-        ({"vocabulary": "nowhere.csv"}, "vocabulary nowhere.csv can't be read"),
+        ({"vocabulary": "data/raw/nowhere.csv"}, "vocabulary data/raw/nowhere.csv can't be read"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_run_is_named(tmp_path: Path, corpus: dict[str, Any], problem: str) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
-    (tmp_path / "observed.json").write_bytes(study_text(A, designModule__studyType="OBSERVATIONAL"))
+def test_what_cannot_be_run_is_named(tmp_path: Path, raw: Path, corpus: dict[str, Any], problem: str) -> None:
+    (raw / "empty").mkdir()
+    (raw / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    (raw / "observed.json").write_bytes(study_text(A, designModule__studyType="OBSERVATIONAL"))
     done = run_ingest(tmp_path, **corpus)
     assert done.returncode != 0
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "trials.parquet").exists()
     assert list(tmp_path.glob(".*.part")) == []
+
+
+def test_a_linked_folder_is_refused_for_dvc_sees_no_change_of_it(tmp_path: Path, raw: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "a.json").write_bytes(study_text(A))
+    (raw / "trials").symlink_to(tmp_path / "large")
+    done = run_ingest(tmp_path, source="registry")
+    assert "data/raw/trials is a link to a folder, which DVC does not follow" in done.stderr
+    mend = done.stderr.split("link each file of it: ")[1].strip()
+    subprocess.run(mend, shell=True, cwd=tmp_path, check=True)
+    trials, _, _ = ingest(tmp_path, source="registry")
+    assert trials["nct_id"].to_list() == [A]

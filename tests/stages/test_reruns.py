@@ -51,6 +51,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     graph["stages"] = {name: stub_stage(stage) for name, stage in graph["stages"].items()}
     (root / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+    (root / "data" / "raw").mkdir(parents=True)
+    (root / "data" / "raw" / "labels.csv").write_text("nct_id,label\n")
     (root / "stub.py").write_text(STUB)
     before = Path.cwd()
     os.chdir(root)
@@ -112,6 +114,7 @@ LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "a table of labels": (add_line("data/raw/labels.csv"), ALL),
     "a source of trials": (set_param("ingest", "simulated_trials", 701), ALL),
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
     "the seed": (set_seed, ALL),
@@ -173,7 +176,7 @@ def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, 
     kept = {
         path: path.read_bytes()
         for path in copy.rglob("*")
-        if path.suffix in {".py", ".yaml", ".css", ".jinja", ".lock"} and path.name != "dvc.lock"
+        if path.suffix in {".py", ".yaml", ".css", ".jinja", ".lock", ".csv"} and path.name != "dvc.lock"
     }
     try:
         change(copy)

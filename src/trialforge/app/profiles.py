@@ -49,9 +49,7 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
         ParameterError: params.yaml lacks a key of the profile.
     """
     editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
-    editor.indent(mapping=2, sequence=4, offset=2)
+    editor.default_flow_style = False  # as DVC writes the file, so that nothing else moves
     editor.representer.add_representer(float, _write_float)
     document = editor.load(params.read_text(encoding="utf-8"))
     changed: dict[str, tuple[Any, Any]] = {}

@@ -23,6 +23,7 @@ from trialforge.ingest.raw import RecordError
 MAX_RATIO = 200  # bytes that one packed byte may become
 _RATIO_FROM = 1024 * 1024  # blank paper packs well: below this size no ratio is suspicious
 _BUFFER = 64 * 1024
+_NOTES = (".dvc", ".manifest.json")  # what DVC and `trialforge fetch` write beside a file
 _MOST_LAYERS = 2
 _TAR = slice(257, 262)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -137,8 +138,9 @@ class _Packed:
 def walk(path: Path) -> Iterator[Leaf | Refused]:
     """Yield what a file, or each file of a folder and those below it, holds, in order of name.
 
-    Links are followed, each folder once. Names that start with a dot are passed over. Archives in archives
-    are refused; a packed file in an archive, and a packed tar, are read.
+    Links are followed, each folder once. Names that start with a dot are passed over, as are what DVC and
+    `trialforge fetch` write beside a file. Archives in archives are refused; a packed file in an archive, and
+    a packed tar, are read.
 
     Raises:
         IngestError: a folder can't be read.
@@ -176,7 +178,7 @@ def _find_files(path: Path) -> Iterator[tuple[Path, str]]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
+        for name in sorted(name for name in names if not name.startswith(".") and not name.endswith(_NOTES)):
             file = Path(place) / name
             yield file, f"{path.name}/{file.relative_to(path).as_posix()}"
 

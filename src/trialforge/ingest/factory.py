@@ -35,11 +35,6 @@ def _open_registry(params: IngestParams, _: int) -> Source:
 
 def _open_top(params: IngestParams, seed: int) -> Source:
     """Return the trials of TOP tables, joined to registry records where there are some."""
-    if not params.top_path:
-        raise ParameterError(
-            "`ingest.top_path` is empty, but `ingest.source: top` reads the user's own tables",
-            hint="dvc exp run -S ingest.source=top -S ingest.top_path=PATH -S ingest.labels=top",
-        )
     alone = params.path == DEFAULT_PATH and not any(Path(DEFAULT_PATH).glob("[!.]*"))
     return TopSource(params.top_path, None if alone else _open_registry(params, seed))
 

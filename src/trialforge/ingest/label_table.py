@@ -95,6 +95,10 @@ def _read_csv(path: Path) -> pl.DataFrame:
     """Return `row` (its line, where no cell has several), `nct_id`, `label` and `evidence` as they stand."""
     try:
         text = _decode(path.read_bytes(), path)
+    except FileNotFoundError as error:
+        raise IngestError(
+            f"no label table {path}", hint="put it there, or set `ingest.labels_path`"
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise IngestError(f"label table {path} can't be read: {error}") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

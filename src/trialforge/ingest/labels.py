@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 
 import polars as pl
 
-from trialforge.core.errors import IngestError, ParameterError
+from trialforge.core.errors import IngestError
 from trialforge.ingest.label_table import read_label_csv
 from trialforge.ingest.p_values import results_evidence, results_label
 from trialforge.ingest.params import IngestParams, LabelSource
@@ -37,21 +37,13 @@ class _Vote(NamedTuple):
 
 
 def load_label_tables(params: IngestParams) -> LabelTables:
-    """Return the label tables that the parameters name, whether or not `labels` uses them.
+    """Return the label tables that are there, whether or not `labels` uses them.
 
     Raises:
-        ParameterError: `ingest.labels` needs a table and none is named.
-        IngestError: a table can't be read, lacks a column, or has a label that is none.
+        IngestError: a table is absent, can't be read, lacks a column, or has a label that is none.
     """
-    for name, key in (("csv", "labels_path"), ("top", "top_path")):
-        if name in params.labels and not getattr(params, key):
-            raise ParameterError(f"`ingest.labels: {name}` needs `ingest.{key}`", hint="name a table there")
-    tables: dict[LabelSource, pl.DataFrame] = {}
-    if params.labels_path:
-        tables["csv"] = read_label_csv(Path(params.labels_path))
-    if params.top_path:
-        tables["top"] = _read_top_labels(params.top_path)
-    return tables
+    read = {"csv": lambda path: read_label_csv(Path(path)), "top": _read_top_labels}
+    return {name: read[name](path) for name, path in params.tables.items()}
 
 
 def label_trials(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -9,7 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from trialforge.core.params import Section
 from trialforge.ingest.population import PopulationParams
 
-DEFAULT_PATH = "data/raw/trials"
+RAW = "data/raw"  # the folder of a user's own files, a dependency of `ingest` in dvc.yaml
+DEFAULT_PATH = f"{RAW}/trials"
+DEFAULT_TABLES = {"csv": f"{RAW}/labels.csv", "top": f"{RAW}/top"}
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 LabelSource = Literal["csv", "results", "status", "top"]
 
@@ -30,7 +33,7 @@ class IngestParams(Section):
 
     source: Literal["simulated", "registry", "top"] = "simulated"
     path: str = DEFAULT_PATH
-    top_path: str | None = None
+    top_path: str = DEFAULT_TABLES["top"]
     population: PopulationParams = PopulationParams()
     simulated_trials: int = Field(default=700, ge=1, le=1_000_000)
     labels: Annotated[
@@ -40,7 +43,7 @@ class IngestParams(Section):
         Field(min_length=1),
     ] = ("status",)
     label_rule: Literal["first", "vote"] = "first"
-    labels_path: str | None = None
+    labels_path: str = DEFAULT_TABLES["csv"]
     failure_reasons: tuple[StopReason, ...] = get_args(StopReason)
     significance: float = Field(default=0.05, gt=0, lt=1)
     vocabulary: str | None = None
@@ -54,3 +57,14 @@ class IngestParams(Section):
                 f"`{source}` is now `registry`, which reads every form of the registry's records"
             )
         return source
+
+    @property
+    def tables(self) -> dict[LabelSource, str]:
+        """The label tables to read: those that are needed, that lie there, or that a user named."""
+        paths: dict[LabelSource, str] = {"csv": self.labels_path, "top": self.top_path}
+        needed = {*self.labels, self.source}
+        return {
+            name: path
+            for name, path in paths.items()
+            if name in needed or path != DEFAULT_TABLES[name] or Path(path).exists()
+        }

@@ -58,8 +58,10 @@ def read_top(path: str) -> pl.DataFrame:
         files = sorted(file for file in Path(path).iterdir() if file.name.endswith((".csv", ".csv.gz")))
     else:
         files = [Path(path)]
-    if not files:
-        raise IngestError(f"no TOP table (.csv or .csv.gz) at {path}")
+    if not any(file.exists() for file in files):
+        raise IngestError(
+            f"no TOP table (.csv or .csv.gz) at {path}", hint="put it there, or set `ingest.top_path`"
+        )
     return pl.concat(map(_read_table, files))
 
 

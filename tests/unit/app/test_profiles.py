@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import modify_yaml
 
 from trialforge.app.profiles import apply_profile, list_keys, read_profile
 from trialforge.core.errors import ParameterError
@@ -52,10 +55,37 @@ def test_a_profile_is_valid_keeps_comments_and_is_undone(name: str, params: Path
     assert text.count("#") == (ROOT / "params.yaml").read_text().count("#")
     apply_profile(read("quick"), params)
     assert yaml.safe_load(params.read_text()) == before
+    assert re.sub(r"(?<=\S) +#", " #", params.read_text()) == (ROOT / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("plan.records=5", "records", "5"),
+        ("ingest.labels=[csv]", None, "- csv"),
+        ("llm.sha256=ab", "sha256", "ab"),
+        ("learning.classifiers.transformer.learning_rate=0.00001", "learning_rate", "0.00001"),
+        ('split.test_from="2015-01-01"', "test_from", "'2015-01-01'"),
+    ],
+)
+def test_dvc_changes_one_value_and_nothing_else(
+    override: str, key: str | None, value: str, params: Path
+) -> None:
+    before = params.read_text().splitlines()
+    with modify_yaml(str(params)):
+        pass
+    assert params.read_text().splitlines() == before
+    apply_overrides(str(params), [override])
+    after = params.read_text().splitlines()
+    (changed,) = (place for place, line in enumerate(after) if line != before[place])
+    assert after[changed].strip().startswith(f"{key}: {value}" if key else value)
+    assert len(after) == len(before)
 
 
 def test_a_profile_replaces_a_name_alone_by_its_list(params: Path) -> None:
-    params.write_text(params.read_text().replace("labels: [status]", "labels: status"))
+    text = params.read_text()
+    start, end = text.index("  labels: #"), text.index("  label_rule:")
+    params.write_text(f"{text[:start]}  labels: status\n{text[end:]}")
     apply_profile(read("real"), params)
     assert load_section(IngestParams, "ingest", params).labels == ("results", "status")
 

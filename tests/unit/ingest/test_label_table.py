@@ -94,7 +94,7 @@ def test_a_bad_table_is_an_error_that_names_the_fault(
 
 
 def test_a_table_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(IngestError, match=r"nowhere\.csv can't be read"):
+    with pytest.raises(IngestError, match=r"no label table .*nowhere\.csv"):
         read_label_csv(tmp_path / "nowhere.csv")
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from trialforge.core.errors import IngestError, ParameterError
+from trialforge.core.errors import IngestError
 from trialforge.ingest.labels import (
     base_rates,
     label_agreement,
@@ -16,7 +16,7 @@ from trialforge.ingest.labels import (
     match_tables,
 )
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.registry import JsonSource, XmlSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.trial.record import TRIAL_SCHEMA, Analysis, Phase, Status, Trial, trials_to_frame
 
 if TYPE_CHECKING:
@@ -159,8 +159,8 @@ def test_top_labels_come_with_the_official_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", ["csv", "top", ["status", "csv"]])
-def test_labels_without_their_table_are_a_parameter_error(labels: Any) -> None:
-    with pytest.raises(ParameterError, match=r"needs `ingest\."):
+def test_labels_without_their_table_are_an_error_that_names_the_parameter(labels: Any) -> None:
+    with pytest.raises(IngestError, match=r"set `ingest\.(labels|top)_path`"):
         load_label_tables(params(labels=labels))
 
 
@@ -222,7 +222,7 @@ def test_base_rates_are_counted_by_hand() -> None:
 
 @pytest.mark.shared
 def test_status_and_results_agree_little_on_real_trials(shared_data: Path) -> None:
-    source = XmlSource(shared_data / "ctgov/AllPublicXML.sample.zip")
+    source = RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip")
     read = pl.concat([batch.trials for batch in source.batches()])
     agreement = label_agreement(label_trials(read, params()).lazy())
     assert agreement["status_results_n"] > 60
@@ -232,7 +232,7 @@ def test_status_and_results_agree_little_on_real_trials(shared_data: Path) -> No
 @pytest.mark.shared
 def test_a_table_of_other_trials_is_refused_as_reported(shared_data: Path) -> None:
     case = shared_data.parent / "cases/06-label-csv"
-    trials = pl.concat([batch.trials for batch in JsonSource(case / "t.jsonl").batches()])
+    trials = pl.concat([batch.trials for batch in RegistrySource(case / "t.jsonl").batches()])
     chosen = params(labels="csv", labels_path=str(case / "m-none-match.csv"))
     with pytest.raises(IngestError, match="no id of the csv labels is a trial: they name NCT90000000"):
         match_tables(trials.lazy(), chosen, load_label_tables(chosen))
@@ -241,7 +241,7 @@ def test_a_table_of_other_trials_is_refused_as_reported(shared_data: Path) -> No
 @pytest.mark.shared
 def test_reported_stops_that_are_no_failure_get_no_label(shared_data: Path) -> None:
     case = shared_data.parent / "cases/10-stop-reasons"
-    trials = pl.concat([batch.trials for batch in JsonSource(case / "t.jsonl").batches()])
+    trials = pl.concat([batch.trials for batch in RegistrySource(case / "t.jsonl").batches()])
     expected = pl.read_csv(
         case / "expected.tsv", separator="\t", has_header=False, new_columns=["nct_id", "t", "e"]
     )

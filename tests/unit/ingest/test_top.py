@@ -115,7 +115,7 @@ def test_a_label_that_is_none_is_told_and_its_trial_kept(tmp_path: Path) -> None
 def test_what_is_no_table_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="no TOP table"):
         read_top(str(tmp_path / "*.csv"))
-    with pytest.raises(IngestError, match=r"none\.csv can't be read"):
+    with pytest.raises(IngestError, match=r"no TOP table .* at .*none\.csv"):
         read_top(str(tmp_path / "none.csv"))
     (tmp_path / "a.csv").write_text("nctid,label\nNCT00000001,1\n")
     with pytest.raises(IngestError, match=r"a\.csv lacks status, why_stop, phase"):
@@ -137,7 +137,6 @@ def test_sources_are_chosen_by_parameters(tmp_path: Path) -> None:
     ("params", "problem"),
     [
         (IngestParams(source="registry"), r"`ingest\.path`: no file or folder data/raw/trials"),
-        (IngestParams(source="top"), r"`ingest\.top_path` is empty"),
         (
             IngestParams(source="top", top_path="x", path="/nowhere"),
             r"`ingest\.path`: no file or folder /nowhere",
