@@ -77,6 +77,13 @@ def age(served: Served, client: Elasticsearch) -> None:
     client.indices.put_mapping(index=served.name, meta=mark)
 
 
+def stop_at_the_end(served: Served, client: Elasticsearch) -> None:
+    """As a load leaves it that was killed when all was there but its last word."""
+    mark = client.indices.get_mapping(index=served.name)[served.name]["mappings"]["_meta"][OWNER]
+    meta = {OWNER: mark | {"loading_until": 1.0}}
+    client.indices.put_mapping(index=served.name, meta=meta)
+
+
 DAMAGES = [
     exchange_document,
     flip_label,
@@ -87,6 +94,7 @@ DAMAGES = [
     forge_index,
     forge_mapping,
     age,
+    stop_at_the_end,
 ]
 
 

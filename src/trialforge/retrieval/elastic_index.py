@@ -52,7 +52,7 @@ def serve_index(
 
     index = ServerIndex(client, manifest, params)
     index.ensure(documents)
-    return client, index.load_name(), index.seal
+    return client, index.load_name, index.seal
 
 
 class ServerIndex:
@@ -68,12 +68,8 @@ class ServerIndex:
         self._mark = {"alias": self._params.alias, "hash": manifest["hash"]}
         self._body = make_index(params, manifest["mapping"], self._mark)
         self.name = index_name(self._params, manifest["hash"])
+        self.load_name = ""  # the alias of the load that made it
         self.seal: Seal = {}
-
-    def load_name(self) -> str:
-        """Return the alias of the load that made the index."""
-        mark = self._read_mark() or {}
-        return f"{self.name}-{mark.get('load')}"
 
     def ensure(self, documents: Documents) -> Outcome:
         """Make the server hold the whole index under the alias, and nothing else in it.
@@ -87,15 +83,15 @@ class ServerIndex:
         with translated_errors():
             self._check_alias()
             for _ in range(ATTEMPTS):
-                there = self._wait_for_load()
-                if there and self._is_whole(documents):
+                mark = self._wait_for_load()
+                if mark and self._is_finished(mark) and self._is_whole(documents):
                     outcome: Outcome = "reused"
                     break
-                lack = "is partial or was changed" if there else "is not there"
+                lack = "is partial or was changed" if mark else "is not there"
                 logger.warning("index %s of Elasticsearch %s: loading the tracked data", self.name, lack)
                 with suppress(IndexTakenError):
                     self._load(documents)
-                    outcome = "rebuilt" if there else "built"
+                    outcome = "rebuilt" if mark else "built"
                     break
             else:
                 raise RetrievalError(
@@ -126,20 +122,22 @@ class ServerIndex:
             )
         return mark
 
-    def _wait_for_load(self) -> bool:
-        """Return whether the index is there, as soon as no other run is loading it."""
+    def _wait_for_load(self) -> dict[str, Any] | None:
+        """Return the mark of the index as soon as no other run is loading it; None if there is no index."""
         told = False
         while (mark := self._read_mark()) and mark.get("loading_until", 0) > server_seconds(self._client):
             if not told:
                 logger.warning("another run is loading index %s: this one waits for it", self.name)
             told = True
             time.sleep(min(1.0, LEASE_SECONDS / 4))
-        return mark is not None
+        return mark
+
+    def _is_finished(self, mark: dict[str, Any]) -> bool:
+        self.load_name = f"{self.name}-{mark.get('load')}"
+        return "load" in mark and "loading_until" not in mark  # else: by an earlier version, or killed
 
     def _is_whole(self, documents: Documents) -> bool:
         """Return whether the index holds what it must, and keep its seal."""
-        if "load" not in (self._read_mark() or {}):
-            return False
         check_shards(self._client, self.name)
         seal = take_seal(self._client, self.name)
         if seal != read_seal(self.name):
@@ -160,7 +158,7 @@ class ServerIndex:
         from elasticsearch import ApiError, NotFoundError
 
         load = uuid.uuid4().hex[:12]
-        name = f"{self.name}-{load}"
+        self.load_name = name = f"{self.name}-{load}"
         try:
             self._create(load, name)
             with self._lease(load):
@@ -174,7 +172,9 @@ class ServerIndex:
         except (RetrievalError, ApiError, TransportError) as error:
             full = None if isinstance(error, DocumentError) else explain_stall(self._client)
             self._drop(name)
-            raise full or error from error
+            if full is not None:
+                raise full from error
+            raise
         except BaseException:  # ctrl-C as well
             self._drop(name)
             raise
