@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.trickling_server import HEAD, TRICKLES, answering, flood, slow_lines
+from trialforge.app.doctor import examine
 from trialforge.core.bounded_http import HungUp, LateAnswer, LongAnswer, open_call, read_json
 from trialforge.core.errors import GenerationError, RetrievalError
 from trialforge.embedding import ollama as embedding
@@ -16,6 +18,8 @@ from trialforge.embedding.ollama import OllamaEncoder
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.ollama_host import OllamaHost
 from trialforge.llm.params import LlmParams
+from trialforge.retrieval.elastic_client import HOSTS, connect
+from trialforge.retrieval.params import ElasticsearchParams
 
 PAUSE = 0.05
 pytestmark = pytest.mark.timeout(60)  # a call that is not bounded would never end
@@ -119,3 +123,25 @@ def test_embeddings_that_trickle_or_flood_are_given_up(
         monkeypatch.setenv("OLLAMA_HOST", address)
         with pytest.raises(RetrievalError, match="not answer"):
             OllamaEncoder("m", 32, 1).encode(["text"])
+
+
+@pytest.mark.parametrize("trickle", [*TRICKLES, flood])
+def test_elasticsearch_that_trickles_or_floods_is_given_up(trickle: Callable[[], Iterator[bytes]]) -> None:
+    floods = trickle is flood
+    params = ElasticsearchParams(timeout=60 if floods else 0.5, retries=1)
+    with (
+        answering(trickle, 0 if floods else PAUSE) as address,
+        pytest.raises(RetrievalError, match="does not answer" if floods else "did not answer in time"),
+    ):
+        connect(params, {HOSTS: f"http://{address}"})
+
+
+@pytest.mark.parametrize("trickle", [*TRICKLES, flood])
+def test_doctor_does_not_wait_for_a_server_that_trickles_or_floods(
+    trickle: Callable[[], Iterator[bytes]], tmp_path: Path
+) -> None:
+    with answering(trickle, 0 if trickle is flood else PAUSE) as address:
+        found = examine(tmp_path, {"llm": {"backend": "ollama", "model": "m"}}, {"OLLAMA_HOST": address})
+    (ollama,) = [finding for finding in found if finding.name == "ollama"]
+    assert ollama.state == "fault"
+    assert "does not answer" in ollama.detail

@@ -211,10 +211,12 @@ def _get(address: str) -> Any:
     """Return the JSON that an address answers, or the words that say why it does not."""
     import httpx
 
+    from trialforge.core.bounded_http import read_json
+
+    limits = httpx.Limits(max_keepalive_connections=0)
     try:
-        answer = httpx.get(address, timeout=_SECONDS)
-        answer.raise_for_status()
-        return answer.json()
+        with httpx.Client(timeout=_SECONDS, limits=limits) as client:
+            return read_json(client, "GET", address, seconds=_SECONDS)
     except httpx.HTTPStatusError as error:
         return f"answers {error.response.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
+import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
+
+from trialforge.core.bounded_http import open_call
 from trialforge.core.errors import RetrievalError
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
     client = Elasticsearch(
         [_checked(host) for host in hosts],
         **_credentials(environ, secure=all(host.startswith("https:") for host in hosts)),
-        node_class=_compatible_node(),
+        node_class=_bounded_node(),
         serializers={"application/json": OrjsonSerializer()},
         request_timeout=params.timeout,
         max_retries=params.retries,
@@ -169,18 +175,60 @@ def _checked(host: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"
 
 
-def _compatible_node() -> type[Any]:
-    """Return a node that speaks the protocol of version 8, which 8 and 9 both understand."""
-    from elastic_transport import HttpHeaders, Urllib3HttpNode
+def _bounded_node() -> type[Any]:
+    """Return a node whose requests have a deadline and a bound, as the library's own have not.
 
-    class CompatibleNode(Urllib3HttpNode):
-        def perform_request(  # type: ignore[override]
-            self, method: str, target: str, body: Any = None, headers: Any = None, **rest: Any
+    It speaks the protocol of version 8, which 8 and 9 both understand.
+    """
+    import elastic_transport as transport
+    from elastic_transport.client_utils import DEFAULT, client_meta_version
+
+    class BoundedNode(transport.BaseNode):
+        _CLIENT_META_HTTP_CLIENT = ("hx", client_meta_version(httpx.__version__))
+
+        def __init__(self, config: transport.NodeConfig) -> None:
+            super().__init__(config)
+            self._http = httpx.Client(
+                base_url=self.base_url,
+                verify=ssl.create_default_context(cafile=config.ca_certs) if config.ca_certs else True,
+                limits=httpx.Limits(max_keepalive_connections=0),
+                trust_env=False,
+            )
+
+        def perform_request(
+            self,
+            method: str,
+            target: str,
+            body: bytes | None = None,
+            headers: transport.HttpHeaders | None = None,
+            request_timeout: Any = DEFAULT,
         ) -> Any:
+            plain = {"connection": "close", "accept-encoding": "identity"}
             spoken = {
                 name: value.replace("compatible-with=9", "compatible-with=8")
-                for name, value in (headers or {}).items()
+                for name, value in {**self.headers, **(headers or {}), **plain}.items()
             }
-            return super().perform_request(method, target, body=body, headers=HttpHeaders(spoken), **rest)
+            asked = self.config.request_timeout if request_timeout is DEFAULT else request_timeout
+            seconds = math.inf if asked is None else float(asked)
+            start = time.monotonic()
+            call = open_call(
+                self._http, method, target, seconds=seconds, timeout=asked, content=body, headers=spoken
+            )
+            try:
+                with call as answer:
+                    said, response = answer.read(), answer.response
+            except httpx.TimeoutException as error:
+                raise transport.ConnectionTimeout(str(error), errors=(error,)) from error
+            except httpx.TransportError as error:
+                untrusted = isinstance(error.__cause__ and error.__cause__.__context__, ssl.SSLError)
+                kind = transport.TlsError if untrusted else transport.ConnectionError
+                raise kind(str(error), errors=(error,)) from error
+            passed = time.monotonic() - start
+            known = transport.HttpHeaders(response.headers)
+            meta = transport.ApiResponseMeta(response.status_code, "1.1", known, passed, self.config)
+            return transport.TransportApiResponse(meta, said)
 
-    return CompatibleNode
+        def close(self) -> None:
+            self._http.close()
+
+    return BoundedNode
