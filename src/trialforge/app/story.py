@@ -12,7 +12,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
-from trialforge.generation.prompts import label_line
+from trialforge.trial.label_words import label_line
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import trial_text
 

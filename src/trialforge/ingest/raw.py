@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from trialforge.trial.record import SYNTHETIC_PREFIX
+from trialforge.trial.registry_ids import NCT_ID
 
 
 class RecordError(Exception):
@@ -88,7 +89,7 @@ VALUES: tuple[str, ...] = (
 MAX_DEPTH = 200  # of elements, or of objects and lists
 MAX_FIELD = 1_000_000  # characters; the registry's own limit for its longest field is 32,000
 # A synthetic trial that an export wrote is read as one; the ingest stage refuses it.
-_ID = re.compile(rf"NCT\d{{8}}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}}")
+_ID = re.compile(rf"{NCT_ID}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}}")
 
 
 def check_record(raw: RawTrial, size: int) -> None:

@@ -36,17 +36,17 @@ REVEALING = [
     ("NOTE: This trial has been terminated as of August 2002 upon recommendation of the DSMB.", "stopped"),
     ("Actually, accrual was stopped earlier than planned by the Sponsor.", "stopped"),
     ("THIS STUDY HAS BEEN DISCONTINUED.", "stopped"),
-    ("Stratum A closed to accrual effective 06/20/2000.", "part-closed"),
-    ("The placebo arm has been discontinued as of August 3, 1989.", "part-closed"),
-    ("In November 2005, the severe aplastic anemia arms were closed for lack of efficacy.", "part-closed"),
+    ("Stratum A closed to accrual effective 06/20/2000.", "part_closed"),
+    ("The placebo arm has been discontinued as of August 3, 1989.", "part_closed"),
+    ("In November 2005, the severe aplastic anemia arms were closed for lack of efficacy.", "part_closed"),
     (
         "After a review of the data by the board, the AVID study was stopped early on April 7, 1997.",
-        "early-end",
+        "early_end",
     ),
-    ("Due to low accrual, patients with adrenal carcinoma are no longer eligible.", "slow-accrual"),
-    ("No patients were enrolled.", "never-ran"),
-    ("This study was withdrawn before enrollment because funding was not obtained.", "never-ran"),
-    ("The study never opened; never enrolled participants.", "never-ran"),
+    ("Due to low accrual, patients with adrenal carcinoma are no longer eligible.", "slow_accrual"),
+    ("No patients were enrolled.", "never_ran"),
+    ("This study was withdrawn before enrollment because funding was not obtained.", "never_ran"),
+    ("The study never opened; never enrolled participants.", "never_ran"),
     ("This study has been completed.", "completed"),
     ("Recruitment for the study has been completed.", "completed"),
     ("A total of 230 patients completed the study.", "completed"),
@@ -166,7 +166,7 @@ def test_the_registration_view_has_no_later_field_and_no_outcome_sentence() -> N
 def test_counts_name_every_rule() -> None:
     counts = count_outcome(trials_to_frame([leaky_trial()]))
     assert tuple(counts) == RULE_NAMES
-    assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part-closed": 1}
+    assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part_closed": 1}
 
 
 def test_a_planned_enrolment_of_0_is_no_plan() -> None:
