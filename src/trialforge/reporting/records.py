@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.trial.checks.record_checks import explain
 from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.record import TEXT_FIELDS, facet
 from trialforge.trial.text import field_text
@@ -97,7 +98,7 @@ def _record(row: dict[str, Any], fields: list[list[str]]) -> dict[str, Any]:
         "label": LABEL_WORDS.get(row["label"], "no label"),
         "arm": row.get("arm") or "",
         "verdict": row["verdict"],
-        "why": row["why"],
+        "why": [explain(reason) for reason in row["why"]],
         "fields": fields,
         "exemplars": row.get("exemplars") or [],
         "reasons": row.get("reasons_id") or "",

@@ -13,7 +13,8 @@ from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
 from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
 
-BOUNDS = load_section(CheckParams, "checks", Path(__file__).resolve().parents[3] / "params.yaml")
+ROOT = Path(__file__).resolve().parents[3]
+BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
 EXEMPLARS: dict[str, dict[str, Any]] = {
     "NCT00000001": {
         "title": "Slow Release Levodopa Against Wearing-Off",
@@ -66,6 +67,10 @@ def test_records_are_judged_one_by_one() -> None:
     assert find_faults(pl.DataFrame(rows, schema=CHECKED_SCHEMA), CHECKS).to_list() == [
         [], ["no_title", "impossible_age"], [],
     ]  # fmt: skip
+
+
+def test_the_defaults_are_those_of_params() -> None:
+    assert CheckParams() == BOUNDS
 
 
 def test_every_code_is_told_once_and_in_one_spelling() -> None:
@@ -265,3 +270,8 @@ def test_a_text_names_a_condition_by_its_telling_words_or_their_like(
 )
 def test_a_phase_that_is_named_is_the_targets(text: str, phase: str | None, other: bool) -> None:
     assert names_other_phase(text, phase) is other
+
+
+def test_the_docs_list_every_check() -> None:
+    docs = (ROOT / "docs/metrics.md").read_text()
+    assert [check.reason for check in CHECKS if f"| `{check.reason}` | {check.message} |" not in docs] == []

@@ -12,6 +12,7 @@ from trialforge.trial.leakage import (
     find_outcome,
     registration_view,
     split_sentences,
+    tells_outcome,
 )
 from trialforge.trial.record import LATER_FIELDS, Arm, Endpoint, Trial, trials_to_frame
 
@@ -45,6 +46,8 @@ REVEALING = [
     ),
     ("Due to low accrual, patients with adrenal carcinoma are no longer eligible.", "slow_accrual"),
     ("No patients were enrolled.", "never_ran"),
+    ("A new trial of levodopa has failed.", "verdict"),
+    ("We copy a study that succeeded in adults.", "verdict"),
     ("This study was withdrawn before enrollment because funding was not obtained.", "never_ran"),
     ("The study never opened; never enrolled participants.", "never_ran"),
     ("This study has been completed.", "completed"),
@@ -67,6 +70,8 @@ REVEALING = [
 
 # Sentences of real records that say nothing of how this trial went.
 HARMLESS = [
+    "Previous trials of levodopa have failed.",
+    "The dose is raised once two trials have failed.",
     "If excess toxicity is observed on all doses of IL-2, the study will be discontinued.",
     "The trial will be stopped if the true rate of mortality exceeds 20%.",
     "If 1 patient experiences grade 4 toxicity, accrual for that cohort is stopped.",
@@ -93,12 +98,14 @@ HARMLESS = [
 @pytest.mark.parametrize(("sentence", "rule"), REVEALING, ids=[text[:40] for text, _ in REVEALING])
 def test_a_revealing_sentence_is_found_by_its_rule_and_cut(sentence: str, rule: str) -> None:
     assert rule in rules_of(sentence)
+    assert tells_outcome(f"We study aspirin. {sentence} Visits are weekly.")
     assert cut(f"We study aspirin. {sentence} Visits are weekly.") == "We study aspirin. Visits are weekly."
 
 
 @pytest.mark.parametrize("sentence", HARMLESS, ids=[text[:40] for text in HARMLESS])
 def test_a_harmless_sentence_stays(sentence: str) -> None:
     assert rules_of(sentence) == set()
+    assert not tells_outcome(sentence)
     assert cut(sentence) == sentence
 
 

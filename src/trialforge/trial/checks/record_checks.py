@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -43,6 +44,13 @@ def record_checks(params: CheckParams, exemplars: Mapping[str, Mapping[str, Any]
     ]
 
 
+@cache
+def explain(reason: str) -> str:
+    """Return a reason with what it means, where it is that of a check."""
+    messages = [check.message for check in record_checks(CheckParams(), {}) if check.reason == reason]
+    return ": ".join([reason, *messages])
+
+
 def find_faults(records: pl.DataFrame, checks: Sequence[Check]) -> pl.Series:
     """Return the reasons against each record of CHECKED_SCHEMA, a list in the order of the checks."""
     rows = records.rows(named=True)
@@ -50,7 +58,7 @@ def find_faults(records: pl.DataFrame, checks: Sequence[Check]) -> pl.Series:
         # A bar, since words on both sides of it do not make a name together.
         row[TEXT] = " |\n".join(_strings(row[name] for name in _WORDED))
     patterns = {check.reason: check.found for check in checks if isinstance(check.found, pl.Expr)}
-    matches = pl.DataFrame(rows, schema={TEXT: pl.String()}).select(**patterns).rows(named=True)
+    matches = pl.DataFrame(rows, schema={TEXT: pl.String()}).with_columns(**patterns).rows(named=True)
 
     def has(check: Check, row: Record, matched: Record) -> bool | None:
         return matched[check.reason] if isinstance(check.found, pl.Expr) else check.found(row)
