@@ -48,6 +48,6 @@ def pipeline_calls() -> tuple[list[Request], list[Request]]:
         said = [reason["text"] for reason in group["reasons"] or []]
         known = {trial["nct_id"]: trial for trial in mine}
         for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
-            draft = ask_draft(target, said, known, generation, context)
+            draft = ask_draft(target, said, known, generation, context, checks=())
             drafts.append(draft.request(generation.sampling, 0))
     return reasons, drafts

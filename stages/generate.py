@@ -20,6 +20,8 @@ from trialforge.generation.prompts import prompt_hash
 from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.record_checks import record_checks
 
 
 def main() -> None:
@@ -31,8 +33,10 @@ def main() -> None:
     parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, llm = load_section(GenerationParams, "generation"), load_section(LlmParams, "llm")
+    bounds = load_section(CheckParams, "checks")
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
     train = exemplar_rows(read_parquet(args.train), targets)
+    checks = record_checks(bounds, train)
     questions = [
         ask_draft(
             target,
@@ -40,6 +44,7 @@ def main() -> None:
             {name: train[name] for name in target["exemplars"]},
             params,
             llm.context_tokens,
+            checks,
         )
         for target in targets
     ]

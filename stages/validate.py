@@ -8,6 +8,7 @@ from pathlib import Path
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
+from trialforge.trial.checks.params import CheckParams
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.validate import acceptance_metrics, rejection_table, validate
 
@@ -23,9 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reasons", type=claim_out, required=True, help="table of rejections by reason")
     paths = parser.parse_args(argv)
 
-    params = load_section(ValidationParams, "validation")
+    checks, params = load_section(CheckParams, "checks"), load_section(ValidationParams, "validation")
     generated = read_parquet(paths.generated)
-    validated = validate(generated, read_parquet(paths.plan), read_parquet(paths.train), params)
+    plan, train = read_parquet(paths.plan), read_parquet(paths.train)
+    validated = validate(generated, plan, train, checks, params)
     write_parquet(validated.synthetic, paths.synthetic)
     write_parquet(validated.rejected, paths.rejected)
     write_json(acceptance_metrics(generated, validated), paths.metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -62,8 +61,8 @@ def test_git_has_the_notes_and_none_of_the_data(made: Path) -> None:
 
 
 @pytest.fixture
-def ingested(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A repository in which `ingest` ran on every kind of file, one of them a link, with a command that is quick."""
+def ingested(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which `ingest` ran on every kind of file, one of them a link, by a quick command."""
     (project / RAW / "top").mkdir()
     (project / RAW / "top/x_train.csv").write_text("nctid\n")
     (project / RAW / "names.csv").write_text("Common name,Synonyms\n")
@@ -71,11 +70,14 @@ def ingested(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (project / RAW / "trials/large.xml").symlink_to(project.parent / "large.xml")
     graph = (project / "dvc.yaml").read_text()
     start, end = graph.index("    cmd: >-"), graph.index("    deps:")
-    quick = "    cmd: touch data/trials.parquet data/refused.parquet && mkdir -p metrics && echo {} > metrics/ingest.json\n"
+    made = (
+        "touch data/trials.parquet data/refused.parquet && mkdir -p metrics && echo {} > metrics/ingest.json"
+    )
+    quick = f"    cmd: {made}\n"
     (project / "dvc.yaml").write_text(graph[:start] + quick + graph[end:])
     monkeypatch.chdir(project)
     dvc(project, "repro", "ingest")
-    yield project
+    return project
 
 
 def test_a_changed_byte_reruns_ingest_whatever_file_it_is_in(ingested: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from trialforge.core.errors import IngestError
 from trialforge.ingest.registry import Chunk, Found, RegistrySource
 from trialforge.ingest.source import Batch, no_refused, prepare_batch
 from trialforge.trial.leakage import registration_view
+from trialforge.trial.registry_ids import is_nct_id
 
 MOST_IDS = 500
-_ID = re.compile(r"NCT\d{8}", re.IGNORECASE)
 
 
 def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -29,8 +28,8 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
     Raises:
         IngestError: a file is not there, the registry can't be reached, or no trial could be read.
     """
-    ids = list(dict.fromkeys(name.upper() for name in names if _ID.fullmatch(name)))
-    batches = [batch for name in names if not _ID.fullmatch(name) for batch in _read_path(Path(name))]
+    ids = list(dict.fromkeys(name.upper() for name in names if is_nct_id(name)))
+    batches = [batch for name in names if not is_nct_id(name) for batch in _read_path(Path(name))]
     if ids:
         batches.append(fetch_ids(ids, registry))
     batches = [prepare_batch(batch) for batch in batches]

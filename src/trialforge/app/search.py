@@ -12,6 +12,7 @@ import polars as pl
 from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.params import Mode
 from trialforge.retrieval.query import Filter
+from trialforge.trial.label_words import LABEL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from trialforge.retrieval.pool import Pool
     from trialforge.retrieval.query import Hit
 
-LABELS = {"success": 1, "failure": 0, "1": 1, "0": 0}
+LABELS = {word: label for label, word in LABEL_WORDS.items()} | {"1": 1, "0": 0}
 _SHOWN = ("text_title", "phase", "conditions", "normalized_interventions", "label")
 
 
@@ -66,7 +67,7 @@ def describe_hits(hits: Sequence[Hit], folder: Path) -> list[dict[str, Any]]:
 
 def hit_cells(found: dict[str, Any]) -> list[str]:
     """Return a hit as cells of a table; HEADINGS names them."""
-    label = {1: "success", 0: "failure"}.get(found["label"], "-")
+    label = LABEL_WORDS.get(found["label"], "-")
     parts = [
         _scored(found["lexical_score"], found["lexical_rank"]),
         _scored(found["dense_score"], found["dense_rank"]),

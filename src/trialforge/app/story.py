@@ -12,7 +12,8 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
-from trialforge.generation.prompts import label_line
+from trialforge.trial.checks.record_checks import explain
+from trialforge.trial.label_words import label_line
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import trial_text
 
@@ -94,6 +95,8 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
     lines = [title, "", "Target", *_table(target), "", "Made by", *_table(story["made_by"])]
     lines += ["", "Validation", *_table(story["validation"] or {"verdict": "none yet: dvc repro validate"})]
+    refused = (story["validation"] or {}).get("reject_reasons") or []
+    lines += [f"    {explain(reason)}" for reason in refused]
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
         lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")

@@ -14,7 +14,7 @@ PARAMS_FILE = Path("params.yaml")
 # Names that a params.yaml of an earlier version may have.
 RENAMED = {
     "corpus": "ingest",
-    "quality.validity": "validation",
+    "quality.validity": "checks",
     "quality.duplicates": "validation.duplicates",
     "quality.space": "validation.space",
 }

@@ -78,7 +78,7 @@ class Tally:
         uncut = completion.finish_reason != "length"
         if attempt == 0 and uncut:
             self.uncut_first += 1
-            self.valid_first += fault not in ("garbled", "not-json", "not-schema")
+            self.valid_first += fault not in ("garbled", "not_json", "not_schema")
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         if completion.from_cache:
@@ -206,7 +206,7 @@ def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     try:
         draft = json.loads(text)
     except ValueError as error:
-        raise Fault("not-json") from error
+        raise Fault("not_json") from error
     if next(Draft202012Validator(schema).iter_errors(draft), None) is not None:
-        raise Fault("not-schema")
+        raise Fault("not_schema")
     return dict(draft)

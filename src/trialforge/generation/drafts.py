@@ -9,17 +9,13 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import ArtifactError
-from trialforge.generation.asking import Answer, Question, Tally, parse_answer
-from trialforge.generation.draft_checks import check_draft
+from trialforge.generation.asking import Answer, Fault, Question, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, fit_views, order_exemplars
-from trialforge.generation.on_target import names_intervention
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.prompts import (
     exemplar_subject,
     exemplar_values,
     given_fields,
-    label_line,
-    label_verb,
     neutralize,
     record_json,
     render,
@@ -28,6 +24,10 @@ from trialforge.generation.prompts import (
 from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
 from trialforge.generation.schema import draft_schema
 from trialforge.generation.view import view_trial
+from trialforge.trial.checks.check import Check
+from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
+from trialforge.trial.checks.target import TARGET_COLUMNS, names_intervention
+from trialforge.trial.label_words import label_line, label_verb
 
 PROMPT = "generate.jinja"
 Row = Mapping[str, Any]
@@ -39,8 +39,12 @@ def ask_draft(
     trials: Mapping[str, Row],
     params: GenerationParams,
     context_tokens: int,
+    checks: Sequence[Check],
 ) -> Question[dict[str, Any]]:
-    """Return the question for one target; `trials` are the rows of its exemplars by id."""
+    """Return the question for one target; `trials` are the rows of its exemplars by id.
+
+    A draft that one of the checks finds at fault is asked again.
+    """
     given = given_fields(target["intervention"], target["conditions"], target["phase"])
     schema = draft_schema(params.fields, given)
     # The order follows from the set, not from the target, so that its prompts begin alike.
@@ -71,24 +75,39 @@ def ask_draft(
     )
 
     def accept(text: str) -> dict[str, Any]:
-        draft = parse_answer(text, schema)
-        check_draft(draft, target, [*trials.values()])
-        return draft_to_record(
-            draft,
+        record = draft_to_record(
+            parse_answer(text, schema),
             intervention=target["intervention"],
             intervention_type=_common_type(target["intervention"], trials.values()),
             conditions=target["conditions"],
             phase=target["phase"],
         )
+        record["nct_id"] = name_record(record, target["target_id"])
+        check_record(record, target, order, checks)
+        return record
 
     return Question(messages, schema, target["seed"], accept)
+
+
+def check_record(record: Row, target: Row, exemplars: Sequence[str], checks: Sequence[Check]) -> None:
+    """Check a record as validation will, by all that needs no other record.
+
+    Raises:
+        Fault: the first fault that is found.
+    """
+    beside = {column: target[name] for name, column in TARGET_COLUMNS.items()}
+    lineage = {"normalized_interventions": [target["intervention"]], "label": target["label"]}
+    row = {**record, **beside, **lineage, "exemplars": exemplars}
+    faults = find_faults(pl.DataFrame([row], schema=CHECKED_SCHEMA), checks)[0]
+    if len(faults):
+        raise Fault(faults[0])
 
 
 def generated_row(target: Row, answer: Answer[dict[str, Any]], origin: Row) -> dict[str, Any]:
     """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share, and the reasons' id."""
     row: dict[str, Any] = dict.fromkeys(GENERATED_SCHEMA)
     if answer.value is not None:
-        row |= answer.value | {"nct_id": name_record(answer.value, target["target_id"])}
+        row |= answer.value
     copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars")
     asked = {name: target[name] for name in copied}
     return (

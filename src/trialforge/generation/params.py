@@ -6,9 +6,10 @@ from pydantic import Field, field_validator
 
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
-from trialforge.generation.prompts import LabelPosition, LabelWording
-from trialforge.generation.schema import DEFAULT_FIELDS, DRAFT_FIELDS
+from trialforge.generation.prompts import LabelPosition
+from trialforge.generation.schema import DEFAULT_FIELDS, DRAFT_FIELDS, NEEDED_FIELDS
 from trialforge.llm.backend import Sampling
+from trialforge.trial.label_words import LabelWording
 
 
 class PromptParams(Section):
@@ -42,6 +43,7 @@ class GenerationParams(PromptParams):
         unknown = [name for name in fields if name not in DRAFT_FIELDS]
         if unknown or len(set(fields)) < len(fields):
             raise ValueError(f"each at most once of {', '.join(DRAFT_FIELDS)}; not {', '.join(unknown)}")
-        if "title" not in fields:
-            raise ValueError("`title` must be among them")
+        lacking = [name for name in NEEDED_FIELDS if name not in fields]
+        if lacking:
+            raise ValueError(f"no record is valid without {', '.join(lacking)}")
         return tuple(name for name in DRAFT_FIELDS if name in fields)

@@ -12,21 +12,15 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from trialforge.core.files import hash_text
-from trialforge.generation.on_target import names_intervention
 from trialforge.llm.backend import Message
+from trialforge.trial.checks.target import names_intervention
+from trialforge.trial.label_words import LabelWording, label_line
 
 PROMPT_FOLDER = Path(__file__).parent / "templates"
 EXEMPLAR_FILE = "exemplar.jinja"
 Row = Mapping[str, Any]
 LabelPosition = Literal["head", "tail"]
-LabelWording = Literal["plain", "positive", "negative"]
 
-# How a label is said: of a trial, and of trials as a verb.
-_LABEL_WORDS: dict[LabelWording, dict[int, tuple[str, str]]] = {
-    "plain": {1: ("success", "succeeded"), 0: ("failure", "failed")},
-    "positive": {1: ("success", "succeeded"), 0: ("no success", "did not succeed")},
-    "negative": {1: ("no failure", "did not fail"), 0: ("failure", "failed")},
-}
 # Openings of markup and of chat-template tokens of any model family. `<18 years` stays as it is.
 _MARKUP = re.compile(r"<(?=\s*[A-Za-z/!?|\uff5c])")
 _TOKEN_END = re.compile(r"(?<=[|\uff5c])>")
@@ -50,16 +44,6 @@ def neutralize_record(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [neutralize_record(item) for item in value]
     return value
-
-
-def label_line(label: int | None, wording: LabelWording) -> str:
-    """Return the line that tells a trial's outcome label."""
-    return f"Outcome: {'not known' if label is None else _LABEL_WORDS[wording][label][0]}"
-
-
-def label_verb(label: int, wording: LabelWording) -> str:
-    """Return what trials of this label did, as in `trials that succeeded`."""
-    return _LABEL_WORDS[wording][label][1]
 
 
 def target_line(intervention: str, conditions: Sequence[str], phase: str | None) -> str:

@@ -11,12 +11,10 @@ import polars as pl
 from trialforge.core.rng import derive_seed
 from trialforge.generation.asking import Answer, Fault, Question, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, fit_to_budget, name_set
-from trialforge.generation.on_target import copied_codes, has_other_script, plain_text
 from trialforge.generation.params import ReasoningParams
 from trialforge.generation.prompts import (
     exemplar_subject,
     exemplar_values,
-    label_verb,
     neutralize,
     render,
     target_line,
@@ -24,6 +22,10 @@ from trialforge.generation.prompts import (
 from trialforge.generation.record import tidy
 from trialforge.generation.schema import bounded_string, closed_object
 from trialforge.generation.view import view_trial
+from trialforge.trial.checks.exemplars import copied_codes
+from trialforge.trial.checks.language import has_other_script
+from trialforge.trial.label_words import label_verb
+from trialforge.trial.text import plain_text
 
 PROMPT = "reason.jinja"
 # What a reason may be about, and the field that it then rests on; the first `reasoning.count` are asked.
@@ -129,7 +131,7 @@ def ask_reasons(
     own_seed = derive_seed(seed, "reason", intervention, label, *sorted(trial["nct_id"] for trial in trials))
     shown = [line for view in views for line in view.values()]
     keys = {aspect: _question(aspect, label) for aspect in aspects}
-    return Question(messages, schema, own_seed, _accept(schema, keys, trials, shown, intervention.upper()))
+    return Question(messages, schema, own_seed, _accept(schema, keys, trials, shown, intervention))
 
 
 def _accept(
@@ -147,7 +149,7 @@ def _accept(
             and not copied_codes(reply[key], trials, asked)
         }
         if 2 * len(reasons) < len(keys):
-            raise Fault("no-reasons")
+            raise Fault("no_reasons")
         return [*reversed(reasons.values())]
 
     return accept

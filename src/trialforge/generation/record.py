@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.criteria import join_criteria
 from trialforge.generation.exemplars import CUT_MARK
-from trialforge.generation.on_target import plain_text
-from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, TEXT_BOUNDS
+from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, LIST_BOUNDS, TEXT_BOUNDS
+from trialforge.trial.checks.form import distinct_items
+from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {
@@ -29,13 +28,6 @@ def name_record(record: Mapping[str, Any], target_id: str) -> str:
     """Return the id of a synthetic record: its content and target decide it."""
     content = {name: value for name, value in record.items() if name != "nct_id"}
     return f"{SYNTHETIC_PREFIX}{hash_json([content, target_id])[:12]}"
-
-
-def distinct_items(draft: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the criteria lists without repeated items, and without those that stand in both."""
-    lists = {name: {plain_text(item): item for item in draft.get(name, [])} for name in CRITERIA_FIELDS}
-    seen = Counter(item for items in lists.values() for item in items)
-    return {name: [item for key, item in items.items() if seen[key] == 1] for name, items in lists.items()}
 
 
 def draft_to_record(
@@ -61,13 +53,24 @@ def draft_to_record(
         "conditions": list(conditions),
         "interventions": given,
         "arms": [_arm(arm, intervention) for arm in arms],
-        "criteria": join_criteria(*(tidy(items, name) for name, items in distinct_items(draft).items())),
+        "criteria": join_criteria(*_criteria(draft)),
     }
     for name in ("primary_outcomes", "secondary_outcomes"):
         record[name] = [{**endpoint, "description": None} for endpoint in record[name]]
     for name in AGE_FIELDS:
         record[name] = None if record[name] is None else float(record[name])
     return record
+
+
+def _criteria(draft: Mapping[str, Any]) -> list[list[str]]:
+    """The two lists of criteria without what they repeat, unless that leaves too few."""
+    drafted = [draft.get(name, []) for name in CRITERIA_FIELDS]
+    left = distinct_items(*drafted)
+    enough = all(
+        len(items) >= LIST_BOUNDS[name].low for name, items in zip(CRITERIA_FIELDS, left, strict=True)
+    )
+    kept = left if enough else drafted
+    return [tidy(items, name) for name, items in zip(CRITERIA_FIELDS, kept, strict=True)]
 
 
 def tidy(value: Any, name: str) -> Any:

@@ -68,6 +68,8 @@ DEFAULT_FIELDS = (
     "title", "summary", "primary_purpose", "design", "primary_outcomes", "inclusion", "exclusion",
     "ages", "sex", "healthy_volunteers", "enrolment_planned",
 )  # fmt: skip
+# What no check of a record lets be absent.
+NEEDED_FIELDS = ("title", "summary", "inclusion", "exclusion")
 _PARTS: dict[str, tuple[str, ...]] = {
     "arms": ("label", "type"),
     "primary_outcomes": ("measure", "time_frame"),

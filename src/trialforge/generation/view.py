@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialforge.generation.criteria import split_criteria
 from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, DESIGN_FIELDS, LIST_BOUNDS, TEXT_BOUNDS
+from trialforge.trial.criteria_lists import split_criteria
 
 _RATIONALE = re.compile(r"^RATIONALE:.*?\bPURPOSE:\s*", re.DOTALL)
 

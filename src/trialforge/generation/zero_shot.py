@@ -18,9 +18,10 @@ from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Fault, Question
 from trialforge.generation.prompts import neutralize, render, target_line
 from trialforge.llm.backend import Sampling
+from trialforge.trial.label_words import LABEL_WORDS
 
 PROMPT = "zero-shot.jinja"
-OUTCOMES = ("failure", "success")  # by label
+OUTCOMES = (LABEL_WORDS[0], LABEL_WORDS[1])
 ZERO_SHOT_SCHEMA: dict[str, pl.DataType] = {
     "nct_id": pl.String(), "label": pl.Int64(), "score": pl.Float64(), "answers": pl.List(pl.Int64()),
     "model_digest": pl.String(),
@@ -75,7 +76,7 @@ def read_outcome(text: str) -> int:
     try:
         return OUTCOMES.index(json.loads(text))
     except ValueError as error:
-        raise Fault("not-schema") from error
+        raise Fault("not_schema") from error
 
 
 def ask_outcomes(

@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.trial.label_words import label_word
+
 
 def ingest_metrics(trials: Path, refused: pl.DataFrame, left_out: pl.DataFrame) -> dict[str, Any]:
     """Return counts over the written table; only the few columns that are counted are read.
@@ -20,7 +22,7 @@ def ingest_metrics(trials: Path, refused: pl.DataFrame, left_out: pl.DataFrame) 
     table = pl.scan_parquet(trials)
     return {
         "trials": table.select(pl.len()).collect().item(),
-        "label": _counts(table, pl.col("label").replace_strict({0: "failure", 1: "success"}, default="none")),
+        "label": _counts(table, label_word(pl.col("label"), "none")),
         "phase": _counts(table, pl.col("phase").fill_null("none")),
         "status": _counts(table, pl.col("status").fill_null("none")),
         "year": _counts(table, pl.col("first_submitted").dt.year().cast(pl.String).fill_null("none")),

@@ -12,6 +12,7 @@ from trialforge.ingest.nested import list_column, part_column
 from trialforge.ingest.raw import LIST_FIELDS, PART_FIELDS, VALUES, RawTable
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, no_refused
 from trialforge.trial.record import SYNTHETIC_PREFIX
+from trialforge.trial.registry_ids import NCT_ID
 
 _WORDS = (
     "phase", "study_type", "allocation", "intervention_model", "masking", "primary_purpose", "sex",
@@ -28,7 +29,7 @@ MOST_PEOPLE = 10_000_000
 
 MAX_FIELD = 1_000_000  # bytes; the registry's own limit for its longest field is 32,000 characters
 # A synthetic trial that an export wrote is read as one; the ingest stage refuses it.
-_ID = rf"^(?:NCT\d{{8}}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}})$"
+_ID = rf"^(?:{NCT_ID}|{SYNTHETIC_PREFIX}[0-9a-f]{{12}})$"
 _OTHER_REGISTRY = (
     r"(?i)^(?:EUCTR|ISRCTN|ACTRN|ChiCTR|CTRI/|DRKS|JPRN|jRCT|UMIN|KCT|IRCT|NTR|NL-?OMON|PACTR|RBR-|SLCTR|TCTR|LBCTR"
     r"|PER-|RPCEC|CTIS|\d{4}-[5-9]\d{5}-\d\d|\d{4}-\d{6}-\d\d)"

@@ -10,6 +10,7 @@ import polars as pl
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.trial.leakage import RULE_NAMES, find_outcome
+from trialforge.trial.registry_ids import OWN_ID
 
 MAKERS = ("model", "prompt_hash", "arm")
 
@@ -54,11 +55,11 @@ def named_held_out(case: Case) -> list[str]:
     for frame in (case.candidates.frame, case.exemplars, case.reasons):
         if frame is not None:
             lines = frame.select(pl.struct(pl.all()).struct.json_encode().alias("line"))["line"]
-            named |= set(lines.str.extract_all(r"NCT\d{8}|SIM-?\w+").explode().drop_nulls().to_list())
+            named |= {*lines.str.extract_all(OWN_ID.pattern).explode().drop_nulls()}
             named |= {
                 name
                 for name in hidden
-                if not name.startswith(("NCT", "SIM")) and lines.str.contains(name, literal=True).any()
+                if not OWN_ID.fullmatch(name) and lines.str.contains(name, literal=True).any()
             }
     return sorted(hidden & named)
 

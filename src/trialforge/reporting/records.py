@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.trial.checks.record_checks import explain
+from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.record import TEXT_FIELDS, facet
 from trialforge.trial.text import field_text
 
@@ -22,7 +24,6 @@ LINEAGE = (
     "seed",
     "attempt",
 )
-LABEL_WORDS = {1: "success", 0: "failure", None: "no label"}
 
 
 def list_fields(trials: pl.DataFrame) -> list[list[list[str]]]:
@@ -94,10 +95,10 @@ def _record(row: dict[str, Any], fields: list[list[str]]) -> dict[str, Any]:
         "id": row["nct_id"] or f"target {row['target_id']}",
         "title": row.get("title") or "(no title)",
         "intervention": row.get("intervention") or "",
-        "label": LABEL_WORDS[row.get("label")],
+        "label": LABEL_WORDS.get(row["label"], "no label"),
         "arm": row.get("arm") or "",
         "verdict": row["verdict"],
-        "why": row["why"],
+        "why": [explain(reason) for reason in row["why"]],
         "fields": fields,
         "exemplars": row.get("exemplars") or [],
         "reasons": row.get("reasons_id") or "",
@@ -112,7 +113,7 @@ def _exemplars(train: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:
     return {
         row["nct_id"]: {
             "title": row["title"] or "",
-            "label": LABEL_WORDS[row.get("label")],
+            "label": LABEL_WORDS.get(row["label"], "no label"),
             "source": row["source"],
             "fields": fields,
         }

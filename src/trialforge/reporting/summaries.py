@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words, was_made
-from trialforge.reporting.records import LABEL_WORDS
+from trialforge.trial.label_words import label_word
 
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
 _AGREEMENT = re.compile(r"label_agreement\.[a-z]+_[a-z]+_n")
@@ -198,7 +198,7 @@ def _group_leaks(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _label_words() -> pl.Expr:
-    return pl.col("label").cast(pl.Int64).replace_strict(LABEL_WORDS, return_dtype=pl.String)
+    return label_word(pl.col("label"), "no label").alias("label")
 
 
 # Tables of plots/quality/ that no picture shows: section, caption, how they are gathered.

@@ -8,6 +8,7 @@ import polars as pl
 
 from trialforge.simulation.model import best_roc_auc, success_probability
 from trialforge.split.split import HELD_BACK, PARTS
+from trialforge.trial.label_words import label_word
 from trialforge.trial.leakage import count_outcome
 from trialforge.trial.naming import count_names
 
@@ -18,7 +19,7 @@ def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict
     `simulated_best_roc_auc` is what no classifier can beat on the test part, where all trials are simulated.
     """
     kept = trials.join(split.select("nct_id", "part", "reason"), on="nct_id", maintain_order="left")
-    label = pl.col("label").replace_strict({0: "failure", 1: "success"}, default="unlabelled")
+    label = label_word(pl.col("label"), "unlabelled")
     counted = kept.group_by("part", label.alias("name")).len().sort("part", "name")
     sizes: dict[str, dict[str, int]] = {part: {"trials": 0} for part in (*PARTS, HELD_BACK)}
     for part, name, count in counted.filter(pl.col("part").is_in([*sizes])).iter_rows():

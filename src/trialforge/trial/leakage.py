@@ -9,6 +9,7 @@ leakage audit measures what is left.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -52,7 +53,8 @@ class OutcomeRule:
     """Patterns over one sentence, in any case of letters.
 
     Attributes:
-        words: one of them is in every sentence that a pattern finds, so that few sentences need a pattern.
+        words: one of them is in every sentence that a pattern finds, so that few sentences need a pattern;
+            in small letters.
         patterns: the rule holds where one of them is found,
         unless: and this one is not.
     """
@@ -67,6 +69,14 @@ class OutcomeRule:
         likely = sentences.filter(text.contains_any(list(self.words), ascii_case_insensitive=True))
         found = likely.filter(text.contains("(?i)" + "|".join(self.patterns)))
         return found.filter(~text.contains(f"(?i){self.unless}"))
+
+    def finds(self, sentence: str) -> bool:
+        """Tell whether the rule finds one sentence."""
+        said = sentence.lower()
+        if not any(word in said for word in self.words):
+            return False
+        found = any(re.search(pattern, sentence, re.IGNORECASE) for pattern in self.patterns)
+        return found and not re.search(self.unless, sentence, re.IGNORECASE)
 
 
 _STOP_WORDS = (
@@ -89,7 +99,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
         ),
         _CONDITION,
     ),
-    "part-closed": OutcomeRule(
+    "part_closed": OutcomeRule(
         _STOP_WORDS,
         (
             # closed to accrual as of 3/14/2005
@@ -99,7 +109,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
         ),
         _CONDITION,
     ),
-    "early-end": OutcomeRule(
+    "early_end": OutcomeRule(
         ("early", "prematur"),
         (
             # The AVID study was stopped early
@@ -113,7 +123,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
         ),
         _CONDITION,
     ),
-    "slow-accrual": OutcomeRule(
+    "slow_accrual": OutcomeRule(
         ("accrual", "enrol", "recruitment", "entry", "participants"),
         (
             # because of slow accrual
@@ -122,7 +132,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
         ),
         _CONDITION,
     ),
-    "never-ran": OutcomeRule(
+    "never_ran": OutcomeRule(
         ("never", "no p", "no s", "no v", "zero", " not ", *_STOP_WORDS),
         (
             # no patients were enrolled
@@ -218,18 +228,20 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
         ),
         _OTHER_STUDY,
     ),
+    # The label is in the generator's prompt, and a small model repeats it.
+    "verdict": OutcomeRule(
+        ("failed", "succeeded", "successful"),
+        (
+            # A new trial has failed. Trials of levodopa that succeeded
+            r"\b(?:trials?|study|studies)(?: of [\w-]+)?(?: (?:has|have|had|that|which|was|were|is|been))*"
+            r" (?:failed|succeeded|(?:un)?successful)\b",
+        ),
+        rf"{_CONDITION}|{_OTHER_STUDY}",
+    ),
     "board": OutcomeRule(
         (
-            "DSMB",
-            "DMC",
-            "committee",
-            "board",
-            "sponsor",
-            "FDA",
-            "manufacturer",
-            "company",
-            "investigator",
-            "PI ",
+            *("dsmb", "dmc", "committee", "board", "sponsor", "fda", "manufacturer", "company"),
+            *("investigator", "pi "),
         ),
         (
             # The DSMB stopped the study. The principal investigator left
@@ -250,15 +262,23 @@ _NOTE = (
 )
 REMARK = (
     rf"(?i)\s*(?:\([^()]{{0,120}}?\b{_NOTE}\b[^()]{{0,120}}\)|\[[^\[\]]{{0,120}}?\b{_NOTE}\b[^\[\]]{{0,300}}\])[.,]?"
-    r"|(?i)\s*(?:\(|\[|- ?)(?:terminated|withdrawn|suspended|study stopped)(?:\)|\]|$)"
+    r"|\s*(?:\(|\[|- ?)(?:terminated|withdrawn|suspended|study stopped)(?:\)|\]|$)"
 )
 RULE_NAMES: tuple[str, ...] = ("remark", *OUTCOME_RULES)
 
 
+_END = "\x1e"
+_SENTENCE_ENDS = (
+    (r"(\n+)", f"$1{_END}"),
+    (r"([.!?][\"')\]]*)(\s+)([A-Z0-9(\[\"])", f"$1$2{_END}$3"),
+)
+
+
 def split_sentences(text: pl.Expr) -> pl.Expr:
     """Return a list of sentences, lines and list items; joined, they are the text again."""
-    lines = text.str.replace_all(r"(\n+)", "$1\x1e")
-    return lines.str.replace_all(r"([.!?][\"')\]]*)(\s+)([A-Z0-9(\[\"])", "$1$2\x1e$3").str.split("\x1e")
+    for pattern, parted in _SENTENCE_ENDS:
+        text = text.str.replace_all(pattern, parted)
+    return text.str.split(_END)
 
 
 def find_outcome(texts: pl.Series) -> pl.DataFrame:
@@ -268,6 +288,15 @@ def find_outcome(texts: pl.Series) -> pl.DataFrame:
     for name, rule in OUTCOME_RULES.items():
         found.append(rule.keep_found(sentences).select("row", "sentence", rule=pl.lit(name)))
     return pl.concat(found)
+
+
+def tells_outcome(text: str) -> bool:
+    """Tell whether `find_outcome` finds something in one text, without a table for it."""
+    if re.search(REMARK, text):
+        return True
+    for pattern, parted in _SENTENCE_ENDS:
+        text = re.sub(pattern, parted.replace("$", "\\"), text)
+    return any(rule.finds(sentence) for sentence in text.split(_END) for rule in OUTCOME_RULES.values())
 
 
 def cut_outcome(texts: pl.Series) -> pl.Series:

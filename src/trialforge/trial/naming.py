@@ -11,12 +11,8 @@ import re
 import polars as pl
 
 from trialforge.trial.free_text import REMOVED, free_texts
+from trialforge.trial.registry_ids import REGISTRY_ID
 
-_REGISTRY_ID = (
-    r"(?i)\b(?:NCT\s?0\d{7}|NCT\d{8}|ISRCTN\s?\d{8}|ACTRN\s?\d{14}p?|DRKS\s?\d{8}|ChiCTR[-\w]*\d{8,}|"
-    r"UMIN\s?\d{9}|JPRN-\w+|CTRI/\d{4}/\d+/\d+|NTR\s?\d{3,5}|KCT\s?\d{7}|PACTR\s?\d{15,}|"
-    r"RBR-\w{6}|(?:EudraCT\D{0,20})?(?:19|20)\d{2}-\d{6}-\d{2})\b"
-)
 _URL = (
     r"(?i)(?:https?://[^\s,;)]*|\bwww\.[^\s,;)]*|\b[a-z0-9-]+\.(?:com|org|net|gov|edu|int|info)\b|"
     r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b|\bdoi:\s?10\.)"
@@ -36,7 +32,7 @@ _NOT_A_SITE = (
     rf"(?:University\s+of\s+[A-Z][a-z]+|{_NAME}(?:University|Hospital|Clinic))(?:\s+[\w'-]+){{0,3}}\s+"
     r"(?:[Ss]cale|[Ss]core|[Rr]ating|[Ii]ndex|[Qq]uestionnaire|[Ii]nventory|[Cc]riteria)"
 )
-NAME_RULES = {"registry_id": _REGISTRY_ID, "url": _URL, "site": _SITE}
+NAME_RULES = {"registry_id": REGISTRY_ID, "url": _URL, "site": _SITE}
 
 
 def find_names(text: pl.Expr) -> dict[str, pl.Expr]:
@@ -48,7 +44,7 @@ def find_names(text: pl.Expr) -> dict[str, pl.Expr]:
 
 def mask_names(texts: pl.Series) -> pl.Series:
     """Return texts with each registry id, web address and site replaced by `[removed]`."""
-    for pattern in (_REGISTRY_ID, _URL):
+    for pattern in (REGISTRY_ID, _URL):
         texts = texts.str.replace_all(pattern, REMOVED)
     text = pl.col(texts.name)
     with_site = texts.to_frame().select(find_names(text)["site"]).to_series().arg_true()

@@ -1,7 +1,7 @@
-"""Who is named in a trial: names of people, their e-mails, telephone numbers and addresses, removed.
+"""Who is named in a trial: names of people, their e-mails, telephone numbers and addresses.
 
-A name is taken as such by its title or its degree; a name alone can't be told from that of a disease, a
-drug or a place, and is left.
+Ingest removes them, and no synthetic record may have one. A name is taken as such by its title, its degree
+or its role; a name alone can't be told from that of a disease, a drug or a place, and is left.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from trialforge.trial.free_text import REMOVED, map_free_text, numbered_texts
 INVESTIGATOR = "the investigator"
 _WORD = r"\p{Lu}[\p{L}'’-]+"
 _NAME = rf"{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{0,2}}"
+_DEGREE = r"(?:M\.?D|Ph\.?D|R\.?N|MPH|PharmD|MBBS|FRCP)"
 _STREET = r"(?:Street|Avenue|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Drive|Lane|Parkway|Pkwy\.?)"
 
 
@@ -40,10 +41,17 @@ PERSON_RULES: dict[str, PersonRule] = {
         r"|(?i:\b(?:tel|telephone|phone|fax|pager)\b\.?:? ?(?:number |no\. )?)[+(]?\d[\d ().-]{6,}\d",
         REMOVED,
     ),
-    "title": PersonRule((r"\b(?:Dr|Prof)",), rf"\b(?:Drs?|Prof|Professor)\b\.? {_NAME}", INVESTIGATOR),
+    "title": PersonRule(
+        (r"\b(?:Dr|Prof|M[rs])", r"(?i)(?:investigator|chair|director|coordinator|contact|person)\s*:"),
+        rf"\b(?:Drs?|Prof|Professor|Mrs?|Ms)\b\.? {_NAME}"
+        # Principal investigator: Maria Lopez
+        r"|(?i:\b(?:principal investigator|study (?:chair|director|coordinator)|contact(?: person)?)\s*:) ?"
+        rf"{_WORD}(?: \p{{Lu}}\b\.?)? {_WORD}",
+        INVESTIGATOR,
+    ),
     "degree": PersonRule(
-        (r"M\.?D|Ph\.?D|R\.?N|MPH|PharmD",),
-        rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}},? (?:M\.?D|Ph\.?D|R\.?N|MPH|PharmD)\b\.?",
+        (_DEGREE,),
+        rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}},? {_DEGREE}\b\.?",
         INVESTIGATOR,
     ),
     "address": PersonRule(
@@ -93,3 +101,8 @@ def _put_back(some: pl.DataFrame, rows: list[int], trials: pl.DataFrame) -> pl.D
     for place, (row, after) in enumerate(pairwise([*rows, trials.height])):
         parts += [some[place : place + 1], trials[row + 1 : after]]
     return pl.concat([trials[: rows[0]], *parts], rechunk=True)
+
+
+def find_people(text: pl.Expr) -> dict[str, pl.Expr]:
+    """Return, for each rule, whether a text has what it removes."""
+    return {name: text.str.contains(rule.pattern) for name, rule in PERSON_RULES.items()}

@@ -231,6 +231,17 @@ def field_info(name: str) -> FieldInfo:
     return Trial.model_fields[name]
 
 
+def literal_values(name: str) -> tuple[str, ...]:
+    """Return the values that a field of closed vocabulary may have; none of another field."""
+    kinds = [field_info(name).annotation]
+    while kinds:
+        kind = kinds.pop()
+        if get_origin(kind) is Literal:
+            return get_args(kind)
+        kinds += get_args(kind) if get_origin(kind) in (Union, types.UnionType, Annotated) else ()
+    return ()
+
+
 def trials_to_frame(trials: list[Trial]) -> pl.DataFrame:
     """Return trials as a table with TRIAL_SCHEMA."""
     return pl.DataFrame([trial.model_dump() for trial in trials], schema=TRIAL_SCHEMA)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from trialforge.trial.record import TEXT_FIELDS, TRIAL_SCHEMA, facet
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def plain_text(text: str) -> str:
+    """Return the words of a text, without case and marks."""
+    return " ".join(_WORD.findall(text.casefold()))
 
 
 def _joined(*parts: pl.Expr, separator: str = " ") -> pl.Expr:

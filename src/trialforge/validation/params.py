@@ -1,4 +1,4 @@
-"""What a draft must be to become a synthetic trial: section `validation` of params.yaml."""
+"""Which records are near-duplicates: section `validation` of params.yaml."""
 
 from __future__ import annotations
 
@@ -28,10 +28,5 @@ class SpaceParams(Section):
 class ValidationParams(Section):
     """Section `validation`; the measures count near-duplicates as validation does."""
 
-    min_criteria_words: int = Field(ge=0)
-    max_repetition: float = Field(ge=0, le=1)
-    min_stop_words: float = Field(ge=0, le=1)
-    max_time_frame_years: float = Field(gt=0)
-    max_enrolment: int = Field(gt=0)
     duplicates: DuplicateParams
     space: SpaceParams

@@ -8,19 +8,19 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
+from trialforge.trial.checks.target import TARGET_COLUMNS
+from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.text import field_texts, filled_fields
-from trialforge.validation.content import add_text, content_checks
 from trialforge.validation.duplicates import find_close, find_near_copies
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.space import fit_space
-from trialforge.validation.validity import criteria_checks, number_checks, schema_checks, target_checks
 
 REASONS = "reject_reasons"
 COPY_OF = "near_copy_of"
 GIVEN_UP = "given_up"
 TRAIN_COPY, SIBLING_COPY = "near_copy_of_train", "near_copy_of_sibling"
-LABEL_NAMES = {"success": 1, "failure": 0}
-PLAN_COLUMNS = ("intervention", "conditions", "phase", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,31 @@ class Validated:
 
 
 def validate(
-    generated: pl.DataFrame, plan: pl.DataFrame, train: pl.DataFrame, params: ValidationParams
+    generated: pl.DataFrame,
+    plan: pl.DataFrame,
+    train: pl.DataFrame,
+    checks: CheckParams,
+    params: ValidationParams,
 ) -> Validated:
-    """Return the drafts that are valid, on target and no near-duplicates, and the others.
+    """Return the drafts that pass every check and are no near-duplicates, and the others.
 
     Raises:
-        MetricError: a draft is of no target of the plan, or none is left.
+        MetricError: a draft is of no target of the plan or of no trial of train, or none is left.
     """
-    asked = plan.select("target_id", *(pl.col(name).alias(f"target_{name}") for name in PLAN_COLUMNS))
+    asked = plan.select("target_id", *(pl.col(name).alias(to) for name, to in TARGET_COLUMNS.items()))
     strangers = generated.join(asked, on="target_id", how="anti")
     if len(strangers):
         raise MetricError(
             f"{len(strangers)} drafts are of no target of the plan, first {strangers['target_id'][0]!r}",
             hint="run: dvc repro generate",
         )
-    drafts = add_text(generated.join(asked, on="target_id", how="left", maintain_order="left"))
-    drafts = drafts.with_columns(_reasons(params).alias(REASONS), pl.lit(None, pl.String).alias(COPY_OF))
+    beside = generated.join(asked, on="target_id", how="left", maintain_order="left")
+    given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
+    faults = find_faults(beside.select(*CHECKED_SCHEMA), record_checks(checks, _exemplars(generated, train)))
+    drafts = generated.with_columns(
+        pl.when(given_up).then(pl.lit([GIVEN_UP])).otherwise(faults).alias(REASONS),
+        pl.lit(None, pl.String).alias(COPY_OF),
+    )
     drafts = _add_copies(drafts, train, params).select(*generated.columns, REASONS, COPY_OF)
     good = pl.col(REASONS).list.len() == 0
     synthetic = drafts.filter(good).select(generated.columns)
@@ -60,18 +69,15 @@ def validate(
     return Validated(synthetic, rejected)
 
 
-def _reasons(params: ValidationParams) -> pl.Expr:
-    checks = [
-        *schema_checks(),
-        *target_checks(),
-        *number_checks(params),
-        *criteria_checks(params),
-        *content_checks(params),
-    ]
-    named = [pl.when(check.bad).then(pl.lit(check.name)) for check in checks]
-    given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
-    reason = pl.concat_list(pl.lit(GIVEN_UP))
-    return pl.when(given_up).then(reason).otherwise(pl.concat_list(named).list.drop_nulls())
+def _exemplars(generated: pl.DataFrame, train: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the train trials that any draft's prompt showed, by id."""
+    shown = {*generated["exemplars"].explode().drop_nulls()}
+    trials = {row["nct_id"]: row for row in train.filter(pl.col("nct_id").is_in(shown)).iter_rows(named=True)}
+    if shown - trials.keys():
+        raise MetricError(
+            f"train has no exemplar {min(shown - trials.keys())}", hint="run: dvc repro generate"
+        )
+    return trials
 
 
 def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: ValidationParams) -> pl.DataFrame:
@@ -124,7 +130,7 @@ def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[st
         "accepted": len(validated.synthetic),
         "acceptance_rate": round(len(validated.synthetic) / max(len(generated), 1), 4),
     }
-    groups = [(f"acceptance_rate.{name}", pl.col("label") == value) for name, value in LABEL_NAMES.items()]
+    groups = [(f"acceptance_rate.{word}", pl.col("label") == label) for label, word in LABEL_WORDS.items()]
     models = accepted["model"].drop_nulls().unique().sort()
     groups += [(f"acceptance_rate.model.{model}", pl.col("model") == model) for model in models]
     for name, chosen in groups:

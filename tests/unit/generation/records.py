@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from trialforge.core.params import load_section
 from trialforge.llm.backend import Completion, FinishReason, Message, Request
+from trialforge.trial.checks.check import Check
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.record_checks import record_checks
 from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
 
 TARGET: dict[str, Any] = {
@@ -66,6 +71,15 @@ def make_draft(**changes: Any) -> dict[str, Any]:
         "healthy_volunteers": False,
         "enrolment_planned": 90,
     } | changes
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def make_checks(*trials: dict[str, Any]) -> list[Check]:
+    """The checks of the default run, where the prompt showed these trials."""
+    bounds = load_section(CheckParams, "checks", ROOT / "params.yaml")
+    return record_checks(bounds, {trial["nct_id"]: trial for trial in trials})
 
 
 class QueuedGenerator:

@@ -18,7 +18,7 @@ from .records import TARGET, make_trial
 
 def user_text(reasons: list[str] | None = None, trials: Any = None, **params: Any) -> str:
     shown = {"SIM1": make_trial()} if trials is None else trials
-    return ask_draft(TARGET, reasons or [], shown, GenerationParams(**params), 4096).messages[1].content
+    return ask_draft(TARGET, reasons or [], shown, GenerationParams(**params), 4096, ()).messages[1].content
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_without_retrieval_and_reasons_the_target_is_left() -> None:
 def test_prompts_of_one_set_differ_only_in_their_last_lines() -> None:
     one = user_text(["Too few people."])
     other_target = TARGET | {"conditions": ["Epilepsy"], "phase": "Phase 3"}
-    question = ask_draft(other_target, ["Too few people."], {"SIM1": make_trial()}, GenerationParams(), 4096)
+    question = ask_draft(
+        other_target, ["Too few people."], {"SIM1": make_trial()}, GenerationParams(), 4096, ()
+    )
     other = question.messages[1].content
     assert count_shared(one, other) > len(one) - 80
 

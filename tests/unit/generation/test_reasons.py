@@ -51,11 +51,11 @@ def test_a_reason_cites_exemplars_and_fields_and_each_citation_is_checked() -> N
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        ("{", "not-json"),
-        (json.dumps({"how_participants_led_to_failure": "x"}), "not-schema"),
-        (json.dumps(GOOD | {"endpoint_from": "the ninth trial"}), "not-schema"),
-        (json.dumps(GOOD | dict.fromkeys(TEXTS, "158; 135; 120; 158; 135; 120; 158")), "no-reasons"),
-        (json.dumps(GOOD | dict.fromkeys(TEXTS, "Age of 40 years or older; Off time")), "no-reasons"),
+        ("{", "not_json"),
+        (json.dumps({"how_participants_led_to_failure": "x"}), "not_schema"),
+        (json.dumps(GOOD | {"endpoint_from": "the ninth trial"}), "not_schema"),
+        (json.dumps(GOOD | dict.fromkeys(TEXTS, "158; 135; 120; 158; 135; 120; 158")), "no_reasons"),
+        (json.dumps(GOOD | dict.fromkeys(TEXTS, "Age of 40 years or older; Off time")), "no_reasons"),
     ],
 )  # fmt: skip
 def test_an_answer_without_reasons_is_refused(reply: str, reason: str) -> None:

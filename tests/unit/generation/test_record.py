@@ -8,10 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from trialforge.generation.asking import Fault, parse_answer
-from trialforge.generation.criteria import join_criteria
 from trialforge.generation.record import draft_to_record, tidy
 from trialforge.generation.schema import DEFAULT_FIELDS, draft_schema
 from trialforge.generation.view import shorten, view_trial
+from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, Trial
 
 from .records import make_draft, make_trial
@@ -51,7 +51,7 @@ def test_a_summary_is_cut_to_its_purpose_and_what_is_not_known_is_left_out() -> 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{", "not-json"), ("[]", "not-schema"), ("{}", "not-schema"), ('{"title": "x"}', "not-schema")],
+    [("{", "not_json"), ("[]", "not_schema"), ("{}", "not_schema"), ('{"title": "x"}', "not_schema")],
 )
 def test_what_an_engine_lets_through_is_checked_again(text: str, reason: str) -> None:
     with pytest.raises(Fault, match=reason):
@@ -72,11 +72,11 @@ def test_a_record_has_the_registration_view_and_what_the_plan_decides() -> None:
 
 def test_an_item_that_is_said_twice_stands_once_and_one_of_both_lists_in_none() -> None:
     draft = make_draft(
-        inclusion=["Adults here", "adults here.", "Can read"],
+        inclusion=["Adults here", "adults here.", "Can read", "Can walk"],
         exclusion=["Can read", "Smokes now", "Is ill now"],
     )
     made = record(draft)
-    assert made["criteria"] == join_criteria(["adults here."], ["Smokes now", "Is ill now"])
+    assert made["criteria"] == join_criteria(["adults here.", "Can walk"], ["Smokes now", "Is ill now"])
 
 
 def test_the_mark_of_a_cut_exemplar_is_no_part_of_a_record() -> None:

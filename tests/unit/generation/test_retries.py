@@ -15,10 +15,10 @@ from trialforge.generation.params import GenerationParams
 from trialforge.llm.backend import Completion, FinishReason, Sampling
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 
-from .records import TARGET, QueuedGenerator, make_draft, make_trial
+from .records import TARGET, QueuedGenerator, make_checks, make_draft, make_trial
 
 PARAMS = GenerationParams()
-QUESTION = ask_draft(TARGET, [], {"SIM1": make_trial()}, PARAMS, 4096)
+QUESTION = ask_draft(TARGET, [], {"SIM1": make_trial()}, PARAMS, 4096, make_checks(make_trial()))
 GIVEN = {"intervention": "levodopa", "condition": "Parkinson Disease", "phase": "Phase 2"}
 OFF_TARGET = make_draft(
     title="Melatonin for Sleep",
@@ -28,6 +28,7 @@ OFF_TARGET = make_draft(
     ]},
 )  # fmt: skip
 COPIED = make_draft(title="slow release LEVODOPA against wearing-off")
+TIMELESS = make_draft(primary_outcomes=[{"measure": "Hours of off time each day", "time_frame": "Blue"}])
 
 
 class Recorded:
@@ -67,8 +68,9 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (OFF_TARGET, "other-intervention"),
-        (COPIED, "copied-title"),
+        (OFF_TARGET, "unnamed_intervention"),
+        (COPIED, "copied_title"),
+        (TIMELESS, "unreadable_time_frame"),
         ("cut", "cut"),
         ("garbled", "garbled"),
     ],
@@ -87,6 +89,5 @@ def test_after_the_last_retry_the_target_is_given_up_and_counted_with_its_reason
     assert (row["nct_id"], row["reject_reason"], row["target_id"]) == (None, "cut", "T-1")
     metrics = measure_drafts([row], tally)
     assert (metrics["given_up"], metrics["retries"], metrics["accepted"]) == (1, 2, 0)
-    assert {name: metrics[f"fault_{name}"] for name in ("other-intervention", "copied-title", "cut")} == {
-        "other-intervention": 1, "copied-title": 1, "cut": 1,
-    }  # fmt: skip
+    faults = ("unnamed_intervention", "copied_title", "cut")
+    assert {name: metrics[f"fault_{name}"] for name in faults} == dict.fromkeys(faults, 1)

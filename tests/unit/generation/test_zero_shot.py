@@ -105,7 +105,7 @@ def test_a_trial_without_any_answer_stands_in_the_middle() -> None:
 
 @pytest.mark.parametrize("text", ["", "success", '"perhaps"', "{}"])
 def test_an_answer_that_names_no_outcome_is_a_fault(text: str) -> None:
-    with pytest.raises(Fault, match="not-schema"):
+    with pytest.raises(Fault, match="not_schema"):
         read_outcome(text)
 
 

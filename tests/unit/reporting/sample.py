@@ -223,7 +223,7 @@ def make_plots() -> dict[str, pl.DataFrame]:
         ),
         "quality/outcome_leaks": pl.DataFrame(
             {
-                "rule": ["early-end", "early-end", "interim"],
+                "rule": ["early_end", "early_end", "interim"],
                 "model": ["m", "m", None],
                 "prompt_hash": ["one", "two", None],
                 "arm": ["a", "a", None],

@@ -115,7 +115,7 @@ def test_tables_that_no_picture_shows_are_closed_below_their_section() -> None:
         ("synthetic", "words", "failure", "pain (-2.0)"),
     ]
     leaks = closed["Records that tell an outcome, by rule"]
-    assert leaks.rows == [("early-end", "m", "a", 3), ("interim", None, None, 0)]
+    assert leaks.rows == [("early_end", "m", "a", 3), ("interim", None, None, 0)]
     planted = closed["What the measures read where copies are planted"]
     assert planted.rows[1] == (0.01, 0.01, 0.06, 100)
     captions = [table.caption for table in find_section("quality").tables if table.closed]

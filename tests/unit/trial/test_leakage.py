@@ -12,6 +12,7 @@ from trialforge.trial.leakage import (
     find_outcome,
     registration_view,
     split_sentences,
+    tells_outcome,
 )
 from trialforge.trial.record import LATER_FIELDS, Arm, Endpoint, Trial, trials_to_frame
 
@@ -36,17 +37,19 @@ REVEALING = [
     ("NOTE: This trial has been terminated as of August 2002 upon recommendation of the DSMB.", "stopped"),
     ("Actually, accrual was stopped earlier than planned by the Sponsor.", "stopped"),
     ("THIS STUDY HAS BEEN DISCONTINUED.", "stopped"),
-    ("Stratum A closed to accrual effective 06/20/2000.", "part-closed"),
-    ("The placebo arm has been discontinued as of August 3, 1989.", "part-closed"),
-    ("In November 2005, the severe aplastic anemia arms were closed for lack of efficacy.", "part-closed"),
+    ("Stratum A closed to accrual effective 06/20/2000.", "part_closed"),
+    ("The placebo arm has been discontinued as of August 3, 1989.", "part_closed"),
+    ("In November 2005, the severe aplastic anemia arms were closed for lack of efficacy.", "part_closed"),
     (
         "After a review of the data by the board, the AVID study was stopped early on April 7, 1997.",
-        "early-end",
+        "early_end",
     ),
-    ("Due to low accrual, patients with adrenal carcinoma are no longer eligible.", "slow-accrual"),
-    ("No patients were enrolled.", "never-ran"),
-    ("This study was withdrawn before enrollment because funding was not obtained.", "never-ran"),
-    ("The study never opened; never enrolled participants.", "never-ran"),
+    ("Due to low accrual, patients with adrenal carcinoma are no longer eligible.", "slow_accrual"),
+    ("No patients were enrolled.", "never_ran"),
+    ("A new trial of levodopa has failed.", "verdict"),
+    ("We copy a study that succeeded in adults.", "verdict"),
+    ("This study was withdrawn before enrollment because funding was not obtained.", "never_ran"),
+    ("The study never opened; never enrolled participants.", "never_ran"),
     ("This study has been completed.", "completed"),
     ("Recruitment for the study has been completed.", "completed"),
     ("A total of 230 patients completed the study.", "completed"),
@@ -67,6 +70,8 @@ REVEALING = [
 
 # Sentences of real records that say nothing of how this trial went.
 HARMLESS = [
+    "Previous trials of levodopa have failed.",
+    "The dose is raised once two trials have failed.",
     "If excess toxicity is observed on all doses of IL-2, the study will be discontinued.",
     "The trial will be stopped if the true rate of mortality exceeds 20%.",
     "If 1 patient experiences grade 4 toxicity, accrual for that cohort is stopped.",
@@ -93,12 +98,14 @@ HARMLESS = [
 @pytest.mark.parametrize(("sentence", "rule"), REVEALING, ids=[text[:40] for text, _ in REVEALING])
 def test_a_revealing_sentence_is_found_by_its_rule_and_cut(sentence: str, rule: str) -> None:
     assert rule in rules_of(sentence)
+    assert tells_outcome(f"We study aspirin. {sentence} Visits are weekly.")
     assert cut(f"We study aspirin. {sentence} Visits are weekly.") == "We study aspirin. Visits are weekly."
 
 
 @pytest.mark.parametrize("sentence", HARMLESS, ids=[text[:40] for text in HARMLESS])
 def test_a_harmless_sentence_stays(sentence: str) -> None:
     assert rules_of(sentence) == set()
+    assert not tells_outcome(sentence)
     assert cut(sentence) == sentence
 
 
@@ -166,7 +173,7 @@ def test_the_registration_view_has_no_later_field_and_no_outcome_sentence() -> N
 def test_counts_name_every_rule() -> None:
     counts = count_outcome(trials_to_frame([leaky_trial()]))
     assert tuple(counts) == RULE_NAMES
-    assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part-closed": 1}
+    assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part_closed": 1}
 
 
 def test_a_planned_enrolment_of_0_is_no_plan() -> None:

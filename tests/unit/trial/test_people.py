@@ -25,6 +25,8 @@ def scrub(text: str) -> str:
         ("Referred by Stephania Pittaluga, M.D.", "Referred by the investigator"),
         ("Nurse Tino Merced-Galindez, R.N., helps.", "the investigator, helps."),
         ("At 600 North Wolfe Street, ground floor.", "At [removed], ground floor."),
+        ("Principal Investigator: Maria Lopez of the site.", "the investigator of the site."),
+        ("Ask Mrs. Lopez about it.", "Ask the investigator about it."),
         ("Mail to P.O. Box 1234.", "Mail to [removed]."),
         ("Mail to P.O. BOX 1234 or CA 94305-1234.", "Mail to [removed] or [removed]."),
         ("TEL 030 1234567, Fax: 030 7654321, Pager 12345678", "[removed], [removed], [removed]"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialforge.generation.criteria import join_criteria, split_criteria
+from trialforge.trial.criteria_lists import join_criteria, split_criteria
 
 ITEM = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z]{2,9}){0,4}", fullmatch=True).filter(
     lambda item: "clusion" not in item

@@ -1,4 +1,4 @@
-"""Eligibility criteria as a draft has them: the items of inclusion and those of exclusion."""
+"""Eligibility criteria as two lists, the items of inclusion and those of exclusion, as a draft has them."""
 
 from __future__ import annotations
 

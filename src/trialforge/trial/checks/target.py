@@ -1,17 +1,21 @@
-"""Whether a text is of a target: intervention, a condition, no other phase, no code of an exemplar."""
+"""Is a record of the intervention, condition, phase and label that were asked for, and does it say so?"""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
-_WORD = re.compile(r"[^\W_]+")
+from trialforge.trial.checks.check import Check, Record
+from trialforge.trial.text import plain_text
+
+TARGET_COLUMNS = {name: f"target_{name}" for name in ("intervention", "conditions", "phase", "label")}
+_EXACT = ("phase", "label")
+# Of the prose, which was asked for: a registered trial may list an intervention and never speak of it.
+PROSE_REASONS = ("unnamed_intervention", "unnamed_condition", "misnamed_phase")
 _NUMBER = "(?:i{1,3}|iv|[1-4])[ab]?"
 _PHASE = re.compile(rf"(?i)\bphase\s*({_NUMBER}(?:\s*(?:/|-|and|or|to)\s*(?:phase\s*)?{_NUMBER})?)\b")
 _NUMERALS = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
-_OTHER_SCRIPT = re.compile("[\u0400-\u1cff\u2e80-\ud7ff\uf900-\ufaff]")
 # Words of diseases and treatments that say the same; the first of each line stands for the others.
 _SAME = {
     word: line.split()[0]
@@ -47,19 +51,62 @@ _GENERAL = frozenset(
     syndromes the type unspecified untreated with without""".split()  # noqa: SIM905
 )
 _STEM = 5  # letters in which two forms of a word agree: ovary and ovarian don't, pancreas and pancreatic do
-# A code word: of a protocol or a sponsor, or one that planted text wants to see again.
-_CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
-_COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
 
 
-def plain_text(text: str) -> str:
-    """Return the words of a text, without case and marks."""
-    return " ".join(_WORD.findall(text.casefold()))
+def target_checks() -> list[Check]:
+    """Return the checks against what was asked for, which stands beside the record as TARGET_COLUMNS.
+
+    The fields of a record must have what was asked for, and its prose must name it.
+    """
+    return [
+        Check(
+            "off_intervention", "its interventions are not the one that was asked for", _is_off_intervention
+        ),
+        Check("off_condition", "its conditions are none of those that were asked for", _is_off_condition),
+        *(
+            Check(f"off_{name}", f"its {name} is not what was asked for", partial(_is_off, name))
+            for name in _EXACT
+        ),
+        Check("unnamed_intervention", "its prose does not name the intervention", _leaves_intervention),
+        Check("unnamed_condition", "its prose names none of the conditions", _leaves_condition),
+        Check("misnamed_phase", "its prose names another phase", _misnames_phase),
+    ]
 
 
-def has_other_script(text: str) -> bool:
-    """Tell whether text has letters of a script that English isn't written in; multilingual models slip."""
-    return bool(_OTHER_SCRIPT.search(text))
+def _is_off(name: str, record: Record) -> bool:
+    return bool(record[name] != record[TARGET_COLUMNS[name]])
+
+
+def _is_off_intervention(record: Record) -> bool:
+    given = (record["normalized_interventions"] or []) + [
+        one["name"] for one in record["interventions"] or []
+    ]
+    return plain_text(record["target_intervention"]) not in _lines(given)
+
+
+def _is_off_condition(record: Record) -> bool:
+    """A condition is met when an asked name and one of the record's are equal or one holds the other."""
+    asked, given = record["target_conditions"] or [], record["conditions"] or []
+    sides = ((asked, _lines(given)), (given, _lines(asked)))
+    return bool(asked) and not any(plain_text(name) in lines for names, lines in sides for name in names)
+
+
+def _lines(names: Sequence[str]) -> str:
+    return "\n".join(plain_text(name) for name in names)
+
+
+def _leaves_intervention(record: Record) -> bool:
+    said = [record["title"], record["summary"], *(arm["label"] for arm in record["arms"] or [])]
+    return not names_intervention(" ".join(filter(None, said)), record["target_intervention"])
+
+
+def _leaves_condition(record: Record) -> bool:
+    said = " ".join(filter(None, (record["title"], record["summary"], record["criteria"])))
+    return not names_condition(said, record["target_conditions"] or [])
+
+
+def _misnames_phase(record: Record) -> bool:
+    return names_other_phase(f"{record['title']} {record['summary']}", record["target_phase"])
 
 
 def names_intervention(text: str, intervention: str) -> bool:
@@ -81,7 +128,11 @@ def names_condition(text: str, conditions: Sequence[str]) -> bool:
     return not conditions
 
 
-def other_phase(text: str, phase: str | None) -> bool:
+def _stem(word: str) -> str:
+    return _SAME.get(word, word)[:_STEM]
+
+
+def names_other_phase(text: str, phase: str | None) -> bool:
     """Tell whether text calls itself a trial of phases of which none is the target's."""
     own = set(re.findall(r"\d", phase or ""))
     said = {
@@ -90,14 +141,3 @@ def other_phase(text: str, phase: str | None) -> bool:
         for number in re.findall(r"(?i)iv|i{1,3}|\d", found)
     }
     return phase is not None and bool(said) and not said & own
-
-
-def _stem(word: str) -> str:
-    return _SAME.get(word, word)[:_STEM]
-
-
-def copied_codes(text: str, exemplars: Sequence[Mapping[str, Any]], told: str) -> set[str]:
-    """Return the code words of a text that stand in the exemplars, and not in what was asked for."""
-    codes = {code for code in {*_CODE.findall(text)} - _COMMON_CODES if code not in told}
-    shown = json.dumps(exemplars, ensure_ascii=False, default=str) if codes else ""
-    return {code for code in codes if code in shown}

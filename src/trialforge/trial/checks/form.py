@@ -1,0 +1,109 @@
+"""Has a record what every trial has, in the registry's words and in possible numbers?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from trialforge.trial.checks.check import Check, Record
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, literal_values
+from trialforge.trial.text import plain_text
+
+MAX_AGE_YEARS = 120.0
+_VOCABULARY = {name: values for name in REGISTRATION_FIELDS if (values := literal_values(name))}
+_REQUIRED = ("title", "summary", "criteria", "conditions", "interventions")
+_INCLUSION, _EXCLUSION = (
+    rf"(?im:^\W*(?:key |main |major )?{part}(?: criteria)?[^\w\n]*$|\b{part} criteria[^\w\n]*:)"
+    for part in ("inclusion", "exclusion")
+)
+_EXCLUDING = re.compile(
+    r"(?i)exclu|ineligible|\b(?:no|not|never|none|without|unless|cannot|absence|negative|free of|less than|"
+    r"contraindicat\w*)\b"
+)
+_INCLUDING = re.compile(
+    r"(?i)inclu|eligib|characteristics|\b(?:must|require[sd]?|diagnos\w*|confirmed|with|who|aged?|ages|adults?|"
+    r"healthy|willing|able|presence|history|positive|allowed|years?|males?|females?|patients?|subjects?)\b"
+)
+_EMPTY_PART = re.compile(rf"(?:{_INCLUSION}\W*{_EXCLUSION})|(?:{_EXCLUSION}\W*\Z)")
+
+
+def form_checks(params: CheckParams) -> list[Check]:
+    """Return the checks of identity, presence, vocabulary, numbers, arms and criteria."""
+
+    def is_no_enrolment(record: Record) -> bool:
+        planned = record["enrolment_planned"]
+        return planned is not None and not 0 < planned <= params.max_enrolment
+
+    def is_short(record: Record) -> bool:
+        return 0 < len((record["criteria"] or "").split()) < params.min_criteria_words
+
+    return [
+        Check("identity", "its id or source is not that of a synthetic record", _is_foreign),
+        *(Check(f"no_{name}", f"it has no {name}", partial(_is_blank, name)) for name in _REQUIRED),
+        Check("vocabulary", "it has a value that the registry does not know", _has_unknown_value),
+        Check(
+            "nameless_intervention", "an intervention has no name", partial(_lacks, "interventions", "name")
+        ),
+        Check("nameless_endpoint", "an endpoint has no name", partial(_lacks, "primary_outcomes", "measure")),
+        Check("impossible_age", "it is for ages that nobody has", _has_impossible_age),
+        Check("impossible_enrolment", "it plans nobody, or too many", is_no_enrolment),
+        Check("repeated_arms", "two arms have the same label", _repeats_arms),
+        Check("short_criteria", "its criteria are too short", is_short),
+        Check("one_sided_criteria", "it heads criteria of one kind and has none of the other", _is_one_sided),
+        Check(
+            "repeated_criteria", "it has fewer than two criteria of a kind but for repeats", _repeats_criteria
+        ),
+    ]
+
+
+def _is_foreign(record: Record) -> bool:
+    return record["source"] != "synthetic" or not (record["nct_id"] or "").startswith(SYNTHETIC_PREFIX)
+
+
+def _is_blank(name: str, record: Record) -> bool:
+    value = record[name] or ""
+    return not (value.strip() if isinstance(value, str) else value)
+
+
+def _lacks(name: str, part: str, record: Record) -> bool:
+    return any(_is_blank(part, item) for item in record[name] or [])
+
+
+def _has_unknown_value(record: Record) -> bool:
+    return any(record[name] not in (None, *values) for name, values in _VOCABULARY.items())
+
+
+def _has_impossible_age(record: Record) -> bool:
+    low, high = record["minimum_age"], record["maximum_age"]
+    ages = [age for age in (low, high) if age is not None]
+    return ages != sorted(ages) or high == 0 or any(not 0 <= age <= MAX_AGE_YEARS for age in ages)
+
+
+def _repeats_arms(record: Record) -> bool:
+    labels = [plain_text(arm["label"]) for arm in record["arms"] or []]
+    return len(set(labels)) < len(labels)
+
+
+def _is_one_sided(record: Record) -> bool:
+    """Criteria in running text, as a tenth of registered trials have them, need no second part."""
+    criteria = record["criteria"] or ""
+    no_exclusion = re.search(_INCLUSION, criteria) and not _EXCLUDING.search(criteria)
+    no_inclusion = re.search(_EXCLUSION, criteria) and not _INCLUDING.search(criteria)
+    return bool(no_exclusion or no_inclusion or _EMPTY_PART.search(criteria))
+
+
+def _repeats_criteria(record: Record) -> bool:
+    lists = split_criteria(record["criteria"])
+    left = distinct_items(*lists)
+    return any(len(items) > 1 and len(new) < 2 for items, new in zip(lists, left, strict=True))
+
+
+def distinct_items(*lists: Sequence[str]) -> list[list[str]]:
+    """Return lists of criteria without repeated items, and without those that stand in several lists."""
+    keyed = [{plain_text(item): item for item in items} for items in lists]
+    seen = Counter(key for items in keyed for key in items)
+    return [[item for key, item in items.items() if seen[key] == 1] for items in keyed]

@@ -1,0 +1,277 @@
+"""Each check finds its fault in a record that is good but for it, and leaves what is no fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trialforge.core.params import load_section
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
+from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
+
+ROOT = Path(__file__).resolve().parents[3]
+BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
+EXEMPLARS: dict[str, dict[str, Any]] = {
+    "NCT00000001": {
+        "title": "Slow Release Levodopa Against Wearing-Off",
+        "official_title": "Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
+        "summary": "This study tests whether levodopa shortens the hours in which it does not work.",
+    },
+}
+GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
+    "nct_id": "SYN-0123456789ab",
+    "source": "synthetic",
+    "title": "Levodopa Inhaled Powder for Off Periods",
+    "phase": "Phase 2",
+    "study_type": "Interventional",
+    "conditions": ["Parkinson Disease"],
+    "interventions": [{"type": "Drug", "name": "Levodopa"}],
+    "summary": "The study asks whether inhaled levodopa ends an off period sooner than placebo.",
+    "arms": [{"label": "Levodopa powder"}, {"label": "Placebo powder"}],
+    "primary_outcomes": [{"measure": "Minutes until the off period ends", "time_frame": "8 weeks"}],
+    "criteria": "Inclusion Criteria:\n- Diagnosis of Parkinson Disease\n- Two off periods a day\n"
+    "Exclusion Criteria:\n- Chronic obstructive pulmonary disease\n- Smoking within a year",
+    "minimum_age": 30.0,
+    "enrolment_planned": 90,
+    "normalized_interventions": ["levodopa"],
+    "label": 0,
+    "exemplars": ["NCT00000001"],
+    "target_intervention": "levodopa",
+    "target_conditions": ["Parkinson Disease", "Tremor"],
+    "target_phase": "Phase 2",
+    "target_label": 0,
+}
+CHECKS = record_checks(BOUNDS, EXEMPLARS)
+
+
+def reasons_of(**changes: Any) -> list[str]:
+    """The reasons against a good record with some values changed."""
+    return list(find_faults(pl.DataFrame([GOOD | changes], schema=CHECKED_SCHEMA), CHECKS)[0])
+
+
+def outcome(time_frame: str | None) -> list[dict[str, Any]]:
+    return [{"measure": "Survival", "time_frame": time_frame}]
+
+
+def test_a_good_record_has_no_fault() -> None:
+    assert reasons_of() == []
+    assert reasons_of(title="Levodopa in Parkinson Disease During COVID-19") == []
+
+
+def test_records_are_judged_one_by_one() -> None:
+    rows = [GOOD, GOOD | {"minimum_age": 130.0, "title": ""}, GOOD]
+    assert find_faults(pl.DataFrame(rows, schema=CHECKED_SCHEMA), CHECKS).to_list() == [
+        [], ["no_title", "impossible_age"], [],
+    ]  # fmt: skip
+
+
+def test_the_defaults_are_those_of_params() -> None:
+    assert CheckParams() == BOUNDS
+
+
+def test_every_code_is_told_once_and_in_one_spelling() -> None:
+    reasons = [check.reason for check in CHECKS]
+    assert len(set(reasons)) == len(reasons)
+    assert all(reason.isidentifier() and reason == reason.lower() for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"nct_id": "NCT12345678"}, "identity"),
+        ({"source": "ctgov-xml"}, "identity"),
+        ({"phase": "Phase 9", "target_phase": "Phase 9"}, "vocabulary"),
+        ({"sex": "Any"}, "vocabulary"),
+        ({"title": " "}, "no_title"),
+        ({"summary": None}, "no_summary"),
+        ({"criteria": ""}, "no_criteria"),
+        ({"conditions": []}, "no_conditions"),
+        ({"interventions": []}, "no_interventions"),
+        ({"interventions": [{"type": "Drug", "name": " "}]}, "nameless_intervention"),
+        ({"primary_outcomes": [{"measure": ""}]}, "nameless_endpoint"),
+        ({"enrolment_planned": 0}, "impossible_enrolment"),
+        ({"enrolment_planned": 50_000_000}, "impossible_enrolment"),
+        ({"arms": [{"label": "Levodopa"}, {"label": "levodopa."}]}, "repeated_arms"),
+        ({"criteria": "Adults only"}, "short_criteria"),
+        ({"criteria": "Inclusion Criteria:\n- Adults of 18 years or older"}, "one_sided_criteria"),
+        (
+            {"criteria": "Inclusion Criteria:\n- Off now\n- Dementia\nExclusion Criteria:\n- Dementia\n- No"},
+            "repeated_criteria",
+        ),
+        ({"primary_outcomes": outcome("Blue")}, "unreadable_time_frame"),
+        ({"secondary_outcomes": outcome("unlimited")}, "unreadable_time_frame"),
+        (
+            {"interventions": [{"name": "Qazolimab"}], "normalized_interventions": ["qazolimab"]},
+            "off_intervention",
+        ),
+        ({"conditions": ["Qazonitis"]}, "off_condition"),
+        ({"phase": "Phase 4"}, "off_phase"),
+        ({"label": 1}, "off_label"),
+        (
+            {
+                "title": "Carbidopa",
+                "summary": "Carbidopa ends off periods.",
+                "arms": [{"label": "Carbidopa"}],
+            },
+            "unnamed_intervention",
+        ),
+        (
+            {"criteria": "Inclusion Criteria:\n- Restless legs\nExclusion Criteria:\n- Dementia"},
+            "unnamed_condition",
+        ),
+        ({"title": "A Phase III Trial of Levodopa"}, "misnamed_phase"),
+        ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
+        ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
+        ({"title": "Levodopa (Protocol EORTC-22922)"}, "copied_code"),
+        ({"keywords": ["levodopa", "化疗"]}, "other_script"),
+        ({"summary": "Levodopa is given to all of the adults. " * 20}, "repetition"),
+        ({"title": "{{Levodopa}} in Adults"}, "markup"),
+        ({"title": "Levodopa in {drug_name}"}, "boilerplate"),
+        ({"summary": "Lorem ipsum levodopa."}, "boilerplate"),
+        ({"summary": "A trial of levodopa in [insert condition]."}, "boilerplate"),
+        ({"criteria": "Inclusion Criteria:\n- Parkinson: TBD\nExclusion Criteria:\n- None"}, "boilerplate"),
+        ({"summary": "Here is the JSON object of the levodopa trial."}, "prompt_echo"),
+        ({"summary": "Levodopa as in NCT 0123456 is given."}, "registry_id"),
+        ({"summary": "Levodopa as in SIM00000012 is given."}, "registry_id"),
+        ({"summary": "See www.trialsite.org about levodopa."}, "url"),
+        ({"summary": "Ask about levodopa at jane.roe@site.example.org today."}, "url"),
+        ({"summary": "Levodopa at Massachusetts General Hospital."}, "site"),
+        ({"summary": "Call +44 20 7946 0958 about levodopa."}, "telephone"),
+        ({"summary": "Principal investigator: Maria Lopez. Levodopa is given."}, "person"),
+        ({"summary": "Mrs. Lopez gives levodopa."}, "person"),
+        ({"summary": "Write to P.O. Box 1234 about levodopa."}, "address"),
+        ({"summary": "A study of levodopa failed to help."}, "tells_outcome"),
+        ({"detailed_description": "The study was terminated early."}, "tells_outcome"),
+    ],
+)
+def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None:
+    assert reason in reasons_of(**changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"criteria": "Adults with Parkinson Disease in running text."},
+        {"conditions": ["Advanced Parkinson Disease, with tremor"]},
+        {"interventions": [{"name": "Levodopa 100 mg"}], "normalized_interventions": []},
+        {"summary": "Previous trials of levodopa failed; this one asks why."},
+        {"summary": "Levodopa at 25 ㎎ or 30 µg."},
+        {"conditions": ["Parkinson Disease", "University"], "keywords": ["Hospital stay"]},
+    ],
+)
+def test_what_is_no_fault_is_left(changed: dict[str, Any]) -> None:
+    assert reasons_of(**changed) == []
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        "Este estudio compara el tratamiento nuevo frente al placebo durante doce meses en pacientes adultos "
+        "mayores con enfermedad grave. Los participantes deben firmar el consentimiento informado.",
+        "Critères d'inclusion : âge de 18 ans ou plus avec une maladie active. Critères d'exclusion : "
+        "femmes enceintes, allergie aux produits de l'étude, participation dans un autre essai.",
+        "Einschlusskriterien: Alter ab 18 Jahren mit aktiver Erkrankung und Zustimmung. "
+        "Ausschlusskriterien: Schwangerschaft oder Stillzeit, Allergie gegen das Mittel, nicht bei Kindern.",
+        "Kryteria włączenia: wiek powyżej 18 lat oraz aktywna choroba. Kryteria wyłączenia: ciąża lub "
+        "karmienie piersią, nie można zakwalifikować dzieci, udział w innym badaniu lub terapii.",
+    ],
+    ids=["Spanish", "French", "German", "Polish"],
+)
+def test_criteria_of_another_language_alone_are_not_english(criteria: str) -> None:
+    assert "not_english" in reasons_of(criteria=criteria)
+
+
+def test_criteria_of_nouns_alone_are_english() -> None:
+    names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
+    listed = "\n".join(f"- {name} disease" for name in names)
+    nouns = f"Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n{listed}"
+    assert reasons_of(criteria=nouns) == []
+
+
+@pytest.mark.parametrize(
+    ("ages", "bad"),
+    [((130.0, None), True), ((None, 130.0), True), ((-1.0, None), True), ((18.0, None), False),
+     ((70.0, 18.0), True), ((65.0, 65.0), False), ((0.0, 17.0), False), ((None, 0.0), True),
+     ((None, None), False)],
+)  # fmt: skip
+def test_ages_are_those_of_people(ages: tuple[float | None, float | None], bad: bool) -> None:
+    assert ("impossible_age" in reasons_of(minimum_age=ages[0], maximum_age=ages[1])) == bad
+
+
+@pytest.mark.parametrize(
+    ("frame", "bad"),
+    [("900 yrs", True), ("5000 wks", True), ("2000 mos", True), ("61y", True), ("up to 30,000 d", True),
+     ("600000 h", True), ("5 yrs", False), ("52 wks", False), ("24 mos", False), ("AUC 0-72h", False),
+     ("day 1 to day 28", False), ("2 y", False), ("-3 wks", True), ("0 hrs", True), ("in 2,000 men", False),
+     ("cycle 1 of 90Y", False)],
+)  # fmt: skip
+def test_time_frames_are_read_with_the_units_that_people_write(frame: str, bad: bool) -> None:
+    assert ("impossible_time_frame" in reasons_of(primary_outcomes=outcome(frame))) == bad
+
+
+@pytest.mark.parametrize(
+    "frame", [None, "At discharge", "During treatment", "Baseline", "8 weeks", "ongoing"]
+)
+def test_a_time_frame_that_names_a_time_or_is_absent_is_readable(frame: str | None) -> None:
+    assert reasons_of(primary_outcomes=outcome(frame)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named"),
+    [
+        ("Levodopa in adults", "levodopa", True),
+        ("LEVODOPA/carbidopa", "levodopa", True),
+        ("Levodopamine", "levodopa", False),
+        ("A test of insulin glargine", "insulin lispro", False),
+        ("Surgery for stage II disease", "surgical procedure", True),
+        ("Cognitive therapy by telephone", "cognitive behavioral therapy program", True),
+    ],
+)
+def test_a_text_names_an_intervention_by_its_words(text: str, name: str, named: bool) -> None:
+    assert names_intervention(text, name) is named
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions", "named"),
+    [
+        ("Women with metastatic breast carcinoma", ["Breast Cancer"], True),
+        ("Women with metastatic breast carcinoma", ["Ovarian Cancer"], False),
+        ("Carcinoma of the ovary or the breast", ["Ovarian Cancer", "Breast Neoplasms"], True),
+        ("Renal cell carcinoma", ["Kidney Cancer"], True),
+        ("Pancreatic adenocarcinoma", ["Neoplasms of the Pancreas"], True),
+        ("Zidovudine in patients with AIDS", ["HIV Infections"], True),
+        ("Asthma in adults", ["Chronic Obstructive Pulmonary Disease"], False),
+        ("Solid tumors that no therapy cures", ["Unspecified Adult Solid Tumor, Protocol Specific"], True),
+        ("Adults with cancer", ["Cancer"], True),
+        ("Anything", [], True),
+    ],
+)
+def test_a_text_names_a_condition_by_its_telling_words_or_their_like(
+    text: str, conditions: list[str], named: bool
+) -> None:
+    assert names_condition(text, conditions) is named
+
+
+@pytest.mark.parametrize(
+    ("text", "phase", "other"),
+    [
+        ("A phase II trial", "Phase 2", False),
+        ("A phase II/III trial", "Phase 2", False),
+        ("A Phase IIb trial", "Phase 1/Phase 2", False),
+        ("A phase 3 study", "Phase 2", True),
+        ("A phase I trial", "N/A", True),
+        ("A phase I trial", None, False),
+        ("Leukemia in chronic phase", "Phase 2", False),
+    ],
+)
+def test_a_phase_that_is_named_is_the_targets(text: str, phase: str | None, other: bool) -> None:
+    assert names_other_phase(text, phase) is other
+
+
+def test_the_docs_list_every_check() -> None:
+    docs = (ROOT / "docs/metrics.md").read_text()
+    assert [check.reason for check in CHECKS if f"| `{check.reason}` | {check.message} |" not in docs] == []
