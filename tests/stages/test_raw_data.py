@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_git_has_the_notes_and_none_of_the_data(made: Path) -> None:
 
 @pytest.fixture
 def ingested(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository in which `ingest` ran on every kind of file, one of them a link, by a quick command."""
+    """A repository with every kind of file, one of them a link, in which a quick command ran as `ingest`."""
     (project / RAW / "top").mkdir()
     (project / RAW / "top/x_train.csv").write_text("nctid\n")
     (project / RAW / "names.csv").write_text("Common name,Synonyms\n")
@@ -70,11 +71,8 @@ def ingested(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / RAW / "trials/large.xml").symlink_to(project.parent / "large.xml")
     graph = (project / "dvc.yaml").read_text()
     start, end = graph.index("    cmd: >-"), graph.index("    deps:")
-    made = (
-        "touch data/trials.parquet data/refused.parquet && mkdir -p metrics && echo {} > metrics/ingest.json"
-    )
-    quick = f"    cmd: {made}\n"
-    (project / "dvc.yaml").write_text(graph[:start] + quick + graph[end:])
+    quick = "mkdir -p metrics && touch data/trials.parquet data/refused.parquet metrics/ingest.json"
+    (project / "dvc.yaml").write_text(f"{graph[:start]}    cmd: {quick}\n{graph[end:]}")
     monkeypatch.chdir(project)
     dvc(project, "repro", "ingest")
     return project
@@ -113,8 +111,9 @@ def test_an_experiment_that_runs_in_a_copy_has_the_files(queued: bool, project: 
     if queued:
         dvc(project, "exp", "run", "--run-all")
     assert not (project / "data/trials.parquet").exists()
-    dvc(project, "exp", "apply", "apart")
-    assert labels(project) == [(A, 1), (B, 0)]
+    (experiment,) = git(project, "for-each-ref", "--format=%(refname)", "refs/exps/*/*/apart").split()
+    metrics = json.loads(git(project, "show", f"{experiment}:metrics/ingest.json"))
+    assert metrics["label"] == {"failure": 1, "success": 1}
 
 
 def test_a_clone_pulls_the_files(made: Path, tmp_path: Path) -> None:
@@ -139,7 +138,8 @@ def test_files_are_read_from_a_cache_that_is_read_only(project: Path) -> None:
     cache = project / ".dvc/cache"
     run(project, ["chmod", "-R", "a-w", str(cache)])
     try:
-        run(project, ["unshare", "-U", "--map-user=1234", "dvc", "repro", "--no-commit", "ingest"])
+        command = ["unshare", "-U", "--map-user=1234", "dvc", "repro", "--no-commit", "ingest"]
+        run(project, command, USER="other")
     finally:
         run(project, ["chmod", "-R", "u+w", str(cache)])
     assert labels(project) == [(A, 1), (B, 0)]
