@@ -61,6 +61,8 @@ def find_form(head: bytes, name: str) -> Form:
         return "xml" if start.startswith("<") else "json"
     if any(mark in start for mark in _OTHER_REGISTRY):
         raise RecordError("other-registry", "a file of another registry")
+    if '"api_version"' in start and '"sha256"' in start:
+        raise RecordError("other-file", "the manifest of a download")
     if start.startswith("<"):
         return "xml"
     if start.startswith(("{", "[")):

@@ -88,8 +88,12 @@ def test_all_pages_come_whole_with_a_manifest(registry: Registry, api: RegistryA
 def test_what_was_fetched_can_be_ingested(api: RegistryApi, tmp_path: Path) -> None:
     fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     batches = list(RegistrySource(tmp_path / "trials.jsonl.gz").batches())
-    assert [title for batch in batches for title in batch.trials["title"]] == [
-        f"Größe {n}" for n in range(10)
+    titles = [f"Größe {n}" for n in range(10)]
+    assert [title for batch in batches for title in batch.trials["title"]] == titles
+    (batch,) = RegistrySource(tmp_path).batches()  # with the manifest beside it
+    assert batch.trials["title"].to_list() == titles
+    assert batch.refused.filter(reason="other-file")["file"].to_list() == [
+        f"{tmp_path.name}/trials.jsonl.gz.manifest.json"
     ]
 
 
