@@ -136,6 +136,7 @@ DEFECTS: dict[str, tuple[Callable[[Row], Row], set[str]]] = {
     ),
     "repetition": (put(summary="The drug is given daily to all of them. " * 20), {"repetition"}),
     "prompt echo": (add_to("summary", "Here is the JSON object of the trial."), {"prompt_echo"}),
+    "a control character": (add_to("title", "\x08"), {"control_characters"}),
     "a real-looking name": (name_something_real, set(NAMING)),
     COPY: (put(), {"near_copy_of_train"}),
 }  # fmt: skip
