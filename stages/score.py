@@ -13,7 +13,7 @@ from trialforge.learning.examples import cluster_key
 from trialforge.learning.params import LearningParams
 from trialforge.learning.predictions import read_predictions
 from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
-from trialforge.scoring.report import against_rows, answer_rows, score_metrics, unseen_mask
+from trialforge.scoring.report import against_rows, declared_rows, score_metrics, unseen_mask
 from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main() -> None:
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,
-        "comparisons": answer_rows(scoring.answers),
+        "comparisons": declared_rows(scoring),
         **against_rows(scoring.explored),
         "roc": roc,
         "precision-recall": pr,

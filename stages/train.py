@@ -21,13 +21,19 @@ def main() -> None:
         parser.add_argument(f"--{part}", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--generated", type=Path)
+    parser.add_argument("--held-back", type=Path)
+    parser.add_argument("--as-drafts", type=Path)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--models", type=Path, required=True)
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
 
     parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
-    drafts = [read_parquet(path) if path else None for path in (args.synthetic, args.generated)]
+    if args.held_back:
+        parts["held-back"] = read_parquet(args.held_back)
+    drafts = [
+        read_parquet(path) if path else None for path in (args.synthetic, args.generated, args.as_drafts)
+    ]
     tables = make_tables(parts, params.fields, *drafts)
     training = Training(params, args.item, args.model, load_seed(), args.models)
     write_parquet(train_item(training, tables), args.predictions)

@@ -16,7 +16,7 @@ from trialforge.core.errors import LearningError
 from trialforge.core.rng import random_stream
 
 if TYPE_CHECKING:
-    from trialforge.learning.params import Arm
+    from trialforge.learning.params import Arm, LabelShares
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,31 @@ class Pool:
 
     Attributes:
         real: examples of the training part, with `submitted` (its date).
-        synthetic: examples with `generation_arm`, `filtered` (kept by validation) and `submitted` (the latest
-            date of its exemplars).
+        synthetic: examples with `generation_arm`, `generation`, `filtered` (kept by validation) and
+            `submitted` (the latest date of its exemplars).
+        held_back: real examples that nothing before has read, in order of `nct_id`.
+        as_drafts: the same trials in the form of a draft.
     """
 
     real: pl.DataFrame
     synthetic: pl.DataFrame | None = None
+    held_back: pl.DataFrame | None = None
+    as_drafts: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Which draw: the run's seed, the number of the repetition, the share of words that dropout removes."""
+    """Which draw: the run's seed, the number of the repetition, and what holds for all arms.
+
+    Attributes:
+        word_dropout: share of words that dropout removes.
+        label_shares: those that added trials are weighed to, where the arm names no others.
+    """
 
     seed: int
     repetition: int
     word_dropout: float = 0.2
+    label_shares: LabelShares = "real"
 
     def stream(self, use: str) -> np.random.Generator:
         """Return the random numbers of a use."""
@@ -47,27 +57,69 @@ class Draw:
 
 
 def compose(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
-    """Return the training examples of an arm, real ones first.
+    """Return the training examples of an arm, real ones first, with `weight`.
+
+    Real ones weigh 1. What is added weighs 1 on average, and each label in it so much that labels have the
+    shares that the arm or the draw names: where drafts are asked for in other shares than real trials have,
+    that alone moves scores.
 
     Raises:
         LearningError: the arm asks for more trials than there are.
     """
     real = _before(pool.real, arm)
-    synthetic = _synthetic(arm, pool)
+    synthetic = _synthetic(arm, pool, draw)
     if arm.synthetic_share is not None:
         size = min(real.height, synthetic.height)
         count = round(arm.synthetic_share * size)
-        return pl.concat(
-            [_take(real, size - count, arm, draw, "real"), _take(synthetic, count, arm, draw, "synthetic")]
-        )
+        kept = _take(real, size - count, arm, draw, "real")
+        return _join(kept, _take(synthetic, count, arm, draw, "synthetic"), arm, pool, draw)
     kept = _take(real, arm.real_count or round(arm.real * real.height), arm, draw, "real")
     if arm.extra is None:
-        return kept
+        return _join(kept, kept.clear(), arm, pool, draw)
     count = arm.extra_count or (
         round(arm.extra_times * kept.height) if arm.extra_times is not None else synthetic.height
     )
     standing = _take(synthetic, count, arm, draw, "synthetic")
-    return pl.concat([kept, _EXTRAS[arm.extra](standing, kept, draw)])
+    if arm.extra in ("held-back", "held-back-as-drafts"):
+        added = _take_held_back(arm, pool, standing.height, draw)
+    else:
+        added = _EXTRAS[arm.extra](standing, kept, draw)
+    return _join(kept, added, arm, pool, draw)
+
+
+def vocabulary(arm: Arm, pool: Pool) -> pl.Series:
+    """Return the texts from which an arm's features are made: all real ones that it may know.
+
+    They are the same in arms with and without added trials, so that repeated texts make no feature of a word
+    that one trial has, nor synthetic ones of the language model's own words.
+    """
+    return _before(pool.real, arm)["text"]
+
+
+def choose_generation(pool: Pool, repetition: int) -> int | None:
+    """Return which generation of synthetic trials a repetition learns from: each in its turn."""
+    if pool.synthetic is None or pool.synthetic.is_empty():
+        return None
+    generations = pool.synthetic["generation"].unique().sort()
+    return int(generations[repetition % generations.len()])
+
+
+def _join(kept: pl.DataFrame, added: pl.DataFrame, arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
+    wanted = arm.label_shares or draw.label_shares
+    share = 0.5 if wanted == "equal" else float(_before(pool.real, arm)["label"].to_numpy().mean())
+    has = float(added["label"].to_numpy().mean()) if added.height else 0.0
+    weight = pl.lit(1.0)
+    if wanted != "asked" and 0 < has < 1:
+        weight = pl.when(pl.col("label") == 1).then(share / has).otherwise((1 - share) / (1 - has))
+    return pl.concat([kept.with_columns(weight=pl.lit(1.0)), added.with_columns(weight=weight)])
+
+
+def _take_held_back(arm: Arm, pool: Pool, count: int, draw: Draw) -> pl.DataFrame:
+    """Return as many held-back trials as `count`, or all; both forms of them are those of the same trials."""
+    held = pool.held_back if arm.extra == "held-back" else pool.as_drafts
+    if held is None:
+        raise LearningError(f"arm `{arm.name}` needs held-back real trials and none were given")
+    return _take(held, min(count, held.height), arm, draw, "held-back").select(pool.real.columns)
 
 
 def _before(examples: pl.DataFrame, arm: Arm) -> pl.DataFrame:
@@ -76,7 +128,7 @@ def _before(examples: pl.DataFrame, arm: Arm) -> pl.DataFrame:
     return examples.filter(pl.col("submitted") < arm.submitted_before)
 
 
-def _synthetic(arm: Arm, pool: Pool) -> pl.DataFrame:
+def _synthetic(arm: Arm, pool: Pool, draw: Draw) -> pl.DataFrame:
     if not arm.uses_synthetic:
         return pool.real.clear()
     if pool.synthetic is None:
@@ -89,6 +141,7 @@ def _synthetic(arm: Arm, pool: Pool) -> pl.DataFrame:
             f"(there are: {made})",
             hint="add it to `plan.arms` in params.yaml, or take the experiment out of `learning.items`",
         )
+    rows = rows.filter(generation=choose_generation(pool, draw.repetition))
     if arm.filtered:
         rows = rows.filter("filtered")
     return _before(rows, arm).select(pool.real.columns)

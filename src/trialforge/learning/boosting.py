@@ -41,7 +41,8 @@ class BoostingClassifier:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         params = self._params
-        words = self._words.fit(task.train["text"].to_list())
+        self._words.fit(task.known_texts)
+        words = self._words.transform(task.known_texts)
         rank = min(params.components, min(words.shape) - 1)
         start = np.full(
             min(words.shape), 1.0
@@ -66,6 +67,7 @@ class BoostingClassifier:
         self._model = model.fit(
             self._rows(task.train),
             task.train["label"].to_numpy(),
+            sample_weight=task.weights,
             X_val=self._rows(task.validation),
             y_val=task.validation["label"].to_numpy(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +14,11 @@ import polars as pl
 
 from trialforge.core.errors import LearningError
 from trialforge.core.files import hash_json, hash_text, read_parquet, write_parquet
-from trialforge.learning.classifier import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trialforge.learning.classifier import Classifier
+    from trialforge.learning.classifier import Classifier, Task
 
 CELL_STORE = Path(".trialforge/learning")
 PACKAGE = Path(__file__).parents[1]
@@ -93,6 +92,7 @@ def cell_key(cell: Cell, classifier: Classifier) -> str:
             "seed": cell.task.seed if classifier.seeded else None,
             "epoch_size": cell.task.epoch_size,
             "train": frame_digest(cell.task.train),
+            "vocabulary": hash_json(cell.task.known_texts),
             "validation": frame_digest(cell.task.validation),
             "held_out": {part: frame_digest(frame) for part, frame in cell.held_out.items()},
         }
@@ -121,9 +121,7 @@ def score_cell(
 
 
 def _train(cell: Cell, classifier: Classifier, entry: Path, *, keep: bool) -> None:
-    task = Task(
-        cell.task.train, cell.task.validation, cell.task.seed, cell.task.epoch_size, entry / "checkpoint"
-    )
+    task = replace(cell.task, scratch=entry / "checkpoint")
     classifier.fit(task)
     scored = []
     for part, examples in cell.held_out.items():

@@ -20,11 +20,12 @@ class Task:
     """What a classifier is fitted on.
 
     Attributes:
-        train: examples of the arm.
+        train: examples of the arm, with `weight` where they do not all weigh 1.
         validation: real examples, for early stopping and for choosing a penalty.
         seed: of the model's own random draws.
         epoch_size: examples in an epoch, equal in all arms, so that each arm gets as many optimiser steps.
         scratch: folder for checkpoints; None keeps none.
+        vocabulary: texts that words and their weights are taken from; None: those of `train`.
     """
 
     train: pl.DataFrame
@@ -32,6 +33,20 @@ class Task:
     seed: int
     epoch_size: int
     scratch: Path | None = None
+    vocabulary: pl.Series | None = None
+
+    @property
+    def weights(self) -> Scores:
+        """How much each training example counts."""
+        if "weight" not in self.train.columns:
+            return np.ones(self.train.height)
+        return self.train["weight"].to_numpy()
+
+    @property
+    def known_texts(self) -> list[str]:
+        """The texts that words are taken from."""
+        texts: list[str] = (self.train["text"] if self.vocabulary is None else self.vocabulary).to_list()
+        return texts
 
 
 class Influence(NamedTuple):

@@ -49,7 +49,7 @@ class Line:
 
 
 def fit_logistic(
-    rows: Any, labels: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
+    rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
 ) -> Line:
     """Return the logistic regression whose `C` has the least log-loss on held-out rows."""
     from sklearn.linear_model import LogisticRegression
@@ -57,7 +57,7 @@ def fit_logistic(
 
     best: tuple[float, Line] | None = None
     for penalty in penalties:
-        model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels)
+        model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels, weights)
         line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
         loss = log_loss(held_labels, squash(line.odds(held_rows))) if len(penalties) > 1 else 0.0
         if best is None or loss < best[0]:
@@ -67,7 +67,7 @@ def fit_logistic(
 
 
 def fit_support_vectors(
-    rows: Any, labels: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
+    rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
 ) -> Line:
     """Return the support vectors of the best ROC-AUC on held-out rows, scaled to log-odds there."""
     from sklearn.linear_model import LogisticRegression
@@ -76,7 +76,7 @@ def fit_support_vectors(
 
     best: tuple[float, Line] | None = None
     for penalty in penalties:
-        model = LinearSVC(C=penalty, random_state=0, max_iter=5000).fit(rows, labels)
+        model = LinearSVC(C=penalty, random_state=0, max_iter=5000).fit(rows, labels, weights)
         line = Line(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
         area = float(roc_auc_score(held_labels, line.odds(held_rows)))
         if best is None or area > best[0]:
@@ -111,10 +111,11 @@ class WordClassifier:
 
     def fit(self, task: Task) -> None:
         """Learn vocabulary and weights."""
-        rows = self._words.fit(task.train["text"].to_list())
+        self._words.fit(task.known_texts)
+        rows = self._words.transform(task.train["text"].to_list())
         held = self._words.transform(task.validation["text"].to_list())
         labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
-        self._line = self._fit_line(rows, labels[0], held, labels[1], self._params.penalties)
+        self._line = self._fit_line(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
@@ -167,7 +168,7 @@ class VectorClassifier:
         """Learn the weights."""
         rows, held = self._rows(task.train), self._rows(task.validation)
         labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
-        self._line = fit_logistic(rows, labels[0], held, labels[1], self._params.penalties)
+        self._line = fit_logistic(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""

@@ -12,7 +12,12 @@ from trialforge.core.params import Section
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.trial.record import TEXT_FIELDS
 
-Extra = Literal["synthetic", "shuffled", "duplicated", "word-dropout"]
+Extra = Literal[
+    "synthetic", "shuffled", "duplicated", "word-dropout", "held-back", "held-back-as-drafts"
+]  # fmt: skip
+CONTROLS: tuple[Extra, ...] = ("duplicated", "word-dropout")  # a gain must be one over each of these too
+POSITIVE: tuple[Extra, ...] = ("held-back", "held-back-as-drafts")
+LabelShares = Literal["real", "asked", "equal"]
 ModelName = Literal["tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer"]
 MetricName = Literal[
     "accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "brier",
@@ -34,6 +39,12 @@ class Arm(Section):
     generation_arm: str = "retrieval-reasoning"
     filtered: bool = True
     submitted_before: date | None = None
+    label_shares: LabelShares | None = None
+
+    @property
+    def learns_synthetic(self) -> bool:
+        """Whether synthetic texts are among the examples."""
+        return self.extra in ("synthetic", "shuffled") or bool(self.synthetic_share)
 
     @property
     def uses_synthetic(self) -> bool:
@@ -113,16 +124,12 @@ class StatisticsParams(Section):
     """The questions, declared before the run, and how sure an answer must be."""
 
     primary: Comparison
-    family: tuple[Comparison, ...] = ()
+    secondary: tuple[Comparison, ...] = ()
+    margin: float = Field(default=0.02, gt=0, lt=0.5)
     draws: int = Field(default=10_000, ge=100)
     level: float = Field(default=0.95, gt=0.5, lt=1)
     power: float = Field(default=0.8, gt=0.5, lt=1)
     threshold: Literal["balanced_accuracy", "accuracy", "f1"] = "balanced_accuracy"
-
-    @property
-    def questions(self) -> tuple[Comparison, ...]:
-        """The primary question and its family, each once."""
-        return tuple(dict.fromkeys((self.primary, *self.family)))
 
 
 class LearningParams(Section):
@@ -131,6 +138,7 @@ class LearningParams(Section):
     seeds: int = Field(default=5, ge=1)
     fields: tuple[str, ...] = TEXT_FIELDS
     word_dropout: float = Field(default=0.2, gt=0, lt=1)
+    label_shares: LabelShares = "real"
     real_items: tuple[str, ...]
     items: tuple[str, ...] = ()
     models: tuple[ModelName, ...] = Field(min_length=1)
@@ -165,7 +173,7 @@ class LearningParams(Section):
             "model": [*self.models],
             "arm": [arm.name for arm in self.trained_arms],
         }
-        for question in self.statistics.questions:
+        for question in (self.statistics.primary, *self.statistics.secondary):
             named = (("model", question.model), ("arm", question.arm), ("arm", question.against))
             for what, name in named:
                 if name not in trained[what]:
@@ -189,14 +197,49 @@ class LearningParams(Section):
         """The arms of these experiments."""
         return tuple(arm for item in self.trained_items for arm in self.arms_of(item))
 
+    def _twins(self, **changes: object) -> tuple[Arm, ...]:
+        """The trained arms that are the primary arm but for its name and these changes."""
+        primary = next(arm for arm in self.trained_arms if arm.name == self.statistics.primary.arm)
+        return tuple(
+            arm
+            for arm in self.trained_arms
+            if arm == primary.model_copy(update={"name": arm.name, **changes})
+        )
+
+    @property
+    def control_questions(self) -> list[Comparison]:
+        """Is the primary arm better than each cheap rival of its size?"""
+        rivals = [arm for extra in CONTROLS for arm in self._twins(extra=extra)]
+        return [self.statistics.primary.model_copy(update={"against": arm.name}) for arm in rivals]
+
+    @property
+    def missing_controls(self) -> list[str]:
+        """The cheap rivals of the primary arm that this run does not train."""
+        return [extra for extra in CONTROLS if not self._twins(extra=extra)]
+
+    @property
+    def positive_questions(self) -> list[Comparison]:
+        """Are as many more real trials better than what the primary arm is compared with?"""
+        positive = [arm for extra in POSITIVE for arm in self._twins(extra=extra)]
+        return [self.statistics.primary.model_copy(update={"arm": arm.name}) for arm in positive]
+
+    @property
+    def share_arms(self) -> dict[LabelShares, Arm]:
+        """The primary arm and those that differ from it in label shares alone, by these."""
+        choices: tuple[LabelShares | None, ...] = (None, "real", "asked", "equal")
+        twins = [arm for shares in choices for arm in self._twins(label_shares=shares)]
+        found = {arm.label_shares or self.label_shares: arm for arm in twins}
+        return found if len(found) > 1 else {}
+
     @property
     def wholes(self) -> dict[str, str]:
-        """The trained arms of unfiltered or otherwise made synthetic trials -> the arm equal but for that.
+        """The trained arms of unfiltered or otherwise made or weighed synthetic trials -> their whole.
 
-        So `no-reasoning` is compared with `augmented`, and `unfiltered` with `synthetic`.
+        That is the arm equal but for that: `no-reasoning` is compared with `augmented`, and `unfiltered` with
+        `synthetic`.
         """
         plain = Arm(name="plain")
-        made = {"generation_arm": plain.generation_arm, "filtered": plain.filtered}
+        made = {name: getattr(plain, name) for name in ("generation_arm", "filtered", "label_shares")}
         names = {arm.model_copy(update={"name": plain.name}): arm.name for arm in self.trained_arms}
         ablated = [arm for arm in self.trained_arms if arm != arm.model_copy(update=made)]
         found = {arm.name: names.get(arm.model_copy(update={"name": plain.name, **made})) for arm in ablated}

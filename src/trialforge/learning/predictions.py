@@ -1,4 +1,8 @@
-"""What training leaves: one score for each experiment, arm, model, seed and held-out trial."""
+"""What training leaves: one score for each experiment, arm, model, seed and held-out trial.
+
+`generation` is that of the synthetic trials that were learned from, null where none were; `added` is how many
+trials the mix had beside its real ones.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "arm": pl.String(),
     "model": pl.String(),
     "seed": pl.Int64(),
+    "generation": pl.Int64(),
+    "added": pl.Int64(),
     "part": pl.String(),
     "nct_id": pl.String(),
     "label": pl.Int64(),

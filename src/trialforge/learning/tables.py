@@ -34,14 +34,17 @@ def make_tables(
     fields: Sequence[str],
     synthetic: pl.DataFrame | None = None,
     generated: pl.DataFrame | None = None,
+    as_drafts: pl.DataFrame | None = None,
 ) -> Tables:
     """Return checked examples.
 
     Args:
-        parts: registration views of train, validation and test, each with `label`.
+        parts: registration views of train, validation and test, each with `label`; and of the real trials
+            that were held back (`held-back`), where there are any.
         fields: the fields that become text.
         synthetic: synthetic trials that passed validation, with `arm` and `exemplars`.
         generated: all drafts, for arms from before filtering.
+        as_drafts: the held-back trials in the form of a draft.
 
     Raises:
         LearningError: a table can't be trained on or scored honestly.
@@ -53,10 +56,22 @@ def make_tables(
     real = make_examples(parts["train"], fields)
     check_both_classes(real, "the train part")
     submitted = parts["train"].select("nct_id", pl.col("first_submitted").alias("submitted"))
-    pool = Pool(real.join(submitted, on="nct_id", how="left", maintain_order="left"))
-    if synthetic is not None:
-        pool = Pool(pool.real, _synthetic_pool(parts, fields, synthetic, generated))
+    pool = Pool(
+        real.join(submitted, on="nct_id", how="left", maintain_order="left"),
+        None if synthetic is None else _synthetic_pool(parts, fields, synthetic, generated),
+        _held_back_pool(parts.get("held-back"), fields, "held-back"),
+        _held_back_pool(as_drafts, fields, "held-back-as-drafts"),
+    )
     return Tables(pool, validation, test)
+
+
+def _held_back_pool(trials: pl.DataFrame | None, fields: Sequence[str], origin: str) -> pl.DataFrame | None:
+    if trials is None:
+        return None
+    submitted = trials.select("nct_id", pl.col("first_submitted").alias("submitted"))
+    return make_examples(trials, fields, origin).join(
+        submitted, on="nct_id", how="left", maintain_order="left"
+    )
 
 
 def _synthetic_pool(
@@ -84,6 +99,6 @@ def _synthetic_pool(
         .group_by("nct_id")
         .agg(pl.col("first_submitted").max().alias("submitted"))
     )
-    about = drafts.select("nct_id", pl.col("arm").alias("generation_arm"), "filtered")
+    about = drafts.select("nct_id", pl.col("arm").alias("generation_arm"), "generation", "filtered")
     about = about.join(latest, on="nct_id", how="left")  # drafts without retrieval have no exemplar
     return make_examples(drafts, fields, "synthetic").join(about, on="nct_id", maintain_order="left")

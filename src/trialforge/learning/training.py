@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed
-from trialforge.learning.arms import Draw, compose
+from trialforge.learning.arms import Draw, choose_generation, compose, vocabulary
 from trialforge.learning.cells import CELL_STORE, Cell, score_cell
 from trialforge.learning.checks import check_both_classes
 from trialforge.learning.classifier import Task
@@ -52,8 +52,11 @@ def train_item(training: Training, tables: Tables) -> pl.DataFrame:
     with Progress(f"train {training.item}, {training.model}", len(turns)) as progress:
         for (arm, repetition), mix in zip(turns, mixes, strict=True):
             scores = _untrained(tables) if mix is None else _trained(arm, repetition, mix, training, tables)
+            generation = choose_generation(tables.pool, repetition) if arm.learns_synthetic else None
             frames.append(
                 scores.with_columns(
+                    pl.lit(generation, dtype=pl.Int64).alias("generation"),
+                    pl.lit(_added(mix), dtype=pl.Int64).alias("added"),
                     pl.lit(training.item).alias("experiment"),
                     pl.lit(arm.name).alias("arm"),
                     pl.lit(training.model).alias("model"),
@@ -67,10 +70,14 @@ def train_item(training: Training, tables: Tables) -> pl.DataFrame:
 def _mix(arm: Arm, repetition: int, training: Training, tables: Tables) -> pl.DataFrame | None:
     if arm.untrained:
         return None
-    draw = Draw(training.seed, repetition, training.params.word_dropout)
+    draw = Draw(training.seed, repetition, training.params.word_dropout, training.params.label_shares)
     mix = compose(arm, tables.pool, draw).drop("submitted")
     check_both_classes(mix, f"arm `{arm.name}`")
     return mix
+
+
+def _added(mix: pl.DataFrame | None) -> int:
+    return 0 if mix is None else mix.filter(pl.col("origin") != "real").height
 
 
 def _untrained(tables: Tables) -> pl.DataFrame:
@@ -92,6 +99,7 @@ def _trained(
         validation=tables.validation,
         seed=derive_seed(training.seed, "model", repetition),
         epoch_size=tables.pool.real.height,
+        vocabulary=vocabulary(arm, tables.pool),
     )
     settings = model_settings(training.model, params.classifiers)
     cell = Cell(arm.name, training.model, settings, task, tables.held_out)

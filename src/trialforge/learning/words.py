@@ -43,11 +43,9 @@ class WordWeights:
             vocabulary=vocabulary,
         )
 
-    def fit(self, texts: Sequence[str]) -> csr_matrix:
-        """Learn vocabulary and weights, and return one row a text."""
-        self._model = self._vectorizer()
-        rows: csr_matrix = self._model.fit_transform(texts)
-        return rows
+    def fit(self, texts: Sequence[str]) -> None:
+        """Learn vocabulary and weights."""
+        self._model = self._vectorizer().fit(texts)
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Return one row a text."""

@@ -1,7 +1,8 @@
-"""Is one arm better than another? Effect, interval, test and the words that follow from them."""
+"""Is one arm better than another? Effect, interval, test, verdict and the words that follow from them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from trialforge.scoring.scores import ArmScores, Resamples
 
 AGAINST = "real"
-ENOUGH_SEEDS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
-Verdict = Literal["better", "worse", "no difference shown"]
+ENOUGH_FITS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
+Test = Literal["delong", "mcnemar", "bootstrap"]
+Verdict = Literal["better", "worse", "equivalent", "not shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class Answer:
 
     Attributes:
         effect: metric of the arm less that of the other, averaged over seeds.
-        low, high: its bootstrap interval, over clusters of trials and seeds.
-        test: which test gave `p`: delong, mcnemar or bootstrap.
-        p_holm: `p`, corrected for the family.
-        demonstrable: the least effect that this test part could show at the first step of Holm's
-            correction, so with alpha / questions; no smaller one is claimed.
+        fits: models that were fitted for the arm or the other, whichever has more.
+        generations: generations of synthetic trials that they learned from.
+        low, high: the interval of its test; of accuracy, the bootstrap's, over clusters of trials and seeds.
+        test: which test gave `p`.
+        p_holm: `p` corrected for the family; None for a question that is asked at the full level.
+        p_equivalent: of two one-sided tests within the declared margin (corrected in a family); None for
+            a metric without one.
+        detectable: the least true effect that this test finds with the declared power, at the full level.
+        error_trials, error_fits, error_generations: the parts of the standard error; None where there is
+            one fit, fewer than two generations of synthetic trials, or the bootstrap does not part them.
     """
 
     name: str
@@ -44,85 +51,109 @@ class Answer:
     arm: str
     against: str
     effect: float
-    low: float
-    high: float
-    test: str
-    p: float
-    p_holm: float
-    demonstrable: float
-    verdict: Verdict
+    fits: int
+    generations: int
+    low: float = math.nan
+    high: float = math.nan
+    test: Test = "bootstrap"
+    p: float = 1.0
+    p_holm: float | None = None
+    p_equivalent: float | None = None
+    detectable: float = math.nan
+    error_trials: float | None = None
+    error_fits: float | None = None
+    error_generations: float | None = None
+    verdict: Verdict = "not shown"
     words: str = ""
 
 
 def compare(
     question: Comparison,
-    scores: dict[tuple[str, str], ArmScores],
+    scores: Mapping[tuple[str, str], ArmScores],
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
-    asked: int,
 ) -> Answer:
-    """Return the answer to one question, its p-value not yet corrected for the others.
+    """Return the figures of one question, without verdict.
 
     Args:
         question: what is asked.
         scores: by model and arm.
         resamples: the metrics of every draw.
         clusters: the intervention of each test trial.
-        params: level and power.
-        asked: how many questions are corrected together.
+        params: level, power and margin.
     """
     second, first = scores[question.model, question.arm], scores[question.model, question.against]
-    measure = METRICS[question.metric].measure
+    asked = Answer(
+        question.name, question.metric, question.model, question.arm, question.against,
+        effect=second.mean(question.metric) - first.mean(question.metric),
+        fits=max(first.fits, second.fits),
+        generations=max(first.generation_count, second.generation_count),
+    )  # fmt: skip
+    if question.metric == "roc_auc":
+        made = second.generations if first.generations is None else first.generations
+        area = delong(first.labels, first.scores, second.scores, clusters, made)
+        low, high = area.interval(params.level)
+        return replace(
+            asked, test="delong", effect=area.value, low=low, high=high, p=area.p(),
+            p_equivalent=area.p_equivalent(params.margin),
+            detectable=area.detectable(params.level, params.power),
+            error_trials=area.error_trials,
+            error_fits=area.error_repeats if asked.fits > 1 and asked.generations < 2 else None,
+            error_generations=area.error_repeats if asked.generations > 1 else None,
+        )  # fmt: skip
     gaps = resamples.of(second, question.metric) - resamples.of(first, question.metric)
-    once = np.ones((1, first.labels.size))
-    values = [
-        np.mean(
-            [
-                measure(one.labels, row, cut, once)[0]
-                for row, cut in zip(one.scores, one.thresholds, strict=True)
-            ]
-        )
-        for one in (first, second)
-    ]
     low, high = interval(gaps, params.level)
     error = AreaTest(0.0, float(np.nanstd(gaps)), 1e9)
-    test, p = "bootstrap", p_value(gaps)
-    if question.metric == "roc_auc":
-        error = delong(first.labels, first.scores, second.scores, clusters)
-        test, p = "delong", error.p()
-    elif question.metric == "accuracy":
-        right = [one.votes == (one.labels == 1) for one in (first, second)]
-        test, p = "mcnemar", mcnemar(right[0], right[1])
-    return Answer(
-        question.name, question.metric, question.model, question.arm, question.against,
-        float(values[1] - values[0]), low, high, test, p, p,
-        error.demonstrable(1 - (1 - params.level) / asked, params.power), "no difference shown",
-    )  # fmt: skip
+    asked = replace(asked, low=low, high=high, detectable=error.detectable(params.level, params.power))
+    if question.metric == "accuracy":
+        first_right, second_right = (one.votes == (one.labels == 1) for one in (first, second))
+        return replace(asked, test="mcnemar", p=mcnemar(first_right, second_right))
+    return replace(asked, test="bootstrap", p=p_value(gaps))
 
 
-def answer_all(
+def answer_each(
     questions: Sequence[Comparison],
-    scores: dict[tuple[str, str], ArmScores],
+    scores: Mapping[tuple[str, str], ArmScores],
+    resamples: Resamples,
+    clusters: NDArray[np.str_],
+    params: StatisticsParams,
+) -> list[Answer]:
+    """Return the answers to questions, in their order, each at the full level.
+
+    So are the primary question and the controls asked: a gain that must be one over each of several rivals
+    is an intersection-union test (Berger 1982), whose parts need no correction.
+    """
+    answers = [compare(question, scores, resamples, clusters, params) for question in questions]
+    return [_conclude(answer, params, resamples) for answer in answers]
+
+
+def answer_family(
+    questions: Sequence[Comparison],
+    scores: Mapping[tuple[str, str], ArmScores],
     resamples: Resamples,
     clusters: NDArray[np.str_],
     params: StatisticsParams,
 ) -> list[Answer]:
     """Return the answers to questions, in their order, corrected together (Holm)."""
-    answers = [
-        compare(question, scores, resamples, clusters, params, len(questions)) for question in questions
+    answers = [compare(question, scores, resamples, clusters, params) for question in questions]
+    differ = holm(np.array([answer.p for answer in answers]))
+    same = holm(np.array([1.0 if one.p_equivalent is None else one.p_equivalent for one in answers]))
+    corrected = [
+        replace(
+            answer, p_holm=float(p), p_equivalent=None if answer.p_equivalent is None else float(p_equivalent)
+        )
+        for answer, p, p_equivalent in zip(answers, differ, same, strict=True)
     ]
-    corrected = holm(np.array([answer.p for answer in answers]))
-    judged = [
-        replace(answer, p_holm=float(p), verdict=judge(replace(answer, p_holm=float(p)), params.level))
-        for answer, p in zip(answers, corrected, strict=True)
-    ]
-    draws, seeds = resamples.draws.seeds.shape
-    few = describe_few(seeds, draws)
-    return [replace(answer, words=describe(answer, params.level) + few) for answer in judged]
+    return [_conclude(answer, params, resamples) for answer in corrected]
 
 
-def explore(scores: dict[tuple[str, str], ArmScores], wholes: Mapping[str, str]) -> list[list[Comparison]]:
+def _conclude(answer: Answer, params: StatisticsParams, resamples: Resamples) -> Answer:
+    judged = replace(answer, verdict=judge(answer, params.level))
+    return replace(judged, words=describe(judged, params, len(resamples.draws.trials)))
+
+
+def explore(scores: Mapping[tuple[str, str], ArmScores], wholes: Mapping[str, str]) -> list[list[Comparison]]:
     """Return what nobody declared: each arm against real trials, and ablated ones against their whole.
 
     Each metric of each side is a family of its own. Corrected over all of them, no bootstrap test of a run
@@ -148,35 +179,55 @@ def explore(scores: dict[tuple[str, str], ArmScores], wholes: Mapping[str, str])
 
 
 def judge(answer: Answer, level: float) -> Verdict:
-    """Return `better` or `worse` only for an effect that is significant and no smaller than demonstrable."""
+    """Return what the tests allow to say at `level`.
+
+    `better` or `worse`: the test of a difference, with an interval that leaves out 0. `equivalent`: else,
+    the two one-sided tests within the margin. `not shown`: neither.
+    """
     outside = answer.low > 0 or answer.high < 0
-    if answer.p_holm >= 1 - level or abs(answer.effect) < answer.demonstrable or not outside:
-        return "no difference shown"
-    good = (answer.effect > 0) == METRICS[answer.metric].higher_is_better
-    return "better" if good else "worse"
+    p = answer.p if answer.p_holm is None else answer.p_holm
+    if p < 1 - level and outside:
+        good = (answer.effect > 0) == METRICS[answer.metric].higher_is_better
+        return "better" if good else "worse"
+    if answer.p_equivalent is not None and answer.p_equivalent < 1 - level:
+        return "equivalent"
+    return "not shown"
 
 
-def describe(answer: Answer, level: float) -> str:
-    """Return the sentence that a report may print; it says no more than the figures do."""
+def describe(answer: Answer, params: StatisticsParams, draws: int) -> str:
+    """Return the sentences that a report may print; they say no more than the figures do."""
     said = {
         "better": f"{answer.arm} is better than {answer.against}",
         "worse": f"{answer.arm} is worse than {answer.against}",
-        "no difference shown": f"no difference between {answer.arm} and {answer.against} is shown",
+        "equivalent": f"{answer.arm} and {answer.against} are equivalent within {params.margin:g}",
+        "not shown": f"no difference between {answer.arm} and {answer.against} is shown",
     }[answer.verdict]
+    p = f"p {answer.p:.3f}" if answer.p_holm is None else f"corrected p {answer.p_holm:.3f}"
+    if answer.verdict == "equivalent":
+        p = f"p {answer.p_equivalent:.3f}" + (" corrected" if answer.p_holm is not None else "")
     sentence = (
         f"By {answer.metric} of {answer.model}, {said}: {answer.effect:+.3f} "
-        f"({level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, corrected p {answer.p_holm:.3f})."
+        f"({params.level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, {p})."
     )
-    if answer.verdict == "no difference shown":
-        sentence += f" This test part could have shown a difference of {answer.demonstrable:.3f} or more."
-    return sentence
+    if answer.verdict == "not shown":
+        sentence += (
+            f" With {params.power:.0%} power this test finds a true difference of {answer.detectable:.3f}."
+        )
+    return sentence + _describe_variation(answer, draws)
 
 
-def describe_few(seeds: int, draws: int) -> str:
-    """Return what to add to an answer that rests on fewer seeds or draws than one should believe."""
-    few = [f"{seeds} seed{'s' if seeds > 1 else ''}"] if seeds < ENOUGH_SEEDS else []
-    few += [f"{draws} bootstrap draws"] if draws < ENOUGH_DRAWS else []
-    return f" From only {' and '.join(few)}." if few else ""
+def _describe_variation(answer: Answer, draws: int) -> str:
+    """Return what the interval does not hold, and which numbers are too small to believe."""
+    words = ""
+    if answer.fits == 1:
+        words += " One fit each: another draw of training trials is not in the interval."
+    elif answer.fits < ENOUGH_FITS:
+        words += f" From only {answer.fits} fits."
+    if answer.generations == 1:
+        words += " One generation of synthetic trials: another one is not in the interval."
+    if answer.test != "delong" and draws < ENOUGH_DRAWS:
+        words += f" From only {draws} bootstrap draws."
+    return words
 
 
 def as_row(answer: Answer) -> dict[str, object]:

@@ -58,8 +58,16 @@ def _module(name: str) -> Any:
     return evaluate.load(str(MODULES / f"{name}.py"), keep_in_memory=True)
 
 
-def compute_metrics(labels: NDArray[np.int64], scores: Floats, threshold: float) -> Mapping[str, float]:
+def compute_metrics(
+    labels: NDArray[np.int64], scores: Floats, threshold: float, probabilities: Floats | None = None
+) -> Mapping[str, float]:
     """Return each metric of one cell, by name, in the order of METRICS.
+
+    Args:
+        labels: 0 or 1.
+        scores: what ranks and decides.
+        threshold: a score from which on the answer is 1.
+        probabilities: what Brier score and calibration error read; None: the scores.
 
     Raises:
         MetricError: the labels have one class, or a score is NaN.
@@ -73,7 +81,9 @@ def compute_metrics(labels: NDArray[np.int64], scores: Floats, threshold: float)
     answers |= _module("decision").compute(
         predictions=(scores >= threshold).astype(np.int64), references=labels
     )
-    answers |= _module("probability").compute(predictions=scores, references=labels, bins=BINS)
+    answers |= _module("probability").compute(
+        predictions=scores if probabilities is None else probabilities, references=labels, bins=BINS
+    )
     return {name: float(answers[name]) for name in METRICS}
 
 
@@ -90,3 +100,35 @@ def choose_threshold(labels: NDArray[np.int64], scores: Floats, aim: str) -> flo
     )
     best = np.flatnonzero(values >= values.max() - 1e-12)
     return float(candidates[best[len(best) // 2]])
+
+
+def recalibrate(labels: NDArray[np.int64], held: Floats, scores: Floats) -> Floats:
+    """Return scores as probabilities that fit validation trials: Platt scaling of the log-odds (Platt 1999).
+
+    A mix with another share of successes moves all scores, and with them Brier score and calibration, whether
+    or not anything was learned. After it, arms differ there by what they know. The ranking stays as it is.
+
+    Args:
+        labels: of validation trials.
+        held: their scores.
+        scores: those to recalibrate.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit, logit
+
+    positive, negative = (labels == 1).sum(), (labels == 0).sum()
+    targets = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    odds, wanted = (logit(np.clip(values, 1e-6, 1 - 1e-6)) for values in (held, scores))
+    center = odds.mean()  # of a slope that does not move the intercept: quick to find
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        said = line[0] * (odds - center) + line[1]
+        gap = expit(said) - targets
+        return float(np.sum(np.logaddexp(0, said) - targets * said)), np.array(
+            [gap @ (odds - center), gap.sum()]
+        )
+
+    start = np.array([1.0, float(logit(targets.mean()))])
+    slope, intercept = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
+    probabilities: Floats = expit(slope * (wanted - center) + intercept)
+    return probabilities

@@ -12,11 +12,17 @@ Labels = NDArray[np.int64]
 
 
 class AreaTest(NamedTuple):
-    """A ROC-AUC, or a difference of two, with its standard error and the degrees of freedom of that."""
+    """A ROC-AUC, or a difference of two, with its standard error and the degrees of freedom of that.
+
+    The variance has two parts, from the trials that are scored and from the repetitions (fits, or whole
+    generations of synthetic trials); `error_trials` and `error_repeats` are their roots.
+    """
 
     value: float
     error: float
     freedom: float
+    error_trials: float = 0.0
+    error_repeats: float = 0.0
 
     def p(self, expected: float = 0.0) -> float:
         """Return the two-sided p-value that the true value is `expected`."""
@@ -27,6 +33,18 @@ class AreaTest(NamedTuple):
             return 1.0 if gap == 0 else 0.0
         return float(2 * t.sf(gap / self.error, self.freedom))
 
+    def p_equivalent(self, margin: float) -> float:
+        """Return the p-value that the true value is `margin` or more from 0: two one-sided tests.
+
+        Schuirmann 1987; below `alpha` just where the interval at level 1 - 2 alpha lies within the margin.
+        """
+        from scipy.stats import t
+
+        room = margin - abs(self.value)
+        if self.error == 0:
+            return 0.0 if room > 0 else 1.0
+        return float(t.sf(room / self.error, self.freedom))
+
     def interval(self, level: float) -> tuple[float, float]:
         """Return the symmetric interval."""
         from scipy.stats import t
@@ -34,7 +52,7 @@ class AreaTest(NamedTuple):
         reach = float(t.ppf((1 + level) / 2, self.freedom)) * self.error
         return self.value - reach, self.value + reach
 
-    def demonstrable(self, level: float, power: float) -> float:
+    def detectable(self, level: float, power: float) -> float:
         """Return the least true effect that a two-sided test at `level` finds with probability `power`."""
         from scipy.stats import t
 
@@ -57,13 +75,21 @@ def roc_test(labels: Labels, scores: Floats, clusters: NDArray[np.str_] | None =
 
 
 def delong(
-    labels: Labels, first: Floats, second: Floats, clusters: NDArray[np.str_] | None = None
+    labels: Labels,
+    first: Floats,
+    second: Floats,
+    clusters: NDArray[np.str_] | None = None,
+    generations: NDArray[np.int64] | None = None,
 ) -> AreaTest:
     """Return how much more ROC-AUC `second` has than `first`, each (trials,) or (seeds, trials).
 
     DeLong, DeLong and Clarke-Pearson 1988. With `clusters`, sums over trials become sums over clusters
-    (Obuchowski 1997). The mean over seeds of ROC-AUCs is a U-statistic too: its components are the
-    means of theirs. What seeds vary by is added, with Satterthwaite's degrees of freedom.
+    (Obuchowski 1997), each scaled by its leverage (CR2 of Bell and McCaffrey 2002), with the effective
+    number of clusters less one as degrees of freedom: plain sums call twice as much significant as they
+    should where a few clusters are large. The mean over seeds of ROC-AUCs is a U-statistic too: its
+    components are the means of theirs. What repetitions vary by is added, by Satterthwaite's rule:
+    `generations` says which generation of synthetic trials each seed learned from, and where there are two
+    or more, they are the repetitions, each the mean of its seeds.
     """
     pairs = zip(np.atleast_2d(first), np.atleast_2d(second), strict=True)
     components = []
@@ -73,39 +99,63 @@ def delong(
             placements(labels, two),
         )
         components.append((ones_second - ones_first, zeros_second - zeros_first))
+    if generations is not None and np.unique(generations).size > 1:
+        components = [
+            _mean([pair for pair, mine in zip(components, generations == generation, strict=True) if mine])
+            for generation in np.unique(generations)
+        ]
     return _area_test(labels, components, clusters)
+
+
+def _mean(components: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    ones, zeros = (np.mean([pair[side] for pair in components], axis=0) for side in (0, 1))
+    return ones, zeros
 
 
 def _area_test(
     labels: Labels, components: list[tuple[Floats, Floats]], clusters: NDArray[np.str_] | None
 ) -> AreaTest:
-    ones, zeros = (np.mean([pair[side] for pair in components], axis=0) for side in (0, 1))
-    over_trials = _variance(labels, ones, zeros, clusters)
-    seeds = len(components)
-    between = over_seeds = 0.0
-    if seeds > 1:
-        # Seeds differ by what is theirs and by how they meet these trials; the latter is in
-        # `over_trials` already, as the part by which single seeds vary more over trials than their mean.
-        between = float(np.array([pair[0].mean() for pair in components]).var(ddof=1) / seeds)
-        single = float(np.mean([_variance(labels, *pair, clusters) for pair in components]))
-        over_seeds = max(between - (single - over_trials) / (seeds - 1), 0.0)
-    variance = over_trials + over_seeds
-    freedom = (seeds - 1) * (variance / between) ** 2 if between > 1e-12 * variance else np.inf
-    return AreaTest(float(ones.mean()), float(np.sqrt(variance)), float(min(freedom, 1e9)))
+    ones, zeros = _mean(components)
+    over_trials, freedom = _variance(labels, ones, zeros, clusters)
+    repeats = len(components)
+    between = over_repeats = 0.0
+    if repeats > 1:
+        # Repetitions differ by what is theirs and by how they meet these trials; the latter is in
+        # `over_trials` already, as the part by which single ones vary more over trials than their mean.
+        between = float(np.array([pair[0].mean() for pair in components]).var(ddof=1) / repeats)
+        single = float(np.mean([_variance(labels, *pair, clusters)[0] for pair in components]))
+        over_repeats = max(between - (single - over_trials) / (repeats - 1), 0.0)
+    variance = over_trials + over_repeats
+    if variance > 0 and np.isfinite(variance):
+        lost = (over_trials / variance) ** 2 / freedom
+        if between > 1e-12 * variance:
+            lost += (between / variance) ** 2 / (repeats - 1)
+        freedom = min(1 / lost, 1e9)
+    return AreaTest(
+        float(ones.mean()), float(np.sqrt(variance)), freedom,
+        float(np.sqrt(over_trials)), float(np.sqrt(over_repeats)),
+    )  # fmt: skip
 
 
-def _variance(labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_] | None) -> float:
+def _variance(
+    labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_] | None
+) -> tuple[float, float]:
+    """Return the variance over trials, and its degrees of freedom."""
     if clusters is None:
-        return float(ones.var(ddof=1) / ones.size + zeros.var(ddof=1) / zeros.size)
-    return _clustered_variance(labels, ones, zeros, clusters)
-
-
-def _clustered_variance(labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_]) -> float:
+        return float(ones.var(ddof=1) / ones.size + zeros.var(ddof=1) / zeros.size), 1e9
     names, member = np.unique(clusters, return_inverse=True)
     sums = np.zeros(names.size)
-    np.add.at(sums, member[labels == 1], (ones - ones.mean()) / ones.size)
-    np.add.at(sums, member[labels == 0], (zeros - zeros.mean()) / zeros.size)
-    return float(np.square(sums).sum() * names.size / max(names.size - 1, 1))
+    sizes = np.zeros(names.size)
+    for label, values in ((1, ones), (0, zeros)):
+        mine = member[labels == label]
+        share = np.bincount(mine, minlength=names.size) / values.size
+        if share.max() == 1:
+            return np.inf, 1.0  # one cluster has all of a label: how clusters differ is unknown
+        total = np.bincount(mine, weights=values - values.mean(), minlength=names.size) / values.size
+        sums += total / np.sqrt(1 - share)
+        sizes += share / values.size
+    effective = sizes.sum() ** 2 / np.square(sizes).sum()
+    return float(np.square(sums).sum()), float(max(effective - 1, 1.0))
 
 
 def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> float:

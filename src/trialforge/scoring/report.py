@@ -10,7 +10,15 @@ import polars as pl
 from trialforge.core.errors import LearningError
 from trialforge.scoring.comparisons import AGAINST, as_row
 from trialforge.scoring.paired_tests import roc_test
-from trialforge.scoring.scoring import HEADLINE, Scoring, baseline, credit, unseen_interventions
+from trialforge.scoring.scoring import (
+    HEADLINE,
+    Scoring,
+    assay_sensitivity,
+    baseline,
+    credit,
+    label_share_effects,
+    unseen_interventions,
+)
 from trialforge.trial.controls import CONTROLS
 
 if TYPE_CHECKING:
@@ -57,7 +65,9 @@ def score_metrics(
         "test": {"trials": int(scoring.labels.size), "interventions": int(np.unique(scoring.clusters).size)},
         "always_yes": baseline(scoring.labels),
         **headline,
-        "primary": as_row(scoring.answers[0]) | credit(scoring.answers, params),
+        "primary": as_row(scoring.primary) | credit(scoring, params),
+        "assay": assay_sensitivity(scoring, params),
+        "label_shares": label_share_effects(scoring, params),
         "shuffled": {"checked": bool(control), **control},
     }
     if unseen is not None:
@@ -100,9 +110,16 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
     }  # fmt: skip
 
 
-def answer_rows(answers: Sequence[Answer]) -> pl.DataFrame:
-    """Return answers as a table, in their order."""
-    return pl.DataFrame([as_row(answer) for answer in answers]).with_row_index("order")
+def declared_rows(scoring: Scoring) -> pl.DataFrame:
+    """Return the answers to what was declared as one table, each with its role."""
+    roles = {
+        "primary": [scoring.primary],
+        "control": scoring.controls,
+        "positive control": scoring.positive,
+        "secondary": scoring.secondary,
+    }
+    rows = [{"role": role} | as_row(answer) for role, answers in roles.items() for answer in answers]
+    return pl.DataFrame(rows, infer_schema_length=None).with_row_index("order")
 
 
 def against_rows(explored: Sequence[Answer]) -> dict[str, pl.DataFrame]:
@@ -111,4 +128,10 @@ def against_rows(explored: Sequence[Answer]) -> dict[str, pl.DataFrame]:
         "against-real": [answer for answer in explored if answer.against == AGAINST],
         "ablations": [answer for answer in explored if answer.against != AGAINST],
     }
-    return {name: answer_rows(answers) for name, answers in tables.items() if answers}
+    return {
+        name: pl.DataFrame([as_row(answer) for answer in answers], infer_schema_length=None).with_row_index(
+            "order"
+        )
+        for name, answers in tables.items()
+        if answers
+    }

@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.core.errors import LearningError
 from trialforge.scoring.bootstrap import Draws, Floats, resample
-from trialforge.scoring.metrics import METRICS, choose_threshold
+from trialforge.scoring.metrics import METRICS, choose_threshold, recalibrate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,14 +18,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ArmScores:
-    """Test scores of a model and arm: labels (trials,), scores (seeds, trials), thresholds (seeds,)."""
+    """Test scores of a model and arm.
+
+    Attributes:
+        labels: (trials,).
+        scores: (seeds, trials).
+        probabilities: (seeds, trials), the scores recalibrated on validation trials.
+        thresholds: (seeds,), each the best on validation trials.
+        generations: (seeds,), the generation of synthetic trials that each seed learned from; None: none.
+        added: how many trials the arm has beside its real ones, mean over seeds.
+    """
 
     model: str
     arm: str
     experiment: str
     labels: NDArray[np.int64]
     scores: Floats
+    probabilities: Floats
     thresholds: Floats
+    generations: NDArray[np.int64] | None = None
+    added: float = 0.0
 
     @property
     def votes(self) -> NDArray[np.bool_]:
@@ -34,16 +46,25 @@ class ArmScores:
         most: NDArray[np.bool_] = yes.mean(axis=0) >= 0.5
         return most
 
-    def subset(self, chosen: NDArray[np.bool_]) -> ArmScores:
-        """Return the scores of some trials."""
-        return ArmScores(
-            self.model,
-            self.arm,
-            self.experiment,
-            self.labels[chosen],
-            self.scores[:, chosen],
-            self.thresholds,
-        )
+    @property
+    def fits(self) -> int:
+        """How many fits differ: a model without chance, on an unchanged mix, is one, whatever the seeds."""
+        return len(np.unique(self.scores, axis=0))
+
+    @property
+    def generation_count(self) -> int:
+        """How many generations of synthetic trials the seeds learned from."""
+        return 0 if self.generations is None else len(np.unique(self.generations))
+
+    def values(self, metric: str) -> Floats:
+        """Return what a metric reads: scores, or probabilities where it is about these."""
+        return self.probabilities if METRICS[metric].module == "probability" else self.scores
+
+    def mean(self, metric: str) -> float:
+        """Return a metric, averaged over seeds."""
+        measure, once = METRICS[metric].measure, np.ones((1, self.labels.size))
+        rows = zip(self.values(metric), self.thresholds, strict=True)
+        return float(np.mean([measure(self.labels, row, cut, once)[0] for row, cut in rows]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,7 @@ class Resamples:
         key = one.model, one.arm, metric
         if key not in self._kept:
             measure = METRICS[metric].measure
-            self._kept[key] = resample(measure, one.labels, one.scores, one.thresholds, self.draws)
+            self._kept[key] = resample(measure, one.labels, one.values(metric), one.thresholds, self.draws)
         return self._kept[key]
 
 
@@ -71,7 +92,7 @@ def collect_scores(predictions: pl.DataFrame, aim: str) -> dict[tuple[str, str],
     answers: dict[tuple[str, str], ArmScores] = {}
     trials: list[str] | None = None
     for (model, arm), cells in predictions.group_by("model", "arm", maintain_order=True):
-        rows, thresholds, labels = [], [], np.array([], dtype=np.int64)
+        rows, probabilities, thresholds, labels = [], [], [], np.array([], dtype=np.int64)
         for _, cell in cells.sort("seed", "nct_id").group_by("seed", maintain_order=True):
             held, test = (cell.filter(pl.col("part") == part) for part in ("validation", "test"))
             if trials is None:
@@ -81,10 +102,18 @@ def collect_scores(predictions: pl.DataFrame, aim: str) -> dict[tuple[str, str],
                     f"arm `{arm}` of {model} was scored on other trials than the rest",
                     hint="run: dvc repro train",
                 )
-            thresholds.append(choose_threshold(held["label"].to_numpy(), held["score"].to_numpy(), aim))
+            known = held["label"].to_numpy(), held["score"].to_numpy()
+            thresholds.append(choose_threshold(*known, aim))
             rows.append(test["score"].to_numpy())
+            probabilities.append(recalibrate(*known, rows[-1]))
             labels = test["label"].to_numpy()
-        answers[str(model), str(arm)] = ArmScores(
-            str(model), str(arm), cells["experiment"][0], labels, np.array(rows), np.array(thresholds)
+        by_seed = (
+            cells.group_by("seed").agg(pl.col("generation").first(), pl.col("added").first()).sort("seed")
         )
+        made = by_seed["generation"]
+        answers[str(model), str(arm)] = ArmScores(
+            str(model), str(arm), cells["experiment"][0], labels, np.array(rows), np.array(probabilities),
+            np.array(thresholds), None if made.null_count() else made.to_numpy(),
+            float(by_seed["added"].to_numpy().mean()),
+        )  # fmt: skip
     return answers

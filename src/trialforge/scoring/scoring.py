@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.core.errors import GateError
 from trialforge.scoring.bootstrap import draw_weights, interval
-from trialforge.scoring.comparisons import Answer, answer_all, explore
+from trialforge.scoring.comparisons import AGAINST, Answer, answer_each, answer_family, explore
 from trialforge.scoring.metrics import METRICS, compute_metrics
 from trialforge.scoring.paired_tests import AreaTest, delong, roc_test
 from trialforge.scoring.scores import ArmScores, Resamples, collect_scores
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HEADLINE = ("roc_auc", "pr_auc", "brier")
 LEAST_SUBSET = 10
-CONTROL_EXTRAS = ("duplicated", "word-dropout")  # a gain over real trials must be one over both of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,11 @@ class Scoring:
     """All that the score stage found.
 
     Attributes:
-        arms: one row a model, arm and metric: mean and deviation over seeds, interval.
-        answers: to the declared questions, the primary one first.
+        arms: one row a model, arm and metric: fits, mean and deviation over seeds, interval.
+        primary: the answer to the declared question.
+        controls: the primary arm against each cheap rival of its size.
+        positive: real trials that were held back, as many as the synthetic ones, against real trials alone.
+        secondary: the answers to the further declared questions.
         explored: each arm against real trials and each ablated one against its whole, by every metric,
             corrected among those of one metric; nothing rests on them.
         nct_ids: the test trials, in the order of clusters and labels.
@@ -41,7 +43,10 @@ class Scoring:
 
     scores: dict[tuple[str, str], ArmScores]
     arms: pl.DataFrame
-    answers: list[Answer]
+    primary: Answer
+    controls: list[Answer]
+    positive: list[Answer]
+    secondary: list[Answer]
     explored: list[Answer]
     nct_ids: list[str]
     clusters: NDArray[np.str_]
@@ -70,20 +75,21 @@ def score_predictions(
     statistics = params.statistics
     resamples = Resamples(draw_weights(member, params.seeds, statistics.draws, seed))
     rows = [row for one in scores.values() for row in _arm_rows(one, resamples, statistics.level)]
-    answers, *explored = (
-        answer_all(questions, scores, resamples, member, statistics)
-        for questions in (statistics.questions, *explore(scores, params.wholes))
-    )
+    known = scores, resamples, member, statistics
+    (primary,) = answer_each([statistics.primary], *known)
+    explored = (answer_family(family, *known) for family in explore(scores, params.wholes))
     return Scoring(
-        scores, pl.DataFrame(rows), answers, [answer for family in explored for answer in family],
+        scores, pl.DataFrame(rows), primary,
+        answer_each(params.control_questions, *known), answer_each(params.positive_questions, *known),
+        answer_family(statistics.secondary, *known), [answer for family in explored for answer in family],
         trials["nct_id"].to_list(), member, first.labels,
     )  # fmt: skip
 
 
 def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[dict[str, object]]:
     cells = [
-        compute_metrics(one.labels, row, float(cut))
-        for row, cut in zip(one.scores, one.thresholds, strict=True)
+        compute_metrics(one.labels, row, float(cut), probabilities)
+        for row, cut, probabilities in zip(one.scores, one.thresholds, one.probabilities, strict=True)
     ]
     for name in METRICS:
         values = np.array([cell[name] for cell in cells])
@@ -93,8 +99,9 @@ def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[di
             "model": one.model,
             "arm": one.arm,
             "metric": name,
+            "fits": one.fits,
             "mean": round(float(values.mean()), 6),
-            "deviation": round(float(values.std(ddof=1)) if values.size > 1 else 0.0, 6),
+            "deviation": round(float(values.std(ddof=1)), 6) if one.fits > 1 else None,
             "low": round(low, 6),
             "high": round(high, 6),
         }
@@ -120,7 +127,10 @@ def baseline(labels: NDArray[np.int64]) -> dict[str, float]:
 def shuffled_control(scoring: Scoring, params: LearningParams) -> dict[str, dict[str, Any]]:
     """Return, for each model, the ROC-AUC of the arms trained on shuffled labels, with its interval.
 
-    The intervals of several models hold together at the declared level (Bonferroni).
+    It says that test scores follow the training labels and nothing else: no test label, no order of rows. It
+    can't see a label that is told in the text, as shuffling parts that word from the label too: measures
+    `leakage.*` look for that. The intervals of several models hold together at the declared level
+    (Bonferroni).
     """
     arms = {arm.name for arm in params.trained_arms if arm.extra == "shuffled"}
     controls = [one for (_, arm), one in scoring.scores.items() if arm in arms]
@@ -137,40 +147,105 @@ def check_control(control: dict[str, dict[str, Any]]) -> None:
     """Check that nothing was learned from shuffled labels.
 
     Raises:
-        GateError: a ROC-AUC's interval leaves out 0.5: labels leak past the shuffling.
+        GateError: a ROC-AUC's interval leaves out 0.5: scores follow something other than training labels.
     """
     for name, found in control.items():
         if not found["holds"]:
             raise GateError(
                 f"{name}: trained on shuffled labels, ROC-AUC is {found['roc_auc']:.3f} "
-                f"({found['low']:.3f} to {found['high']:.3f}), which leaves out 0.5: a label leaks, or "
-                "the test part answers to something other than the labels",
-                hint="read metrics/score.json and metrics/quality.json before believing any figure",
+                f"({found['low']:.3f} to {found['high']:.3f}), which leaves out 0.5: scores of the test part "
+                "follow something other than the training labels",
+                hint="read metrics/score.json before believing any figure",
             )
 
 
-def credit(answers: list[Answer], params: LearningParams) -> dict[str, Any]:
-    """Return whether the primary arm's gain counts: it must beat real data and both controls of its size."""
-    primary = answers[0]
-    extras = {arm.name: arm.extra for arm in params.trained_arms}
-    rivals = [
-        answer
-        for answer in answers[1:]
-        if (answer.arm, answer.model, answer.metric) == (primary.arm, primary.model, primary.metric)
-        and extras.get(answer.against) in CONTROL_EXTRAS
-    ]
-    unbeaten = sorted(answer.against for answer in rivals if answer.verdict != "better")
-    asked = {extras[answer.against] for answer in rivals}
-    unasked = [extra for extra in CONTROL_EXTRAS if extra not in asked]
-    better = primary.verdict == "better"
-    words = primary.words
+def credit(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
+    """Return whether the primary arm's gain counts, and the words that say so.
+
+    It must beat real data and, each at the full level, every control of its size (an intersection-union
+    test), in a test that held-back real trials show to be able to find a benefit.
+    """
+    unbeaten = sorted(answer.against for answer in scoring.controls if answer.verdict != "better")
+    unasked = params.missing_controls
+    better = scoring.primary.verdict == "better"
+    words = scoring.primary.words
     if better and unbeaten:
         words += f" It is not shown to beat {', '.join(unbeaten)}, so the gain is not theirs alone."
     if better and unasked:
         words += f" It was not compared with {' and '.join(unasked)} trials of the same size."
-    if "shuffled" not in extras.values():
-        words += " Whether labels leak was not checked: no arm has shuffled ones."
-    return {"counts": better and not unbeaten and not unasked, "words": words}
+    sensitive = assay_sensitivity(scoring, params)["sensitive"]
+    return {"counts": better and not unbeaten and not unasked and sensitive is True, "words": words}
+
+
+def assay_sensitivity(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
+    """Return whether this test could have shown a benefit: whether as many more real trials show one.
+
+    `sensitive` is None where no arm has real trials that were held back. The same trials in the form of a
+    draft say how much of a benefit that form lets through.
+    """
+    whole = _positive(scoring, params, "held-back")
+    drafts = _positive(scoring, params, "held-back-as-drafts")
+    if whole is None:
+        words = (
+            "Whether this test could have shown a benefit was not checked: no arm has held-back real trials."
+        )
+        return {"sensitive": None, "words": words}
+    sensitive = whole.verdict == "better"
+    added = {
+        name: round(scoring.scores[scoring.primary.model, name].added)
+        for name in (whole.arm, scoring.primary.arm)
+    }
+    words = (
+        "This test could show a benefit:" if sensitive else "This test could not have shown a benefit:"
+    ) + f" {added[whole.arm]} more real trials give {_change(whole)}."
+    if added[whole.arm] < added[scoring.primary.arm]:
+        words += (
+            f" (The synthetic trials are {added[scoring.primary.arm]}; no more real ones were held back.)"
+        )
+    if drafts is not None:
+        words += f" In the form of drafts, the same trials give {_change(drafts)}" + (
+            ", so that no text in this form could have helped."
+            if sensitive and drafts.verdict != "better"
+            else "."
+        )
+    return {
+        "sensitive": sensitive,
+        "words": words,
+        **{one.arm: _effect(one) for one in (whole, drafts) if one is not None},
+    }
+
+
+def _positive(scoring: Scoring, params: LearningParams, extra: str) -> Answer | None:
+    names = {arm.name for arm in params.trained_arms if arm.extra == extra}
+    return next((answer for answer in scoring.positive if answer.arm in names), None)
+
+
+def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
+    """Return what the primary metric does when synthetic trials are weighed to other label shares."""
+    primary = params.statistics.primary
+    shares = {arm.name: shares for shares, arm in params.share_arms.items()}
+    found = [
+        answer for answer in scoring.explored
+        if (answer.model, answer.metric, answer.against) == (primary.model, primary.metric, AGAINST)
+        and answer.arm in shares
+    ]  # fmt: skip
+    told = {
+        "real": "weighed to the label shares of real trials",
+        "asked": "with labels as they were asked for",
+        "equal": "weighed to half of each label",
+    }
+    words = "; ".join(f"{told[shares[answer.arm]]} {_change(answer)}" for answer in found)
+    effects = {shares[answer.arm]: _effect(answer) for answer in found}
+    return effects | {"words": f"Synthetic trials {words}."} if found else {}
+
+
+def _effect(answer: Answer) -> dict[str, Any]:
+    figures = {name: round(getattr(answer, name), 6) for name in ("effect", "low", "high")}
+    return figures | {"verdict": answer.verdict}
+
+
+def _change(answer: Answer) -> str:
+    return f"{answer.effect:+.3f} ({answer.low:+.3f} to {answer.high:+.3f})"
 
 
 def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: float) -> dict[str, Any]:
@@ -187,13 +262,14 @@ def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: flo
     found: dict[str, Any] = {"trials": int(unseen.sum())}
     if labels.size < LEAST_SUBSET or np.unique(labels).size < 2:
         return found | {"reason": "too few trials, or one label only"}
-    rows = {key: one.subset(unseen).scores for key, one in scoring.scores.items()}
+    rows = {key: one.scores[:, unseen] for key, one in scoring.scores.items()}
     for (model, arm), own in rows.items():
         found[f"{model}.{arm}"] = _area(roc_test(labels, own, clusters), "roc_auc", level)
-    primary = scoring.answers[0]
+    primary = scoring.primary
     for model in dict.fromkeys(model for model, _ in rows):
         if (model, primary.arm) in rows and (model, primary.against) in rows:
-            gap = delong(labels, rows[model, primary.against], rows[model, primary.arm], clusters)
+            made = scoring.scores[model, primary.arm].generations
+            gap = delong(labels, rows[model, primary.against], rows[model, primary.arm], clusters, made)
             name = f"{model}.{primary.arm}-against-{primary.against}"
             found[name] = _area(gap, "difference", level) | {"p": round(gap.p(), 6)}
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.simulation.model import best_roc_auc, success_probability
-from trialforge.split.split import PARTS
+from trialforge.split.split import HELD_BACK, PARTS
 from trialforge.trial.leakage import count_outcome
 from trialforge.trial.naming import count_names
 
@@ -20,12 +20,12 @@ def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict
     kept = trials.join(split.select("nct_id", "part", "reason"), on="nct_id", maintain_order="left")
     label = pl.col("label").replace_strict({0: "failure", 1: "success"}, default="unlabelled")
     counted = kept.group_by("part", label.alias("name")).len().sort("part", "name")
-    sizes: dict[str, dict[str, int]] = {part: {"trials": 0} for part in PARTS}
-    for part, name, count in counted.filter(pl.col("part").is_in(PARTS)).iter_rows():
+    sizes: dict[str, dict[str, int]] = {part: {"trials": 0} for part in (*PARTS, HELD_BACK)}
+    for part, name, count in counted.filter(pl.col("part").is_in([*sizes])).iter_rows():
         sizes[part] |= {name: count, "trials": sizes[part]["trials"] + count}
     dropped = kept.filter(part="dropped")
     reasons = dropped.group_by("reason").len().sort("reason")
-    parted = kept.filter(pl.col("part").is_in(PARTS))
+    parted = kept.filter(pl.col("part").is_in([*sizes]))
     metrics: dict[str, Any] = {
         **sizes,
         "dropped": {"trials": dropped.height, **dict(reasons.iter_rows())},

@@ -13,7 +13,8 @@ from trialforge.core.params import Section
 class SplitParams(Section):
     """How trials are parted: `test_size` of all that are kept, `validation_size` of what is not test.
 
-    With `test_from`, those that start on this day or later are test, whatever their share.
+    With `test_from`, those that start on this day or later are test, whatever their share. `held_back` of the
+    labelled train trials are taken out of train.
     """
 
     strategy: Literal["official", "temporal", "intervention", "random"]
@@ -21,6 +22,7 @@ class SplitParams(Section):
     validation_size: float = Field(gt=0, lt=1)
     near_duplicate: float = Field(gt=0, le=1)
     test_from: date | None = None
+    held_back: float = Field(default=0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _check_date(self) -> Self:
@@ -29,6 +31,7 @@ class SplitParams(Section):
         return self
 
 
+LabelShares = Literal["pool", "equal"]
 GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
 
 
@@ -39,4 +42,6 @@ class PlanParams(Section):
     min_failure: int = Field(ge=1)
     interventions: int = Field(ge=1)
     records: int = Field(ge=1)
+    generations: int = Field(default=1, ge=1)
+    label_shares: LabelShares = "pool"
     arms: tuple[GenerationArm, ...] = Field(min_length=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import polars as pl
 
 from trialforge.core.errors import ParameterError
@@ -12,7 +15,8 @@ from trialforge.trial.controls import CONTROLS
 
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
-    "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "seed": pl.Int64(),
+    "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "generation": pl.Int64(),
+    "seed": pl.Int64(),
 }  # fmt: skip
 
 
@@ -31,11 +35,13 @@ def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFr
 def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataFrame:
     """Return PLAN_SCHEMA; each arm is asked for the same targets, so that arms can be compared in pairs.
 
-    Conditions and phase are those of a pool trial of the same intervention and label, drawn by lot; a target
-    has the same id, draw and seed for as long as its pool is the same.
+    Labels of an intervention have the shares that they have in the pool, or half each. Every generation asks
+    for the same labels, with draws and seeds of its own. Conditions and phase are those of a pool trial of
+    the same intervention and label, drawn by lot; a target has the same id, draw and seed for as long as its
+    pool is the same.
 
     Raises:
-        ParameterError: no intervention has enough trials of both labels.
+        ParameterError: no intervention has enough trials of both labels, or no target has one of them.
     """
     rows = []
     chosen = eligible_interventions(train, params)["intervention"].head(params.interventions)
@@ -44,15 +50,18 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
             f"no intervention has {params.min_success} successes and {params.min_failure} failures in train",
             hint="lower plan.min_success and plan.min_failure, or take more trials",
         )
-    for name in chosen:
+    for rank, name in enumerate(chosen):
         mine = train.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
-        for label in (1, 0):
-            pool = mine.filter(pl.col("label") == label)
-            picks = random_stream(seed, "plan", name, label).integers(pool.height, size=params.records)
+        pools = {label: mine.filter(pl.col("label") == label) for label in (1, 0)}
+        share = pools[1].height / (pools[1].height + pools[0].height)
+        counts = share_labels(0.5 if params.label_shares == "equal" else share, params.records, rank)
+        for generation, (label, count) in product(range(params.generations), counts.items()):
+            again = (generation,) if generation else ()
+            picks = random_stream(seed, "plan", name, label, *again).integers(pools[label].height, size=count)
             for number, pick in enumerate(picks):
-                trial = pool.row(int(pick), named=True)
+                trial = pools[label].row(int(pick), named=True)
                 for arm in params.arms:
-                    key = f"{name}|{label}|{number}|{arm}"
+                    key = "|".join(map(str, (name, label, number, arm, *again)))
                     rows.append(
                         {
                             "target_id": f"T-{hash_text(key)[:12]}",
@@ -61,10 +70,29 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
                             "phase": trial["phase"],
                             "label": label,
                             "arm": arm,
-                            "seed": derive_seed(seed, "target", name, label, number),
+                            "generation": generation,
+                            "seed": derive_seed(seed, "target", name, label, number, *again),
                         }
                     )
-    return pl.DataFrame(rows, schema=PLAN_SCHEMA)
+    plan = pl.DataFrame(rows, schema=PLAN_SCHEMA)
+    if plan["label"].n_unique() < 2:
+        raise ParameterError(
+            f"all {plan.height} targets have the label {plan['label'][0]}, as most trials of the pool have",
+            hint="raise plan.records or plan.interventions, or set plan.label_shares to equal",
+        )
+    return plan
+
+
+def share_labels(share: float, records: int, rank: int) -> dict[int, int]:
+    """Return how many of an intervention's targets have label 1 and 0, as near to `share` as counts allow.
+
+    Targets are dealt by systematic sampling: the first n of an intervention have n * share successes, rounded
+    up or down, so that more records keep the targets there are. Where rounding starts differs by the rank of
+    the intervention (golden ratio), so that a rare label is asked for in some where it is too rare for each.
+    """
+    start = (rank + 0.5) * (math.sqrt(5) - 1) / 2 % 1
+    successes = math.floor(records * share + start)
+    return {1: successes, 0: records - successes}
 
 
 def plan_metrics(train: pl.DataFrame, plan: pl.DataFrame, params: PlanParams) -> dict[str, int]:

@@ -19,6 +19,7 @@ from trialforge.split.params import SplitParams
 from trialforge.trial.controls import CONTROLS
 
 PARTS = ("train", "validation", "test")
+HELD_BACK = "held-back"
 SPLIT_SCHEMA: dict[str, pl.DataType] = dict.fromkeys(("nct_id", "part", "group", "reason"), pl.String())
 _FINAL = ("Completed", "Terminated", "Withdrawn")
 _TRIES = 32
@@ -187,6 +188,21 @@ def settle_groups(parted: pl.DataFrame) -> pl.DataFrame:
         part=pl.when(outvoted).then(pl.lit("dropped")).otherwise("part"),
         reason=pl.when(outvoted).then(pl.lit("near-duplicate of a held-out trial")).otherwise("reason"),
     )
+
+
+def hold_back(split: pl.DataFrame, trials: pl.DataFrame, share: float, seed: int) -> pl.DataFrame:
+    """Return the split with `share` of its labelled train trials in the part `held-back`, drawn by lot.
+
+    Nothing but the positive controls of `train` reads them: neither index nor plan, prompts nor other arms.
+    So they tell what as many more real trials would have been worth. Near-duplicates are drawn together.
+    """
+    train = split.filter(part="train").join(trials.select("nct_id", "label"), on="nct_id", how="left")
+    groups = train.group_by("group").agg(pl.len(), labelled=pl.col("label").is_not_null().all()).sort("group")
+    whole = groups.filter("labelled")
+    lot = whole[random_stream(seed, "held-back").permutation(whole.height)]
+    drawn = lot.filter(pl.col("len").cum_sum() <= share * train["label"].count())["group"]
+    mine = (pl.col("part") == "train") & pl.col("group").is_in(drawn.to_list())
+    return split.with_columns(part=pl.when(mine).then(pl.lit(HELD_BACK)).otherwise("part"))
 
 
 def check_split(
