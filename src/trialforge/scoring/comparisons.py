@@ -11,7 +11,7 @@ import numpy as np
 from trialforge.learning.params import Comparison
 from trialforge.scoring.bootstrap import interval, p_value
 from trialforge.scoring.metrics import METRICS
-from trialforge.scoring.paired_tests import AreaTest, delong, holm, mcnemar
+from trialforge.scoring.paired_tests import AreaTest, delong, detectable_area, holm, mcnemar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ class Answer:
         low, high: the interval of its test; of accuracy, the bootstrap's, over clusters of trials and seeds.
         test: which test gave `p`.
         p_holm: `p` corrected for the family; None for a question that is asked at the full level.
-        p_equivalent: of two one-sided tests within the declared margin (corrected in a family); None for
-            a metric without one.
+        p_equivalent: of the tests that the two are equivalent within the declared margin (corrected in a
+            family); None for a metric without one.
         detectable: the least true effect that this test finds with the declared power, at the full level.
         error_trials, error_fits, error_generations: the parts of the standard error; None where there is
             one fit, fewer than two generations of synthetic trials, or the bootstrap does not part them.
@@ -97,7 +97,7 @@ def compare(
         return replace(
             asked, test="delong", effect=area.value, low=low, high=high, p=area.p(),
             p_equivalent=area.p_equivalent(params.margin),
-            detectable=area.detectable(params.level, params.power),
+            detectable=detectable_area(area, first.mean("roc_auc"), params.level, params.power),
             error_trials=area.error_trials,
             error_fits=area.error_repeats if asked.fits > 1 and asked.generations < 2 else None,
             error_generations=area.error_repeats if asked.generations > 1 else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -19,8 +18,14 @@ from trialforge.core.files import read_json, write_parquet
 from trialforge.core.params import load_section
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
-from trialforge.scoring.metrics import METRICS, compute_metrics
-from trialforge.scoring.report import against_rows, score_metrics, unseen_mask, zero_shot_metrics
+from trialforge.scoring.metrics import METRICS, compute_metrics, recalibrate
+from trialforge.scoring.report import (
+    against_rows,
+    declared_rows,
+    score_metrics,
+    unseen_mask,
+    zero_shot_metrics,
+)
 from trialforge.scoring.scoring import (
     Scoring,
     baseline,
@@ -36,17 +41,19 @@ TRIALS = 200
 MODEL = "tfidf-logreg"
 ARMS = {
     "none": "real", "real": "real", "synthetic": "in-distribution", "augmented": "in-distribution",
-    "shuffled": "controls", "duplicated": "controls", "word-dropout": "controls",
+    "shuffled": "controls", "duplicated": "controls", "word-dropout": "controls", "more-real": "controls",
+    "more-real-as-drafts": "controls", "asked-shares": "controls", "equal-shares": "controls",
 }  # fmt: skip
-EQUAL = dict.fromkeys(ARMS, 1.0) | {"none": 0.0, "shuffled": 0.0}
+MADE = ("synthetic", "augmented", "shuffled", "asked-shares", "equal-shares")
+EQUAL = dict.fromkeys(ARMS, 1.0) | {"none": 0.0, "shuffled": 0.0, "more-real": 2.0}
 
 
 @pytest.fixture(scope="module")
 def params() -> LearningParams:
     """The committed experiments and questions, of one model and with fewer draws."""
     read = load_section(LearningParams, "learning", ROOT / "params.yaml")
-    family = tuple(one for one in read.statistics.family if one.model == MODEL)
-    statistics = read.statistics.model_copy(update={"family": family, "draws": 200})
+    secondary = tuple(one for one in read.statistics.secondary if one.model == MODEL)
+    statistics = read.statistics.model_copy(update={"secondary": secondary, "draws": 200})
     return read.model_copy(update={"seeds": 2, "models": (MODEL,), "statistics": statistics})
 
 
@@ -63,6 +70,7 @@ def predictions(strength: Mapping[str, float], seeds: int = 2) -> pl.DataFrame:
             for part, prefix in (("validation", "NCT1"), ("test", "NCT2")):
                 names = [f"{prefix}{number:07d}" for number in range(TRIALS)]
                 about = {"experiment": item, "arm": arm, "model": MODEL, "seed": seed, "part": part}
+                about |= {"generation": seed % 2 if arm in MADE else None, "added": 24 * (arm != "real")}
                 frames.append(
                     pl.DataFrame({"nct_id": names, "label": labels, "score": 1 / (1 + np.exp(-odds))})
                     .with_columns(pl.lit(value).alias(name) for name, value in about.items())
@@ -77,13 +85,13 @@ def scored(strength: Mapping[str, float], params: LearningParams) -> Scoring:
     return score_predictions(found, clusters, params, seed=1)
 
 
-def test_the_committed_family_asks_whether_augmented_beats_both_controls_of_its_size() -> None:
-    statistics = load_section(LearningParams, "learning", ROOT / "params.yaml").statistics
-    primary = statistics.primary
-    rivals = {
-        one.against for one in statistics.family if (one.arm, one.model) == (primary.arm, primary.model)
-    }
-    assert rivals == {"duplicated", "word-dropout"}
+def test_the_committed_questions_are_the_primary_arm_against_both_controls_and_for_more_real_trials() -> None:
+    params = load_section(LearningParams, "learning", ROOT / "params.yaml")
+    assert [one.against for one in params.control_questions] == ["duplicated", "word-dropout"]
+    assert [one.arm for one in params.positive_questions] == ["more-real", "more-real-as-drafts"]
+    asked = {(one.model, one.metric) for one in (*params.control_questions, *params.positive_questions)}
+    assert asked == {(params.statistics.primary.model, params.statistics.primary.metric)}
+    assert params.missing_controls == []
 
 
 @pytest.mark.parametrize(
@@ -97,102 +105,172 @@ def test_the_committed_family_asks_whether_augmented_beats_both_controls_of_its_
             "It is not shown to beat duplicated, so the gain is not theirs alone.",
         ),
         ({"augmented": 2.0, "word-dropout": 2.2}, "better", False, "not shown to beat word-dropout"),
-        ({}, "no difference shown", False, "no difference between augmented and real is shown"),
+        ({"augmented": 2.0, "more-real": 1.0}, "better", False, "augmented is better than real"),
+        ({}, "equivalent", False, "augmented and real are equivalent within 0.02"),
         ({"augmented": 0.3}, "worse", False, "augmented is worse than real"),
     ],
-    ids=["beats all", "as good as duplicates", "worse than dropout", "equal", "worse"],
+    ids=[
+        "beats all",
+        "as good as duplicates",
+        "worse than dropout",
+        "real trials don't help",
+        "equal",
+        "worse",
+    ],
 )
-def test_a_gain_counts_only_when_the_controls_of_its_size_are_beaten_too(
+def test_a_gain_counts_only_when_the_controls_of_its_size_are_beaten_too_and_more_real_trials_help(
     changed: dict[str, float], verdict: str, counts: bool, words: str, params: LearningParams
 ) -> None:
-    answers = scored(EQUAL | changed, params).answers
-    found = credit(answers, params)
-    assert answers[0].verdict == verdict
+    scoring = scored(EQUAL | changed, params)
+    found = credit(scoring, params)
+    assert scoring.primary.verdict == verdict
     assert found["counts"] is counts
     assert words in found["words"]
 
 
-@pytest.mark.parametrize("control", ["duplicated", "word-dropout"])
-def test_a_gain_over_one_control_alone_does_not_count(control: str, params: LearningParams) -> None:
-    family = tuple(one for one in params.statistics.family if one.against == control)
-    statistics = params.statistics.model_copy(update={"family": family})
-    half = params.model_copy(update={"statistics": statistics})
-    found = credit(scored(EQUAL | {"augmented": 2.0}, half).answers, half)
+def test_each_control_is_tested_at_the_full_level(params: LearningParams) -> None:
+    """A gain over both is an intersection-union test: a correction would only lose what is there."""
+    scoring = scored(EQUAL | {"augmented": 2.0}, params)
+    assert [answer.p_holm for answer in (scoring.primary, *scoring.controls)] == [None] * 3
+    assert all(answer.p_holm is not None for answer in scoring.explored)
+
+
+@pytest.mark.parametrize("missing", ["duplicated", "word-dropout"])
+def test_a_gain_over_one_control_alone_does_not_count(missing: str, params: LearningParams) -> None:
+    controls = tuple(arm for arm in params.arms_of("controls") if arm.name != missing)
+    half = params.model_copy(update={"experiments": params.experiments | {"controls": controls}})
+    found = credit(scored(EQUAL | {"augmented": 2.0}, half), half)
     assert found["counts"] is False
-    (other,) = {"duplicated", "word-dropout"} - {control}
-    assert f"It was not compared with {other} trials of the same size" in found["words"]
+    assert f"It was not compared with {missing} trials of the same size" in found["words"]
 
 
-def test_a_run_without_shuffled_labels_says_that_they_were_not_checked(params: LearningParams) -> None:
+@pytest.mark.parametrize(("real", "augmented"), [(1.0, 2.0), (1.0, 0.3), (1.0, 1.0)])
+def test_where_more_real_trials_do_not_help_the_test_could_not_have_shown_a_benefit(
+    real: float, augmented: float, params: LearningParams
+) -> None:
+    strength = EQUAL | {"more-real": real, "augmented": augmented}
+    found = score_metrics(scored(strength, params), {}, params, None, None)["assay"]
+    assert found["sensitive"] is False
+    assert found["words"].startswith("This test could not have shown a benefit: 24 more real trials give")
+    assert found["more-real"]["verdict"] != "better"
+
+
+def test_where_more_real_trials_help_but_not_as_drafts_the_form_is_named(params: LearningParams) -> None:
+    found = score_metrics(scored(EQUAL, params), {}, params, None, None)["assay"]
+    assert found["sensitive"] is True
+    assert found["words"].startswith("This test could show a benefit: 24 more real trials give +0.")
+    assert "so that no text in this form could have helped." in found["words"]
+    helpful = scored(EQUAL | {"more-real-as-drafts": 2.0}, params)
+    assert "could have helped" not in score_metrics(helpful, {}, params, None, None)["assay"]["words"]
+
+
+def test_fewer_held_back_trials_than_synthetic_ones_are_said(params: LearningParams) -> None:
+    found = predictions(EQUAL).with_columns(
+        added=pl.when(pl.col("arm") == "more-real").then(10).otherwise("added").cast(pl.Int64)
+    )
+    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+    scoring = score_predictions(found, clusters, params, seed=1)
+    words = score_metrics(scoring, {}, params, None, None)["assay"]["words"]
+    assert "10 more real trials give" in words
+    assert "(The synthetic trials are 24; no more real ones were held back.)" in words
+
+
+def test_what_label_shares_do_is_shown(params: LearningParams) -> None:
+    scoring = scored(EQUAL | {"asked-shares": 0.6, "equal-shares": 0.4}, params)
+    found = score_metrics(scoring, {}, params, None, None)["label_shares"]
+    assert {name for name in found if name != "words"} == {"real", "asked", "equal"}
+    assert found["equal"]["effect"] < found["asked"]["effect"] < -0.02 < found["real"]["effect"]
+    assert "weighed to the label shares of real trials" in found["words"]
+    assert dict(scoring_ablations(scoring)) == {"asked-shares": "worse", "equal-shares": "worse"}
+
+
+def scoring_ablations(scoring: Scoring) -> list[tuple[str, str]]:
+    rows = against_rows(scoring.explored)["ablations"].filter(metric="roc_auc")
+    return list(rows.select("arm", "verdict").iter_rows())
+
+
+def test_a_shift_of_the_base_rate_alone_moves_neither_brier_score_nor_calibration(
+    params: LearningParams,
+) -> None:
+    """Scores of `augmented` are those of `real`, 2 higher or lower in log-odds, and ranks are as they were."""
+    found = predictions(EQUAL)
+    real = found.filter(arm="real")
+    for shift in (-2.0, 2.0):
+        odds = (pl.col("score") / (1 - pl.col("score"))).log() + shift
+        moved = real.with_columns(
+            arm=pl.lit("augmented"), experiment=pl.lit("in-distribution"), score=1 / (1 + (-odds).exp()),
+            generation=pl.col("seed"),
+        )  # fmt: skip
+        shifted = pl.concat([found.filter(pl.col("arm") != "augmented"), moved])
+        clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
+        scoring = score_predictions(shifted, clusters, params, seed=1)
+        brier = {
+            answer.metric: answer for answer in scoring.explored if answer.arm == "augmented"
+        }  # fmt: skip
+        for metric in ("brier", "calibration_error"):
+            assert brier[metric].effect == pytest.approx(0, abs=0.002), metric
+            assert brier[metric].verdict == "not shown"
+    raw = [np.square(frame["score"] - frame["label"]).mean() for frame in (real, moved)]
+    assert raw[1] - raw[0] > 0.05
+
+
+def test_recalibration_keeps_the_ranking_and_fits_what_was_overconfident() -> None:
+    stream = np.random.default_rng(3)
+    odds = stream.normal(size=4000)
+    labels = (stream.random(4000) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    said = 1 / (1 + np.exp(-(3 * odds + 1)))
+    fitted = recalibrate(labels[:2000], said[:2000], said[2000:])
+    assert (np.argsort(fitted, kind="stable") == np.argsort(said[2000:], kind="stable")).all()
+    truth = 1 / (1 + np.exp(-odds[2000:]))
+    assert np.abs(fitted - truth).max() < 0.05
+    constant = recalibrate(labels[:2000], np.full(2000, 0.9), np.full(10, 0.9))
+    assert constant == pytest.approx(labels[:2000].mean(), abs=0.01)
+    turned = recalibrate(labels[:2000], 1 - said[:2000], 1 - said[2000:])
+    assert np.ptp(turned) < 1e-6  # what ranks the wrong way round says no more than the base rate
+
+
+def test_a_run_without_controls_says_what_was_not_checked(params: LearningParams) -> None:
     checked = scored(EQUAL, params)
-    control = shuffled_control(checked, params)
-    found = score_metrics(checked, control, params, None, None)
+    found = score_metrics(checked, shuffled_control(checked, params), params, None, None)
     assert found["shuffled"]["checked"] is True
-    assert "shuffled" not in found["primary"]["words"]
     without = params.model_copy(update={"items": ("in-distribution",)})
     few = score_predictions(
         predictions(EQUAL).filter(pl.col("experiment") != "controls"),
         predictions(EQUAL).filter(part="test").select("nct_id", cluster="nct_id").unique(),
-        without.model_copy(
-            update={"statistics": StatisticsParams(primary=Comparison(arm="augmented"), draws=200)}
-        ),
+        without,
         seed=1,
     )
     assert shuffled_control(few, without) == {}
     found = score_metrics(few, {}, without, None, None)
     assert found["shuffled"] == {"checked": False}
-    assert "Whether labels leak was not checked: no arm has shuffled ones." in found["primary"]["words"]
-
-
-@pytest.mark.parametrize(
-    ("seeds", "draws", "said"),
-    [
-        (2, 200, " From only 2 seeds and 200 bootstrap draws."),
-        (5, 200, " From only 200 bootstrap draws."),
-        (1, 10_000, " From only 1 seed."),
-        (5, 10_000, ""),
-    ],
-)
-def test_an_answer_from_few_seeds_or_draws_says_so(
-    seeds: int, draws: int, said: str, params: LearningParams
-) -> None:
-    statistics = params.statistics.model_copy(update={"draws": draws})
-    asked = params.model_copy(update={"seeds": seeds, "statistics": statistics})
-    found = predictions(EQUAL, seeds)
-    clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
-    words = [answer.words for answer in score_predictions(found, clusters, asked, seed=1).answers]
-    assert all(one.endswith(said) if said else "only" not in one for one in words)
+    assert found["assay"]["sensitive"] is None
+    assert "was not checked: no arm has held-back real trials" in found["assay"]["words"]
+    assert found["label_shares"] == {}
 
 
 def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(params: LearningParams) -> None:
-    statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
-    alone = params.model_copy(update={"statistics": statistics})
-    found = credit(scored(EQUAL | {"augmented": 2.0}, alone).answers, alone)
+    alone = params.model_copy(update={"items": ("in-distribution",)})
+    found = credit(scored(EQUAL | {"augmented": 2.0}, alone), alone)
     assert found["counts"] is False
     assert "It was not compared with duplicated and word-dropout trials of the same size" in found["words"]
 
 
-def test_the_smallest_demonstrable_effect_is_that_of_the_corrected_test(params: LearningParams) -> None:
-    """Holm's first step asks for alpha / questions, so a larger family can show less."""
-    alone = params.model_copy(update={"statistics": params.statistics.model_copy(update={"family": ()})})
-    level, power = params.statistics.level, params.statistics.power
-    single, first_of_three = (scored(EQUAL, asked).answers[0] for asked in (alone, params))
-    assert len(params.statistics.questions) == 3
-    z = NormalDist().inv_cdf
-    wider = (z(1 - (1 - level) / 6) + z(power)) / (z((1 + level) / 2) + z(power))
-    assert first_of_three.demonstrable / single.demonstrable == pytest.approx(wider, rel=0.02)
+def test_each_declared_answer_stands_in_one_table_with_its_role(params: LearningParams) -> None:
+    table = declared_rows(scored(EQUAL, params))
+    roles = table.group_by("role", maintain_order=True).len().rows()
+    assert roles == [("primary", 1), ("control", 2), ("positive control", 2)]
 
 
 def test_each_arm_is_tested_against_real_trials_beside_the_declared_questions(params: LearningParams) -> None:
     scoring = scored(EQUAL | {"synthetic": 0.2}, params)
-    assert {answer.arm for answer in scoring.explored} == set(ARMS) - {"real"}
+    against_real = [answer for answer in scoring.explored if answer.against == "real"]
+    assert {answer.arm for answer in against_real} == set(ARMS) - {"real"}
     tests = {answer.metric: answer.test for answer in scoring.explored}
     expected = dict.fromkeys(METRICS, "bootstrap") | {"roc_auc": "delong", "accuracy": "mcnemar"}
     assert tests == expected
-    verdicts = {answer.arm: answer.verdict for answer in scoring.explored if answer.metric == "roc_auc"}
+    verdicts = {answer.arm: answer.verdict for answer in against_real if answer.metric == "roc_auc"}
     assert verdicts["synthetic"] == "worse"
-    assert verdicts["duplicated"] == "no difference shown"
-    assert len(scoring.answers) == 3
+    assert verdicts["duplicated"] == "equivalent"
 
 
 def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams) -> None:
@@ -200,9 +278,10 @@ def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams)
     every = params.model_copy(update={"items": tuple(set(params.experiments) - {"real"})})
     assert every.wholes == {
         "unfiltered": "synthetic", "augmented-unfiltered": "augmented", "no-reasoning": "augmented",
-        "no-retrieval": "augmented", "random-exemplars": "augmented",
+        "no-retrieval": "augmented", "random-exemplars": "augmented", "asked-shares": "augmented",
+        "equal-shares": "augmented",
     }  # fmt: skip
-    assert params.wholes == {}
+    assert set(params.wholes) == {"asked-shares", "equal-shares"}
     found = predictions(EQUAL | {"synthetic": 0.2})
     found = found.with_columns(
         pl.col("arm").replace({"word-dropout": "no-reasoning", "synthetic": "no-retrieval"})
@@ -218,11 +297,12 @@ def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams)
     assert set(tables["ablations"]["against"]) == {"augmented"}
     areas = tables["ablations"].filter(metric="roc_auc")
     assert dict(areas.select("arm", "verdict").iter_rows()) == {
-        "no-reasoning": "no difference shown",
+        "no-reasoning": "equivalent",
         "no-retrieval": "worse",
     }
     assert set(tables["ablations"]["metric"]) == set(METRICS)
-    assert set(against_rows(scored(EQUAL, params).explored)) == {"against-real"}
+    plain = params.model_copy(update={"items": ("in-distribution",)})
+    assert set(against_rows(scored(EQUAL, plain).explored)) == {"against-real"}
 
 
 def test_what_always_answering_yes_gets_is_what_the_metrics_say_of_it() -> None:

@@ -191,9 +191,9 @@ def test_the_error_of_a_mean_over_seeds_grows_with_what_seeds_differ_by() -> Non
     assert roc_test(labels, first).freedom < 1e9
 
 
-def test_the_demonstrable_effect_of_the_published_test_set_is_eight_points() -> None:
+def test_the_detectable_effect_of_the_published_test_set_is_eight_points() -> None:
     """250 trials, arms that differ on a fifth of them: 8 points of accuracy, as its readers computed."""
     from trialforge.scoring.paired_tests import AreaTest
 
     error = float(np.sqrt(0.2 / 250))
-    assert AreaTest(0.0, error, 1e9).demonstrable(0.95, 0.8) == pytest.approx(0.079, abs=0.001)
+    assert AreaTest(0.0, error, 1e9).detectable(0.95, 0.8) == pytest.approx(0.079, abs=0.001)
