@@ -24,7 +24,7 @@ from trialforge.learning.finetune import log_loss
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.transformer import TransformerClassifier
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import answer_all
+from trialforge.scoring.comparisons import answer_each
 from trialforge.scoring.scores import ArmScores, Resamples
 from trialforge.simulation.corpus import simulate
 from trialforge.simulation.model import best_roc_auc, success_probability
@@ -59,9 +59,9 @@ def _null_rates() -> None:
             stream = random_stream(SEED, "null", name, number)
             scores, clusters = _null_arms(stream, 200, luck, noise, groups)
             resamples = Resamples(draw_weights(clusters, 5, questions.draws, number))
-            (answer,) = answer_all(questions.questions, scores, resamples, clusters, questions)
+            (answer,) = answer_each([questions.primary], scores, resamples, clusters, questions)
             significant.append(answer.p < 1 - questions.level)
-            claimed.append(answer.verdict != "no difference shown")
+            claimed.append(answer.verdict in ("better", "worse"))
         print(
             f"{COMPARISONS} null comparisons, five seeds, {name}: "
             f"{np.mean(significant):.1%} significant, {np.mean(claimed):.1%} claimed in words",
@@ -82,7 +82,7 @@ def _null_arms(
             own = own + 0.5 * stream.normal(size=groups)[names] * (1 - 2 * labels)
         seeds = luck * stream.normal(size=(5, 1)) * labels + noise * stream.normal(size=(5, count))
         arms["tfidf-logreg", arm] = ArmScores(
-            "tfidf-logreg", arm, "null", labels, shared + own + seeds, np.full(5, 0.5)
+            "tfidf-logreg", arm, "null", labels, odds := shared + own + seeds, odds, np.full(5, 0.5)
         )
     return arms, names.astype(str)
 

@@ -23,7 +23,9 @@ SIZES: dict[str, Any] = {
     "ingest.simulated_trials": 120,
     "split.test_size": 0.15,
     "plan.interventions": 1,
-    "plan.records": 1,
+    "plan.records": 2,
+    "plan.generations": 1,
+    "plan.label_shares": "equal",
     "plan.min_success": 2,
     "plan.min_failure": 2,
     "retrieval.top_k": 1,
@@ -41,7 +43,7 @@ SIZES: dict[str, Any] = {
     "learning.seeds": 1,
     "learning.items": ["in-distribution"],
     "learning.models": ["tfidf-logreg"],
-    "learning.statistics.family": [],
+    "learning.statistics.secondary": [],
     "learning.statistics.draws": 200,
 }
 COPIED = (

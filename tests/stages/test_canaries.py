@@ -81,7 +81,7 @@ class Run:
     @property
     def files(self) -> dict[str, Path]:
         """Every file by its path, but the tables that hold the held-out trials themselves."""
-        source = {f"data/{name}.parquet" for name in ("trials", "validation", "test")}
+        source = {f"data/{name}.parquet" for name in ("trials", "held_back", "validation", "test")}
         found = {
             str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()
         }

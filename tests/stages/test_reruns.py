@@ -105,7 +105,7 @@ def set_seed(copy: Path) -> None:
 LATE = {"reason", "generate", "validate", "measure"}
 SCORED = {"score", "summary", "report"}
 EARLY = {"ingest", "split", "plan", "index", "retrieve"}
-ALL = EARLY | {"train-real", "train", "zero-shot", *SCORED} | LATE
+ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", *SCORED} | LATE
 LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
@@ -140,7 +140,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     # The page lists versions. No stage is made again for another library: `dvc repro --force` does that.
     "a locked version": (add_line("requirements.lock"), {"report"}),
     "a word of the reasoning prompt": (add_line("src/trialforge/generation/templates/reason.jinja"), WRITE),
-    "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
+    "a knob of generation": (set_param("generation", "retries", 5), {"as-drafts", "generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
     "what the model is asked about test trials": (

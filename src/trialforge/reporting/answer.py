@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,17 +32,27 @@ def describe_corpus(params: Mapping[str, object]) -> str:
 
 
 def _headline(score: Mapping[str, Number]) -> str:
-    """Return the verdict in plain words; `better` alone is not enough, the controls must be beaten too."""
+    """Return the verdict in plain words.
+
+    Where as many more real trials do not help, the test could not have shown a benefit, whatever the
+    synthetic ones did; and `better` alone is not enough, the controls must be beaten too.
+    """
     verdict = score.get("primary.verdict")
+    if not verdict:
+        return NOT_MEASURED
+    if score.get("assay.sensitive") is False:
+        return "This test could not have shown a benefit: more real trials do not help in it either"
     if verdict == "better":
-        counts = score.get("primary.counts") is True
-        helped = "Yes: synthetic trials helped to predict the outcome of real ones"
-        return helped if counts else "Better with synthetic trials, but not shown to beat both controls"
+        if score.get("primary.counts") is True:
+            return "Yes: synthetic trials helped to predict the outcome of real ones"
+        if score.get("assay.sensitive") is None:
+            return "Better with synthetic trials, but not shown that real ones would help"
+        return "Better with synthetic trials, but not shown to beat both controls"
     if verdict == "worse":
         return "No: with synthetic trials, real outcomes were predicted worse"
-    if verdict:
-        return "No difference shown between training with and without synthetic trials"
-    return NOT_MEASURED
+    if verdict == "equivalent":
+        return "No: with and without synthetic trials, real outcomes were predicted equally well"
+    return "Not shown: training with and without synthetic trials may differ either way"
 
 
 def _signed(value: Cell) -> str:
@@ -55,12 +66,25 @@ def _effect(score: Mapping[str, Number]) -> list[Figure]:
     verdict = score.get("primary.verdict")
     tone = {"better": "good", "worse": "bad"}.get(str(verdict), "")
     metric = str(score.get("primary.metric", "")).replace("roc_auc", "ROC-AUC")
-    least = score.get("primary.demonstrable")
+    least = score.get("primary.detectable")
     figures = [
         Figure(f"change of {metric}", _signed(effect), f"interval {_signed(low)} to {_signed(high)}", tone),
+        *_positive(score),
     ]
     if isinstance(least, float):
-        figures.append(Figure("smallest change it could show", round(least, 3), "none below it is claimed"))
+        figures.append(Figure("minimum detectable change", round(least, 3), "found with the declared power"))
+    return figures
+
+
+def _positive(score: Mapping[str, Number]) -> list[Figure]:
+    """Return what as many more real trials give, whole and in the form of drafts."""
+    figures = []
+    for name, value in score.items():
+        found = re.fullmatch(r"assay\.(.+)\.effect", name)
+        if found:
+            low, high = (score.get(f"assay.{found[1]}.{bound}") for bound in ("low", "high"))
+            note = f"interval {_signed(low)} to {_signed(high)}"
+            figures.append(Figure(f"with {found[1].replace('-', ' ')} trials instead", _signed(value), note))
     return figures
 
 
@@ -82,7 +106,8 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
 def build_answer(inputs: Inputs) -> Answer:
     """Return the headline and the figures that carry it; each word follows from a metric."""
     score = inputs.metrics.get("score", {})
-    said = [score.get(name) for name in ("primary.words", "zeroshot.words")]
+    told = ("assay.words", "primary.words", "label_shares.words", "zeroshot.words")
+    said = [score.get(name) for name in told]
     lines = [str(line) for line in said if line]
     figures = [*_effect(score), *_counts(inputs, score)]
     return Answer(_headline(score), lines, [figure for figure in figures if figure.value is not None])

@@ -108,7 +108,7 @@ def draw_arms(frame: pl.DataFrame) -> Chart:
 def draw_comparisons(frame: pl.DataFrame) -> Chart:
     """Return the effect of each declared question."""
     named = frame.with_columns(question=pl.format("{} − {}, {}", "arm", "against", "model"))
-    shown = named.select("question", "effect", "low", "high", "p_holm", "verdict")
+    shown = named.select("question", "effect", "low", "high", "p", "verdict")
     return _intervals(shown, "question", "effect", "difference", at=0.0)
 
 

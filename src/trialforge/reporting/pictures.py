@@ -40,7 +40,7 @@ PICTURES: dict[str, Picture] = {
     "learning/comparisons": Picture(
         "learning",
         "The declared comparisons",
-        "Difference with its interval, corrected for the family; one that crosses 0 shows none.",
+        "Difference with its interval; one that crosses 0 shows none.",
         charts.draw_comparisons,
     ),
     **{

@@ -213,6 +213,10 @@ ARM_WORDS: tuple[tuple[str, str], ...] = (
     ("shuffled", "control: synthetic trials under shuffled labels; nothing may be learned from them"),
     ("duplicated", "control: as many real trials again instead of synthetic ones"),
     ("word-dropout", "control: as many real trials with words left out"),
+    ("more-real", "positive control: as many real trials that nothing else has read"),
+    ("more-real-as-drafts", "positive control: the same trials with the fields and lengths of a draft"),
+    ("asked-shares", "as augmented, labels not weighed to those of real trials"),
+    ("equal-shares", "as augmented, labels weighed to half of each"),
 )
 
 

@@ -49,7 +49,7 @@ class ArmScores:
     @property
     def fits(self) -> int:
         """How many fits differ: a model without chance, on an unchanged mix, is one, whatever the seeds."""
-        return len(np.unique(self.scores, axis=0))
+        return len({row.tobytes() for row in self.scores})
 
     @property
     def generation_count(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +87,11 @@ def score_predictions(
 
 
 def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[dict[str, object]]:
-    cells = [
-        compute_metrics(one.labels, row, float(cut), probabilities)
-        for row, cut, probabilities in zip(one.scores, one.thresholds, one.probabilities, strict=True)
-    ]
+    fits: dict[bytes, Mapping[str, float]] = {}
+    for row, cut, probabilities in zip(one.scores, one.thresholds, one.probabilities, strict=True):
+        if row.tobytes() not in fits:
+            fits[row.tobytes()] = compute_metrics(one.labels, row, float(cut), probabilities)
+    cells = [fits[row.tobytes()] for row in one.scores]
     for name in METRICS:
         values = np.array([cell[name] for cell in cells])
         low, high = interval(resamples.of(one, name), level)

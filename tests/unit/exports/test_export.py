@@ -161,7 +161,7 @@ def test_card_names_the_file_beside_it_or_none(form: str, tmp_path: Path) -> Non
 
 def test_card_shows_what_was_measured() -> None:
     assert "| precision: share of the records near real trials | 0.82 |" in CARD
-    assert "| in words | no difference shown |" in CARD
+    assert "| in words | not shown |" in CARD
 
 
 def test_card_of_real_sources_names_registry_date_and_changes() -> None:

@@ -68,8 +68,16 @@ def synthetic() -> pl.DataFrame:
     trials = build_trials(20, prefix="SYN-", start=0)
     return trials.with_columns(
         pl.lit("retrieval-reasoning").alias("arm"),
+        pl.lit(0, dtype=pl.Int64).alias("generation"),
         pl.Series("exemplars", [[f"NCT{number:08d}"] for number in range(20)]),
     )
+
+
+@pytest.fixture
+def held_back() -> pl.DataFrame:
+    """Thirty real trials that were held back, two thirds of them successes."""
+    trials = build_trials(45, start=300)
+    return trials.filter((pl.col("label") == 1) | (pl.int_range(pl.len()) % 4 == 0)).head(30)
 
 
 @pytest.fixture(scope="session")

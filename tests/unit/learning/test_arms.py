@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import pytest
 
 from trialforge.core.errors import LearningError
-from trialforge.learning.arms import Draw, Pool, compose
+from trialforge.learning.arms import Draw, Pool, choose_generation, compose, vocabulary
 from trialforge.learning.params import Arm
 from trialforge.learning.tables import make_tables
 
@@ -15,8 +16,9 @@ FIELDS = ("phase", "criteria")
 
 
 @pytest.fixture
-def pool(parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame) -> Pool:
-    return make_tables(parts, FIELDS, synthetic).pool
+def pool(parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame, held_back: pl.DataFrame) -> Pool:
+    drafts = held_back.with_columns(criteria=pl.lit("as a draft"))
+    return make_tables(parts | {"held-back": held_back}, FIELDS, synthetic, as_drafts=drafts).pool
 
 
 def origins(mix: pl.DataFrame) -> dict[str, int]:
@@ -35,6 +37,8 @@ def origins(mix: pl.DataFrame) -> dict[str, int]:
         (Arm(name="all-real", synthetic_share=0.0), {"real": 20}),
         (Arm(name="copies", extra="duplicated"), {"duplicated": 20, "real": 60}),
         (Arm(name="dropped", extra="word-dropout", extra_count=7), {"real": 60, "word-dropout": 7}),
+        (Arm(name="more-real", extra="held-back"), {"held-back": 20, "real": 60}),
+        (Arm(name="as-drafts", extra="held-back-as-drafts"), {"held-back-as-drafts": 20, "real": 60}),
     ],
     ids=lambda value: value.name if isinstance(value, Arm) else None,
 )
@@ -106,7 +110,9 @@ def test_drafts_from_before_filtering_are_an_arm_of_their_own(
     parts: dict[str, pl.DataFrame], synthetic: pl.DataFrame, make_trials: Callable[..., pl.DataFrame]
 ) -> None:
     refused = make_trials(6, "SYN-", 500).with_columns(
-        pl.lit("retrieval-reasoning").alias("arm"), pl.Series("exemplars", [["NCT00000001"]] * 6)
+        pl.lit("retrieval-reasoning").alias("arm"),
+        pl.lit(0, dtype=pl.Int64).alias("generation"),
+        pl.Series("exemplars", [["NCT00000001"]] * 6),
     )
     pool = make_tables(parts, FIELDS, synthetic, pl.concat([synthetic, refused])).pool
     kept = compose(Arm(name="kept", real=0.0, extra="synthetic"), pool, Draw(1, 0))
@@ -123,3 +129,77 @@ def test_drafts_written_without_an_exemplar_are_trained_on(
     pool = make_tables(parts, FIELDS, unaided).pool
     arm = Arm(name="no-retrieval", extra="synthetic", generation_arm="no-retrieval")
     assert origins(compose(arm, pool, Draw(1, 0))) == {"real": 60, "synthetic": 20}
+
+
+def test_positive_controls_are_the_same_held_back_trials_in_two_forms(pool: Pool) -> None:
+    drawn = []
+    for extra in ("held-back", "held-back-as-drafts"):
+        arm = Arm.model_validate({"name": "control", "extra": extra})
+        drawn.append(compose(arm, pool, Draw(1, 0)).filter(pl.col("origin") == extra))
+    whole, drafts = drawn
+    assert whole["nct_id"].to_list() == drafts["nct_id"].to_list()
+    assert whole.join(pool.real, on="nct_id", how="semi").is_empty()
+    assert drafts["text"].str.contains("as a draft").all()
+    other = compose(Arm(name="again", extra="held-back"), pool, Draw(1, 1))
+    assert set(other["nct_id"]) != set(
+        compose(Arm(name="again", extra="held-back"), pool, Draw(1, 0))["nct_id"]
+    )
+
+
+def test_where_fewer_are_held_back_all_of_them_are_taken(pool: Pool) -> None:
+    few = replace(pool, held_back=pool.held_back.head(8)) if pool.held_back is not None else pool
+    assert origins(compose(Arm(name="more-real", extra="held-back"), few, Draw(1, 0)))["held-back"] == 8
+    with pytest.raises(LearningError, match="arm `more-real` needs held-back real trials"):
+        compose(Arm(name="more-real", extra="held-back"), replace(pool, held_back=None), Draw(1, 0))
+
+
+def label_share(mix: pl.DataFrame, origin: str) -> float:
+    rows = mix.filter(pl.col("origin") == origin)
+    weight = rows["weight"].to_numpy()
+    return float((weight * rows["label"].to_numpy()).sum() / weight.sum())
+
+
+@pytest.mark.parametrize(("shares", "expected"), [("real", 0.8), ("asked", 0.5), ("equal", 0.5)])
+@pytest.mark.parametrize("extra", ["synthetic", "duplicated"])
+def test_added_trials_weigh_as_many_as_they_are_and_have_the_label_shares_that_were_chosen(
+    extra: str, shares: str, expected: float, pool: Pool
+) -> None:
+    """Real trials succeed in 80%; the drafts are half and half."""
+    successes, failures = (pool.real.filter(pl.col("label") == label) for label in (1, 0))
+    skewed = replace(pool, real=pl.concat([successes.head(28), failures.head(7)]).sort("nct_id"))
+    arm = Arm.model_validate({"name": "augmented", "extra": extra, "label_shares": shares})
+    mix = compose(arm, skewed, Draw(1, 0))
+    assert label_share(mix, extra) == pytest.approx(expected)
+    assert label_share(mix, "real") == pytest.approx(0.8)
+    assert mix.filter(pl.col("origin") == extra)["weight"].sum() == pytest.approx(20)
+    default = compose(
+        arm.model_copy(update={"label_shares": None}),
+        skewed,
+        Draw(1, 0, label_shares=arm.label_shares or "real"),
+    )
+    assert default.equals(mix)
+
+
+def test_words_come_from_real_texts_in_every_arm(pool: Pool) -> None:
+    arms = (Arm(name="a"), Arm(name="b", real=0.0, extra="synthetic"), Arm(name="c", extra="duplicated"))
+    texts = [vocabulary(arm, pool).to_list() for arm in arms]
+    assert texts[0] == texts[1] == texts[2] == pool.real["text"].to_list()
+    earlier = vocabulary(Arm(name="d", submitted_before=date(2015, 1, 1)), pool)
+    assert 0 < earlier.len() < pool.real.height
+
+
+def test_each_repetition_learns_from_one_generation_in_its_turn(pool: Pool) -> None:
+    assert pool.synthetic is not None
+    twice = pl.concat(
+        [
+            pool.synthetic,
+            pool.synthetic.head(14).with_columns(
+                generation=pl.lit(1, dtype=pl.Int64), nct_id=pl.concat_str("nct_id", pl.lit("-b"))
+            ),
+        ]
+    )
+    both = replace(pool, synthetic=twice)
+    arm = Arm(name="augmented", extra="synthetic")
+    sizes = [origins(compose(arm, both, Draw(1, repetition)))["synthetic"] for repetition in range(4)]
+    assert sizes == [20, 14, 20, 14]
+    assert [choose_generation(both, repetition) for repetition in range(3)] == [0, 1, 0]

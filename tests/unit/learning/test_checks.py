@@ -78,7 +78,7 @@ def test_a_table_that_can_not_be_scored_honestly_is_refused(
 
 @pytest.mark.parametrize("score", [None, float("nan"), 1.2, -0.1])
 def test_a_score_that_is_no_probability_is_refused(score: float | None) -> None:
-    row = ("real", "real", "tfidf-logreg", 0, "test", "NCT00000001", 1, score)
+    row = ("real", "real", "tfidf-logreg", 0, None, 0, "test", "NCT00000001", 1, score)
     frame = pl.DataFrame([row], schema=PREDICTION_SCHEMA, orient="row")
     with pytest.raises(LearningError, match=r"scores NCT00000001 .*; a score is a probability"):
         check_scores(frame, "real")

@@ -203,7 +203,7 @@ def test_a_question_about_what_is_not_trained_is_refused_with_the_parameters(
         experiment(ARMS, statistics={"primary": primary})
     declared = {"arm": "augmented", "against": "synthetic"}
     with pytest.raises(ValidationError, match=message):
-        experiment(ARMS, statistics={"primary": declared, "family": [primary]})
+        experiment(ARMS, statistics={"primary": declared, "secondary": [primary]})
 
 
 def test_the_controls_left_out_while_asked_about_are_named_on_one_line(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from trialforge.reporting.sections import build_sections
 from trialforge.reporting.summaries import detail_tables, measure_tables, mode_rows, order_arms
 
 
-def answer(**score: Any) -> str:
+def answer(sensitive: bool | None = True, **score: Any) -> str:
     inputs = sample.make_inputs()
     measured = sample.SCORE | {f"primary.{name}": value for name, value in score.items()}
+    measured |= {"assay.sensitive": sensitive}
     return build_answer(replace(inputs, metrics=inputs.metrics | {"score": measured})).headline
 
 
@@ -29,11 +30,22 @@ def answer(**score: Any) -> str:
         ("better", True, "Yes: synthetic trials helped"),
         ("better", False, "not shown to beat both controls"),
         ("worse", False, "No: with synthetic trials"),
-        ("no difference shown", False, "No difference shown"),
+        ("equivalent", False, "predicted equally well"),
+        ("not shown", False, "Not shown: training with and without synthetic trials may differ"),
     ],
 )
 def test_headline_follows_the_verdict(verdict: str, counts: bool, words: str) -> None:
     assert words in answer(verdict=verdict, counts=counts)
+
+
+@pytest.mark.parametrize("verdict", ["better", "worse", "equivalent", "not shown"])
+def test_where_real_trials_do_not_help_the_test_could_not_have_shown_a_benefit(verdict: str) -> None:
+    said = answer(sensitive=False, verdict=verdict, counts=verdict == "better")
+    assert said.startswith("This test could not have shown a benefit")
+
+
+def test_a_gain_in_a_test_without_positive_control_is_not_called_one() -> None:
+    assert "not shown that real ones would help" in answer(sensitive=None, verdict="better", counts=False)
 
 
 def test_nothing_is_claimed_before_anything_is_measured() -> None:
@@ -46,6 +58,7 @@ def test_nothing_is_claimed_before_anything_is_measured() -> None:
 def test_effect_is_shown_with_sign_and_interval() -> None:
     figures = build_answer(sample.make_inputs()).figures
     assert (figures[0].value, figures[0].note) == ("+0.021", "interval −0.012 to +0.055")
+    assert (figures[1].label, figures[1].value) == ("with more real trials instead", "+0.070")
 
 
 def test_real_and_simulated_sources_are_told_apart() -> None:

@@ -69,6 +69,6 @@ def test_a_profile_runs_experiments_that_exist_and_those_that_its_questions_are_
     chosen = read_profile(name, ROOT / "profiles")["learning"]
     assert set(chosen["items"]) <= set(params.experiments)
     trained = {arm.name for item in ("real", *chosen["items"]) for arm in params.arms_of(item)}
-    for question in params.statistics.questions:
+    for question in (params.statistics.primary, *params.statistics.secondary):
         assert {question.arm, question.against} <= trained
         assert question.model in chosen["models"]

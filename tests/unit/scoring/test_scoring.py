@@ -192,7 +192,7 @@ def scoring_ablations(scoring: Scoring) -> list[tuple[str, str]]:
 def test_a_shift_of_the_base_rate_alone_moves_neither_brier_score_nor_calibration(
     params: LearningParams,
 ) -> None:
-    """Scores of `augmented` are those of `real`, 2 higher or lower in log-odds, and ranks are as they were."""
+    """Scores of `augmented` are those of `real`, 2 higher or lower in log-odds, in the same order."""
     found = predictions(EQUAL)
     real = found.filter(arm="real")
     for shift in (-2.0, 2.0):

@@ -1,7 +1,7 @@
 """What verdicts claim, simulated: how often nothing is called something, and something is found.
 
-Each comparison goes the product's own way, from scores on trials to a verdict. Test trials come in clusters as
-uneven as those of the simulated corpus; arms share most of what they say of a trial.
+Each comparison goes the product's own way, from scores on trials to a verdict. Test trials come in clusters
+as uneven as those of the simulated corpus; arms share most of what they say of a trial.
 """
 
 from __future__ import annotations

@@ -5,10 +5,16 @@ import pytest
 
 from trialforge.core.errors import ParameterError
 from trialforge.split.params import PlanParams
-from trialforge.split.plan import PLAN_SCHEMA, eligible_interventions, plan_metrics, plan_targets
+from trialforge.split.plan import (
+    PLAN_SCHEMA,
+    eligible_interventions,
+    plan_metrics,
+    plan_targets,
+    share_labels,
+)
 
 PARAMS = PlanParams(
-    min_success=2, min_failure=1, interventions=5, records=2, arms=("retrieval-reasoning", "no-reasoning")
+    min_success=2, min_failure=1, interventions=5, records=4, arms=("retrieval-reasoning", "no-reasoning")
 )
 
 
@@ -39,17 +45,17 @@ def test_interventions_need_enough_of_both_labels_and_placebo_is_none() -> None:
 
 def test_a_plan_by_hand() -> None:
     plan = plan_targets(pool(), PARAMS, 7)
-    # 2 interventions x 2 labels x 2 records x 2 arms
+    # 2 interventions x 4 records x 2 arms; ibuprofen 2 of 4, aspirin 3 of 4, as in the pool
     assert plan.schema == pl.Schema(PLAN_SCHEMA)
     assert plan.height == 16
     assert plan["target_id"].n_unique() == 16
     failed_aspirin = plan.filter(intervention="aspirin", label=0)
     assert set(failed_aspirin["phase"]) == {"Phase 3"}
-    assert failed_aspirin["conditions"].to_list() == [["fever"]] * 4
+    assert failed_aspirin["conditions"].to_list() == [["fever"]] * 2
     assert plan_metrics(pool(), plan, PARAMS) == {
         "targets": 16,
-        "success_targets": 8,
-        "failure_targets": 8,
+        "success_targets": 10,
+        "failure_targets": 6,
         "interventions": 2,
         "eligible_interventions": 2,
         "arm_no-reasoning": 8,
@@ -70,10 +76,50 @@ def test_a_plan_is_the_same_in_any_order_and_another_with_another_seed() -> None
 
 def test_more_records_keep_the_targets_that_were_there() -> None:
     few = plan_targets(pool(), PARAMS, 7)
-    more = plan_targets(pool(), PARAMS.model_copy(update={"records": 3}), 7)
+    more = plan_targets(pool(), PARAMS.model_copy(update={"records": 7}), 7)
     assert few.join(more, on=PLAN_SCHEMA.keys(), how="anti").is_empty()
 
 
 def test_a_pool_without_enough_trials_is_an_error() -> None:
     with pytest.raises(ParameterError, match=r"lower plan\.min_success"):
         plan_targets(pool(), PARAMS.model_copy(update={"min_failure": 9}), 7)
+
+
+def label_counts(plan: pl.DataFrame) -> dict[tuple[str, int], int]:
+    counts = plan.group_by("intervention", "label").len()
+    return {(name, label): count for name, label, count in counts.iter_rows()}
+
+
+def test_labels_are_asked_for_in_the_shares_of_the_pool_or_half_each() -> None:
+    single = PARAMS.model_copy(update={"arms": ("retrieval-reasoning",), "records": 40})
+    assert label_counts(plan_targets(pool(), single, 7)) == {
+        ("ibuprofen", 1): 20, ("ibuprofen", 0): 20, ("aspirin", 1): 30, ("aspirin", 0): 10,
+    }  # fmt: skip
+    equal = plan_targets(pool(), single.model_copy(update={"label_shares": "equal"}), 7)
+    assert set(label_counts(equal).values()) == {20}
+
+
+@pytest.mark.parametrize("share", [0.08, 0.5, 0.92])
+def test_few_records_of_many_interventions_have_the_shares_too(share: float) -> None:
+    """Three records of an intervention whose trials succeed in 92%: rounded each alone, none would fail."""
+    counts = [share_labels(share, 3, rank) for rank in range(100)]
+    assert {sum(count.values()) for count in counts} == {3}
+    assert sum(count[1] for count in counts) / 300 == pytest.approx(share, abs=0.01)
+
+
+def test_a_second_generation_asks_for_the_same_with_other_draws_and_seeds() -> None:
+    once, twice = (
+        plan_targets(pool(), PARAMS.model_copy(update={"generations": count}), 7) for count in (1, 2)
+    )
+    assert twice.filter(generation=0).equals(once)
+    again = twice.filter(generation=1)
+    assert label_counts(again) == label_counts(once)
+    assert again.join(once, on="seed", how="semi").is_empty()
+    assert twice["target_id"].n_unique() == twice.height
+
+
+def test_a_plan_without_one_label_is_an_error() -> None:
+    with pytest.raises(
+        ParameterError, match=r"(?s)all 2 targets have the label 0: too few.*plan\.label_shares to equal"
+    ):
+        plan_targets(pool(), PARAMS.model_copy(update={"records": 1, "interventions": 1}), 7)

@@ -12,7 +12,16 @@ from pydantic import ValidationError
 from trialforge.core.errors import ArtifactError, ParameterError
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import SplitParams
-from trialforge.split.split import PARTS, check_split, choose_cut, date_trials, settle_groups, split_trials
+from trialforge.split.split import (
+    HELD_BACK,
+    PARTS,
+    check_split,
+    choose_cut,
+    date_trials,
+    hold_back,
+    settle_groups,
+    split_trials,
+)
 from trialforge.trial.record import Trial, trials_to_frame
 
 STRATEGIES = get_args(SplitParams.model_fields["strategy"].annotation)
@@ -232,3 +241,29 @@ def test_nothing_crosses_in_any_corpus(trials: pl.DataFrame, strategy: str, seed
     assert list(first) == trials["nct_id"].to_list()
     assert set(first.values()) <= {*PARTS, "dropped"}
     assert parts_of(trials, strategy, seed) == first
+
+
+def test_a_share_of_the_labelled_train_trials_is_held_back_with_their_near_duplicates() -> None:
+    names = [f"T{number:03d}" for number in range(200)]
+    part = ["train"] * 150 + ["validation"] * 20 + ["test"] * 30
+    split = pl.DataFrame(
+        {
+            "nct_id": names,
+            "part": part,
+            "group": [f"G{number // 2}" for number in range(200)],
+            "reason": None,
+        },
+        schema_overrides={"reason": pl.String},
+    )
+    trials = pl.DataFrame(
+        {"nct_id": names, "label": [None if number < 30 else number % 2 for number in range(200)]}
+    )
+    held = hold_back(split, trials, 0.2, seed=1)
+    mine = held.filter(part=HELD_BACK).join(trials, on="nct_id")
+    assert 22 <= mine.height <= 24  # a fifth of 120
+    assert mine["label"].null_count() == 0
+    assert held.group_by("group").agg(pl.col("part").n_unique())["part"].max() == 1
+    kept = pl.col("part") != HELD_BACK
+    assert held.filter(kept).equals(split.filter(~pl.col("nct_id").is_in(mine["nct_id"].to_list())))
+    assert hold_back(split, trials, 0.2, seed=1).equals(held)
+    assert not hold_back(split, trials, 0.2, seed=2).equals(held)
