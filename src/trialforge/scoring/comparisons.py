@@ -219,8 +219,9 @@ def describe(answer: Answer, params: StatisticsParams, draws: int) -> str:
 def _describe_variation(answer: Answer, draws: int) -> str:
     """Return what the interval does not hold, and which numbers are too small to believe."""
     words = ""
-    if answer.fits == 1:
-        words += " One fit each: another draw of training trials is not in the interval."
+    if answer.fits <= max(answer.generations, 1):
+        each = "One fit of each generation" if answer.generations > 1 else "One fit each"
+        words += f" {each}: another draw of real training trials is not in the interval."
     elif answer.fits < ENOUGH_FITS:
         words += f" From only {answer.fits} fits."
     if answer.generations == 1:

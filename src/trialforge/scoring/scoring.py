@@ -212,7 +212,7 @@ def assay_sensitivity(scoring: Scoring, params: LearningParams) -> dict[str, Any
     return {
         "sensitive": sensitive,
         "words": words,
-        **{one.arm: _effect(one) for one in (whole, drafts) if one is not None},
+        **{one.arm: _effect(one) | {"verdict": one.verdict} for one in (whole, drafts) if one is not None},
     }
 
 
@@ -232,17 +232,17 @@ def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, A
     ]  # fmt: skip
     told = {
         "real": "weighed to the label shares of real trials",
-        "asked": "with labels as they were asked for",
+        "asked": "with the labels that were asked for",
         "equal": "weighed to half of each label",
     }
-    words = "; ".join(f"{told[shares[answer.arm]]} {_change(answer)}" for answer in found)
+    found.sort(key=lambda answer: [*told].index(shares[answer.arm]))
+    words = "; ".join(f"{told[shares[answer.arm]]} by {_change(answer)}" for answer in found)
     effects = {shares[answer.arm]: _effect(answer) for answer in found}
-    return effects | {"words": f"Synthetic trials {words}."} if found else {}
+    return effects | {"words": f"Synthetic trials change {primary.metric} {words}."} if found else {}
 
 
 def _effect(answer: Answer) -> dict[str, Any]:
-    figures = {name: round(getattr(answer, name), 6) for name in ("effect", "low", "high")}
-    return figures | {"verdict": answer.verdict}
+    return {name: round(getattr(answer, name), 6) for name in ("effect", "low", "high")}
 
 
 def _change(answer: Answer) -> str:

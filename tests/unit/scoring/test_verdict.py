@@ -165,7 +165,7 @@ def test_equal_seeds_are_one_fit_and_said_to_be() -> None:
     answer = simulate(setting, random_stream(11, "fits"))
     assert answer.fits == 1
     assert answer.error_fits is None
-    assert "One fit each: another draw of training trials is not in the interval." in answer.words
+    assert "One fit each: another draw of real training trials is not in the interval." in answer.words
     few = simulate(Setting(fits=3, noise=0.3), random_stream(11, "fits"))
     assert (few.fits, "From only 3 fits." in few.words) == (3, True)
 
