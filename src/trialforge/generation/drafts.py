@@ -89,7 +89,8 @@ def generated_row(target: Row, answer: Answer[dict[str, Any]], origin: Row) -> d
     row: dict[str, Any] = dict.fromkeys(GENERATED_SCHEMA)
     if answer.value is not None:
         row |= answer.value | {"nct_id": name_record(answer.value, target["target_id"])}
-    asked = {name: target[name] for name in ("target_id", "intervention", "arm", "generation", "label", "exemplars")}
+    copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars")
+    asked = {name: target[name] for name in copied}
     return (
         row
         | asked
