@@ -30,7 +30,7 @@ def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
     """
     params, model = classifier.params, classifier.model
     texts = classifier.encode(task.train["text"].to_list())
-    labels, weights = task.train["label"].to_numpy(), task.weights
+    labels = task.train["label"].to_numpy()
     steps = -(-task.epoch_size // params.batch_size)
     optimizer = _make_optimizer(model, params)
     state = (task.scratch and read_state(task.scratch)) or State()
@@ -39,7 +39,7 @@ def fine_tune(classifier: TransformerClassifier, task: Task) -> State:
         _load_optimizer(optimizer, state.optimizer)
     with Progress("fine-tuning steps", (params.epochs - state.epoch) * steps) as progress:
         while not state.exhausted(params.epochs, params.patience):
-            _train_epoch(classifier, optimizer, texts, labels, weights, task, state.epoch, progress)
+            _train_epoch(classifier, optimizer, texts, labels, task, state.epoch, progress)
             scores = classifier.predict(task.validation)
             state.losses.append(log_loss(task.validation["label"].to_numpy(), scores))
             state.epoch += 1
@@ -57,7 +57,6 @@ def _train_epoch(
     optimizer: Any,
     texts: list[Encoded],
     labels: np.ndarray,
-    weights: np.ndarray,
     task: Task,
     epoch: int,
     progress: Progress,
@@ -79,7 +78,7 @@ def _train_epoch(
         losses = torch.nn.functional.cross_entropy(
             logits, torch.from_numpy(labels[rows]).to(logits.device), reduction="none"
         )
-        loss = (losses * torch.from_numpy(weights[rows]).to(losses)).mean()
+        loss = (losses * torch.from_numpy(task.weights[rows]).to(losses)).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -11,7 +11,7 @@ from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
 
 TARGET: dict[str, Any] = {
     "target_id": "T-1", "intervention": "levodopa", "conditions": ["Parkinson Disease"], "phase": "Phase 2",
-    "label": 0, "arm": "retrieval-reasoning", "seed": 7, "exemplars": ["SIM1"],
+    "label": 0, "arm": "retrieval-reasoning", "generation": 0, "seed": 7, "exemplars": ["SIM1"],
 }  # fmt: skip
 
 
