@@ -1,0 +1,250 @@
+"""Lines of eligibility criteria: from whatever layout a text has to one line an item or heading."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from html.entities import html5
+from typing import NamedTuple
+
+from trialforge.trial.criteria_words import find_heading, may_name_side
+
+# The registry's own XML breaks lines at this column and indents them by so many.
+_WIDTH, _MARGIN = 100, " " * 8
+
+_GLYPHS = (
+    "•‣⁃∙·・※¤§¶†‡¬\u2190-\u21ff\u25a0-\u25ff\u2605\u2606\u2610-\u2612\u2713-\u2718\u2726-\u27bf\u2b00-\u2bff"
+    "\ue000-\uf8ff"
+)
+_BULLETS = re.compile(rf"(?:[{_GLYPHS}*]+\s*|[-–—−‐‑]+(?![\d–-])\s*|[+#]+(?:\s+|$))+")
+_NUMBER = re.compile(
+    r"\(?(?:\d{1,2}[a-z]?|[ivxIVX]{1,4}|[a-zA-Z])\)[.:]?|"
+    r"\d{1,2}(?:\.\d{1,2}){0,3}[.:](?=\s|$|[^\W\d])|\d{1,2}(?:\.\d{1,2}){1,3}(?=\s+[A-Z])|\d{1,2}[a-z]\.(?=\s|$)|"
+    r"\d{1,2}[-–](?=\s+\D|[A-Z]|$)|[ivx]{1,4}\.(?=\s|$|[A-Z])|[a-z]\.(?=\s|$|[A-Z])|[IVX]{1,4}\.(?=\s|$)|"
+    r"[A-Z]\.(?=\s+[A-Z]|$)|[①-⑳](?!\w)|o(?=\s+[A-Z])"
+)
+# A heading as the registry's rare-disease trials write it: `--Disease Characteristics--`.
+_DASHED = re.compile(r"--+ *([A-Z][^:]{2,60}?) *--+(?: +|$)")
+_TRUE_BULLET = re.compile(r"\s+(?=[•●▪■◦‣➢➤✓❖\uf0a7\uf0b7])")
+_LABEL = re.compile(r"(\(?)(\d{1,2}|[a-y])([.)])(?=\s|[^\W\d])")
+_DASH_LIST = re.compile(r"\s+(?=([-–*])\s+[^\W\d])")
+_TILDE = re.compile(r"(?<=[^\s(\[{=<>≥≤~])~+(?=[^\s~])(?!(?<=\d~)\d+(?![.)]\s))")
+_PLAIN = re.compile(r"[<&\\]|\*\*|[\u200b\ufeff\u2060\u00ad]")
+_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_ATTRIBUTES = r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s<>\"']+))*"
+_ITEM_TAG = re.compile(rf"(?i)<\s*li{_ATTRIBUTES}\s*/?\s*>")
+_CELL_TAG = re.compile(rf"(?i)<\s*t[dh]{_ATTRIBUTES}\s*/?\s*>")
+_BLOCK_TAG = re.compile(
+    rf"(?i)<\s*/?\s*(?:p|br|hr|ul|ol|li|div|tr|table|tbody|thead|h[1-6]|blockquote|section){_ATTRIBUTES}\s*/?\s*>"
+)
+_INLINE_TAG = re.compile(
+    rf"(?i)<\s*/?\s*(?:b|i|u|em|strong|sup|sub|span|font|small|big|a|td|th|code|tt|html|body){_ATTRIBUTES}\s*/?\s*>"
+)
+_ESCAPE = re.compile(r"\\+(?=[!-/:-@\[-`{-~])")
+_EMPHASIS = re.compile(r"(\*{2,3})(?=[^\s*])(.+?)(?<=[^\s*])\1")
+_MORE_ENTITIES = {"lte;": "≤", "gte;": "≥"}
+
+
+class Line(NamedTuple):
+    """A line as it was meant: an item, a heading, or a heading with what stands behind it.
+
+    Attributes:
+        indent: the columns before it.
+        marked: whether a bullet or a number begins it.
+        number: the number, as it stands.
+        text: the rest.
+        titles: whether it looks like the title of the list that follows.
+    """
+
+    indent: int
+    marked: bool
+    number: str
+    text: str
+    titles: bool = False
+
+
+class _Row(NamedTuple):
+    indent: int
+    spaced: bool
+    text: str
+
+
+def read_lines(text: str) -> list[Line]:
+    """Return the lines of a text that hold a word: unwrapped, without markup, bullets apart from words."""
+    rows = [row for row in _join(_open_tables(_plain(text).splitlines())) if _has_word(row.text)]
+    if len(rows) == 1:
+        # Tildes stand for the line breaks in AACT's newer exports.
+        return [line for part in _TILDE.split(rows[0].text) for line in split_list(part, rows[0].indent)]
+    lines: list[Line] = []
+    title: int | None = None
+    for row in rows:
+        found = _read_items(row.text, row.indent, loose=False)
+        if title is not None and found[0].marked:
+            lines[title] = lines[title]._replace(titles=True)
+        titled = (
+            row.spaced
+            and not found[-1].marked
+            and (not lines or lines[-1].marked or lines[-1].text[-1:] == ":")
+        )
+        if lines and (number := lines[-1].number) and not lines[-1].text and _continues(found[0]):
+            # A number that stood alone on its line.
+            lines[-1] = Line(lines[-1].indent, True, number, found.pop(0).text)
+        lines += found
+        title = len(lines) - 1 if titled and found and _may_title(found[-1].text) else None
+    return lines
+
+
+def split_list(text: str, indent: int = 0) -> list[Line]:
+    """Return the lines of text that may hold a list on one line: `- A - B`, `1. A 2. B`, `(a) A (b) B`."""
+    return _read_items(text.strip(), indent, loose=True) if _has_word(text) else []
+
+
+def _continues(line: Line) -> bool:
+    return not line.marked and not line.text.endswith((":", "："))
+
+
+def _may_title(text: str) -> bool:
+    """Whether a line looks like a title: a few words without a stop."""
+    return (
+        len(text) <= 60
+        and text[0].isupper()
+        and text[-1].isalpha()
+        and not any(map(str.isdigit, text))
+        and text.lower() not in ("or", "and", "and/or", "plus")
+    )
+
+
+def _has_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _plain(text: str) -> str:
+    """Return text without HTML, entities, Markdown's emphasis and backslashes, and invisible characters."""
+    while _PLAIN.search(text):
+        plain = _ENTITY.sub(_character, text)
+        plain = _ITEM_TAG.sub("\n* ", plain)
+        plain = _CELL_TAG.sub(" | ", plain)
+        plain = _BLOCK_TAG.sub("\n", plain)
+        plain = _INLINE_TAG.sub("", plain)
+        plain = _EMPHASIS.sub(r"\2", _ESCAPE.sub("", plain))
+        plain = re.sub("[\u200b\ufeff\u2060\u00ad]", " ", plain)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    name = entity[1]
+    if name.startswith("#"):
+        return html.unescape(entity[0])
+    return html5.get(f"{name};") or _MORE_ENTITIES.get(f"{name};", entity[0])
+
+
+def _open_tables(rows: list[str]) -> list[str]:
+    """Return rows with each table whose header names a side as one list: a heading before each cell."""
+    if not any("|" in row for row in rows):
+        return rows
+    opened: list[str] = []
+    header: list[str] = []
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip().strip("|").split("|")] if "|" in row else []
+        if not cells:
+            header = []
+            opened.append(row)
+        elif len(cells) == len(header):
+            opened += [
+                line for name, cell in zip(header, cells, strict=True) for line in _open_cell(name, cell)
+            ]
+        elif any(find_heading(f"{cell}:", bulleted=True) for cell in cells if may_name_side(cell)):
+            header = cells
+            opened += ["", f"{' | '.join(cells)}:"]
+        else:
+            opened.append(row)
+    return opened
+
+
+def _open_cell(name: str, cell: str) -> list[str]:
+    if not _has_word(cell):
+        return []
+    if may_name_side(name) and find_heading(f"{name}:", bulleted=True):
+        return ["", f"{name}:", f"- {cell}"]
+    return ["", f"{cell}:"]
+
+
+def _join(rows: Sequence[str]) -> list[_Row]:
+    """Join what was broken to fit a width: lines that hang below their bullet, or follow a full line."""
+    written = [row for row in rows if row and not row.isspace()]
+    airy = len(written) < len(rows)
+    wrapped = len(written) > 1 and all(row.startswith(_MARGIN) for row in written[1:])
+    joined: list[tuple[int, bool, list[str]]] = []
+    spaced, length = True, 0
+    for row in rows:
+        words = row.split()
+        if not words:
+            spaced = True
+            continue
+        indent = len(row) - len(row.lstrip())
+        if spaced or not (
+            (wrapped and length + 1 + len(words[0]) > _WIDTH)
+            or (indent > joined[-1][0] and _is_marked(joined[-1][2][0]) and not _is_marked(row[indent:]))
+        ):
+            joined.append((indent, spaced or not airy, words))
+        else:
+            joined[-1][2].extend(words)
+        spaced, length = False, len(row.rstrip())
+    return [_Row(indent, apart, " ".join(words)) for indent, apart, words in joined]
+
+
+def _is_marked(text: str) -> bool:
+    return _BULLETS.match(text) is not None or _NUMBER.match(f"{text} ") is not None
+
+
+def _read_items(text: str, indent: int, *, loose: bool) -> list[Line]:
+    """Return the items of a line, each with its bullet or number apart; `loose` splits also at dashes and `2.`."""
+    if not text.isascii() and len(parts := _TRUE_BULLET.split(text)) > 1:
+        return [line for part in parts if _has_word(part) for line in _read_items(part, indent, loose=loose)]
+    bullet = _BULLETS.match(text)
+    if bullet is None and (dashed := _DASHED.match(text)):
+        return [Line(indent, False, "", f"{dashed[1]}:"), *split_list(text[dashed.end() :], indent)]
+    body = text[bullet.end() :] if bullet else text
+    if bullet and loose and bullet[0].strip() in ("-", "*", "–"):
+        cuts = [found.start() for found in _DASH_LIST.finditer(body) if found[1] == bullet[0].strip()]
+        if cuts:
+            parts = _cut(body, cuts)
+            return [line for part in parts for line in _read_items(part, indent, loose=loose)]
+    number = _NUMBER.match(body)
+    if number is None:
+        return [Line(indent, bullet is not None, "", body)]
+    if (loose or body[number.end() - 1] == ")") and len(parts := _at_numbers(body, loose=loose)) > 1:
+        return [line for part in parts for line in _read_items(part, indent, loose=False)]
+    rest = body[number.end() :].lstrip()
+    if again := _BULLETS.match(rest):
+        rest = rest[again.end() :]
+    return [Line(indent, True, number[0], rest)]
+
+
+def _at_numbers(text: str, *, loose: bool) -> list[str]:
+    """Split at each label that follows the one before in the way of the first: `(1)`, then `(2)`."""
+    first = _LABEL.match(text)
+    if first is None:
+        return [text]
+    cuts: list[int] = []
+    opening, label, closing = first.groups()
+    for found in _LABEL.finditer(text, first.end()):
+        if found.groups() != (opening, _next_label(label), closing) or text[found.start() - 1] != " ":
+            continue
+        before = text[found.start() - 2]
+        if before in ";.,:" or (loose and (closing == ")" or text[found.end() :].strip()[:1].isupper())):
+            cuts.append(found.start())
+            label = found[2]
+    return _cut(text, cuts)
+
+
+def _next_label(label: str) -> str:
+    return str(int(label) + 1) if label.isdigit() else chr(ord(label) + 1)
+
+
+def _cut(text: str, places: Sequence[int]) -> list[str]:
+    return [text[begin:end].strip() for begin, end in zip([0, *places], [*places, None], strict=True)]
