@@ -125,32 +125,32 @@ class _Reader:
         self.sided = False
 
     def read(self, line: Line) -> None:
-        """Read a line, which may hold headings in its middle."""
-        text = line.text
-        telling = may_name_side(text)
-        if telling and (starts := [found.start("heading") for found in HEADING_INSIDE.finditer(text)]):
-            self._read_part(line._replace(text=text[: starts[0]].rstrip(), titles=False), telling=True)
-            for begin, end in zip(starts, [*starts[1:], None], strict=True):
-                self._read_part(Line(line.indent, False, "", text[begin:end].rstrip()), telling=True)
-        else:
-            self._read_part(line, telling=telling)
-
-    def _read_part(self, line: Line, *, telling: bool) -> None:
+        """Read a line: a heading and what stands behind it, an item, or several of both."""
         # A title is read as if it had its colon, as the canonical text gives it one.
         text = f"{line.text}:" if line.titles else line.text
+        telling = may_name_side(text)
         if telling and (found := find_heading(text, bulleted=line.marked)) is not None:
             heading = " ".join(filter(None, (line.number, found.heading)))
             self._open_section(_TITLES.get(heading.lower(), heading), found.side)
             self._read_rest(line, found.rest)
-        elif line.marked:
-            self._add(line, telling=telling)
+        elif telling and (inside := HEADING_INSIDE.search(text)) is not None:
+            begin = inside.start("heading")
+            self._read_other(line, text[:begin].rstrip(), telling=True)
+            self.read(Line(line.indent, False, "", text[begin:]))
+        else:
+            self._read_other(line, text, telling=telling)
+
+    def _read_other(self, line: Line, text: str, *, telling: bool) -> None:
+        """Read what names no section."""
+        if line.marked:
+            self._add(line, text, telling=telling)
         elif text[:2].isupper() and (capitals := _CAPITALS.match(text)):
-            self._read_part(Line(line.indent, False, "", f"{capitals[1]}:"), telling=telling)
+            self._open_neutral(capitals[1])
             self._read_rest(line, text[capitals.end() :])
         elif text.endswith((":", "：")):
             self._open_neutral(bare(text))
         else:
-            self._add(line, telling=telling)
+            self._add(line, text, telling=telling)
 
     def _read_rest(self, line: Line, rest: str) -> None:
         for part in split_list(rest, line.indent):
@@ -181,14 +181,14 @@ class _Reader:
             return "inclusion"
         return None
 
-    def _add(self, line: Line, *, telling: bool) -> None:
+    def _add(self, line: Line, text: str, *, telling: bool) -> None:
         draft = self.drafts[-1]
         if telling and draft.side == "unspecified":
-            first, *others = _split_statements(line.text)
+            first, *others = _split_statements(text)
             draft.entries.append(_Entry(line.indent, line.number, first, telling=True))
             draft.entries += [_Entry(line.indent, "", part, telling=True) for part in others]
-        else:
-            draft.entries.append(_Entry(line.indent, line.number, line.text, telling))
+        elif line.number or any(map(str.isalnum, text)):
+            draft.entries.append(_Entry(line.indent, line.number, text, telling))
 
 
 def _split_statements(text: str) -> list[str]:

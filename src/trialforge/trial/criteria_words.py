@@ -55,7 +55,7 @@ _TITLED = re.compile(
     rf"(?P<head>(?:{_CAPITALISED}\s+){{1,5}}(?i:{_NOUN})\s+(?i:criteri\w*))(?P<tail>.*)", re.DOTALL
 )
 _COLON_HEAD = re.compile(
-    rf"(?P<before>(?:[^\s:]+\s+){{0,6}}?)(?:(?P<noun>(?i:{_NOUN}))(?P<criteria>\s*(?i:criteri\w*|riteria))?|"
+    rf"(?P<before>(?:(?:[^\s:]*[^\s:.;]|[\dIVX.]+[.)]|[A-Za-z][.)])\s+){{0,6}}?)(?:(?P<noun>(?i:{_NOUN}))(?P<criteria>\s*(?i:criteri\w*|riteria))?|"
     rf"(?i:criteri\w*)\s+(?:of|for)\s+(?:the\s+)?(?P<late>(?i:{_NOUN})))(?P<tail>.*)",
     re.DOTALL,
 )
