@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 from trialforge.trial.criteria_layout import Line, read_lines, split_list
 from trialforge.trial.criteria_words import (
     EXCLUDING_LEAD,
-    EXCLUDING_STATEMENT,
-    HEADING_INSIDE,
     INCLUDING_LEAD,
     NEUTRAL_CRITERIA,
     bare,
+    find_exclusion,
     find_heading,
+    find_inside,
     may_name_side,
 )
 
@@ -29,14 +29,16 @@ Side = Literal["inclusion", "exclusion", "unspecified"]
 # "PATIENT CHARACTERISTICS: Age: 18 and over", as cancer trials of the nineties and after have it.
 _CAPITALS = re.compile(r"([A-Z][A-Z]+(?:[ /,&-]+[A-Z]+)+) ?: +(?=\S)")
 _COHORT = re.compile(r"(?i)(cohort|group|part|arm|phase|stage|step|stratum|study|substudy|population)\b")
+_COHORT_TITLE = re.compile(
+    r"(?i)(?:cohort|group|part|arm|sub-?study) (?:\d{1,2}|[a-z]|[ivx]{1,4})(?: ?[-–(].{1,60})?"
+)
 _SENTENCE = re.compile(r"(?<=[a-z0-9)]{3}[.;]) +(?=[A-Z])")
 _TITLES = {"inclusion criteria": "Inclusion Criteria", "exclusion criteria": "Exclusion Criteria"}
 # Longer ones say more than that; a lead-in that turns an exclusion into an inclusion must be plainer.
-_STATEMENT_WORDS, _LEAD_WORDS, _LEAD_WORDS_OUT = 60, 30, 12
+_STATEMENT_WORDS, _TAIL_WORDS, _LEAD_WORDS, _LEAD_WORDS_OUT = 60, 10, 30, 12
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One criterion: its text on one line, its depth in the list, and its number as it stands, if any."""
 
     text: str
@@ -45,8 +47,7 @@ class Item:
     number: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """What stands under one heading; the heading is without its colon, and empty where there is none."""
 
     heading: str
@@ -133,8 +134,7 @@ class _Reader:
             heading = " ".join(filter(None, (line.number, found.heading)))
             self._open_section(_TITLES.get(heading.lower(), heading), found.side)
             self._read_rest(line, found.rest)
-        elif telling and (inside := HEADING_INSIDE.search(text)) is not None:
-            begin = inside.start("heading")
+        elif telling and (begin := find_inside(text)) is not None:
             self._read_other(line, text[:begin].rstrip(), telling=True)
             self.read(Line(line.indent, False, "", text[begin:]))
         else:
@@ -147,8 +147,12 @@ class _Reader:
         elif text[:2].isupper() and (capitals := _CAPITALS.match(text)):
             self._open_neutral(capitals[1])
             self._read_rest(line, text[capitals.end() :])
-        elif text.endswith((":", "：")):
-            self._open_neutral(bare(text))
+        elif text.endswith((":", "：")) or _COHORT_TITLE.fullmatch(text):
+            heading = bare(text)
+            if text in (heading, f"{heading}:"):
+                self._open_neutral(heading)
+            else:
+                self._read_rest(line, f"{heading}:")
         else:
             self._add(line, text, telling=telling)
 
@@ -182,13 +186,12 @@ class _Reader:
         return None
 
     def _add(self, line: Line, text: str, *, telling: bool) -> None:
+        if not line.number and not any(map(str.isalnum, text)):
+            return
         draft = self.drafts[-1]
-        if telling and draft.side == "unspecified":
-            first, *others = _split_statements(text)
-            draft.entries.append(_Entry(line.indent, line.number, first, telling=True))
-            draft.entries += [_Entry(line.indent, "", part, telling=True) for part in others]
-        elif line.number or any(map(str.isalnum, text)):
-            draft.entries.append(_Entry(line.indent, line.number, text, telling))
+        first, *others = _split_statements(text) if telling and draft.side == "unspecified" else [text]
+        draft.entries.append(_Entry(line.indent, line.number, first, telling))
+        draft.entries += [_Entry(line.indent, "", part, telling) for part in others]
 
 
 def _split_statements(text: str) -> list[str]:
@@ -205,10 +208,10 @@ def _split_statements(text: str) -> list[str]:
 
 def _says_excluded(sentence: str) -> bool:
     """Whether a sentence says, and not in brackets, that whom it describes is excluded."""
-    found = EXCLUDING_STATEMENT.search(sentence)
-    if found is None or sentence.count(" ") >= _STATEMENT_WORDS:
+    place = find_exclusion(sentence)
+    if place is None or sentence.count(" ") >= _STATEMENT_WORDS:
         return False
-    before = sentence[: found.start()]
+    before = sentence[:place]
     return before.count("(") <= before.count(")")
 
 
@@ -217,15 +220,15 @@ def _is_exclusion(text: str, side: Side) -> bool:
 
     Under inclusion it must say so and nothing else.
     """
-    found = EXCLUDING_STATEMENT.search(text)
     if text.endswith(":") and text.count(" ") < _LEAD_WORDS and EXCLUDING_LEAD.search(text):
         return True
-    if found is None or not _says_excluded(_SENTENCE.split(text)[0]):
+    place = find_exclusion(text)
+    if place is None or not _says_excluded(_SENTENCE.split(text)[0]):
         return False
     return side == "unspecified" or (
-        text[found.end() :].count(" ") <= 8
+        text[place:].count(" ") <= _TAIL_WORDS
         and not _SENTENCE.search(text)
-        and not re.search(r"(?i);|\b(?:but|however)\b", text[: found.start()])
+        and not re.search(r"(?i);|\b(?:but|however)\b", text[:place])
     )
 
 

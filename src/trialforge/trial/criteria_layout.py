@@ -19,7 +19,7 @@ _GLYPHS = (
 )
 _BULLETS = re.compile(rf"(?:[{_GLYPHS}*]+\s*|[-–—−‐‑]+(?![\d–-])\s*|[+#]+(?:\s+|$))+")
 _NUMBER = re.compile(
-    r"\(?(?:\d{1,2}[a-z]?|[ivxIVX]{1,4}|[a-zA-Z])\)[.:]?|"
+    r"[(（]?(?:\d{1,2}[a-z]?|[ivxIVX]{1,4}|[a-zA-Z])[)）][.:]?|\d{1,2}[、．]|"
     r"\d{1,2}(?:\.\d{1,2}){0,3}[.:](?=\s|$|[^\W\d])|\d{1,2}(?:\.\d{1,2}){1,3}(?=\s+[A-Z])|\d{1,2}[a-z]\.(?=\s|$)|"
     r"\d{1,2}[-–](?=\s+\D|[A-Z]|$)|[ivx]{1,4}\.(?=\s|$|[A-Z])|[a-z]\.(?=\s|$|[A-Z])|[IVX]{1,4}\.(?=\s|$)|"
     r"[A-Z]\.(?=\s+[A-Z]|$)|[①-⑳](?!\w)|o(?=\s+[A-Z])"
@@ -27,10 +27,10 @@ _NUMBER = re.compile(
 # A heading as the registry's rare-disease trials write it: `--Disease Characteristics--`.
 _DASHED = re.compile(r"--+ *([A-Z][^:]{2,60}?) *--+(?: +|$)")
 _TRUE_BULLET = re.compile(r"\s+(?=[•●▪■◦‣➢➤✓❖\uf0a7\uf0b7])")
-_LABEL = re.compile(r"(\(?)(\d{1,2}|[a-y])([.)])(?=\s|[^\W\d])")
+_LABEL = re.compile(r"([(（]?)(\d{1,2}|[a-y])(?:([)）、．])|(\.)(?=\s|[^\W\d]))")
 _DASH_LIST = re.compile(r"\s+(?=([-–*])\s+[^\W\d])")
 _TILDE = re.compile(r"(?<=[^\s(\[{=<>≥≤~])~+(?=[^\s~])(?!(?<=\d~)\d+(?![.)]\s))")
-_PLAIN = re.compile(r"[<&\\]|\*\*|[\u200b\ufeff\u2060\u00ad]")
+_INVISIBLE = re.compile("[\u200b\ufeff\u2060\u00ad]")
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ATTRIBUTES = r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s<>\"']+))*"
 _ITEM_TAG = re.compile(rf"(?i)<\s*li{_ATTRIBUTES}\s*/?\s*>")
@@ -121,18 +121,19 @@ def _has_word(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """Return text without HTML, entities, Markdown's emphasis and backslashes, and invisible characters."""
-    while _PLAIN.search(text):
+    if not any(sign in text for sign in "<&\\") and "**" not in text and text.isascii():
+        return text
+    while True:
         plain = _ENTITY.sub(_character, text)
         plain = _ITEM_TAG.sub("\n* ", plain)
         plain = _CELL_TAG.sub(" | ", plain)
         plain = _BLOCK_TAG.sub("\n", plain)
         plain = _INLINE_TAG.sub("", plain)
         plain = _EMPHASIS.sub(r"\2", _ESCAPE.sub("", plain))
-        plain = re.sub("[\u200b\ufeff\u2060\u00ad]", " ", plain)
+        plain = _INVISIBLE.sub(" ", plain)
         if plain == text:
-            break
+            return text
         text = plain
-    return text
 
 
 def _character(entity: re.Match[str]) -> str:
@@ -217,7 +218,7 @@ def _read_items(text: str, indent: int, *, loose: bool) -> list[Line]:
     number = _NUMBER.match(body)
     if number is None:
         return [Line(indent, bullet is not None, "", body)]
-    if (loose or body[number.end() - 1] == ")") and len(parts := _at_numbers(body, loose=loose)) > 1:
+    if (loose or body[number.end() - 1] in ")）、") and len(parts := _at_numbers(body, loose=loose)) > 1:
         return [line for part in parts for line in _read_items(part, indent, loose=False)]
     rest = body[number.end() :].lstrip()
     if again := _BULLETS.match(rest):
@@ -231,12 +232,16 @@ def _at_numbers(text: str, *, loose: bool) -> list[str]:
     if first is None:
         return [text]
     cuts: list[int] = []
-    opening, label, closing = first.groups()
+    opening, label, closing = first[1], first[2], first[3] or first[4]
     for found in _LABEL.finditer(text, first.end()):
-        if found.groups() != (opening, _next_label(label), closing) or text[found.start() - 1] != " ":
+        before = text[: found.start()].rstrip()[-1:]
+        if (found[1], found[2], found[3] or found[4]) != (opening, _next_label(label), closing) or text[
+            found.start() - 1
+        ].isalnum():
             continue
-        before = text[found.start() - 2]
-        if before in ";.,:" or (loose and (closing == ")" or text[found.end() :].strip()[:1].isupper())):
+        if before in ";.,:；。，：" or (
+            loose and (closing == ")" or text[found.end() :].strip()[:1].isupper())
+        ):
             cuts.append(found.start())
             label = found[2]
     return _cut(text, cuts)

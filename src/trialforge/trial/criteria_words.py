@@ -34,12 +34,14 @@ _FOREIGN_EXCLUDING = re.compile(_EXCLUDING_STEMS, re.IGNORECASE)
 _FOREIGN_INCLUDING = re.compile(_INCLUDING_STEMS, re.IGNORECASE)
 # What else such a heading says: the word for criteria, and small words.
 _FOREIGN_FRAME = re.compile(
-    r"(?i)\b(?:crit[eèéê]r|krit[eé]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|kriteria)|"
+    r"(?i)(?:crit[eèéê]r|krit[eé]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|kriteria)|"
     r"标准|標準|条件|條件|基準|기준|معايير|معیار|קריטריונ|मानदंड"
 )
 
 # "Inclusion", "Exclusions", "non-inclusion", with the slips that registrants make: "Exlusion", "Exculsion".
 _NOUN = r"(?:non[- ]?)?\b(?:in|ex)(?:[clus]{2,6}t?ion(?:s\b|ary\b|al\b|\b)|clusionc\b)"
+_SIDE_NOUN = re.compile(_NOUN, re.IGNORECASE)
+_ENGLISH = re.compile(r"(?i)\bcriteri(?:a|on)\b|\bthe\b|\bof\b|\bat\b")
 _QUALIFIER = (
     r"(?:key|main|major|general|specific|primary|secondary|additional|addition|other|further|common|basic|core|"
     r"important|selected|principal|patients?|subjects?|participants?|study|trial|clinical|medical|donors?|"
@@ -63,6 +65,7 @@ _BLOCKED = re.compile(
     r"(?i)\b(?:meet\w*|met|ful+fil\w*|satisf\w*|not|no|none|any|who|whom|that|which|with|without|see|per|if|unless|"
     r"from|by|as|is|are|be|failure|fails?|known|history|patients? in|based)\b"
 )
+_PREPOSITION = re.compile(r"(?i)\b(?:at|for|before|after|to|of|on|in|since|until|during|upon)\s*$")
 _TAIL = re.compile(
     r"(?i)\s*(?:\(.{1,60}\)|\[.{1,60}\]|[-–—,]\s*\S+(?:\s+\S+){0,2}|(?:for|of|in|at|only|to)\b(?:\s+\S+){0,8}|"
     r"(?:are|is|were|was|includes?|included|will be|must be|being)(?:\s+(?:the following|as follows|as|follows))?|"
@@ -72,6 +75,9 @@ _NOTHING = re.compile(r"(?i)\s+(?P<rest>(?:none|nil|n/?a|not applicable|no)\b.{0
 _LIST_START = re.compile(
     r"\s*[-–—.]?\s*(?P<rest>(?:[-•●▪*]\s|\(?\d{1,2}[.)]\s?|\(?[aAiI][.)]\s).*)", re.DOTALL
 )
+_VERB = r"(?:included?|includes|were|was|are|is|comprised?|consist(?:ed|s)? of|required?)"
+_VERB_REST = re.compile(rf"(?P<verb>\s+{_VERB}(?:\s+that)?)\b\s*(?P<rest>\S.*)", re.DOTALL)
+_CAPITAL_REST = re.compile(r"\s*[.;]?\s+(?P<rest>[A-Z0-9≥≤<>].*)", re.DOTALL)
 _DASH_REST = re.compile(r"\s*[-–—]+\s*(?P<rest>\S.*)", re.DOTALL)
 _BOTH = re.compile(rf"(?i)(?:in|ex)clus\w*(?:\s+criteri\w*)?\s*(?:/|and|or|&|\|)\s*(?:in|ex)clus\w*")
 _WORD_HEAD = re.compile(
@@ -83,37 +89,42 @@ _STRIP = " \t*_#:：-–—.;,="
 # A heading in the middle of a line that holds a whole section: "... Exclusion Criteria: - Fever". In small letters
 # only after a stop: "all inclusion and no exclusion criteria: see protocol" is none.
 _INSIDE = r"(?:\s*[:：]|(?=\s+(?:[-•●▪*]\s|\(?1[.)]\s?|\(?[aAiI][.)]\s)))"
-HEADING_INSIDE = re.compile(
-    r"(?<=[\s.;,)])(?<!\b[Ss]ee )(?<!\bin )(?<!\bthe )(?<!\bper )(?<!\bunder )(?<!\bof )(?<!\band )(?<!\bor )"
+_INSIDE_LINE = re.compile(
+    r"(?<=[\s.;,)。；])(?<!\d\.)(?<!\b[Ss]ee )(?<!\bin )(?<!\bthe )(?<!\bper )(?<!\bunder )(?<!\bof )(?<!\band )(?<!\bor )"
     r"(?P<heading>(?:(?:Key|KEY|Main|MAIN|Major|MAJOR|General|GENERAL)\s+)?(?:"
-    rf"(?:Non[- ]?[Ii]n|In|Ex|(?<=[.;)] )(?:in|ex))clusion\s+[Cc]riteri(?:a|on){_INSIDE}"
+    rf"(?:Non[- ]?[Ii]n|In|Ex|(?:(?<=[.;)] )|(?<=[.;)]))(?:in|ex))clusion\s+[Cc]riteri(?:a|on){_INSIDE}"
     rf"|(?:NON[- ]?)?(?:IN|EX)CLUSION\s+CRITERI(?:A|ON){_INSIDE}"
+    rf"|(?<=[.;)] )(?:Inclusion|Exclusion) criteria(?=\s+{_VERB}\b)|(?<=[.;)] )(?:Inclusion|Exclusion) Criteria(?=[\s.]+[A-Z])"
     r"|[Cc]rit[eèé]ri\w+\s+(?:d['’]|de\s+|di\s+)?(?:non[- ]?)?(?:in|ex|es)clus\w+\s*[:：]"
     r"|(?:[Ee]in|[Aa]us)schlusskriterien\s*[:：]|(?:排除|除外|入选|纳入|納入|入組)(?:标准|標準|基準|条件)\s*[:：]))"
 )
 
 # Lines that lead a list in, and sentences, that give a side in so many words.
 _SUBJECT = r"(?:(?:all|the|these|healthy|female|male)\s+)*(?:patients?|subjects?|participants?|volunteers?|individuals?|women|men|children|you|your child|infants|donors|candidates)"
-EXCLUDING_STATEMENT = re.compile(
-    r"(?i)\b(?:(?:is|are|was|were|will be|shall be)\s+(?:also\s+|all\s+|automatically\s+|therefore\s+)?"
-    r"(?:excluded|ineligible|not\s+eligible|not\s+included|not\s+enrolled)|"
+# "Not eligible for surgery" is a criterion, "not eligible for this study" a side.
+_STUDY = r"(?!\s+for\s+(?!(?:the |this |our |any )?(?:\w+ )?(?:study|trial|participation|enrol|inclusion|entry|protocol)))"
+_EXCLUDING_STATEMENT = re.compile(
+    r"(?i)(?<!\bwho )(?<!\bthat )(?<!\bwhich )(?<!\bunless )(?<!\bif )(?<!\botherwise )"
+    r"\b(?:(?:is|are|was|were|will be|shall be)\s+(?:also\s+|all\s+|therefore\s+|\w+ly\s+)?"
+    rf"(?:excluded|(?:ineligible|not\s+eligible){_STUDY}|not\s+included|not\s+enrolled)|"
     r"(?:will|shall|may|can)\s?not\s+be\s+(?:eligible|included|enrolled))\b"
 )
 EXCLUDING_LEAD = re.compile(
     rf"(?i)^(?:also\s+)?exclud|^(?:not (?:allowed|permitted|eligible)|prohibited|disallowed|ineligible)\b|"
-    rf"\b(?:(?:is|are|was|were|be|been)\s+(?:also\s+)?(?:excluded|ineligible)|"
+    rf"\b(?:(?:is|are|was|were|be|been)\s+(?:also\s+|\w+ly\s+)?(?:excluded|ineligible)|"
     rf"not\s+(?:be\s+)?(?:eligible|included|enrolled|entered|allowed to (?:enter|participate)))\b|"
     rf"^{_SUBJECT}\s+(?:must|may|should|can|will|shall|could)\s?not\b|^{_SUBJECT}\s+cannot\b|\bwill exclude\b"
 )
 INCLUDING_LEAD = re.compile(
-    rf"(?i)(?:(?:allowed|permitted|required|included)\b|{_SUBJECT}\s+(?:must|may be eligible|may be enrolled|"
+    rf"(?i)(?:(?:allowed|permitted|required|included)\b|(?:in order )?to be (?:eligible|included|enrolled)\b|"
+    rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+(?:must|may be eligible|may be enrolled|"
     rf"are eligible|will be eligible|can be eligible|will be included|are included|should have|should be)\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
 )
 # Criteria of another kind end a section: what they list is neither included nor excluded.
 NEUTRAL_CRITERIA = re.compile(
-    r"(?i)(?:\w+\s+)?(?:eligibility|entry|randomi[sz]ation|withdrawal|discontinuation|termination|stopping|removal|"
-    r"exit|re-?entry|drop-?out|selection) criteri\w*(?:\s+for\b.{0,40})?"
+    r"(?i)(?:\w+\s+)?(?:eligibility|(?:eligibility|entry|randomi[sz]ation|withdrawal|discontinuation|termination|stopping|removal|"
+    r"exit|re-?entry|drop-?out|selection) criteri\w*)(?:\s+for\b.{0,40})?"
 )
 _OTHER_CLUE = re.compile(f"{_EXCLUDING_STEMS}|{_INCLUDING_STEMS}", re.IGNORECASE)
 
@@ -125,16 +136,33 @@ def may_name_side(text: str) -> bool:
         "clu" in low
         or "eligib" in low
         or "nroll" in low
-        or "criteri" in low
+        or "criter" in low
+        or "critè" in low
+        or "krit" in low
         or "lusi" in low
         or "cusi" in low
         or "culs" in low
-        or "kriter" in low
-        or "kritee" in low
         or "klu" in low
         or "hlu" in low
         or (not low.isascii() and _OTHER_CLUE.search(low) is not None)
     )
+
+
+def find_inside(text: str) -> int | None:
+    """Return where a heading in the middle of a line begins; None where there is none."""
+    if len(text) < 24 or (text.isascii() and "riteri" not in text.lower()):
+        return None
+    found = _INSIDE_LINE.search(text)
+    return None if found is None else found.start("heading")
+
+
+def find_exclusion(text: str) -> int | None:
+    """Return where text says that those whom it describes are excluded; None where it does nowhere."""
+    low = text.lower()
+    if "excluded" not in low and "eligible" not in low and "included" not in low and "enrolled" not in low:
+        return None
+    found = _EXCLUDING_STATEMENT.search(text)
+    return None if found is None else found.start()
 
 
 def bare(heading: str) -> str:
@@ -172,14 +200,16 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
         return None
     if _BOTH.search(head) and len(words) <= 8 and not _BLOCKED.search(head):
         return "unspecified"
-    found = _COLON_HEAD.fullmatch(head)
+    found = _COLON_HEAD.fullmatch(head) if _SIDE_NOUN.search(head) else None
     if found is None:
         return _foreign_side(head)
     noun = found["noun"] or found["late"]
     if _BLOCKED.search(found["before"]):
         return None
-    if not found["criteria"] and not found["late"] and not _TAIL.fullmatch(found["tail"]):
-        return _foreign_side(head)
+    if not found["criteria"] and not found["late"]:
+        # "Weight at inclusion" is no heading.
+        if not _TAIL.fullmatch(found["tail"]) or _PREPOSITION.search(found["before"]):
+            return _foreign_side(head)
     return _noun_side(noun)
 
 
@@ -207,7 +237,9 @@ def _plain_heading(text: str, *, bulleted: bool) -> Heading | None:
         return None
     if _TAIL.fullmatch(tail.rstrip(_STRIP)) and not text.endswith("."):
         return Heading(bare(text), side, "")
-    if (split := _DASH_REST.fullmatch(tail)) is not None:
+    if (split := _VERB_REST.fullmatch(tail)) is not None:
+        return Heading(bare(head + split["verb"]), side, split["rest"])
+    if (split := _CAPITAL_REST.fullmatch(tail) or _DASH_REST.fullmatch(tail)) and head[0].isupper():
         return Heading(bare(head), side, split["rest"])
     return None
 
@@ -223,6 +255,7 @@ def _foreign_side(head: str) -> NamedSide | None:
     head = bare(head)
     if (
         len(head) > 60
+        or re.search("[。；;，,]", head)
         or len(head.split()) > 8
         or (head.isascii() and not _FOREIGN_FRAME.search(head) and " " in head)
     ):
@@ -230,7 +263,7 @@ def _foreign_side(head: str) -> NamedSide | None:
     framed = _FOREIGN_FRAME.search(head) is not None
     if not framed and (head.isascii() or len(head.split()) > 2):
         return None
-    if _BLOCKED.search(head):
+    if _BLOCKED.search(head) or _ENGLISH.search(head):
         return None
     if _FOREIGN_EXCLUDING.search(head):
         return "exclusion"
