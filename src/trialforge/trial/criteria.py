@@ -87,8 +87,7 @@ def parse(text: str | None) -> Criteria:
     `parse(write(parse(text))) == parse(text)`.
     """
     reader = _Reader()
-    for line in read_lines(text or ""):
-        reader.read(line)
+    reader.read(read_lines(text or ""))
     return Criteria(tuple(_close(draft) for draft in reader.drafts if draft.heading or draft.entries))
 
 
@@ -117,48 +116,51 @@ def two_lists(inclusion: Iterable[str], exclusion: Iterable[str]) -> Criteria:
 
 
 class _Reader:
-    """Lines in order -> groups. A section's side lasts to the next section, a lead-in's to the next heading."""
+    """Lines in order -> groups: a section's side lasts to the next section, a lead-in's to the next heading."""
 
     def __init__(self) -> None:
         self.drafts = [_Draft("", "unspecified")]
         self.section: Side = "unspecified"
         self.outer: set[str] = set()
         self.sided = False
+        self.waiting: list[Line] = []
 
-    def read(self, line: Line) -> None:
-        """Read a line: a heading and what stands behind it, an item, or several of both."""
-        # A title is read as if it had its colon, as the canonical text gives it one.
-        text = f"{line.text}:" if line.titles else line.text
-        telling = may_name_side(text)
-        if telling and (found := find_heading(text, bulleted=line.marked)) is not None:
-            heading = " ".join(filter(None, (line.number, found.heading)))
-            self._open_section(_TITLES.get(heading.lower(), heading), found.side)
-            self._read_rest(line, found.rest)
-        elif telling and (begin := find_inside(text)) is not None:
-            self._read_other(line, text[:begin].rstrip(), telling=True)
-            self.read(Line(line.indent, False, "", text[begin:]))
-        else:
-            self._read_other(line, text, telling=telling)
+    def read(self, lines: Sequence[Line]) -> None:
+        """Read lines: each is an item, or a heading and what stands behind it, which waits its turn."""
+        self.waiting += reversed(lines)
+        while self.waiting:
+            line = self.waiting.pop()
+            # A title is read as if it had its colon, as the canonical text gives it one.
+            text = f"{line.text}:" if line.titles else line.text
+            telling = may_name_side(text)
+            if telling and (found := find_heading(text, bulleted=line.marked)) is not None:
+                heading = " ".join(filter(None, (line.number, found.heading)))
+                self._open_section(_TITLES.get(heading.lower(), heading), found.side)
+                self._put_back(found.rest, line.indent)
+            elif telling and (begin := find_inside(text)) is not None:
+                self.waiting.append(Line(line.indent, False, "", text[begin:]))
+                self._read_plain(line, text[:begin].rstrip(), telling=True)
+            else:
+                self._read_plain(line, text, telling=telling)
 
-    def _read_other(self, line: Line, text: str, *, telling: bool) -> None:
-        """Read what names no section."""
+    def _put_back(self, text: str, indent: int) -> None:
+        self.waiting += reversed(split_list(text, indent))
+
+    def _read_plain(self, line: Line, text: str, *, telling: bool) -> None:
+        """Read what names no section: an item, or a heading within one."""
         if line.marked:
             self._add(line, text, telling=telling)
         elif text[:2].isupper() and (capitals := _CAPITALS.match(text)):
             self._open_neutral(capitals[1])
-            self._read_rest(line, text[capitals.end() :])
+            self._put_back(text[capitals.end() :], line.indent)
         elif text.endswith((":", "：")) or _COHORT_TITLE.fullmatch(text):
             heading = bare(text)
             if text in (heading, f"{heading}:"):
                 self._open_neutral(heading)
             else:
-                self._read_rest(line, f"{heading}:")
+                self._put_back(f"{heading}:", line.indent)
         else:
             self._add(line, text, telling=telling)
-
-    def _read_rest(self, line: Line, rest: str) -> None:
-        for part in split_list(rest, line.indent):
-            self.read(part)
 
     def _open_section(self, heading: str, side: Side) -> None:
         self.section, self.sided = side, self.sided or side != "unspecified"
@@ -179,11 +181,8 @@ class _Reader:
         words = heading.count(" ") + 1
         if words <= _LEAD_WORDS and EXCLUDING_LEAD.search(heading):
             return "exclusion"
-        if words <= (
-            _LEAD_WORDS_OUT if self.section == "exclusion" else _LEAD_WORDS
-        ) and INCLUDING_LEAD.match(heading):
-            return "inclusion"
-        return None
+        most = _LEAD_WORDS_OUT if self.section == "exclusion" else _LEAD_WORDS
+        return "inclusion" if words <= most and INCLUDING_LEAD.match(heading) else None
 
     def _add(self, line: Line, text: str, *, telling: bool) -> None:
         if not line.number and not any(map(str.isalnum, text)):
@@ -233,7 +232,7 @@ def _is_exclusion(text: str, side: Side) -> bool:
 
 
 def _close(draft: _Draft) -> Group:
-    """Return a group with the depth and the side of each item; an item that ends in a colon leads the deeper ones."""
+    """Return a group with the depth and side of each item; one that ends in a colon leads the deeper ones."""
     items: list[Item] = []
     leading: int | None = None
     for entry, level in zip(draft.entries, _levels(draft.entries), strict=True):
@@ -262,9 +261,9 @@ def _levels(entries: Sequence[_Entry]) -> list[int]:
 
 def _levels_by_number(numbers: Sequence[str]) -> list[int]:
     """Return depths where nothing is indented: a) under 1., and what stands between 1. and 2."""
-    kinds = [
-        "" if not number else "digit" if any(map(str.isdigit, number)) else "letter" for number in numbers
-    ]
+    if not any(numbers):
+        return [0] * len(numbers)
+    kinds = [number and ("digit" if any(map(str.isdigit, number)) else "letter") for number in numbers]
     order = list(dict.fromkeys(filter(None, kinds)))
     last = {kind: len(kinds) - 1 - kinds[::-1].index(kind) for kind in order}
     levels, above = [], ""

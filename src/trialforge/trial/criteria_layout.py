@@ -25,7 +25,7 @@ _NUMBER = re.compile(
     r"[A-Z]\.(?=\s+[A-Z]|$)|[①-⑳](?!\w)|o(?=\s+[A-Z])"
 )
 # A heading as the registry's rare-disease trials write it: `--Disease Characteristics--`.
-_DASHED = re.compile(r"--+ *([A-Z][^:]{2,60}?) *--+(?: +|$)")
+_DASHED = re.compile(r"--+ *([A-Z][^:]{2,60}?) *--+(?= |$)")
 _TRUE_BULLET = re.compile(r"\s+(?=[•●▪■◦‣➢➤✓❖\uf0a7\uf0b7])")
 _LABEL = re.compile(r"([(（]?)(\d{1,2}|[a-y])(?:([)）、．])|(\.)(?=\s|[^\W\d]))")
 _DASH_LIST = re.compile(r"\s+(?=([-–*])\s+[^\W\d])")
@@ -42,7 +42,7 @@ _INLINE_TAG = re.compile(
     rf"(?i)<\s*/?\s*(?:b|i|u|em|strong|sup|sub|span|font|small|big|a|td|th|code|tt|html|body){_ATTRIBUTES}\s*/?\s*>"
 )
 _ESCAPE = re.compile(r"\\+(?=[!-/:-@\[-`{-~])")
-_EMPHASIS = re.compile(r"(\*{2,3})(?=[^\s*])(.+?)(?<=[^\s*])\1")
+_EMPHASIS = re.compile(r"(\*{2,3})(?=[^\s*])([^*]{1,300})(?<=[^\s*])\1")
 _MORE_ENTITIES = {"lte;": "≤", "gte;": "≥"}
 
 
@@ -203,12 +203,17 @@ def _is_marked(text: str) -> bool:
 
 
 def _read_items(text: str, indent: int, *, loose: bool) -> list[Line]:
-    """Return the items of a line, each with its bullet or number apart; `loose` splits also at dashes and `2.`."""
+    """Return the items of a line, bullet and number apart; `loose` splits also at dashes and `2.`."""
     if not text.isascii() and len(parts := _TRUE_BULLET.split(text)) > 1:
         return [line for part in parts if _has_word(part) for line in _read_items(part, indent, loose=loose)]
     bullet = _BULLETS.match(text)
-    if bullet is None and (dashed := _DASHED.match(text)):
-        return [Line(indent, False, "", f"{dashed[1]}:"), *split_list(text[dashed.end() :], indent)]
+    if bullet is None and _DASHED.match(text):
+        headed = [part.strip() for part in _DASHED.split(text)]
+        return [
+            Line(indent, False, "", f"{part}:" if place % 2 else part)
+            for place, part in enumerate(headed)
+            if _has_word(part)
+        ]
     body = text[bullet.end() :] if bullet else text
     if bullet and loose and bullet[0].strip() in ("-", "*", "–"):
         cuts = [found.start() for found in _DASH_LIST.finditer(body) if found[1] == bullet[0].strip()]

@@ -76,6 +76,8 @@ _BLOCKED = re.compile(
     r"from|by|as|is|are|be|failure|fails?|known|history|patients? in|based)\b"
 )
 _FOREIGN_STOP = re.compile(rf"(?i)[。；;，,]|\bcriteri(?:a|on)\b|\b(?:the|of|at)\b|{_BLOCKED.pattern[4:]}")
+# "ExclusionC riteria", "Exclusion criter ia": the plainest headings wherever their spaces fall.
+_SQUEEZED = re.compile(r"(?i)(?:key|main|major)?(?P<side>non-?in|in|ex)clusioncriteri(?:a|on)")
 _PREPOSITION = re.compile(r"(?i)\b(?:at|for|before|after|to|of|on|in|since|until|during|upon)\s*$")
 _TAIL = re.compile(
     r"(?i)\s*(?:\(.{1,60}\)|\[.{1,60}\]|[-–—,]\s*\S+(?:\s+\S+){0,2}|(?:for|of|in|at|only|to)\b(?:\s+\S+){0,8}|"
@@ -218,6 +220,8 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
     words = head.count(" ") + 1
     if not head or words > 16:
         return None
+    if (squeezed := _SQUEEZED.fullmatch(head.replace(" ", ""))) is not None:
+        return "inclusion" if squeezed["side"].lower() == "in" else "exclusion"
     if words <= 8 and _BOTH.search(head) and not _BLOCKED.search(head):
         return "unspecified"
     found = _COLON_HEAD.fullmatch(head) if _SIDE_NOUN.search(head) else None
@@ -238,6 +242,8 @@ def _plain_heading(text: str, *, bulleted: bool) -> Heading | None:
         whole = bare(text)
         plain = len(whole.split()) <= 5 and not re.search(r"(?i)appl|defin|see\b", whole)
         return Heading(whole, "unspecified", "") if plain and not bulleted else None
+    if len(text) <= 40 and _SQUEEZED.fullmatch(bare(text).replace(" ", "")):
+        return Heading(bare(text), _side_of_colon_head(bare(text)) or "unspecified", "")
     found = _SIMPLE.fullmatch(text) or (None if bulleted else _TITLED.fullmatch(text))
     if found is None:
         side = _foreign_side(text) if len(text) <= 60 and not bulleted and not text.endswith(".") else None
