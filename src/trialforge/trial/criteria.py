@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from trialforge.trial.criteria_layout import Line, read_lines, split_list
+from trialforge.trial.criteria_layout import Line, cut, read_lines, split_list
 from trialforge.trial.criteria_words import (
     EXCLUDING_LEAD,
     INCLUDING_LEAD,
@@ -116,7 +116,7 @@ def two_lists(inclusion: Iterable[str], exclusion: Iterable[str]) -> Criteria:
 
 
 class _Reader:
-    """Lines in order -> groups: a section's side lasts to the next section, a lead-in's to the next heading."""
+    """Lines in order -> groups; a section's side lasts to the next one, a lead-in's to the next heading."""
 
     def __init__(self) -> None:
         self.drafts = [_Draft("", "unspecified")]
@@ -137,9 +137,10 @@ class _Reader:
                 heading = " ".join(filter(None, (line.number, found.heading)))
                 self._open_section(_TITLES.get(heading.lower(), heading), found.side)
                 self._put_back(found.rest, line.indent)
-            elif telling and (begin := find_inside(text)) is not None:
-                self.waiting.append(Line(line.indent, False, "", text[begin:]))
-                self._read_plain(line, text[:begin].rstrip(), telling=True)
+            elif telling and (places := find_inside(text)):
+                first, *others = cut(text, places)
+                self.waiting += [Line(line.indent, False, "", part) for part in reversed(others)]
+                self._read_plain(line, first, telling=True)
             else:
                 self._read_plain(line, text, telling=telling)
 

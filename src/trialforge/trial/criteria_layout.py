@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html.entities import html5
 from typing import NamedTuple
 
-from trialforge.trial.criteria_words import find_heading, may_name_side
+from trialforge.trial.criteria_words import find_heading, find_inside, may_name_side
 
 # The registry's own XML breaks lines at this column and indents them by so many.
 _WIDTH, _MARGIN = 100, " " * 8
@@ -97,7 +97,15 @@ def read_lines(text: str) -> list[Line]:
 
 def split_list(text: str, indent: int = 0) -> list[Line]:
     """Return the lines of text that may hold a list on one line: `- A - B`, `1. A 2. B`, `(a) A (b) B`."""
-    return _read_items(text.strip(), indent, loose=True) if _has_word(text) else []
+    begun = find_heading(text, bulleted=False) if may_name_side(text) else None
+    places = [place for place in find_inside(text) if begun is None or place >= len(begun.heading)]
+    parts = [part for part in cut(text, places) if _has_word(part)]
+    return [line for part in parts for line in _read_items(part, indent, loose=True)]
+
+
+def cut(text: str, places: Sequence[int]) -> list[str]:
+    """Return the parts of a text that begin at these places."""
+    return [text[begin:end].strip() for begin, end in zip([0, *places], [*places, None], strict=True)]
 
 
 def _continues(line: Line) -> bool:
@@ -129,7 +137,7 @@ def _plain(text: str) -> str:
         plain = _CELL_TAG.sub(" | ", plain)
         plain = _BLOCK_TAG.sub("\n", plain)
         plain = _INLINE_TAG.sub("", plain)
-        plain = _EMPHASIS.sub(r"\2", _ESCAPE.sub("", plain))
+        plain = _EMPHASIS.sub(_unmarked, _ESCAPE.sub("", plain))
         plain = _INVISIBLE.sub(" ", plain)
         if plain == text:
             return text
@@ -143,33 +151,47 @@ def _character(entity: re.Match[str]) -> str:
     return html5.get(f"{name};") or _MORE_ENTITIES.get(f"{name};", entity[0])
 
 
+def _unmarked(found: re.Match[str]) -> str:
+    """Return emphasised text without its asterisks, apart from a word that they part it from."""
+    text, (begin, end) = found.string, found.span()
+    before, after = text[begin - 1 : begin].isalnum(), text[end : end + 1].isalnum()
+    return f"{' ' * before}{found[2]}{' ' * after}"
+
+
 def _open_tables(rows: list[str]) -> list[str]:
     """Return rows with each table whose header names a side as one list: a heading before each cell."""
     if not any("|" in row for row in rows):
         return rows
     opened: list[str] = []
     header: list[str] = []
-    for row in rows:
-        cells = [cell.strip() for cell in row.strip().strip("|").split("|")] if "|" in row else []
-        if not cells:
-            header = []
-            opened.append(row)
-        elif len(cells) == len(header):
+    written = [row for row in rows if row.strip()]
+    for row, following in zip(written, [*written[1:], ""], strict=True):
+        cells = _cells(row)
+        if header and len(cells) == len(header):
             opened += [
                 line for name, cell in zip(header, cells, strict=True) for line in _open_cell(name, cell)
             ]
-        elif any(find_heading(f"{cell}:", bulleted=True) for cell in cells if may_name_side(cell)):
+        elif len(cells) > 1 and len(cells) == len(_cells(following)) and any(map(_names_side, cells)):
             header = cells
             opened += ["", f"{' | '.join(cells)}:"]
         else:
+            header = []
             opened.append(row)
-    return opened
+    return opened if len(opened) > len(written) else rows
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+
+
+def _names_side(cell: str) -> bool:
+    return may_name_side(cell) and find_heading(f"{cell}:", bulleted=True) is not None
 
 
 def _open_cell(name: str, cell: str) -> list[str]:
     if not _has_word(cell):
         return []
-    if may_name_side(name) and find_heading(f"{name}:", bulleted=True):
+    if _names_side(name):
         return ["", f"{name}:", f"- {cell}"]
     return ["", f"{cell}:"]
 
@@ -208,17 +230,14 @@ def _read_items(text: str, indent: int, *, loose: bool) -> list[Line]:
         return [line for part in parts if _has_word(part) for line in _read_items(part, indent, loose=loose)]
     bullet = _BULLETS.match(text)
     if bullet is None and _DASHED.match(text):
-        headed = [part.strip() for part in _DASHED.split(text)]
-        return [
-            Line(indent, False, "", f"{part}:" if place % 2 else part)
-            for place, part in enumerate(headed)
-            if _has_word(part)
-        ]
+        parts = _DASHED.split(text)
+        headed = [f"{part}:" if place % 2 else part.strip() for place, part in enumerate(parts)]
+        return [line for part in headed if _has_word(part) for line in _read_items(part, indent, loose=loose)]
     body = text[bullet.end() :] if bullet else text
     if bullet and loose and bullet[0].strip() in ("-", "*", "–"):
         cuts = [found.start() for found in _DASH_LIST.finditer(body) if found[1] == bullet[0].strip()]
         if cuts:
-            parts = _cut(body, cuts)
+            parts = cut(body, cuts)
             return [line for part in parts for line in _read_items(part, indent, loose=loose)]
     number = _NUMBER.match(body)
     if number is None:
@@ -249,12 +268,8 @@ def _at_numbers(text: str, *, loose: bool) -> list[str]:
         ):
             cuts.append(found.start())
             label = found[2]
-    return _cut(text, cuts)
+    return cut(text, cuts)
 
 
 def _next_label(label: str) -> str:
     return str(int(label) + 1) if label.isdigit() else chr(ord(label) + 1)
-
-
-def _cut(text: str, places: Sequence[int]) -> list[str]:
-    return [text[begin:end].strip() for begin, end in zip([0, *places], [*places, None], strict=True)]

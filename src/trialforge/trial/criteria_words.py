@@ -174,12 +174,11 @@ def may_name_side(text: str) -> bool:
     )
 
 
-def find_inside(text: str) -> int | None:
-    """Return where a heading in the middle of a line begins; None where there is none."""
+def find_inside(text: str) -> list[int]:
+    """Return where in a line other headings begin than the one that may begin it."""
     if text.isascii() and "riteri" not in text.lower():
-        return None
-    found = _INSIDE_LINE.search(text)
-    return None if found is None else found.start("heading")
+        return []
+    return [found.start("heading") for found in _INSIDE_LINE.finditer(text)]
 
 
 def find_exclusion(text: str) -> int | None:
