@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from trialforge.trial.criteria_layout import Line, cut, read_lines, split_list
+from trialforge.trial.criteria_layout import Line, cut, read_items, read_lines, read_rest
 from trialforge.trial.criteria_words import (
     EXCLUDING_LEAD,
     INCLUDING_LEAD,
@@ -140,12 +140,12 @@ class _Reader:
             elif telling and (places := find_inside(text)):
                 first, *others = cut(text, places)
                 self.waiting += [Line(line.indent, False, "", part) for part in reversed(others)]
-                self._read_plain(line, first, telling=True)
+                self.waiting.append(line._replace(text=first, titles=False))
             else:
                 self._read_plain(line, text, telling=telling)
 
     def _put_back(self, text: str, indent: int) -> None:
-        self.waiting += reversed(split_list(text, indent))
+        self.waiting += reversed(read_rest(text, indent))
 
     def _read_plain(self, line: Line, text: str, *, telling: bool) -> None:
         """Read what names no section: an item, or a heading within one."""
@@ -189,9 +189,15 @@ class _Reader:
         if not line.number and not any(map(str.isalnum, text)):
             return
         draft = self.drafts[-1]
-        first, *others = _split_statements(text) if telling and draft.side == "unspecified" else [text]
-        draft.entries.append(_Entry(line.indent, line.number, first, telling))
-        draft.entries += [_Entry(line.indent, "", part, telling) for part in others]
+        parts = _split_statements(text) if telling and draft.side == "unspecified" else [text]
+        if len(parts) > 1:
+            begun = Line(line.indent, True, line.number, parts[0])
+            others = [
+                found._replace(marked=True) for part in parts[1:] for found in read_items(part, line.indent)
+            ]
+            self.waiting += reversed([begun, *others])
+        else:
+            draft.entries.append(_Entry(line.indent, line.number, text, telling))
 
 
 def _split_statements(text: str) -> list[str]:

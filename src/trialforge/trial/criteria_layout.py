@@ -17,7 +17,10 @@ _GLYPHS = (
     "•‣⁃∙·・※¤§¶†‡¬\u2190-\u21ff\u25a0-\u25ff\u2605\u2606\u2610-\u2612\u2713-\u2718\u2726-\u27bf\u2b00-\u2bff"
     "\ue000-\uf8ff"
 )
-_BULLETS = re.compile(rf"(?:[{_GLYPHS}*]+\s*|[-–—−‐‑]+(?![\d–-])\s*|[+#]+(?:\s+|$))+")
+_BULLET = rf"(?:[{_GLYPHS}*]+|[-–—−‐‑]+(?![\d–-])|[+#]+(?=\s|$))"
+# Bullets, and stops that have no words before them.
+_FRONT = re.compile(rf"(?:{_BULLET}|[;,:：_\s]|\.(?!\d))*")
+_STOPS = " .;,:：_"
 _NUMBER = re.compile(
     r"[(（]?(?:\d{1,2}[a-z]?|[ivxIVX]{1,4}|[a-zA-Z])[)）][.:]?|\d{1,2}[、．]|"
     r"\d{1,2}(?:\.\d{1,2}){0,3}[.:](?=\s|$|[^\W\d])|\d{1,2}(?:\.\d{1,2}){1,3}(?=\s+[A-Z])|\d{1,2}[a-z]\.(?=\s|$)|"
@@ -79,7 +82,7 @@ def read_lines(text: str) -> list[Line]:
     lines: list[Line] = []
     title: int | None = None
     for row in rows:
-        found = _read_items(row.text, row.indent, loose=False)
+        found = read_items(row.text, row.indent)
         if title is not None and found[0].marked:
             lines[title] = lines[title]._replace(titles=True)
         titled = (
@@ -96,11 +99,20 @@ def read_lines(text: str) -> list[Line]:
 
 
 def split_list(text: str, indent: int = 0) -> list[Line]:
-    """Return the lines of text that may hold a list on one line: `- A - B`, `1. A 2. B`, `(a) A (b) B`."""
+    """Return the lines of text that may hold a list on one line: `1. A 2. B`, `(a) A (b) B`, `• A • B`."""
     begun = find_heading(text, bulleted=False) if may_name_side(text) else None
     places = [place for place in find_inside(text) if begun is None or place >= len(begun.heading)]
     parts = [part for part in cut(text, places) if _has_word(part)]
-    return [line for part in parts for line in _read_items(part, indent, loose=True)]
+    return [line for part in parts for line in read_items(part, indent, loose=True)]
+
+
+def read_rest(text: str, indent: int) -> list[Line]:
+    """Return the lines of what stands behind a heading; dashes begin items if one begins the first."""
+    text = text.strip()
+    first, *_ = find_inside(text) or [len(text)]
+    places = [found.start() for found in _DASH_LIST.finditer(text, 0, first) if found[1] == text[0]]
+    parts = cut(text, places) if text[:2] in ("- ", "* ", "– ") else [text]
+    return [line for part in parts for line in split_list(part, indent)]
 
 
 def cut(text: str, places: Sequence[int]) -> list[str]:
@@ -154,7 +166,7 @@ def _character(entity: re.Match[str]) -> str:
 def _unmarked(found: re.Match[str]) -> str:
     """Return emphasised text without its asterisks, apart from a word that they part it from."""
     text, (begin, end) = found.string, found.span()
-    before, after = text[begin - 1 : begin].isalnum(), text[end : end + 1].isalnum()
+    before, after = (mark.isalnum() or mark == "*" for mark in (text[begin - 1 : begin], text[end : end + 1]))
     return f"{' ' * before}{found[2]}{' ' * after}"
 
 
@@ -171,7 +183,7 @@ def _open_tables(rows: list[str]) -> list[str]:
             opened += [
                 line for name, cell in zip(header, cells, strict=True) for line in _open_cell(name, cell)
             ]
-        elif len(cells) > 1 and len(cells) == len(_cells(following)) and any(map(_names_side, cells)):
+        elif ":" not in row and 1 < len(cells) == len(_cells(following)) and any(map(_names_side, cells)):
             header = cells
             opened += ["", f"{' | '.join(cells)}:"]
         else:
@@ -221,33 +233,33 @@ def _join(rows: Sequence[str]) -> list[_Row]:
 
 
 def _is_marked(text: str) -> bool:
-    return _BULLETS.match(text) is not None or _NUMBER.match(f"{text} ") is not None
+    front = _front(text)
+    return bool(front.strip(_STOPS)) or _NUMBER.match(f"{text[len(front) :]} ") is not None
 
 
-def _read_items(text: str, indent: int, *, loose: bool) -> list[Line]:
-    """Return the items of a line, bullet and number apart; `loose` splits also at dashes and `2.`."""
+def _front(text: str) -> str:
+    """Return the bullets and stray stops before the words."""
+    found = None if text[:1].isalnum() else _FRONT.match(text)
+    return found[0] if found else ""
+
+
+def read_items(text: str, indent: int, *, loose: bool = False) -> list[Line]:
+    """Return the items of a line, bullet and number apart; `loose` splits also where `2.` follows `1.`."""
     if not text.isascii() and len(parts := _TRUE_BULLET.split(text)) > 1:
-        return [line for part in parts if _has_word(part) for line in _read_items(part, indent, loose=loose)]
-    bullet = _BULLETS.match(text)
-    if bullet is None and _DASHED.match(text):
+        return [line for part in parts if _has_word(part) for line in read_items(part, indent, loose=loose)]
+    if text.startswith("--") and _DASHED.match(text):
         parts = _DASHED.split(text)
         headed = [f"{part}:" if place % 2 else part.strip() for place, part in enumerate(parts)]
-        return [line for part in headed if _has_word(part) for line in _read_items(part, indent, loose=loose)]
-    body = text[bullet.end() :] if bullet else text
-    if bullet and loose and bullet[0].strip() in ("-", "*", "–"):
-        cuts = [found.start() for found in _DASH_LIST.finditer(body) if found[1] == bullet[0].strip()]
-        if cuts:
-            parts = cut(body, cuts)
-            return [line for part in parts for line in _read_items(part, indent, loose=loose)]
+        return [line for part in headed if _has_word(part) for line in read_items(part, indent, loose=loose)]
+    front = _front(text)
+    body = text[len(front) :]
     number = _NUMBER.match(body)
     if number is None:
-        return [Line(indent, bullet is not None, "", body)]
+        return [Line(indent, bool(front.strip(_STOPS)), "", body)]
     if (loose or body[number.end() - 1] in ")）、") and len(parts := _at_numbers(body, loose=loose)) > 1:
-        return [line for part in parts for line in _read_items(part, indent, loose=False)]
+        return [line for part in parts for line in read_items(part, indent)]
     rest = body[number.end() :].lstrip()
-    if again := _BULLETS.match(rest):
-        rest = rest[again.end() :]
-    return [Line(indent, True, number[0], rest)]
+    return [Line(indent, True, number[0], rest[len(_front(rest)) :])]
 
 
 def _at_numbers(text: str, *, loose: bool) -> list[str]:

@@ -44,8 +44,8 @@ _FOREIGN_INCLUDING, _FOREIGN_EXCLUDING = (
 )
 # The word for criteria, which such a heading nearly always has.
 _FOREIGN_FRAME = re.compile(
-    r"(?i)crit[eèéê]r|krit[eé]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|标准|標準|条件|條件|基準|기준|"
-    r"معايير|معیار|קריטריונ"
+    r"(?i)crit[eèéê]r|krit[eé]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|标准|標準|条件|條件|基準|"
+    r"기준|معايير|معیار|קריטריונ"
 )
 
 # "Inclusion", "Exclusions", "non-inclusion", with the slips that registrants make: "Exlusion", "Exculsion".
@@ -97,7 +97,8 @@ _WORD_HEAD = re.compile(
     r"(?i)(?P<head>(?:(?:patients?|subjects?|also)\s+)?"
     r"(?:(?P<out>excluded?|excludes|not eligible|ineligible|exclusions)|included?|eligible))\s*[:：]"
 )
-_STRIP = " \t*_#:：-–—.;,="
+_COLON = re.compile("[:：]")
+_STRIP = " *_#:：-–—.;,"
 
 # A heading in the middle of a line that holds a whole section: "... Exclusion Criteria: - Fever". In small
 # letters only after a stop: "all inclusion and no exclusion criteria: see protocol" is none.
@@ -141,8 +142,8 @@ EXCLUDING_LEAD = re.compile(
 )
 INCLUDING_LEAD = re.compile(
     rf"(?i)(?:(?:allowed|permitted|required|included)\b|(?:in order )?to be (?:eligible|included|enrolled)\b|"
-    rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|"
-    rf"{_SUBJECT}\s+(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
+    rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
+    rf"(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
 )
 # Criteria of another kind end a section: what they list is neither included nor excluded.
@@ -203,15 +204,18 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
         bulleted: whether it has either; a heading without a colon is then of the plainest form.
     """
     place = text.find(":", 0, 160)
-    if place < 0 and not text.isascii():
-        place = text.find("：", 0, 160)
+    if not text.isascii() and (wide := text.find("：", 0, 160)) >= 0:
+        place = wide if place < 0 else min(place, wide)
     if place >= 0:
         head, rest = text[:place], text[place + 1 :].strip(" *_")
-        if (side := _side_of_colon_head(head.strip(" *_#"))) is not None:
+        if (side := _side_of_colon_head(bare(head))) is not None:
             return Heading(bare(head), side, re.sub(r"^[-–—:]+$", "", rest))
         if not bulleted and (word := _WORD_HEAD.match(text)) is not None:
             return Heading(bare(word["head"]), "exclusion" if word["out"] else "inclusion", rest)
-    return _plain_heading(text.strip(" *_#"), bulleted=bulleted)
+    split = _split_plain(text.strip(" *_#"), bulleted=bulleted)
+    # The side is that of the heading with its colon, as the canonical text has it.
+    side = None if split is None or _COLON.search(split[0]) else _side_of_colon_head(split[0])
+    return None if split is None or side is None else Heading(split[0], side, split[1])
 
 
 def _side_of_colon_head(head: str) -> NamedSide | None:
@@ -235,36 +239,33 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
     return _noun_side(found["noun"] or found["late"])
 
 
-def _plain_heading(text: str, *, bulleted: bool) -> Heading | None:
-    """Return the heading that a line without a colon is, or begins with before a list or a dash."""
+def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
+    """Return the heading that a line without a colon is, or begins with, and what stands behind it."""
     if _BOTH.search(text[:60]):
         whole = bare(text)
-        plain = len(whole.split()) <= 5 and not re.search(r"(?i)appl|defin|see\b", whole)
-        return Heading(whole, "unspecified", "") if plain and not bulleted else None
+        plain = whole.count(" ") < 5 and not re.search(r"(?i)appl|defin|see\b", whole)
+        return (whole, "") if plain and not bulleted else None
     if len(text) <= 40 and _SQUEEZED.fullmatch(bare(text).replace(" ", "")):
-        return Heading(bare(text), _side_of_colon_head(bare(text)) or "unspecified", "")
+        return bare(text), ""
     found = _SIMPLE.fullmatch(text) or (None if bulleted else _TITLED.fullmatch(text))
     if found is None:
-        side = _foreign_side(text) if len(text) <= 60 and not bulleted and not text.endswith(".") else None
-        return None if side is None else Heading(bare(text), side, "")
+        foreign = not bulleted and not text.endswith(".") and _foreign_side(text) is not None
+        return (bare(text), "") if foreign else None
     head, tail = found["head"], found["tail"]
-    if _BLOCKED.search(head):
-        return None
-    side = _noun_side(head)
-    criteria = re.search(r"(?i)riteri\w*$", head) is not None
+    criteria = re.search(r"(?i)criteri\w*$", head) is not None
     if not tail.strip(_STRIP):
-        return Heading(bare(text), side, "")
+        return bare(text), ""
     for shape in (_NOTHING, _LIST_START) if criteria else (_LIST_START,):
         if (split := shape.fullmatch(tail)) is not None:
-            return Heading(bare(head), side, split["rest"])
+            return bare(head), split["rest"]
     if not criteria or bulleted:
         return None
     if _TAIL.fullmatch(tail.rstrip(_STRIP)) and not text.endswith("."):
-        return Heading(bare(text), side, "")
+        return bare(text), ""
     if (split := _VERB_REST.fullmatch(tail)) is not None:
-        return Heading(bare(head + split["verb"]), side, split["rest"])
-    if (split := _CAPITAL_REST.fullmatch(tail) or _DASH_REST.fullmatch(tail)) and head[0].isupper():
-        return Heading(bare(head), side, split["rest"])
+        return bare(head + split["verb"]), split["rest"]
+    if head[0].isupper() and (split := _CAPITAL_REST.fullmatch(tail) or _DASH_REST.fullmatch(tail)):
+        return bare(head), split["rest"]
     return None
 
 
