@@ -11,7 +11,8 @@ from typing import NamedTuple
 from trialforge.trial.criteria_words import find_heading, find_inside, may_name_side
 
 # The registry's own XML breaks lines at this column and indents them by so many.
-_WIDTH, _MARGIN = 100, " " * 8
+_WIDTH = 100
+_UNINDENTED = re.compile(r"\n {0,7}[^\s]")
 
 _GLYPHS = (
     "•‣⁃∙·・※¤§¶†‡¬\u2190-\u21ff\u25a0-\u25ff\u2605\u2606\u2610-\u2612\u2713-\u2718\u2726-\u27bf\u2b00-\u2bff"
@@ -33,6 +34,7 @@ _TRUE_BULLET = re.compile(r"\s+(?=[•●▪■◦‣➢➤✓❖\uf0a7\uf0b7])"
 _LABEL = re.compile(r"([(（]?)(\d{1,2}|[a-y])(?:([)）、．])|(\.)(?=\s|[^\W\d]))")
 _DASH_LIST = re.compile(r"\s+(?=([-–*])\s+[^\W\d])")
 _TILDE = re.compile(r"(?<=[^\s(\[{=<>≥≤~])~+(?=[^\s~])(?!(?<=\d~)\d+(?![.)]\s))")
+_TAG = re.compile(r"<\s*/?\s*[A-Za-z]")
 _INVISIBLE = re.compile("[\u200b\ufeff\u2060\u00ad]")
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ATTRIBUTES = r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s<>\"']+))*"
@@ -75,7 +77,7 @@ class _Row(NamedTuple):
 
 def read_lines(text: str) -> list[Line]:
     """Return the lines of a text that hold a word: unwrapped, without markup, bullets apart from words."""
-    rows = [row for row in _join(_open_tables(_plain(text).splitlines())) if _has_word(row.text)]
+    rows = [row for row in _join(_plain(text)) if _has_word(row.text)]
     if len(rows) == 1:
         # Tildes stand for the line breaks in AACT's newer exports.
         return [line for part in _TILDE.split(rows[0].text) for line in split_list(part, rows[0].indent)]
@@ -98,7 +100,7 @@ def read_lines(text: str) -> list[Line]:
     return lines
 
 
-def split_list(text: str, indent: int = 0) -> list[Line]:
+def split_list(text: str, indent: int) -> list[Line]:
     """Return the lines of text that may hold a list on one line: `1. A 2. B`, `(a) A (b) B`, `• A • B`."""
     begun = find_heading(text, bulleted=False) if may_name_side(text) else None
     places = [place for place in find_inside(text) if begun is None or place >= len(begun.heading)]
@@ -141,7 +143,8 @@ def _has_word(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """Return text without HTML, entities, Markdown's emphasis and backslashes, and invisible characters."""
-    if not any(sign in text for sign in "<&\\") and "**" not in text and text.isascii():
+    marked = any(sign in text for sign in ("&", "\\", "**")) or _TAG.search(text)
+    if not marked and (text.isascii() or not _INVISIBLE.search(text)):
         return text
     while True:
         plain = _ENTITY.sub(_character, text)
@@ -208,28 +211,26 @@ def _open_cell(name: str, cell: str) -> list[str]:
     return ["", f"{cell}:"]
 
 
-def _join(rows: Sequence[str]) -> list[_Row]:
+def _join(text: str) -> list[_Row]:
     """Join what was broken to fit a width: lines that hang below their bullet, or follow a full line."""
-    written = [row for row in rows if row and not row.isspace()]
-    airy = len(written) < len(rows)
-    wrapped = len(written) > 1 and all(row.startswith(_MARGIN) for row in written[1:])
+    wrapped = _UNINDENTED.search(text.strip()) is None
     joined: list[tuple[int, bool, list[str]]] = []
-    spaced, length = True, 0
-    for row in rows:
+    spaced, airy, length = True, False, 0
+    for row in _open_tables(text.splitlines()):
         words = row.split()
         if not words:
-            spaced = True
+            spaced, airy = True, airy or bool(joined)
             continue
         indent = len(row) - len(row.lstrip())
         if spaced or not (
             (wrapped and length + 1 + len(words[0]) > _WIDTH)
             or (indent > joined[-1][0] and _is_marked(joined[-1][2][0]) and not _is_marked(row[indent:]))
         ):
-            joined.append((indent, spaced or not airy, words))
+            joined.append((indent, spaced, words))
         else:
             joined[-1][2].extend(words)
         spaced, length = False, len(row.rstrip())
-    return [_Row(indent, apart, " ".join(words)) for indent, apart, words in joined]
+    return [_Row(indent, apart or not airy, " ".join(words)) for indent, apart, words in joined]
 
 
 def _is_marked(text: str) -> bool:
@@ -253,7 +254,8 @@ def read_items(text: str, indent: int, *, loose: bool = False) -> list[Line]:
         return [line for part in headed if _has_word(part) for line in read_items(part, indent, loose=loose)]
     front = _front(text)
     body = text[len(front) :]
-    number = _NUMBER.match(body)
+    # Five letters are no number: most lines need no closer look.
+    number = None if body[:5].isalpha() else _NUMBER.match(body)
     if number is None:
         return [Line(indent, bool(front.strip(_STOPS)), "", body)]
     if (loose or body[number.end() - 1] in ")）、") and len(parts := _at_numbers(body, loose=loose)) > 1:

@@ -97,6 +97,8 @@ _WORD_HEAD = re.compile(
     r"(?i)(?P<head>(?:(?:patients?|subjects?|also)\s+)?"
     r"(?:(?P<out>excluded?|excludes|not eligible|ineligible|exclusions)|included?|eligible))\s*[:：]"
 )
+# The headings of most trials, which need no closer look.
+_PLAINEST: dict[str, NamedSide] = {"inclusion criteria": "inclusion", "exclusion criteria": "exclusion"}
 _COLON = re.compile("[:：]")
 _STRIP = " *_#:：-–—.;,"
 
@@ -203,6 +205,8 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
         text: the line, without its bullet and number.
         bulleted: whether it has either; a heading without a colon is then of the plainest form.
     """
+    if (plainest := _PLAINEST.get(text.lower().rstrip(" :"))) is not None:
+        return Heading(bare(text), plainest, "")
     place = text.find(":", 0, 160)
     if not text.isascii() and (wide := text.find("：", 0, 160)) >= 0:
         place = wide if place < 0 else min(place, wide)
