@@ -117,7 +117,11 @@ def score_cell(
         _train(cell, classifier, entry, keep=keep_model is not None)
     if keep_model:
         with disk_errors(keep_model):
-            shutil.copytree(entry / "model", keep_model, dirs_exist_ok=True)
+            try:
+                shutil.copytree(entry / "model", keep_model, dirs_exist_ok=True)
+            except OSError:
+                shutil.rmtree(keep_model, ignore_errors=True)  # a part of a model is none
+                raise
     return read_parquet(scores)
 
 
