@@ -31,6 +31,10 @@ class TokenError(IngestError):
     """The registry no longer knows the token of a next page: the query has to start again."""
 
 
+class NotFoundError(IngestError):
+    """The registry has nothing at an address."""
+
+
 class Version(NamedTuple):
     """What the registry serves: the version of its API, and when its data were made."""
 
@@ -72,7 +76,7 @@ class RegistryApi:
 
     def version(self) -> Version:
         """Return what the registry serves now."""
-        found = self._get("/api/v2/version", {})
+        found = self.get("/api/v2/version")
         try:
             return Version(str(found["apiVersion"]), str(found["dataTimestamp"]))
         except (KeyError, TypeError) as error:
@@ -90,7 +94,7 @@ class RegistryApi:
             IngestError: the query is refused, or the registry can't be reached.
         """
         asked = {**query, "format": "json", "pageSize": str(size), "countTotal": "false" if token else "true"}
-        found = self._get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
+        found = self.get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
         studies = found.get("studies") if isinstance(found, dict) else None
         if not isinstance(studies, list):
             raise IngestError(f"{self._url} answers without a list of studies: {found!r:.200}")
@@ -103,7 +107,14 @@ class RegistryApi:
             total if isinstance(total, int) else None,
         )
 
-    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON at an address.
+
+        Raises:
+            NotFoundError: there is nothing.
+            TokenError: the registry no longer knows the token of the query.
+            IngestError: the request is refused, or the registry can't be reached.
+        """
         retrying = Retrying(
             retry=retry_if_exception_type(_TransientError),
             stop=stop_after_attempt(self._attempts),
@@ -112,7 +123,7 @@ class RegistryApi:
             reraise=True,
         )
         try:
-            return retrying(self._get_once, path, query)
+            return retrying(self._get_once, path, query or {})
         except _TransientError as error:
             raise IngestError(
                 f"{self._url}{path} failed {self._attempts} times, at last: {error}",
@@ -128,11 +139,10 @@ class RegistryApi:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
             raise _TransientError(f"HTTP {response.status_code}", _retry_after(response))
         if response.status_code != httpx.codes.OK:
-            kind = (
-                TokenError
-                if "pageToken" in query and response.status_code in (400, 404, 410)
-                else IngestError
-            )
+            gone = response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+            kind = NotFoundError if gone else IngestError
+            if "pageToken" in query and (gone or response.status_code == httpx.codes.BAD_REQUEST):
+                kind = TokenError
             raise kind(f"{response.url} is refused: HTTP {response.status_code} {response.text[:200]}")
         try:
             return load_json(response.content)
