@@ -75,17 +75,23 @@ def set_options(
 
 @app.command(short_help="Download real trials from ClinicalTrials.gov.")
 def fetch(
-    out: Annotated[Path, typer.Argument(help="The file to write, a .jsonl.gz.")],
+    out: Annotated[Path, typer.Argument(help="The file to write, a .jsonl.gz.")] = Path(
+        "data/raw/trials/trials.jsonl.gz"
+    ),
     condition: Annotated[str, typer.Option(help="A condition, as `type 2 diabetes`.")] = "",
     intervention: Annotated[str, typer.Option(help="An intervention, as `metformin`.")] = "",
     status: Annotated[list[str] | None, typer.Option(help="A status, as Completed; may be repeated.")] = None,
     phase: Annotated[list[str] | None, typer.Option(help="A phase, as `Phase 2`; may be repeated.")] = None,
     started_from: Annotated[str, typer.Option("--from", help="First start date, as 2015-01-01.")] = "",
     started_to: Annotated[str, typer.Option("--to", help="Last start date.")] = "",
+    ids: Annotated[Path | None, typer.Option(help="A text file of ids to fetch, one a line.")] = None,
+    as_registered: Annotated[
+        bool, typer.Option("--as-registered", help="Each trial as first posted; two requests a trial.")
+    ] = False,
     maximum: Annotated[int | None, typer.Option("--max", min=1, help="At most so many trials.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Download real trials from ClinicalTrials.gov (REGISTRY_URL names another server)."""
+    """Download real trials from ClinicalTrials.gov, or the server at REGISTRY_URL, and add them to DVC."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -94,17 +100,22 @@ def fetch(
 
     query = RegistryQuery(
         condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
-        parse_day(started_to),
+        parse_day(started_to), read_ids(ids) if ids else (),
     )  # fmt: skip
     api = RegistryApi(os.environ.get("REGISTRY_URL", REGISTRY_URL))
     with api, Progress(console=Console(stderr=True), disable=as_json) as bar:
         task = bar.add_task("trials", total=None)
         found = fetch_trials(
-            query, out, api, maximum=maximum,
+            query, out, api, maximum=maximum, as_registered=as_registered,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
-    reading = f"dvc exp run -S ingest.source=registry -S ingest.path={out}"
-    emit(found, as_json=as_json, text=f"{found['count']} trials in {out}\n  next: {reading}")
+    note = add_to_dvc(out)
+    lines = [f"{found['count']} trials in {out}"]
+    if found["not_found"]:
+        lines.append(f"  not found: {len(found['not_found'])}, listed in the manifest beside it")
+    lines += [f"  next: git add -A {out.parent}"] if note else []
+    lines.append("  next: dvc exp run -S ingest.source=registry")
+    emit(found, as_json=as_json, text="\n".join(lines))
 
 
 @app.command(short_help="Find training trials by words, by meaning, or by both.")

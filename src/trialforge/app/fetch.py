@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shlex
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
-from trialforge.app.registry_api import RegistryApi, TokenError, Version
-from trialforge.core.errors import IngestError, ParameterError
+from trialforge.app.registry_api import NotFoundError, RegistryApi, TokenError, Version
+from trialforge.app.registry_history import first_version
+from trialforge.core.errors import ArtifactError, IngestError, ParameterError
 from trialforge.core.files import atomic_path, hash_file, write_json
+from trialforge.ingest.ctgov_json import study_id
 from trialforge.trial.record import Phase, Status
 
 PAGE_SIZE = 500
 MOST_STUDIES = 5_000_000  # where the registry tells no number: ten times what it has
 _CHECKED_EVERY = 20  # pages between two looks at the data timestamp
 _RESTARTS = 3
+_IDS_A_PAGE = 100  # an address must not become too long
+_HISTORIES = 20  # first versions that are kept together; each takes two requests
 Progress = Callable[[int, int | None], None]
 
 
@@ -30,6 +38,7 @@ class RegistryQuery:
     Attributes:
         started_from: first start date of a trial.
         started_to: last start date of a trial.
+        ids: ids of trials; the other parts restrict these.
     """
 
     condition: str = ""
@@ -38,6 +47,7 @@ class RegistryQuery:
     phases: tuple[str, ...] = ()
     started_from: date | None = None
     started_to: date | None = None
+    ids: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, str]:
         """Return the query in the API's own words.
@@ -60,6 +70,7 @@ class RegistryQuery:
             "query.intr": self.intervention,
             "filter.overallStatus": ",".join(statuses),
             "filter.advanced": " AND ".join(advanced),
+            "filter.ids": ",".join(self.ids),
         }
         return {name: value for name, value in named.items() if value}
 
@@ -88,6 +99,24 @@ def parse_day(text: str) -> date | None:
         raise ParameterError(f"{text!r} is no date; write it as 2015-01-31") from error
 
 
+def read_ids(path: Path) -> tuple[str, ...]:
+    """Return the ids of a text file, one a line, each once.
+
+    Raises:
+        ParameterError: the file can't be read, has no id, or a line is none.
+    """
+    try:
+        lines = [line.strip().upper() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"--ids: {path} can't be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if line and not re.fullmatch(r"NCT\d{8}", line):
+            raise ParameterError(f"--ids: line {number} of {path} is {line!r}, and no id as NCT01234567")
+    if not any(lines):
+        raise ParameterError(f"--ids: {path} has no id")
+    return tuple(dict.fromkeys(filter(None, lines)))
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     """How far a download is; it lies beside its pages, so that a killed one goes on."""
@@ -109,11 +138,12 @@ def fetch_trials(
     *,
     maximum: int | None = None,
     page_size: int = PAGE_SIZE,
+    as_registered: bool = False,
     progress: Progress = lambda done, total: None,  # noqa: ARG005
 ) -> dict[str, Any]:
     """Download studies to `out` (JSON lines, gzip) with a manifest beside it, and return the manifest.
 
-    What was fetched before a kill is kept in `<out>.part`, and the same query goes on from there. When
+    What was fetched before a kill is kept in `.<out>.part`, and the same query goes on from there. When
     the registry's data change on the way, the download starts again, so that a file is of one day.
 
     Args:
@@ -122,6 +152,7 @@ def fetch_trials(
         api: the registry.
         maximum: the most studies to fetch.
         page_size: studies a page, at most 1,000.
+        as_registered: fetch each study as it was first posted.
         progress: told the number of studies done, and of all if the registry told it.
 
     Raises:
@@ -129,15 +160,18 @@ def fetch_trials(
     """
     if not out.name.endswith(".jsonl.gz"):
         raise ParameterError(f"{out} must end in .jsonl.gz: that is what is written, and how it is read")
-    folder = out.with_name(f"{out.name}.part")
-    page_size = min(page_size, maximum or page_size)
+    folder = out.with_name(f".{out.name}.part")
+    page_size = min(page_size, maximum or page_size, _IDS_A_PAGE if query.ids else page_size)
     for _ in range(_RESTARTS + 1):
         version = api.version()
         start = _State(query.parameters(), maximum, version)
-        state = _resume(folder, start) or _restart(folder, start)
+        state = _resume(folder, start, any_day=as_registered) or _restart(folder, start)
         finished = _download(state, folder, api, page_size, progress)
         if finished:
-            return _assemble(finished, folder, out)
+            pages = [_page(folder, number) for number in range(finished.pages)]
+            listed = [study_id(study) for study in _read(pages)]
+            first = _fetch_first(listed, folder, api, progress) if as_registered else None
+            return _assemble(finished, folder, out, listed, first)
         _restart(folder, start)
     raise IngestError(
         f"the registry's data changed {_RESTARTS + 1} times during the download", hint="try again later"
@@ -152,7 +186,7 @@ def _download(
     while not state.complete:
         left = page_size if state.maximum is None else min(page_size, state.maximum - state.count)
         try:
-            studies, token, total = api.page(state.query, page_size, state.token)
+            studies, token, total = _take_page(state, api, page_size)
         except TokenError:
             if state.token is None:
                 raise
@@ -170,10 +204,52 @@ def _download(
     return state
 
 
+def _take_page(state: _State, api: RegistryApi, size: int) -> tuple[list[Any], str | None, int | None]:
+    """Return studies, what to go on with, and the total; of ids so many are asked for at a time."""
+    if "filter.ids" not in state.query:
+        return api.page(state.query, size, state.token)
+    ids = state.query["filter.ids"].split(",")
+    start = int(state.token or 0)
+    some = {**state.query, "filter.ids": ",".join(ids[start : start + size])}
+    studies, _, _ = api.page(some, size, None)
+    return studies, str(start + size) if start + size < len(ids) else None, len(ids)
+
+
+def _fetch_first(ids: list[str], folder: Path, api: RegistryApi, progress: Progress) -> list[Path]:
+    """Fetch the first versions that are missing, and return the files of all; some have none."""
+    parts = []
+    for start in range(0, len(ids), _HISTORIES):
+        progress(start, len(ids))
+        parts.append(folder / f"first-{start:06d}.jsonl.gz")
+        if not parts[-1].is_file():
+            _write(_first_versions(ids[start : start + _HISTORIES], api), parts[-1])
+    progress(len(ids), len(ids))
+    return parts
+
+
+def _first_versions(ids: Iterable[str], api: RegistryApi) -> Iterator[dict[str, Any]]:
+    for nct_id in ids:
+        try:
+            yield first_version(api, nct_id)
+        except NotFoundError:
+            continue  # told in the manifest
+
+
+def _write(studies: Iterable[Any], path: Path) -> None:
+    lines = (json.dumps(study, ensure_ascii=False, separators=(",", ":")) for study in studies)
+    packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed)
+
+
+def _read(parts: Iterable[Path]) -> Iterator[Any]:
+    for part in parts:
+        with gzip.open(part, "rt", encoding="utf-8", newline="\n") as lines:
+            yield from map(json.loads, lines)
+
+
 def _keep(state: _State, studies: list[Any], token: str | None, total: int | None, folder: Path) -> _State:
-    with atomic_path(_page(folder, state.pages)) as temporary:
-        lines = (json.dumps(study, ensure_ascii=False, separators=(",", ":")) for study in studies)
-        temporary.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0))
+    _write(studies, _page(folder, state.pages))
     count = state.count + len(studies)
     kept = replace(
         state,
@@ -196,15 +272,23 @@ def _page(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}.jsonl.gz"
 
 
-def _resume(folder: Path, start: _State) -> _State | None:
-    """Return the state that was kept, if it is of the same query and the same data."""
+def _resume(folder: Path, start: _State, *, any_day: bool) -> _State | None:
+    """Return the state that was kept, if it is of the same query and the same data.
+
+    A complete list of studies whose first versions are wanted may be of any day: those don't change.
+    """
     try:
         kept = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         state = _State(**{**kept, "version": Version(*kept["version"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    same = (state.query, state.maximum, state.version) == (start.query, start.maximum, start.version)
-    return state if same and all(_page(folder, number).is_file() for number in range(state.pages)) else None
+    same = (state.query, state.maximum) == (start.query, start.maximum)
+    of_now = state.version == start.version or (any_day and state.complete)
+    return (
+        state
+        if same and of_now and all(_page(folder, number).is_file() for number in range(state.pages))
+        else None
+    )
 
 
 def _restart(folder: Path, start: _State) -> _State:
@@ -213,16 +297,40 @@ def _restart(folder: Path, start: _State) -> _State:
     return start
 
 
-def _assemble(state: _State, folder: Path, out: Path) -> dict[str, Any]:
-    """Join the pages (gzip files joined are one) and write the manifest; only then let the pages go."""
+def _assemble(
+    state: _State, folder: Path, out: Path, listed: list[str], first: list[Path] | None
+) -> dict[str, Any]:
+    """Join the parts (gzip files joined are one) and write the manifest; only then let the parts go."""
+    parts = [_page(folder, number) for number in range(state.pages)] if first is None else first
+    written = listed if first is None else [study_id(study) for study in _read(first)]
+    asked = state.query["filter.ids"].split(",") if "filter.ids" in state.query else []
     with atomic_path(out) as temporary, temporary.open("wb") as file:
-        for number in range(state.pages):
-            file.write(_page(folder, number).read_bytes())
+        for part in parts:
+            file.write(part.read_bytes())
     manifest = {
-        "query": state.query, "maximum": state.maximum, "count": state.count, "total": state.total,
+        "query": state.query, "maximum": state.maximum, "count": len(written), "total": state.total,
+        "as_registered": first is not None, "not_found": sorted({*asked, *listed} - {*written}),
         "api_version": state.version.api, "data_timestamp": state.version.data,
         "file": out.name, "sha256": hash_file(out),
     }  # fmt: skip
     write_json(manifest, out.with_name(f"{out.name}.manifest.json"))
     shutil.rmtree(folder)
     return manifest
+
+
+def add_to_dvc(out: Path) -> Path | None:
+    """Run `dvc add` on a file and return the `.dvc` file beside it; None outside of DVC repositories.
+
+    Raises:
+        ArtifactError: DVC refuses; it says why.
+    """
+    if not any((parent / ".dvc").is_dir() for parent in out.absolute().parents):
+        return None
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", out.name]
+    done = subprocess.run(command, cwd=out.absolute().parent, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ArtifactError(
+            f"{out} is there, but DVC could not add it: {done.stderr.strip()}",
+            hint=f"dvc add {shlex.quote(str(out))}",
+        )
+    return out.with_name(f"{out.name}.dvc")

@@ -34,6 +34,10 @@ class TokenError(IngestError):
     """The registry no longer knows the token of a next page: the query has to start again."""
 
 
+class NotFoundError(IngestError):
+    """The registry has nothing at an address."""
+
+
 class Version(NamedTuple):
     """What the registry serves: the version of its API, and when its data were made."""
 
@@ -79,7 +83,7 @@ class RegistryApi:
 
     def version(self) -> Version:
         """Return what the registry serves now."""
-        found = self._get("/api/v2/version", {})
+        found = self.get("/api/v2/version")
         try:
             return Version(str(found["apiVersion"]), str(found["dataTimestamp"]))
         except (KeyError, TypeError) as error:
@@ -97,7 +101,7 @@ class RegistryApi:
             IngestError: the query is refused, or the registry can't be reached.
         """
         asked = {**query, "format": "json", "pageSize": str(size), "countTotal": "false" if token else "true"}
-        found = self._get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
+        found = self.get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
         studies = found.get("studies") if isinstance(found, dict) else None
         if not isinstance(studies, list):
             raise IngestError(f"{self._url} answers without a list of studies: {found!r:.200}")
@@ -110,7 +114,14 @@ class RegistryApi:
             total if isinstance(total, int) else None,
         )
 
-    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON at an address.
+
+        Raises:
+            NotFoundError: there is nothing.
+            TokenError: the registry no longer knows the token of the query.
+            IngestError: the request is refused, or the registry can't be reached.
+        """
         retrying = Retrying(
             retry=retry_if_exception_type(_TransientError),
             stop=stop_after_attempt(self._attempts),
@@ -119,7 +130,7 @@ class RegistryApi:
             reraise=True,
         )
         try:
-            return retrying(self._get_once, path, query)
+            return retrying(self._get_once, path, query or {})
         except _TransientError as error:
             raise IngestError(
                 f"{self._url}{path} failed {self._attempts} times, at last: {error}",

@@ -248,6 +248,91 @@ def test_a_killed_download_goes_on_where_it_was(registry: Registry, api: Registr
     assert [query.get("pageToken") for query in registry.queries] == [None, "t4", "t8", "t8"]
 
 
+def test_ids_are_fetched_so_many_at_a_time_and_those_unknown_are_told(
+    registry: Registry, api: RegistryApi, tmp_path: Path
+) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_text("NCT00000007\n\n nct00000002 \nNCT99999999\nNCT00000007\nNCT00000001\n")
+    query = Query(ids=read_ids(file))
+    manifest = fetch_trials(query, tmp_path / "trials.jsonl.gz", api, page_size=2)
+    assert sorted(fetched_ids(tmp_path / "trials.jsonl.gz")) == ["NCT00000001", "NCT00000002", "NCT00000007"]
+    asked = [query["filter.ids"] for query in registry.queries]
+    assert asked == ["NCT00000007,NCT00000002", "NCT99999999,NCT00000001"]
+    assert (manifest["count"], manifest["total"], manifest["not_found"]) == (3, 4, ["NCT99999999"])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("NCT00000001\nNCT1\n", "line 2 of .* is 'NCT1'"), ("\n", "has no id")]
+)
+def test_a_file_of_ids_that_is_none_is_an_error(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text(text)
+    with pytest.raises(ParameterError, match=problem):
+        read_ids(tmp_path / "ids.txt")
+
+
+def versions(number: int) -> list[dict[str, Any]]:
+    """Three versions of a study, which tell by their title which is which."""
+    found = [study(number) for _ in range(3)]
+    for version, one in enumerate(found):
+        one["protocolSection"]["identificationModule"]["briefTitle"] = f"Version {version}"
+    return found
+
+
+def test_each_study_is_fetched_as_first_posted(
+    registry: Registry, api: RegistryApi, sleeps: list[float], tmp_path: Path
+) -> None:
+    registry.histories = {f"NCT{number:08d}": versions(number) for number in range(9)}  # the tenth has none
+    registry.history_faults = {0: FAULTS["429"], 3: FAULTS["hang-up"], 7: FAULTS["truncated-json"]}
+    out = tmp_path / "trials.jsonl.gz"
+    manifest = fetch_trials(Query(), out, api, as_registered=True)
+    with gzip.open(out, "rt") as lines:
+        titles = [json.loads(line)["protocolSection"]["identificationModule"]["briefTitle"] for line in lines]
+    assert titles == ["Version 0"] * 9
+    assert fetched_ids(out) == ids(9)
+    assert (manifest["as_registered"], manifest["count"], manifest["not_found"]) == (True, 9, [ids(10)[9]])
+    assert len([wait for wait in sleeps if wait >= 1]) == 3
+
+
+def test_first_versions_that_came_are_kept_whatever_day_it_is(
+    registry: Registry, api: RegistryApi, tmp_path: Path
+) -> None:
+    registry.studies = [study(number) for number in range(30)]
+    registry.histories = {f"NCT{number:08d}": versions(number) for number in range(30)}
+    registry.history_faults = dict.fromkeys(range(45, 49), FAULTS["503"])
+    out = tmp_path / "trials.jsonl.gz"
+    with pytest.raises(IngestError, match="history/0 failed 4 times"):
+        fetch_trials(Query(), out, api, as_registered=True)
+    assert not out.exists()
+    registry.data_timestamps, asked = ["2026-02-01T09:00:05"], len(registry.queries)
+    fetch_trials(Query(), out, api, as_registered=True)
+    assert fetched_ids(out) == ids(30)
+    assert len(registry.queries) == asked, "the list was kept"
+    assert registry.history_paths.count("/api/int/studies/NCT00000000/history") == 1
+
+
+SHAPES = {
+    "no changes": b'{"history": []}',
+    "an empty list": b'{"changes": []}',
+    "a list": b"[1]",
+    "no version": b'{"changes": [{"date": "2001-01-01"}]}',
+}
+
+
+@pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
+def test_a_history_of_another_shape_is_an_error_that_says_so(
+    body: bytes, registry: Registry, api: RegistryApi, tmp_path: Path
+) -> None:
+    registry.history_faults = {0: (200, {}, body)}
+    with pytest.raises(IngestError, match=r"NCT00000000/history in another shape.*\n.*not documented"):
+        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
+
+
+def test_a_version_of_another_study_is_an_error(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
+    registry.histories = {"NCT00000000": versions(5)}
+    with pytest.raises(IngestError, match="version 0 is of NCT00000005"):
+        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
+
+
 def test_no_server_is_an_error_with_its_address(tmp_path: Path) -> None:
     with (
         RegistryApi("http://127.0.0.1:9", attempts=2, sleep=lambda _: None) as api,
