@@ -95,7 +95,7 @@ def fetch(
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day
+    from trialforge.app.fetch import RegistryQuery, add_to_dvc, fetch_trials, parse_day, read_ids
     from trialforge.app.registry_api import REGISTRY_URL, RegistryApi
 
     query = RegistryQuery(

@@ -21,7 +21,7 @@ import pytest
 
 from tests.trickling_server import TRICKLES, answering, flood
 from tests.unit.ingest.registry_server import Registry, serve
-from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day
+from trialforge.app.fetch import RegistryQuery, fetch_trials, parse_day, read_ids
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError, ParameterError
 from trialforge.ingest.registry import RegistrySource
@@ -253,7 +253,7 @@ def test_ids_are_fetched_so_many_at_a_time_and_those_unknown_are_told(
 ) -> None:
     file = tmp_path / "ids.txt"
     file.write_text("NCT00000007\n\n nct00000002 \nNCT99999999\nNCT00000007\nNCT00000001\n")
-    query = Query(ids=read_ids(file))
+    query = RegistryQuery(ids=read_ids(file))
     manifest = fetch_trials(query, tmp_path / "trials.jsonl.gz", api, page_size=2)
     assert sorted(fetched_ids(tmp_path / "trials.jsonl.gz")) == ["NCT00000001", "NCT00000002", "NCT00000007"]
     asked = [query["filter.ids"] for query in registry.queries]
@@ -284,7 +284,7 @@ def test_each_study_is_fetched_as_first_posted(
     registry.histories = {f"NCT{number:08d}": versions(number) for number in range(9)}  # the tenth has none
     registry.history_faults = {0: FAULTS["429"], 3: FAULTS["hang-up"], 7: FAULTS["truncated-json"]}
     out = tmp_path / "trials.jsonl.gz"
-    manifest = fetch_trials(Query(), out, api, as_registered=True)
+    manifest = fetch_trials(RegistryQuery(), out, api, as_registered=True)
     with gzip.open(out, "rt") as lines:
         titles = [json.loads(line)["protocolSection"]["identificationModule"]["briefTitle"] for line in lines]
     assert titles == ["Version 0"] * 9
@@ -301,10 +301,10 @@ def test_first_versions_that_came_are_kept_whatever_day_it_is(
     registry.history_faults = dict.fromkeys(range(45, 49), FAULTS["503"])
     out = tmp_path / "trials.jsonl.gz"
     with pytest.raises(IngestError, match="history/0 failed 4 times"):
-        fetch_trials(Query(), out, api, as_registered=True)
+        fetch_trials(RegistryQuery(), out, api, as_registered=True)
     assert not out.exists()
     registry.data_timestamps, asked = ["2026-02-01T09:00:05"], len(registry.queries)
-    fetch_trials(Query(), out, api, as_registered=True)
+    fetch_trials(RegistryQuery(), out, api, as_registered=True)
     assert fetched_ids(out) == ids(30)
     assert len(registry.queries) == asked, "the list was kept"
     assert registry.history_paths.count("/api/int/studies/NCT00000000/history") == 1
@@ -324,13 +324,13 @@ def test_a_history_of_another_shape_is_an_error_that_says_so(
 ) -> None:
     registry.history_faults = {0: (200, {}, body)}
     with pytest.raises(IngestError, match=r"NCT00000000/history in another shape.*\n.*not documented"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
 
 
 def test_a_version_of_another_study_is_an_error(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
     registry.histories = {"NCT00000000": versions(5)}
     with pytest.raises(IngestError, match="version 0 is of NCT00000005"):
-        fetch_trials(Query(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, as_registered=True)
 
 
 def test_no_server_is_an_error_with_its_address(tmp_path: Path) -> None:
