@@ -19,7 +19,7 @@ from tests.local_server import running
 class Registry:
     """Studies in pages, and the versions of each.
 
-    `faults` maps a request's number (from 0, of /studies) to (status, headers, body), and `history_faults` that
+    `faults` maps the number of a request of /studies, from 0, to (status, headers, body); `history_faults` that
     of a request of histories.
     """
 
