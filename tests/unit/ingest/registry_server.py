@@ -19,8 +19,8 @@ from tests.local_server import running
 class Registry:
     """Studies in pages, and the versions of each.
 
-    `faults` maps the number of a request of /studies, from 0, to (status, headers, body); `history_faults` that
-    of a request of histories.
+    `faults` maps the number of a request of /studies, from 0, to (status, headers, body), `history_faults`
+    that of a request of histories.
     """
 
     studies: list[dict[str, Any]]
