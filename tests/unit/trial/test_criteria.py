@@ -55,8 +55,8 @@ def test_each_item_stands_on_its_side_in_any_layout(
 
 PHRASES = (
     "\n", "\n\n", "\n        ", "\n          -  ", " ", ": ", ". ", "~", "; ", "1.", "2. ", "(1) ", "(2)",
-    " - ", "Cohort A", "Cohort B:", "DISEASE CHARACTERISTICS: ", "--Disease Characteristics--", "None", "OR", "o ",
-    "Patients must have:", "Smokers are excluded.", "may not be included", "of the inclusion criteria",
+    " - ", "Cohort A", "Cohort B:", "DISEASE CHARACTERISTICS: ", "--Disease Characteristics--", "None", "OR",
+    "o ", "Patients must have:", "Smokers are excluded.", "may not be included", "of the inclusion criteria",
     "Other inclusion/exclusion criteria apply", "Exclusion criteria included fever", "\u2028", "\x0b",
 )  # fmt: skip
 PIECES = st.one_of(
