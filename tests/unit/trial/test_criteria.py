@@ -22,7 +22,7 @@ EXCLUSION_HEADINGS = (
     "Non-inclusion Criteria:", "Critères de non-inclusion :", "Criterios de exclusión:",
     "Ausschlusskriterien:", "排除标准：", "除外基準", "Критерии невключения:", "معايير الاستبعاد:",
     "2) Exclusion criteria", "Patients with the following are excluded:", "Exclusion Criteria - Donor:",
-    "Exlusion Criteria:", "ExclusionC riteria:",
+    "Exlusion Criteria:", "ExclusionC riteria:", "Specific non-inclusion criteria:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -51,6 +51,12 @@ def test_each_item_stands_on_its_side_in_any_layout(
     assert [item.text for item in criteria.items("inclusion")] == kept
     assert [item.text for item in criteria.items("exclusion")] == barred
     assert criteria.items("unspecified") == []
+
+
+@pytest.mark.parametrize("heading", [*INCLUSION_HEADINGS, *EXCLUSION_HEADINGS])
+def test_each_heading_names_its_side(heading: str) -> None:
+    side = "inclusion" if heading in INCLUSION_HEADINGS else "exclusion"
+    assert [item.side for item in parse(f"{heading}\n- Adults\n- Asthma").items()] == [side, side]
 
 
 PHRASES = (
