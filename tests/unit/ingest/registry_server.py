@@ -19,8 +19,8 @@ from tests.local_server import running
 class Registry:
     """Studies in pages, and the versions of each.
 
-    `faults` maps a request's number (from 0, of /studies) to (status, headers, body); `history_faults` maps the
-    number of a request of histories so.
+    `faults` maps a request's number (from 0, of /studies) to (status, headers, body), and `history_faults`
+    the number of a request of histories.
     """
 
     studies: list[dict[str, Any]]
