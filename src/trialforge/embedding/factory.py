@@ -24,13 +24,13 @@ _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sent
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
-def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE) -> Encoder:
+def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: str = "embedding") -> Encoder:
     """Return the encoder that `params` name; its weights are read at the first text not in the cache.
 
     Raises:
-        ParameterError: there is no such model.
+        ParameterError: there is no such model, or it is not the one that `sha256` pins.
     """
-    encoder = _load(params)
+    encoder = _load(params, section)
     return encoder if cache is None else CachedEncoder(encoder, cache)
 
 
@@ -87,11 +87,44 @@ def hash_files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(files)}
 
 
-def _load(params: EmbeddingParams) -> Encoder:
+def hash_model(folder: Path) -> str:
+    """Return one hash of what a model's folder computes: what `sha256` pins."""
+    return hash_json(hash_files(folder))
+
+
+def pinned_folder(model: str, sha256: str | None, section: str) -> Path:
+    """Return the folder of a model; a folder of the user's own must be pinned, as DVC sees only its name.
+
+    Args:
+        model: a folder, or a name on the hub.
+        sha256: what `hash_model` must give.
+        section: where both stand in params.yaml.
+
+    Raises:
+        ParameterError: there is no such model, a folder is not pinned, or the hash is another.
+    """
+    folder = model_folder(model)
+    if sha256 is None and not Path(model).is_dir():
+        return folder
+    digest = hash_model(folder)
+    if sha256 is None:
+        raise ParameterError(
+            f"`{section}.sha256` must pin the encoder in {folder}",
+            hint=f"set {section}.sha256 to {digest}, if that is the encoder you mean",
+        )
+    if digest != sha256:
+        raise ParameterError(
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {sha256}",
+            hint=f"the folder has changed or is another: set {section}.sha256 to {digest}, or bring it back",
+        )
+    return folder
+
+
+def _load(params: EmbeddingParams, section: str) -> Encoder:
     if params.backend == "ollama":
         return OllamaEncoder(params.model, params.window, params.max_windows)
     packaged = params.backend == "packaged"
-    folder = packaged_model(params.model) if packaged else model_folder(params.model)
+    folder = packaged_model(params.model) if packaged else pinned_folder(params.model, params.sha256, section)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     longest = int(config.get("max_position_embeddings", params.window))
     if params.window > longest:

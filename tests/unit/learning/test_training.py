@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import load_section
+from trialforge.embedding.factory import hash_model
 from trialforge.learning import cells, finetune
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
@@ -96,19 +97,25 @@ def test_replaced_weights_of_an_encoder_train_again(
 ) -> None:
     """The folder keeps its name; what it holds decides."""
     folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
-    encoder = {"backend": "transformers", "model": str(folder)}
-    knobs = {
-        "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
-        "embedding-logreg": {"encoder": {**encoder, "window": 32}},
-    }
-    asked = training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
+
+    def ask() -> Training:
+        encoder = {"backend": "transformers", "model": str(folder), "sha256": hash_model(folder)}
+        knobs = {
+            "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
+            "embedding-logreg": {"encoder": {**encoder, "window": 32}},
+        }
+        return training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
+
+    asked = ask()
     train_item(asked, tables)
     kept = set((tmp_path / "store").iterdir())
     train_item(asked, tables)
     assert set((tmp_path / "store").iterdir()) == kept
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
-    train_item(asked, tables)
+    with pytest.raises(LearningError, match=r"sha256` wants"):
+        train_item(asked, tables)
+    train_item(ask(), tables)
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
 
 
@@ -252,7 +259,8 @@ def test_every_arm_gets_as_many_optimiser_steps(
         return optimizer
 
     monkeypatch.setattr(finetune, "_make_optimizer", count)
-    encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
+    encoder = {"backend": "transformers", "model": str(tiny_encoder), "sha256": hash_model(tiny_encoder)}
+    encoder |= {"max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
     train_item(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
+from trialforge.embedding.factory import hash_model
 from trialforge.learning import finetune, transformer
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import Task
@@ -37,6 +38,7 @@ def params(tiny_encoder: Path) -> TransformerParams:
     return TransformerParams(
         backend="transformers",
         model=str(tiny_encoder),
+        sha256=hash_model(tiny_encoder),
         max_tokens=32,
         epochs=6,
         learning_rate=1e-2,
