@@ -6,7 +6,7 @@ import json
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import hash_file, hash_json
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 
 _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sentence_transformer}
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
+
+
+class Pinned(Protocol):
+    """The parameters that name an encoder."""
+
+    @property
+    def model(self) -> str:
+        """A folder or a name."""
+        ...
+
+    @property
+    def sha256(self) -> str | None:
+        """What `hash_model` must give."""
+        ...
 
 
 def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: str = "embedding") -> Encoder:
@@ -92,39 +106,38 @@ def hash_model(folder: Path) -> str:
     return hash_json(hash_files(folder))
 
 
-def pinned_folder(model: str, sha256: str | None, section: str) -> Path:
-    """Return the folder of a model; a folder of the user's own must be pinned, as DVC sees only its name.
+def check_pin(folder: Path, params: Pinned, section: str) -> str:
+    """Return the hash of an encoder's folder; one of the user's own must be pinned: DVC sees only its name.
 
     Args:
-        model: a folder, or a name on the hub.
-        sha256: what `hash_model` must give.
+        folder: where the model lies.
+        params: `model`, a folder or a name on the hub, and the `sha256` that is wanted.
         section: where both stand in params.yaml.
 
     Raises:
-        ParameterError: there is no such model, a folder is not pinned, or the hash is another.
+        ParameterError: a folder is not pinned, or the hash is another.
     """
-    folder = model_folder(model)
-    if sha256 is None and not Path(model).is_dir():
-        return folder
     digest = hash_model(folder)
-    if sha256 is None:
+    if params.sha256 is None and Path(params.model).is_dir():
         raise ParameterError(
             f"`{section}.sha256` must pin the encoder in {folder}",
             hint=f"set {section}.sha256 to {digest}, if that is the encoder you mean",
         )
-    if digest != sha256:
+    if params.sha256 not in (None, digest):
         raise ParameterError(
-            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {sha256}",
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {params.sha256}",
             hint=f"the folder has changed or is another: set {section}.sha256 to {digest}, or bring it back",
         )
-    return folder
+    return digest
 
 
 def _load(params: EmbeddingParams, section: str) -> Encoder:
     if params.backend == "ollama":
         return OllamaEncoder(params.model, params.window, params.max_windows)
     packaged = params.backend == "packaged"
-    folder = packaged_model(params.model) if packaged else pinned_folder(params.model, params.sha256, section)
+    folder = packaged_model(params.model) if packaged else model_folder(params.model)
+    if not packaged:
+        check_pin(folder, params, section)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     longest = int(config.get("max_position_embeddings", params.window))
     if params.window > longest:

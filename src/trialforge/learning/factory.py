@@ -102,7 +102,7 @@ def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
 
     settings = dict(card.settings)
     if card.model == "transformer":  # its encoder was trained along and lies in the folder too
-        settings |= {"backend": "transformers", "model": str(folder), "sha256": hash_model(folder)}
+        settings |= {"backend": "transformers", "model": str(folder)}
     try:
         params = ClassifierParams.model_validate({card.model: settings})
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.embedding.factory import hash_model, packaged_model, pinned_folder
+from trialforge.embedding.factory import check_pin, model_folder, packaged_model
 from trialforge.learning.batches import Encoded, pad
 from trialforge.learning.encoder_files import read_encoder, write_encoder
 from trialforge.learning.explain import explain_fields
@@ -46,16 +46,13 @@ class TransformerClassifier:
     def __init__(self, params: TransformerParams) -> None:
         self.params = params
         packaged = params.backend == "packaged"
-        section = "learning.classifiers.transformer"
-        self._folder = (
-            packaged_model(params.model) if packaged else pinned_folder(params.model, params.sha256, section)
-        )
+        self._folder = packaged_model(params.model) if packaged else model_folder(params.model)
         self._model: Any = None
 
     @property
     def encoder_digest(self) -> str:
-        """Hash of the files of the encoder that is fine-tuned."""
-        return hash_model(self._folder)
+        """Hash of the files of the encoder that is fine-tuned; ParameterError if it is not the pinned one."""
+        return check_pin(self._folder, self.params, "learning.classifiers.transformer")
 
     def fit(self, task: Task) -> None:
         """Fine-tune; the model of the least validation loss is kept."""

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from trialforge.core.errors import LearningError, ParameterError
+from trialforge.core.errors import LearningError, ParameterError, TrialforgeError
 from trialforge.core.params import load_section
 from trialforge.embedding.factory import hash_model
 from trialforge.learning import cells, finetune
@@ -113,7 +113,7 @@ def test_replaced_weights_of_an_encoder_train_again(
     assert set((tmp_path / "store").iterdir()) == kept
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
-    with pytest.raises(LearningError, match=r"sha256` wants"):
+    with pytest.raises(TrialforgeError, match=r"sha256` wants"):
         train_item(asked, tables)
     train_item(ask(), tables)
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
