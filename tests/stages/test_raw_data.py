@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from dvc.repo import Repo
 
 from tests.stages.small_run import ROOT, git, make_clone, may, run
 from tests.unit.ingest.made_records import study_text
+from tests.unit.ingest.registry_server import Registry, serve
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 A, B = "NCT00000001", "NCT00000002"
@@ -143,6 +145,25 @@ def test_files_are_read_from_a_cache_that_is_read_only(project: Path) -> None:
     finally:
         run(project, ["chmod", "-R", "u+w", str(cache)])
     assert labels(project) == [(A, 1), (B, 0)]
+
+
+def test_what_is_fetched_is_added_to_dvc_and_ready_to_commit(tmp_path: Path) -> None:
+    project = make_clone(tmp_path / "project", {"ingest.source": "registry"})
+    studies = [json.loads(study_text(nct_id)) for nct_id in (A, B)]
+    (project / "ids.txt").write_text(f"{A}\n")
+    fetch = [sys.executable, "-m", "trialforge.app.cli", "fetch", "--as-registered", "--ids", "ids.txt"]
+    with serve(Registry(studies, histories={A: [studies[0]]})) as registry:
+        said = run(project, fetch, REGISTRY_URL=registry.url)
+    assert "1 trials in data/raw/trials/trials.jsonl.gz" in said
+    git(project, "add", "-A", "data/raw/trials")
+    assert git(project, "diff", "--cached", "--name-only").split() == [
+        "data/raw/trials/trials.jsonl.gz.dvc",
+        "data/raw/trials/trials.jsonl.gz.manifest.json",
+    ]
+    assert ran(dvc(project, "repro", "ingest"))
+    assert [nct_id for nct_id, _ in labels(project)] == [A]
+    refused = pl.read_parquet(project / "data/refused.parquet")
+    assert refused.is_empty(), "the notes beside the file are no records"
 
 
 def test_a_name_as_a_browser_gives_it_is_set_by_an_experiment(project: Path) -> None:

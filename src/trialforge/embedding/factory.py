@@ -6,7 +6,7 @@ import json
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import hash_file, hash_json
@@ -24,13 +24,27 @@ _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sent
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
-def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE) -> Encoder:
+class Pinned(Protocol):
+    """The parameters that name an encoder."""
+
+    @property
+    def model(self) -> str:
+        """A folder or a name."""
+        ...
+
+    @property
+    def sha256(self) -> str | None:
+        """What `hash_model` must give."""
+        ...
+
+
+def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: str = "embedding") -> Encoder:
     """Return the encoder that `params` name; its weights are read at the first text not in the cache.
 
     Raises:
-        ParameterError: there is no such model.
+        ParameterError: there is no such model, or it is not the one that `sha256` pins.
     """
-    encoder = _load(params)
+    encoder = _load(params, section)
     return encoder if cache is None else CachedEncoder(encoder, cache)
 
 
@@ -87,11 +101,43 @@ def hash_files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(files)}
 
 
-def _load(params: EmbeddingParams) -> Encoder:
+def hash_model(folder: Path) -> str:
+    """Return one hash of what a model's folder computes: what `sha256` pins."""
+    return hash_json(hash_files(folder))
+
+
+def check_pin(folder: Path, params: Pinned, section: str) -> str:
+    """Return the hash of an encoder's folder; one of the user's own must be pinned: DVC sees only its name.
+
+    Args:
+        folder: where the model lies.
+        params: `model`, a folder or a name on the hub, and the `sha256` that is wanted.
+        section: where both stand in params.yaml.
+
+    Raises:
+        ParameterError: a folder is not pinned, or the hash is another.
+    """
+    digest = hash_model(folder)
+    if params.sha256 is None and Path(params.model).is_dir():
+        raise ParameterError(
+            f"`{section}.sha256` must pin the encoder in {folder}",
+            hint=f"set {section}.sha256 to {digest}, if that is the encoder you mean",
+        )
+    if params.sha256 not in (None, digest):
+        raise ParameterError(
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {params.sha256}",
+            hint=f"the folder has changed or is another: set {section}.sha256 to {digest}, or bring it back",
+        )
+    return digest
+
+
+def _load(params: EmbeddingParams, section: str) -> Encoder:
     if params.backend == "ollama":
         return OllamaEncoder(params.model, params.window, params.max_windows)
     packaged = params.backend == "packaged"
     folder = packaged_model(params.model) if packaged else model_folder(params.model)
+    if not packaged:
+        check_pin(folder, params, section)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     longest = int(config.get("max_position_embeddings", params.window))
     if params.window > longest:

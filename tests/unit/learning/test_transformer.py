@@ -37,6 +37,7 @@ def params(tiny_encoder: Path) -> TransformerParams:
     return TransformerParams(
         backend="transformers",
         model=str(tiny_encoder),
+        sha256=hash_model(tiny_encoder),
         max_tokens=32,
         epochs=6,
         learning_rate=1e-2,
