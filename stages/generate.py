@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.core.version import VERSION
@@ -62,7 +63,7 @@ def main() -> None:
         for target, answer in zip(targets, answers, strict=True)
     ]
     write_parquet(pl.DataFrame(rows, schema=GENERATED_SCHEMA), args.generated)
-    write_json(measure_drafts(rows, tally), args.metrics)
+    write_json(measure_drafts(rows, tally) | name_tables(args.generated), args.metrics)
 
 
 if __name__ == "__main__":

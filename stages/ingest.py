@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from trialforge.core.files import write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.ingest.counts import describe_counts, ingest_metrics
@@ -59,7 +60,7 @@ def main() -> None:
     judged = judge_trials(pl.scan_parquet(args.trials), names, params, label_tables)
     several = {"trials": merged.trials, "filled": dict(merged.filled)}
     read = {"people_removed": dict(people), "several_records": several, "fields_not_in_file": lacks}
-    write_json(counts | judged | read, args.metrics)
+    write_json(counts | judged | read | name_tables(args.trials), args.metrics)
     sys.stdout.write(describe_counts(counts, args.refused))
 
 

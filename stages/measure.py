@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
+from trialforge.core.made_from import MADE_FROM, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.quality.gates import check_gates
@@ -45,12 +46,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     measures = compare_yardsticks(case, METRICS)
     values = measured_values(measures)
-    write_json(headline_values(values, METRICS), paths.metrics)
+    write_json(headline_values(values, METRICS) | name_tables(paths.synthetic, paths.train), paths.metrics)
     write_csv(measures, paths.plots / "measures.csv")
     for name, table in build_tables(case).items():
         write_csv(table, paths.plots / f"{name}.csv")
     validated = read_json(paths.validated)
-    values |= {f"validation.{name}": value for name, value in validated.items()}
+    values |= {f"validation.{name}": value for name, value in validated.items() if name != MADE_FROM}
     check_gates(values, params.gates, lambda: worst_records(case))
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.split.params import PlanParams
@@ -21,7 +22,7 @@ def main() -> None:
     params, train = load_section(PlanParams, "plan"), read_parquet(args.train)
     plan = plan_targets(train, params, load_seed())
     write_parquet(plan, args.plan)
-    write_json(plan_metrics(train, plan, params), args.metrics)
+    write_json(plan_metrics(train, plan, params) | name_tables(args.train), args.metrics)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.generation.asking import ask_for_stage
@@ -50,7 +51,7 @@ def main() -> None:
     answered = dict(zip((id(group) for group in asked), answers, strict=True))
     rows = [reasons_row(group, answered.get(id(group)), prompt_hash(PROMPT)) for group in sets]
     write_parquet(pl.DataFrame(rows, schema=REASONS_SCHEMA), args.reasons)
-    write_json(measure_reasons(rows, tally), args.metrics)
+    write_json(measure_reasons(rows, tally) | name_tables(args.reasons), args.metrics)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from trialforge.core.files import read_parquet, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.embedding.factory import load_encoder
@@ -40,7 +41,7 @@ def main() -> None:
         other = open_retriever(args.index, args.manifest, encoder, embedded, os.environ)
         metrics |= measure_agreement(retriever, other, tasks["title"].texts)
     write_parquet(exemplars, args.exemplars)
-    write_json(metrics, args.metrics)
+    write_json(metrics | name_tables(args.train), args.metrics)
 
 
 if __name__ == "__main__":

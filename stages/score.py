@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialforge.core.files import read_parquet, write_csv, write_json
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
@@ -43,7 +44,8 @@ def main() -> None:
     synthetic = read_parquet(args.synthetic) if args.synthetic else None
     zero_shot = read_parquet(args.zero_shot) if args.zero_shot else None
     control = shuffled_control(scoring, params)
-    write_json(score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot), args.metrics)
+    metrics = score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot)
+    write_json(metrics | name_tables(*([args.synthetic] if args.synthetic else [])), args.metrics)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_json, write_json
+from trialforge.core.made_from import MADE_FROM, check_fit
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.scoring.summary import summarise
 
@@ -16,8 +17,9 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("summary", type=claim_out)
     args = parser.parse_args()
-    found = summarise(read_json(args.validation), read_json(args.quality), read_json(args.score))
-    write_json(found, args.summary)
+    read = {path.stem: read_json(path) for path in (args.validation, args.quality, args.score)}
+    check_fit(read, {"synthetic": read[args.validation.stem].get(MADE_FROM, {}).get("synthetic", "")})
+    write_json(summarise(*read.values()), args.summary)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.trial.checks.params import CheckParams
@@ -30,7 +31,10 @@ def main(argv: list[str] | None = None) -> None:
     validated = validate(generated, plan, train, checks, params)
     write_parquet(validated.synthetic, paths.synthetic)
     write_parquet(validated.rejected, paths.rejected)
-    write_json(acceptance_metrics(generated, validated), paths.metrics)
+    write_json(
+        acceptance_metrics(generated, validated) | name_tables(paths.generated, paths.synthetic),
+        paths.metrics,
+    )
     write_csv(rejection_table(validated), paths.reasons)
 
 

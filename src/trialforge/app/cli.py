@@ -228,13 +228,16 @@ def profile(
     name: Annotated[str, typer.Argument(help="quick (the default), real or paper: a file of profiles/.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Set the parameters of a profile in params.yaml; nothing else changes."""
-    from trialforge.app.profiles import apply_profile, read_profile
+    """Set the parameters of a profile in params.yaml, and say which others are not those of the default."""
+    from trialforge.app.profiles import apply_profile, list_left, read_profile
     from trialforge.core.params import PARAMS_FILE
 
-    changed = apply_profile(read_profile(name), PARAMS_FILE)
+    chosen = read_profile(name)
+    changed = apply_profile(chosen, PARAMS_FILE)
+    left = list_left(PARAMS_FILE, chosen)
     rows = [(key, old, "->", new) for key, (old, new) in changed.items()]
-    found = {key: {"old": old, "new": new} for key, (old, new) in changed.items()}
+    rows += [(key, value, "left", "not the default's") for key, value in left.items()]
+    found = {"set": {key: {"old": old, "new": new} for key, (old, new) in changed.items()}, "left": left}
     emit(found, as_json=as_json, text=lambda: align(rows) or f"params.yaml is that of {name} already")
 
 

@@ -10,8 +10,10 @@ import polars as pl
 
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError
+from trialforge.ingest.merge import merge_records
 from trialforge.ingest.registry import Chunk, Found, RegistrySource
-from trialforge.ingest.source import Batch, no_refused, prepare_batch
+from trialforge.ingest.source import BATCH_SCHEMA, Batch, no_refused, prepare_batch
+from trialforge.ingest.table import older_records
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.registry_ids import is_nct_id
 
@@ -20,6 +22,8 @@ MOST_IDS = 500
 
 def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the registration views of named trials, cut as training trials are, and what was refused.
+
+    Several records of one id are made one as in `ingest`: the newest, with what it lacks from the older ones.
 
     Args:
         names: files, folders or zips of XML or API v2 records, or ids as NCT01234567.
@@ -33,15 +37,17 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
     if ids:
         batches.append(fetch_ids(ids, registry))
     batches = [prepare_batch(batch) for batch in batches]
-    trials = pl.concat([batch.trials for batch in batches]).unique(
-        "nct_id", keep="first", maintain_order=True
-    )
+    records = pl.concat([batch.trials for batch in batches]).with_row_index("place")
     refused = pl.concat([batch.refused for batch in batches])
-    if trials.is_empty():
+    if records.is_empty():
         why = "; ".join(f"{file} {record} {detail}" for file, record, _, detail in refused.rows()[:3])
         raise IngestError(f"no trial in {', '.join(names)}" + (f": {why}" if why else ""))
+    merged, _ = merge_records(records)
+    asked = records.select("nct_id").unique(maintain_order=True)
+    trials = asked.join(merged.drop("place"), on="nct_id", maintain_order="left").select(BATCH_SCHEMA.keys())
     # A value that was set aside takes nothing from its trial: only whole records are told of.
-    return registration_view(trials), refused.join(trials, left_on="record", right_on="nct_id", how="anti")
+    refused = refused.join(trials, left_on="record", right_on="nct_id", how="anti")
+    return registration_view(trials), pl.concat([refused, older_records(records)])
 
 
 def _read_path(path: Path) -> list[Batch]:

@@ -15,21 +15,62 @@ from trialforge.core.errors import ParameterError
 from trialforge.core.files import write_text
 
 PROFILES_FOLDER = Path("profiles")
+DEFAULT = "quick"
+_ABSENT = object()
 
 
 def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
-    """Return the parameters of profile `name`: section -> key -> value.
+    """Return the parameters that profile `name` sets: section -> key -> value.
+
+    They are those that any profile beside the default names, with the default's values where this one has
+    none: so each profile undoes every other.
 
     Raises:
-        ParameterError: there is no such profile.
+        ParameterError: there is no such profile, or one names what the default lacks.
     """
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in folder.glob("*.yaml"))) or "none"
+    files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if name not in files:
         raise ParameterError(
-            f"no profile {name!r} in {folder}; known are {known}", hint="trialforge profile quick"
+            f"no profile {name!r} in {folder}; known are {', '.join(files) or 'none'}",
+            hint="trialforge profile quick",
         )
+    profiles = {stem: _read_yaml(path) for stem, path in files.items()}
+    default = profiles.get(DEFAULT, {})
+    found: dict[str, Any] = {}
+    for stem, profile in profiles.items():
+        for path in list_keys(profile) if stem != DEFAULT else ():
+            value = _value(profiles[name], path, _value(default, path))
+            if value is _ABSENT:
+                raise ParameterError(f"{files[stem]} names `{'.'.join(path)}`, which {DEFAULT}.yaml has not")
+            part = found
+            for parent in path[:-1]:
+                part = part.setdefault(parent, {})
+            part[path[-1]] = value
+    return found
+
+
+def list_left(params: Path, profile: Mapping[str, Any], folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
+    """Return what a profile leaves unlike the default: `section.key` -> its value (None: it is not there)."""
+    default, now, own = _read_yaml(folder / f"{DEFAULT}.yaml"), _read_yaml(params), set(list_keys(profile))
+    paths = dict.fromkeys([*list_keys(default), *list_keys(now)])
+    return {
+        ".".join(path): None if (value := _value(now, path)) is _ABSENT else value
+        for path in paths
+        if path not in own and _value(now, path) != _value(default, path)
+    }
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _value(values: Any, path: tuple[str, ...], absent: Any = _ABSENT) -> Any:
+    """Return the value at a path of keys, or `absent`."""
+    for key in path:
+        if not isinstance(values, Mapping) or key not in values:
+            return absent
+        values = values[key]
     return values
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from io import BytesIO
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +32,14 @@ LINEAGE: dict[str, pl.DataType] = {
     "model": pl.String(),
     "prompt_hash": pl.String(),
 }
-FORMS = (".parquet", ".jsonl", ".ndjson")
+FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
 
 def read_set(name: str) -> pl.DataFrame:
-    """Return the records of a Parquet or JSONL file, or of one at a commit, named `REVISION:PATH`.
+    """Return the records of a Parquet, JSONL or CSV file, or of one at a commit, named `REVISION:PATH`.
 
-    Fields that a set lacks are null; a record without id or source gets one.
+    Fields that a set lacks are null; a record without id or source gets one. Interventions may be names
+    alone; a list stands in a cell of a CSV file as JSON.
 
     Raises:
         ArtifactError: there is no such file or commit, its content is not at hand, or it holds no trials.
@@ -47,10 +51,14 @@ def read_set(name: str) -> pl.DataFrame:
     elif path.is_file():
         content = path.read_bytes()
     else:
-        raise ArtifactError(f"no file {name}", hint="name a .parquet or .jsonl file, or REVISION:PATH")
+        raise ArtifactError(f"no file {name}", hint="name a .parquet, .jsonl or .csv file, or REVISION:PATH")
     if path.suffix not in FORMS:
         raise ArtifactError(f"{name} is none of {', '.join(FORMS)}")
-    frame = _read_table(content, name) if path.suffix == ".parquet" else _read_lines(content, name)
+    if path.suffix == ".parquet":
+        frame = _read_table(content, name)
+    else:
+        parse, what = (_parse_csv, "row of trials") if path.suffix == ".csv" else (_parse_json, "JSON object")
+        frame = _read_rows(content, name, parse, what)
     if not len(frame):
         raise ArtifactError(f"{name} holds no record")
     return frame
@@ -90,15 +98,49 @@ def _read_table(content: bytes, name: str) -> pl.DataFrame:
         raise ArtifactError(f"{name} is no table of trials: {error}") from error
 
 
-def _read_lines(content: bytes, name: str) -> pl.DataFrame:
+def _parse_json(content: bytes) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """Yield the number of each line that is not empty, and what reads it."""
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.strip():
+            yield number, partial(json.loads, line)
+
+
+def _parse_csv(content: bytes) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """Yield the number of each row's last line, and what reads it."""
+    reader = csv.DictReader(StringIO(content.decode("utf-8-sig"), newline=""))
+    for row in reader:
+        yield reader.line_num, partial(_read_cells, row)
+
+
+def _read_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
+    """Return the cells that are filled: a list as JSON, a number as what it is, all else as text."""
+    if None in row:
+        raise ValueError("it has more cells than the heading")
+    cells = {str(key): text for key, text in row.items() if text}
+    kinds = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
+    return {
+        key: text
+        if kinds.get(key, pl.String()) == pl.String() or kinds[key].is_temporal()
+        else json.loads(text)
+        for key, text in cells.items()
+    }
+
+
+def _read_rows(
+    content: bytes, name: str, parse: Callable[[bytes], Iterator[tuple[int, Callable[[], Any]]]], what: str
+) -> pl.DataFrame:
     trials: list[Trial] = []
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
+    try:
+        lines = list(parse(content))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ArtifactError(f"{name} is no table in UTF-8: {error}") from error
+    for number, read in lines:
         try:
-            row = json.loads(line)
+            row = read()
             known = {key: row[key] for key in (*REGISTRATION_FIELDS, "label") if row.get(key) is not None}
+            if isinstance(given := known.get("interventions"), list):
+                known["interventions"] = [{"name": one} if isinstance(one, str) else one for one in given]
             trials.append(Trial.model_validate({"nct_id": "", "source": "synthetic"} | known))
         except ValidationError as error:
             fault = error.errors()[0]
@@ -106,7 +148,7 @@ def _read_lines(content: bytes, name: str) -> pl.DataFrame:
                 f"{name}, line {number}: `{'.'.join(map(str, fault['loc']))}`: {fault['msg']}"
             ) from error
         except (ValueError, AttributeError) as error:
-            raise ArtifactError(f"{name}, line {number} is no JSON object: {error}") from error
+            raise ArtifactError(f"{name}, line {number} is no {what}: {error}") from error
         rows.append(row)
     frame = trials_to_frame(trials).select(*REGISTRATION_FIELDS, "label")
     extra = {key: kind for key, kind in LINEAGE.items() if any(key in row for row in rows)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ import polars as pl
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_statistic
 
@@ -97,10 +99,14 @@ def _mean(
 
     def mean(places: np.ndarray) -> float:
         some = one[places]
-        found = (distance(some[name], two[name]) for name in fields)
-        return float(np.mean([number for number in found if number is not None]))
+        found = [distance(some[name], two[name]) for name in fields]
+        numbers = [number for number in found if number is not None]
+        return float(np.mean(numbers)) if numbers else math.nan
 
-    return jackknife_statistic(mean, len(one))
+    estimate = jackknife_statistic(mean, len(one))
+    if math.isnan(estimate.value):
+        raise MetricError("no field is filled in both sets")
+    return estimate
 
 
 def category_distance(case: Case) -> Estimate:

@@ -65,6 +65,8 @@ class Metric:
             raise MetricError(f"{self.name} is {estimate.value}, which is not from {self.low} to {self.high}")
         if estimate.low is None or estimate.high is None:
             return estimate
+        if math.isnan(estimate.low) or math.isnan(estimate.high):
+            return replace(estimate, low=None, high=None)  # too few records to draw other sets from
         return replace(estimate, low=max(estimate.low, self.low), high=min(estimate.high, self.high))
 
 

@@ -16,7 +16,14 @@ from trialforge.core.errors import MetricError
 from trialforge.core.resampling import bootstrap_difference
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
-from trialforge.quality.twosample import Scored, estimate_auc, linear_probe, roc_auc, score_by_folds
+from trialforge.quality.twosample import (
+    Scored,
+    estimate_auc,
+    fit_probe,
+    linear_probe,
+    roc_auc,
+    score_by_folds,
+)
 from trialforge.trial.text import field_text
 
 VIEWS = ("title", "style", "words")
@@ -212,7 +219,7 @@ def _field_row(case: Case, field: str) -> tuple[Any, ...]:
     )
     try:
         auc = estimate_auc(_score(labelled, field, case), case.scale.stream("probe", "field", field), 100)
-    except ValueError:  # no word of two letters in the field
+    except MetricError:  # no word of two letters in the field
         return ("train", f"field {field}", None, None, None, len(labelled.labels), False, None)
     return ("train", f"field {field}", auc.value, auc.low, auc.high, auc.n, False, None)
 
@@ -221,14 +228,14 @@ def label_words(case: Case) -> pl.DataFrame:
     """Return the words and pairs that weigh most for either label.
 
     Raises:
-        MetricError: a set has records of one label alone.
+        MetricError: a set has records of one label alone, or no word.
     """
     rows = []
     for view in ("title", "words"):
         for name, labelled in zip(("synthetic", "train"), _draw_sides(case, view), strict=True):
             if len(np.unique(labelled.labels)) < 2:
                 raise MetricError("both sets need records of both labels to say which words tell them")
-            probe = word_probe().fit(labelled.rows, labelled.labels)
+            probe = fit_probe(word_probe(), labelled.rows, labelled.labels)
             words, weights = probe[0].get_feature_names_out(), probe[1].coef_[0]
             order = np.argsort(weights, kind="stable")
             for label, places in ((0, order[:SHOWN_WORDS]), (1, order[::-1][:SHOWN_WORDS])):

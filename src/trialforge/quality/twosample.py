@@ -36,11 +36,23 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def fit_probe(classifier: Any, rows: Any, labels: np.ndarray) -> Any:
+    """Return the fitted classifier.
+
+    Raises:
+        MetricError: there is nothing to learn from in the rows, such as texts without a word of two letters.
+    """
+    try:
+        return classifier.fit(rows, labels)
+    except ValueError as error:
+        raise MetricError(f"a probe can't be trained on {len(labels)} records: {error}") from error
+
+
 def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, seed: int) -> Scored:
     """Return scores of each row by a classifier trained on the other folds.
 
     Raises:
-        MetricError: a class has fewer than two rows.
+        MetricError: a class has fewer than two rows, or there is nothing to learn from in the rows.
     """
     labels = np.asarray(labels)
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
@@ -49,7 +61,7 @@ def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, s
     scores = np.empty(len(labels))
     splitter = StratifiedKFold(min(folds, rarer), shuffle=True, random_state=seed)
     for train, test in splitter.split(np.zeros(len(labels)), labels):
-        classifier.fit(rows[train], labels[train])
+        fit_probe(classifier, rows[train], labels[train])
         # Folds differ in their intercept, so a score is its rank within the fold: with few rows of a class
         # the pooled ROC-AUC falls far below .5 otherwise.
         scores[test] = rankdata(classifier.decision_function(rows[test])) / (len(test) + 1)

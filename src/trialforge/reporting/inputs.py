@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.core.errors import ArtifactError
 from trialforge.core.files import Number, flatten, hash_file, read_json, read_parquet
+from trialforge.core.made_from import MADE_FROM, check_fit
 
 TABLES = ("train", "reasons", "generated", "synthetic", "rejected")
 
@@ -50,22 +52,45 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
     """Read what is there.
 
     Raises:
-        ArtifactError: a file is there but can't be read.
+        ArtifactError: a file is there but can't be read, or is of another run than the tables.
     """
     metric_files = sorted(metrics.glob("*.json"))
     plot_files = sorted(plots.glob("**/*.csv"))
     table_files = [path for name in TABLES if (path := data / f"{name}.parquet").is_file()]
     trials, index = data / "trials.parquet", data / "index.json"
     read = [*metric_files, *plot_files, *table_files, *filter(Path.is_file, (trials, index))]
+    hashes = {path.as_posix(): hash_file(path) for path in read}
+    stage_metrics = {path.stem: read_json(path) for path in metric_files}
+    check_fit(
+        stage_metrics, {path.stem: hashes[path.as_posix()] for path in read if path.suffix == ".parquet"}
+    )
+    tables = {path.stem: read_parquet(path) for path in table_files}
+    _check_source(tables, params)
     return Inputs(
-        metrics={path.stem: flatten(read_json(path)) for path in metric_files},
+        metrics={
+            stage: flatten({name: value for name, value in one.items() if name != MADE_FROM})
+            for stage, one in stage_metrics.items()
+        },
         plots={str(path.relative_to(plots).with_suffix("")): _read_csv(path) for path in plot_files},
-        tables={path.stem: read_parquet(path) for path in table_files},
+        tables=tables,
         params=params,
-        hashes={path.as_posix(): hash_file(path) for path in read},
+        hashes=hashes,
         encoder=read_json(index)["encoder"] if index in read else None,
         newest_record=_newest_record(trials) if trials in read else None,
     )
+
+
+def _check_source(tables: dict[str, pl.DataFrame], params: dict[str, Any]) -> None:
+    """Refuse parameters that name another kind of trials than the run's: the page would call them real."""
+    asked = params.get("ingest", {}).get("source")
+    if asked is None or (train := tables.get("train")) is None or train.is_empty():
+        return
+    if (asked == "simulated") != bool((train["source"] == "simulated").all()):
+        held = train["source"].value_counts(sort=True)["source"][0]
+        raise ArtifactError(
+            f"params.yaml has ingest.source = {asked}, but the trials of data/train.parquet are {held}",
+            hint="run: dvc repro, or set ingest.source to what was run",
+        )
 
 
 def _read_csv(path: Path) -> pl.DataFrame:

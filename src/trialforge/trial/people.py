@@ -16,8 +16,28 @@ from trialforge.trial.free_text import REMOVED, map_free_text, numbered_texts
 
 INVESTIGATOR = "the investigator"
 _WORD = r"\p{Lu}[\p{L}'’-]+"
-_NAME = rf"{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{0,2}}"
+# A word of a name: O'Brien whole, but of Barnes' and Lee's clinic the name alone.
+_PART = r"\p{Lu}(?:[\p{L}-]|['’]\p{Lu})+"
+_MIXED = r"\p{Lu}[\p{L}'’-]*\p{Ll}[\p{L}'’-]*"
+_PARTICLES = r"(?:(?:van|von|de|der|den|del|della|di|da|la|le|al|el|bin|ten|ter) ){0,2}"
+_NAME = rf"(?:\p{{Lu}}\.? ){{0,2}}{_PARTICLES}{_PART}(?: \p{{Lu}}\b\.?)?(?: {_PARTICLES}{_PART}){{0,2}}"
+_TITLE = r"(?:\b(?:Dr|Prof|Mrs?|Ms)\b(?:\. ?| )|\bProfessor )(?:(?:Dr|med|PD)(?:\. ?| ))*"
 _DEGREE = r"(?:M\.?D|Ph\.?D|R\.?N|MPH|PharmD|MBBS|FRCP)"
+_DEGREES = rf"{_DEGREE}\b\.?(?:,? {_DEGREE}\b\.?)*"
+# Words that stand in no name. MD is short for many a disease and for Maryland, and MPH for a drug.
+_NO_NAME = (
+    r"(?:[\p{L}-]+(?i:itis|osis|emia|pathy|trophy|plasia|dystonia|oma)|(?i:diseases?|disorders?|syndrome"
+    r"|degeneration|depressi(?:on|ve)|diabetes|deficiency|deviation|defect|failure|hypertension|cancer|dose"
+    r"|therapy|treatment|study|trial|score|scale|index|inventory|questionnaire|university|hospitals?"
+    r"|institutes?|cent(?:er|re)|college|school|clinics?|health|department|medicine|medical|texas"
+    r"|baltimore|bethesda|rockville|gaithersburg|annapolis|hagerstown|towson|columbia|spring|chase))"
+)
+_SHIELD = "\ue000"  # of the private use area: no text has it, and no rule looks for it
+_SHIELDED = (
+    # Duchenne Muscular Dystrophy MD; Health Bethesda, MD
+    rf"(\b{_NO_NAME}(?: {_WORD}){{0,2}},? )({_DEGREE}\b)",
+    r"( )(M\.?D\.? Anderson\b)",
+)
 _STREET = r"(?:Street|Avenue|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Drive|Lane|Parkway|Pkwy\.?)"
 
 
@@ -43,7 +63,9 @@ PERSON_RULES: dict[str, PersonRule] = {
     ),
     "title": PersonRule(
         (r"\b(?:Dr|Prof|M[rs])", r"(?i)(?:investigator|chair|director|coordinator|contact|person)\s*:"),
-        rf"\b(?:Drs?|Prof|Professor|Mrs?|Ms)\b\.? {_NAME}"
+        rf"{_TITLE}{_NAME}"
+        # Drs. George Brewer and Sofia Merajver
+        rf"|\bDrs\b\.? {_NAME}(?:(?:, and |, | and ){_NAME})*"
         # Principal investigator: Maria Lopez
         r"|(?i:\b(?:principal investigator|study (?:chair|director|coordinator)|contact(?: person)?)\s*:) ?"
         rf"{_WORD}(?: \p{{Lu}}\b\.?)? {_WORD}",
@@ -51,7 +73,9 @@ PERSON_RULES: dict[str, PersonRule] = {
     ),
     "degree": PersonRule(
         (_DEGREE,),
-        rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}},? {_DEGREE}\b\.?",
+        # Jane Q. Roe, MD, PhD; without a comma no word is in capitals alone: PR OROS MPH is a drug.
+        rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}}, {_DEGREES}"
+        rf"|\b{_MIXED}(?: \p{{Lu}}\b\.?)?(?: {_MIXED}){{1,2}} {_DEGREES}",
         INVESTIGATOR,
     ),
     "address": PersonRule(
@@ -63,17 +87,25 @@ PERSON_RULES: dict[str, PersonRule] = {
 }
 
 
+def shield_degrees(text: pl.Expr) -> pl.Expr:
+    """Return the text in which what looks like a degree, but follows no name, is hidden from the rules."""
+    for pattern in _SHIELDED:
+        text = text.str.replace_all(pattern, f"${{1}}{_SHIELD}${{2}}")
+    return text
+
+
 def scrub_people(trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return trials without the people named in their free text, and how often each rule was needed."""
     counts: Counter[str] = Counter(dict.fromkeys(PERSON_RULES, 0))
     rows = _rows_with_people(trials)
 
     def scrub(texts: pl.Series) -> pl.Series:
+        texts = texts.to_frame().select(shield_degrees(pl.first())).to_series()
         for name, rule in PERSON_RULES.items():
             found = int(texts.str.count_matches(rule.pattern).sum() or 0)
             texts = texts.str.replace_all(rule.pattern, rule.instead) if found else texts
             counts[name] += found
-        return texts
+        return texts.str.replace_all(_SHIELD, "", literal=True)
 
     if rows:
         some = trials[rows]
@@ -88,7 +120,7 @@ def _rows_with_people(trials: pl.DataFrame) -> list[int]:
     text = pl.col("text").str
     found = [
         texts.filter(pl.any_horizontal(text.contains(quick) for quick in rule.quick)).filter(
-            text.contains(rule.pattern)
+            shield_degrees(pl.col("text")).str.contains(rule.pattern)
         )["row"]
         for rule in PERSON_RULES.values()
     ]
@@ -105,4 +137,5 @@ def _put_back(some: pl.DataFrame, rows: list[int], trials: pl.DataFrame) -> pl.D
 
 def find_people(text: pl.Expr) -> dict[str, pl.Expr]:
     """Return, for each rule, whether a text has what it removes."""
-    return {name: text.str.contains(rule.pattern) for name, rule in PERSON_RULES.items()}
+    shielded = shield_degrees(text)
+    return {name: shielded.str.contains(rule.pattern) for name, rule in PERSON_RULES.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,8 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 
-from trialforge.app.profiles import apply_profile, list_keys, read_profile
+from trialforge.app import cli
+from trialforge.app.profiles import apply_profile, list_keys, list_left, read_profile
 from trialforge.core.errors import ParameterError
 from trialforge.core.params import load_section
 from trialforge.ingest.params import IngestParams
@@ -35,6 +37,37 @@ def read(name: str) -> dict[str, dict[str, object]]:
 def test_quick_is_what_is_committed(params: Path) -> None:
     assert apply_profile(read("quick"), params) == {}
     assert params.read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
+def test_the_default_profile_is_all_of_params() -> None:
+    whole = yaml.safe_load((ROOT / "profiles/quick.yaml").read_text())
+    assert whole == yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def test_nothing_of_a_run_of_ones_own_is_left_without_a_word(
+    params: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = yaml.safe_load(params.read_text())
+    own = ["llm.model=own.gguf", "llm.sha256=ab", "llm.workers=2", "learning.word_dropout=0.5"]
+    apply_overrides(str(params), [*own, "seed=7", "ingest.labels_path=data/raw/mine.csv"])
+    shutil.copytree(ROOT / "profiles", params.parent / "profiles")
+    monkeypatch.chdir(params.parent)
+    assert cli.run(["profile", "quick", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["set"]) == {name.partition("=")[0] for name in own}
+    assert found["left"] == {"seed": 7, "ingest.labels_path": "data/raw/mine.csv"}
+    after = yaml.safe_load(params.read_text())
+    after["seed"], after["ingest"]["labels_path"] = before["seed"], before["ingest"]["labels_path"]
+    assert after == before
+    assert cli.run(["profile", "quick"]) == 0
+    assert "left" in capsys.readouterr().out
+
+
+def test_a_parameter_that_only_one_side_has_is_left_and_told(params: Path) -> None:
+    text = params.read_text()
+    params.write_text(text.replace("  sniff: false", "  sniffs: false"))
+    left = list_left(params, read("quick"), ROOT / "profiles")
+    assert left == {"retrieval.elasticsearch.sniff": None, "retrieval.elasticsearch.sniffs": False}
 
 
 @pytest.mark.parametrize("name", PROFILES)

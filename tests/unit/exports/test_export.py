@@ -19,6 +19,7 @@ from tests.unit.reporting import sample
 from trialforge.app import cli
 from trialforge.core.errors import ExportError
 from trialforge.core.files import write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.exports import export
 from trialforge.exports.export import FORMATS, check_synthetic, export_records
 from trialforge.exports.registry_words import age_words, api_phases, api_word
@@ -111,7 +112,8 @@ def run_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "sample":
         for name, table in sample.make_tables(6).items():
             write_parquet(table, tmp_path / "data" / f"{name}.parquet")
-        write_json(sample.SCORE, tmp_path / "metrics" / "score.json")
+        made_from = name_tables(tmp_path / "data" / "synthetic.parquet")
+        write_json(sample.SCORE | made_from, tmp_path / "metrics" / "score.json")
     elif (ROOT / "data" / "synthetic.parquet").is_file():
         for name in ("data", "metrics", "plots"):
             shutil.copytree(ROOT / name, tmp_path / name)
@@ -142,6 +144,44 @@ def test_the_command_exports_a_run_that_is_read_again(
     whole = records.select(REGISTRATION_FIELDS).with_columns(pl.col(pl.String).str.replace_all("\n+", "\n"))
     found = again.select(REGISTRATION_FIELDS).with_columns(pl.col(pl.String).str.replace_all("\n+", "\n"))
     assert found.to_dicts() == whole.to_dicts()
+
+
+def test_figures_of_another_run_are_refused_with_the_stage_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = sample.make_tables(6)
+    for name, table in tables.items():
+        write_parquet(table, tmp_path / "data" / f"{name}.parquet")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def export_error() -> str:
+        code = cli.run(["export", "out"])
+        out, err = capsys.readouterr()
+        assert (code, out == "") == (bool(err), bool(err))
+        return err
+
+    records = Path("data/synthetic.parquet")
+    for stem in ("validation", "quality", "score"):
+        write_json({"figure": 1} | name_tables(records), Path(f"metrics/{stem}.json"))
+    assert export_error() == ""
+    write_parquet(tables["synthetic"].head(1), records)  # as after `dvc repro validate` with other parameters
+    stages = {"validation": "validate", "quality": "measure", "score": "score"}
+    for left, stage in stages.items():
+        for stem in stages:
+            write_json({"figure": 1} | name_tables(records), Path(f"metrics/{stem}.json"))
+        assert export_error() == ""
+        write_json({"figure": 1, "made_from": {"synthetic": "0" * 64}}, Path(f"metrics/{left}.json"))
+        error = export_error()
+        assert f"metrics/{left}.json was computed on another data/synthetic.parquet" in error
+        assert f"dvc repro {stage}" in error
+        write_json({"figure": 1}, Path(f"metrics/{left}.json"))
+        assert f"metrics/{left}.json does not say on which trials" in export_error()
+    for stem in stages:
+        write_json({"figure": 1} | name_tables(records), Path(f"metrics/{stem}.json"))
+    params = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("source: simulated", "source: registry", 1))
+    assert "ingest.source = registry, but the trials of data/train.parquet are simulated" in export_error()
 
 
 def test_card_header_is_yaml_that_a_hub_reads() -> None:

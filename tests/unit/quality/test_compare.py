@@ -120,9 +120,55 @@ def test_outs_of_two_commits_are_read_by_their_revision(
     assert "dvc fetch" in str(caught.value)
 
 
+LETTERS = "".join(json.dumps({"title": "abcdefgh"[n % 8], "label": n % 2}) + "\n" for n in range(24))
+
+
+def test_titles_of_one_letter_lose_only_what_they_can_not_tell(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "letters.jsonl").write_text(LETTERS)
+    found = measured(capsys, "letters.jsonl", "letters.jsonl")
+    assert "empty vocabulary" in found["leakage.title_gap"]["a_note"]
+    assert found["diversity.exact_copies"]["a_value"] is not None
+    assert found["leakage.style_gap"]["a_value"] is not None
+
+
+CASES = ROOT.parent / "shared" / "cases" / "12-compare"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared")
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.[cj]s*")), ids=lambda path: path.stem)
+def test_odd_sets_give_a_value_or_say_why_not(
+    path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(path, folder)
+    found = measured(capsys, path.name, path.name)
+    assert list(found) == list(METRICS)
+    for row in found.values():
+        assert (row["a_value"] is None) == bool(row["a_note"])
+        assert "nan" not in (row["a_note"] or "")
+        assert not any(number != number for number in row.values())
+
+
+def test_a_table_of_trials_as_csv_is_read_as_its_lines_are(folder: Path) -> None:
+    (folder / "theirs.csv").write_text(
+        "\ufefftitle,conditions,interventions,enrolment_planned,label\r\n"
+        'One,"[""Cough""]","[""Drug A""]",12,1\r\n"Two\nlines",,,,0\r\n',
+        newline="",
+    )
+    row = {"title": "One", "conditions": ["Cough"], "interventions": ["Drug A"]}
+    lines = [row | {"enrolment_planned": 12, "label": 1}, {"title": "Two\nlines", "label": 0}]
+    (folder / "same.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_set("theirs.csv").equals(read_set("same.jsonl"))
+    assert read_set("theirs.csv")["interventions"][0][0]["name"] == "Drug A"
+
+
 BAD = {
+    "long.csv": ("title\none,two\n", "long.csv, line 2 is no row of trials: it has more cells"),
+    "latin.csv": ("title\n\udce9\n", "latin.csv is no table in UTF-8"),
+    "cell.csv": ("title,conditions\none,Cough\n", "cell.csv, line 2 is no row of trials"),
     "absent.parquet": (None, "no file absent.parquet"),
-    "set.csv": ("a,b", "none of .parquet, .jsonl"),
+    "set.tsv": ("a,b", "none of .parquet, .jsonl"),
     "empty.jsonl": ("\n", "holds no record"),
     "text.jsonl": ('{"title": "One"}\nnot json\n', "text.jsonl, line 2 is no JSON object"),
     "list.jsonl": ("[1, 2]\n", "line 1 is no JSON object"),
@@ -138,7 +184,7 @@ def test_a_set_that_can_not_be_read_is_named_with_its_fault(
 ) -> None:
     content, message = BAD[name]
     if content is not None:
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
     code, _, err = compare(capsys, name, "copies.parquet")
     assert code == 1
     assert message in err

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.reporting import sample
 from trialforge.core.files import write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
 from trialforge.reporting.render import source_hash
@@ -82,7 +83,9 @@ def test_every_file_that_is_read_is_listed_with_its_hash(tmp_path: Path) -> None
         write_parquet(table, data / f"{name}.parquet")
     write_parquet(trials_to_frame([sample.make_trial("NCT90000000")]), data / "trials.parquet")
     write_json({"encoder": "ab" * 32}, data / "index.json")
-    write_json({"accepted": 1}, tmp_path / "metrics" / "validation.json")
+    write_json(
+        {"accepted": 1} | name_tables(data / "synthetic.parquet"), tmp_path / "metrics" / "validation.json"
+    )
     inputs = read_inputs(data, tmp_path / "metrics", tmp_path / "plots", {})
     assert {Path(path) for path in inputs.hashes} == {path for path in tmp_path.rglob("*") if path.is_file()}
     assert inputs.encoder == "ab" * 32
