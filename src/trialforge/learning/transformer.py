@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.core.files import hash_json
 from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed, random_stream
-from trialforge.embedding.factory import hash_files, model_folder, packaged_model
+from trialforge.embedding.factory import check_pin, model_folder, packaged_model
 from trialforge.learning.batches import Encoded, bucket, draw_epoch, pad
 from trialforge.learning.checkpoint import State, read_state, write_state
 from trialforge.learning.encoder_files import read_encoder, write_encoder

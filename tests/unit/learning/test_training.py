@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from trialforge.core.errors import LearningError, ParameterError, TrialforgeError
+from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import load_section
 from trialforge.learning import cells, transformer
 from trialforge.learning.linear import WordClassifier

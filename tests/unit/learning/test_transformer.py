@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from trialforge.app.profiles import read_profile
 from trialforge.core.errors import LearningError
+from trialforge.embedding.factory import hash_model
 from trialforge.learning import transformer
 from trialforge.learning.checkpoint import State
 from trialforge.learning.classifier import FitTask
