@@ -84,7 +84,7 @@ def _positive(score: Mapping[str, Number]) -> list[Figure]:
         if found:
             low, high = (score.get(f"assay.{found[1]}.{bound}") for bound in ("low", "high"))
             note = f"interval {_signed(low)} to {_signed(high)}"
-            figures.append(Figure(f"with {found[1].replace('-', ' ')} trials instead", _signed(value), note))
+            figures.append(Figure(f"with {found[1]} instead", _signed(value), note))
     return figures
 
 

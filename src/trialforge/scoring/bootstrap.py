@@ -144,15 +144,14 @@ def resample(
         thresholds: (seeds,), each chosen on validation trials.
         draws: weights of trials and seeds.
     """
-    if (scores == scores[0]).all() and (thresholds == thresholds[0]).all():
-        scores, thresholds = scores[:1], thresholds[:1]  # a model without chance of its own: seeds are equal
-    values = np.empty((len(scores), len(draws.trials)))
+    fits, fit_of = np.unique(np.column_stack([thresholds, scores]), axis=0, return_inverse=True)
+    values = np.empty((len(fits), len(draws.trials)))  # seeds of a model without chance are one fit
     for start in range(0, len(draws.trials), CHUNK):
         chunk = slice(start, start + CHUNK)
-        for number, (row, threshold) in enumerate(zip(scores, thresholds, strict=True)):
-            values[number, chunk] = measure(labels, row, threshold, draws.trials[chunk])
-    means: Floats = values[0] if len(values) == 1 else np.einsum("sd,ds->d", values, draws.seeds)
-    return means
+        for number, (threshold, *row) in enumerate(fits):
+            values[number, chunk] = measure(labels, np.array(row), threshold, draws.trials[chunk])
+    means: Floats = np.einsum("sd,ds->d", values[fit_of], draws.seeds)
+    return means.round(12)  # so that equal arms differ by 0 in a draw, and not by how shares were summed
 
 
 def p_value(differences: Floats) -> float:

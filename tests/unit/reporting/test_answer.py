@@ -58,7 +58,7 @@ def test_nothing_is_claimed_before_anything_is_measured() -> None:
 def test_effect_is_shown_with_sign_and_interval() -> None:
     figures = build_answer(sample.make_inputs()).figures
     assert (figures[0].value, figures[0].note) == ("+0.021", "interval −0.012 to +0.055")
-    assert (figures[1].label, figures[1].value) == ("with more real trials instead", "+0.070")
+    assert (figures[1].label, figures[1].value) == ("with more-real instead", "+0.070")
 
 
 def test_real_and_simulated_sources_are_told_apart() -> None:
