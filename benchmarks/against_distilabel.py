@@ -38,7 +38,7 @@ RUN = Path(__file__).with_name("_distilabel_run.py")
 
 def is_record(text: str, schema: object) -> bool:
     try:
-        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))  # type: ignore[arg-type]
+        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))
     except ValueError:
         return False
 

@@ -72,10 +72,10 @@ def _measure(synthetic: int, real: int) -> list[Row]:
     rows_of = case.candidates.rows, case.reference.rows
     step("validate: near-copies by embedding", lambda: find_close(*rows_of, validation.duplicates.max_cosine))
     for name, metric in METRICS.items():
-        step(name, lambda metric=metric: metric.measure(case))  # type: ignore[misc]
+        step(name, lambda metric=metric: metric.measure(case))
     step("yardsticks of all measures", lambda: compare_yardsticks(case, METRICS))
     for name, make in TABLES.items():
-        step(f"table {name}", lambda make=make: make(case))  # type: ignore[misc]
+        step(f"table {name}", lambda make=make: make(case))
     return rows
 
 

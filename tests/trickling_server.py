@@ -64,6 +64,6 @@ def answering(make: Callable[[], Iterable[bytes]], pause: float = 0.0) -> Iterat
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.handle_error = lambda *_: None
     with running(server) as address:
         yield address

@@ -80,7 +80,7 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
 def relay_to(upstream: str, **changes: Any) -> Iterator[Relay]:
     relay = Relay(upstream, **changes)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(relay))
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that left is no fault
+    server.handle_error = lambda *_: None
     with running(server) as address:
         relay.address = f"http://{address}"
         yield relay

@@ -94,9 +94,9 @@ def test_no_name_in_it_runs_or_removes_anything(attack: str, tmp_path: Path) -> 
         (folder / path).write_bytes(b"")
     # Where the outs of an experiment `../kept` would be.
     kept = [folder / "kept" / "x", folder / "models" / "kept" / "x", folder / "data" / "kept-x.parquet"]
-    for path in kept:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
+    for file in kept:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
     said = [dvc(folder, "status")]
     for stage in ("train-real", "train"):
         said.append(dvc(folder, "repro", "--single-item", "--force", "--keep-going", stage))

@@ -15,7 +15,7 @@ import typer
 
 from trialforge.app import cli
 from trialforge.app.printing import align
-from trialforge.core.errors import ParameterError
+from trialforge.core.errors import DEBUG_VARIABLE, ParameterError
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def failing_app(monkeypatch: pytest.MonkeyPatch) -> None:
         raise typer.Exit(1)
 
     monkeypatch.setattr(cli, "app", app)
-    monkeypatch.setenv(cli.DEBUG_VARIABLE, "")
+    monkeypatch.setenv(DEBUG_VARIABLE, "")
 
 
 @pytest.mark.usefixtures("failing_app")

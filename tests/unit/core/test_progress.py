@@ -20,7 +20,7 @@ def test_a_duration_reads_as_a_person_says_it(seconds: float, words: str) -> Non
 
 def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     out = io.StringIO()
     with Progress("drafts", 4, Console(file=out, width=200)) as shown:
         for passed in (30.0, 40.0, 15.0, 15.0):

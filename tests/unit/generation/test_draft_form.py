@@ -9,7 +9,7 @@ import pytest
 
 from trialforge.generation.draft_form import as_drafts
 from trialforge.generation.schema import DEFAULT_FIELDS, TEXT_BOUNDS
-from trialforge.ingest.registry import JsonSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.text import trial_text
@@ -35,7 +35,7 @@ def check_form(trials: pl.DataFrame) -> pl.DataFrame:
     for name in ("title", "summary"):
         assert (drafts[name].str.len_chars().fill_null(0) <= TEXT_BOUNDS[name].high).all()
     assert drafts["primary_outcomes"].list.len().max() == 1
-    assert drafts["arms"].list.len().max() <= 3  # type: ignore[operator]
+    assert drafts["arms"].list.len().max() <= 3
     return drafts
 
 
@@ -45,11 +45,11 @@ def test_simulated_trials_keep_what_a_draft_holds_and_lose_the_rest() -> None:
     assert drafts["criteria"].str.contains("Inclusion").all()
     assert drafts["interventions"].list.len().min() == 1
     long, short = (frame.select(trial_text())["text"].str.len_chars().mean() for frame in (trials, drafts))
-    assert 0.2 * float(long) < float(short) < float(long)  # type: ignore[arg-type]
+    assert 0.2 * float(long) < float(short) < float(long)
 
 
 @pytest.mark.shared
 def test_registry_records_of_every_kind_have_a_draft(shared_data: Path) -> None:
-    source = JsonSource(shared_data / "ctgov/studies_v2.jsonl.gz")
+    source = RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz")
     trials = ready(pl.concat([batch.trials for batch in source.batches()]))
     assert check_form(trials).height > 300

@@ -71,7 +71,7 @@ def day(text: str | None) -> date | None:
 def age(text: str | None) -> float | None:
     if text in (None, "N/A"):
         return None
-    number, unit = text.split()  # type: ignore[union-attr]
+    number, unit = text.split()
     return int(number) * _UNIT_YEARS[unit.rstrip("s")]
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from trialforge.ingest.p_values import count_p_values, results_evidence, results_label
-from trialforge.ingest.registry import JsonSource
+from trialforge.ingest.registry import RegistrySource
 from trialforge.trial.record import Analysis, Trial, trials_to_frame
 
 SUPERIORITY, ALIKE = "Superiority", "Non-Inferiority"
@@ -18,7 +18,7 @@ def frame(*analyses: tuple[str | None, str | None]) -> pl.DataFrame:
 
 
 def label_of(*analyses: tuple[str | None, str | None]) -> int | None:
-    return frame(*analyses).select(results_label(0.05)).item()  # type: ignore[no-any-return]
+    return frame(*analyses).select(results_label(0.05)).item()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_is_read_and_what_is_not_is_counted() -> None:
 @pytest.mark.shared
 def test_reported_p_values_are_read_as_their_users_expect(shared_data: Path) -> None:
     path = shared_data.parent / "cases/09-p-values/t.jsonl"
-    trials = pl.concat([batch.trials for batch in JsonSource(path).batches()])
+    trials = pl.concat([batch.trials for batch in RegistrySource(path).batches()])
     labels = trials.select(pl.col("nct_id").str.tail(2), results_label(0.05).alias("label"))
     assert dict(labels.iter_rows()) == {
         "01": 1, "03": 1, "05": 1, "07": 1, "09": None, "11": 1, "13": 1, "15": 1, "17": 1, "19": 1,

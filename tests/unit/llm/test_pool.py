@@ -62,7 +62,7 @@ def test_each_request_is_taken_once(sizes: list[int], workers: int, chance: obje
     for worker in (chance.randrange(workers) for _ in range(20)):  # type: ignore[attr-defined]
         taken.append(work.next(worker))
     for worker in range(workers):
-        taken.extend(iter(lambda worker=worker: work.next(worker), None))  # type: ignore[misc]
+        taken.extend(iter(lambda worker=worker: work.next(worker), None))
     taken = [index for index in taken if index is not None]
     assert sorted(taken) == list(range(sum(sizes)))
 

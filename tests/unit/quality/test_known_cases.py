@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import prdc
@@ -102,7 +104,7 @@ def test_a_difference_of_equal_constants_is_0_and_a_shift_is_read_between_its_bo
     assert (low, high) == pytest.approx((middle - width, middle + width), abs=0.03)
 
 
-def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path) -> None:  # noqa: ANN001
+def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path: Path) -> None:
     canary = make_canary("NCT1", 7)
     clean, dirty = tmp_path / "clean.parquet", tmp_path / "dirty.parquet"
     pl.DataFrame({"text": ["nothing"]}).write_parquet(clean)
