@@ -40,7 +40,7 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", fields=["title", "summary"], retries=1)
+        self.set("generation", fields=["title", "summary", "inclusion", "exclusion"], retries=1)
         self.set("llm", context_tokens=1024, slots=8)
 
     def set(self, section: str, **values: Any) -> None:

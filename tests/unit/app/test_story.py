@@ -14,7 +14,7 @@ from trialforge.app import cli
 from trialforge.generation.asking import Answer
 from trialforge.generation.drafts import generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record
+from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
@@ -38,7 +38,7 @@ def data(tmp_path: Path) -> Path:
     titles = ("Levodopa Inhaled Powder", "Levodopa Taken at Night")
     made = [draft_to_record(make_draft(title=title), phase="Phase 2", **values) for title in titles]
     answers = [
-        *(Answer(record, None, 1, 5, "d" * 64) for record in made),
+        *(Answer(record | {"nct_id": name_record(record, "T")}, None, 1, 5, "d" * 64) for record in made),
         Answer(None, "cut", 4, 9, "d" * 64),
     ]
     targets = [TARGET | {"target_id": f"T-{number}"} for number in (1, 2, 3)]
