@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
-from trialforge.core.files import read_json, write_parquet
+from trialforge.core.files import hash_file, read_json, write_parquet
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.split.split import SPLIT_SCHEMA
 from trialforge.trial.record import REGISTRATION_FIELDS, TRIAL_SCHEMA
@@ -40,10 +41,10 @@ def ingest(folder: Path) -> None:
 
 
 def split_and_plan(folder: Path) -> None:
-    parts = [text for part in ("train", "validation", "test") for text in (f"--{part}", f"{part}.parquet")]
-    run_stage(
-        folder, "split", "trials.parquet", "--split", "split.parquet", *parts, "--metrics", "split.json"
-    )
+    names = {"train": "train", "validation": "validation", "test": "test", "held-back": "held_back"}
+    parts = [text for part, name in names.items() for text in (f"--{part}", f"{name}.parquet")]
+    metrics = ("--metrics", "split.json", "--presence", "presence.csv")
+    run_stage(folder, "split", "trials.parquet", "--split", "split.parquet", *parts, *metrics)
     run_stage(folder, "plan", "train.parquet", "--plan", "plan.parquet", "--metrics", "plan.json")
 
 
@@ -74,6 +75,30 @@ def test_the_tables_have_their_columns(ran: Path) -> None:
         table = pl.read_parquet(ran / f"{part}.parquet")
         assert table.columns == [*REGISTRATION_FIELDS, "normalized_interventions", "label"]
         assert table.height > 0
+
+
+def test_the_metrics_name_the_tables_they_were_computed_on(ran: Path) -> None:
+    for name, table in (("ingest", "trials"), ("split", "train"), ("plan", "train")):
+        told = json.loads((ran / f"{name}.json").read_text())["made_from"]
+        assert told == {table: hash_file(ran / f"{table}.parquet")}
+
+
+def test_a_summary_of_several_runs_is_refused(tmp_path: Path) -> None:
+    names = ("validation", "quality", "score")
+    files = [tmp_path / f"{name}.json" for name in names]
+    for name, path in zip(names, files, strict=True):
+        digest = ("a" if name == "quality" else "b") * 64
+        path.write_text(json.dumps({"accepted": 1, "made_from": {"synthetic": digest}}))
+    command = [sys.executable, "-m", "stages.summary", *map(str, files), "summary.json"]
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "metrics/quality.json was computed on another data/synthetic.parquet" in done.stderr
+    assert "dvc repro measure" in done.stderr
+    assert not (tmp_path / "summary.json").exists()
+    files[1].write_text(files[0].read_text())
+    run_stage(tmp_path, "summary", *map(str, files), "summary.json")
+    assert json.loads((tmp_path / "summary.json").read_text())["synthetic"] == 1
 
 
 def test_the_metrics_tell_the_best_reachable_score(ran: Path) -> None:
