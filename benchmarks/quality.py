@@ -63,8 +63,11 @@ def _measure(synthetic: int, real: int) -> list[Row]:
             rows.append((name, seconds, busy, peak, peak - before))
             print(f"{name:<36}{seconds:>9.2f}{busy:>11.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
 
-    parts = _make_parts(synthetic, real)
-    case = step("build case (fit the space)", lambda: build_case(*parts, params, validation, 1))
+    records, train, held_out, test, exemplars, reasons = _make_parts(synthetic, real)
+    case = step(
+        "build case (fit the space)",
+        lambda: build_case(records, train, held_out, test, exemplars, reasons, params, validation, 1),
+    )
     step("embed records", lambda: case.candidates.rows)
     step("embed train", lambda: case.reference.rows)
     texts = case.candidates.texts, case.reference.texts
