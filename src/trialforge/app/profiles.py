@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ruamel.yaml import YAML
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import write_text
+from trialforge.core.params import read_params
 
 PROFILES_FOLDER = Path("profiles")
 
@@ -21,7 +21,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     """Return the parameters of profile `name`: section -> key -> value.
 
     Raises:
-        ParameterError: there is no such profile.
+        ParameterError: there is no such profile, or it is no YAML of parameters.
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
@@ -29,8 +29,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
         raise ParameterError(
             f"no profile {name!r} in {folder}; known are {known}", hint="trialforge profile quick"
         )
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return values
+    return read_params(path)
 
 
 def list_keys(profile: Mapping[str, Any], *parents: str) -> Iterator[tuple[str, ...]]:
@@ -48,6 +47,7 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
     Raises:
         ParameterError: params.yaml lacks a key of the profile.
     """
+    read_params(params)  # refuses what the editor can't bear
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096

@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from trialforge.core.errors import ParameterError
+from trialforge.core.secrets import fits_header
+
 if TYPE_CHECKING:
     from ollama import Client
 
 HOST_VARIABLE = "OLLAMA_HOST"
+KEY_VARIABLE = "OLLAMA_API_KEY"  # which the library sends
 DEFAULT_HOST = "http://127.0.0.1:11434"
 
 
@@ -27,6 +31,11 @@ def make_client(host: str, **options: Any) -> Client:
 
     The library makes a client of OLLAMA_HOST as it is imported, and fails where that names several hosts.
     """
+    if not fits_header(os.environ.get(KEY_VARIABLE, "")):
+        raise ParameterError(
+            f"{KEY_VARIABLE} holds a line break or a letter beyond ASCII, which no request can carry",
+            hint="set it to the key alone",
+        )
     hosts = os.environ.pop(HOST_VARIABLE, None)
     try:
         from ollama import Client

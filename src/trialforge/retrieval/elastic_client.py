@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trialforge.core.errors import RetrievalError
+from trialforge.core.secrets import fits_header
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -111,6 +112,11 @@ def translated_errors() -> Iterator[None]:
 def _credentials(environ: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if key := environ.get(API_KEY):
+        if not fits_header(key):
+            raise RetrievalError(
+                f"{API_KEY} holds a line break or a letter beyond ASCII, which no request can carry",
+                hint="set it to the key alone",
+            )
         given["api_key"] = key
     elif user := environ.get(USER):
         given["basic_auth"] = (user, environ.get(PASSWORD, ""))
