@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,10 +17,17 @@ from typing import Annotated, Literal
 import typer
 
 from trialforge.app.printing import align, emit, print_error, print_line
-from trialforge.core.errors import DEBUG_VARIABLE, TrialforgeError, explain_disk, name_missing_extra
+from trialforge.core.errors import (
+    DEBUG_VARIABLE,
+    EXIT_FAULT,
+    TrialforgeError,
+    explain_disk,
+    format_traceback,
+    name_missing_extra,
+)
 from trialforge.core.version import VERSION
 
-EXIT_ERROR, EXIT_FAULT, EXIT_INTERRUPTED = 1, 70, 130
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 GUIDE = """
 Make synthetic clinical trials with local models, and measure what they are worth.
@@ -332,7 +338,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _debug_traceback() -> None:
     if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exc()
+        sys.stderr.write(format_traceback())
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from glob import glob
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+
+from trialforge.core.secrets import hide_secrets
 
 State = Literal["ok", "note", "fault"]
 GIB = 1 << 30
@@ -199,14 +200,6 @@ def _is_cached(repository: str, file: str = "") -> bool:
     return bool(file or weights)
 
 
-def hide_secrets(address: str) -> str:
-    """Return an address without the user name and password that may stand in it."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    netloc = f"{host}:{parts.port}" if parts.port else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-
-
 def _get(address: str) -> Any:
     """Return the JSON that an address answers, or the words that say why it does not."""
     import httpx
@@ -310,7 +303,7 @@ def _dvc(root: Path) -> Iterator[Finding]:
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["dvc status failed"])[-1]
+        last = hide_secrets((done.stderr.strip().splitlines() or ["dvc status failed"])[-1])
         yield Finding("dvc", "status", "fault", last, "dvc status -v")
         return
     changed = sorted(json.loads(done.stdout or "{}"))

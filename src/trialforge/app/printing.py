@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from trialforge.core.errors import describe_error
+from trialforge.core.errors import describe_error, escape_controls
+from trialforge.core.secrets import hide_secrets
 
 
 def print_line(text: str = "") -> None:
-    """Print a line of the answer."""
-    sys.stdout.write(f"{text}\n")
+    """Print a line of the answer; what a record holds for a terminal to act on is written out."""
+    sys.stdout.write(f"{escape_controls(text)}\n")
 
 
 def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
@@ -25,7 +26,9 @@ def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
 
 def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
     """Return rows as text in aligned columns; the last column is as wide as it likes."""
-    table = [[str(cell) for cell in row] for row in [headings, *rows] if row]
+    table = [
+        [escape_controls(" ".join(str(cell).split())) for cell in row] for row in [headings, *rows] if row
+    ]
     if not table:
         return ""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
@@ -40,6 +43,6 @@ def print_error(message: str, hint: str | None, *, as_json: bool) -> None:
     """Print what went wrong in one line, and what to do next."""
     if as_json:
         problem: Mapping[str, str | None] = {"error": message, "hint": hint}
-        sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
+        sys.stderr.write(escape_controls(hide_secrets(json.dumps(problem, ensure_ascii=False))) + "\n")
         return
     sys.stderr.write(f"{describe_error(message, hint)}\n")

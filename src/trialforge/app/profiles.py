@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ruamel.yaml import YAML
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import write_text
+from trialforge.core.params import read_params
 
 PROFILES_FOLDER = Path("profiles")
 DEFAULT = "quick"
@@ -26,7 +26,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     none: so each profile undoes every other.
 
     Raises:
-        ParameterError: there is no such profile, or one names what the default lacks.
+        ParameterError: there is no such profile, one names what the default lacks, or it is no YAML.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in files:
@@ -34,7 +34,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
             f"no profile {name!r} in {folder}; known are {', '.join(files) or 'none'}",
             hint="trialforge profile quick",
         )
-    profiles = {stem: _read_yaml(path) for stem, path in files.items()}
+    profiles = {stem: read_params(path) for stem, path in files.items()}
     default = profiles.get(DEFAULT, {})
     found: dict[str, Any] = {}
     for stem, profile in profiles.items():
@@ -51,18 +51,13 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
 
 def list_left(params: Path, profile: Mapping[str, Any], folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     """Return what a profile leaves unlike the default: `section.key` -> its value (None: it is not there)."""
-    default, now, own = _read_yaml(folder / f"{DEFAULT}.yaml"), _read_yaml(params), set(list_keys(profile))
+    default, now, own = read_params(folder / f"{DEFAULT}.yaml"), read_params(params), set(list_keys(profile))
     paths = dict.fromkeys([*list_keys(default), *list_keys(now)])
     return {
         ".".join(path): None if (value := _value(now, path)) is _ABSENT else value
         for path in paths
         if path not in own and _value(now, path) != _value(default, path)
     }
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return values
 
 
 def _value(values: Any, path: tuple[str, ...], absent: Any = _ABSENT) -> Any:
@@ -89,6 +84,7 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
     Raises:
         ParameterError: params.yaml lacks a key of the profile.
     """
+    read_params(params)  # refuses what the editor can't bear
     editor = YAML()
     editor.default_flow_style = False  # as DVC writes the file, so that nothing else moves
     editor.representer.add_representer(float, _write_float)

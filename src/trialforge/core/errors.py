@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import errno
+import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trialforge.core.secrets import hide_secrets
+
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
+EXIT_FAULT = 70
+# C0 and C1 controls, delete, and those that turn the direction of what follows.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class TrialforgeError(Exception):
-    """Root of all errors that a user can mend.
+    """Root of all errors that a user can mend; none holds a secret of the environment, whatever a library said.
 
     Args:
         message: what was wrong, with the file, record or parameter and its value.
@@ -19,8 +26,8 @@ class TrialforgeError(Exception):
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(hide_secrets(message))
+        self.hint = hint and hide_secrets(hint)
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -139,7 +146,17 @@ def explain_disk(error: Exception, path: Path | None = None) -> DiskError:
     return DiskError(f"{where or 'a file'} can't be used: {why}; {kept}", hint=mends.get(number or 0))
 
 
+def format_traceback() -> str:
+    """Return the traceback of the exception that is handled now, without secrets."""
+    return escape_controls(hide_secrets(traceback.format_exc()))
+
+
 def describe_error(message: str, hint: str | None) -> str:
     """Return what went wrong on one line, and on the next what to do."""
-    line = f"error: {' '.join(message.split())}"
-    return f"{line}\n  next: {hint}" if hint else line
+    line = f"error: {escape_controls(' '.join(hide_secrets(message).split()))}"
+    return f"{line}\n  next: {escape_controls(hide_secrets(hint))}" if hint else line
+
+
+def escape_controls(text: str) -> str:
+    """Return text whose control characters are written out, but for line ends and tabs: none acts on a terminal."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

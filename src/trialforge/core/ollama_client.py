@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from trialforge.core.bounded_http import BoundedTransport, open_call, parse_json
+from trialforge.core.errors import ParameterError
+from trialforge.core.secrets import fits_header
 
 if TYPE_CHECKING:
     import ollama
 
 HOST_VARIABLE = "OLLAMA_HOST"
+KEY_VARIABLE = "OLLAMA_API_KEY"  # which the library sends
 DEFAULT_HOST = "http://127.0.0.1:11434"
 UNLOAD_SECONDS = 2.0
 
@@ -29,6 +32,11 @@ def read_addresses() -> list[str]:
 
 def import_ollama() -> ModuleType:
     """Return the library `ollama`, which as it is imported fails where OLLAMA_HOST names several hosts."""
+    if not fits_header(os.environ.get(KEY_VARIABLE, "")):
+        raise ParameterError(
+            f"{KEY_VARIABLE} holds a line break or a letter beyond ASCII, which no request can carry",
+            hint="set it to the key alone",
+        )
     hosts = os.environ.pop(HOST_VARIABLE, None)
     try:
         import ollama

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trialforge.core.errors import ParameterError
+from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.core.files import read_bytes
 
 PARAMS_FILE = Path("params.yaml")
+# Of a file of parameters: its length, and the values that it stands for when each alias is written out.
+_MOST_BYTES, _MOST_VALUES = 1 << 20, 100_000
 # Names that a params.yaml of an earlier version may have.
 RENAMED = {
     "corpus": "ingest",
@@ -35,16 +38,43 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ParameterError(f"no parameter file {path}", hint="run inside a checkout that has a params.yaml")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{path} is not valid YAML: {error}") from error
+    values = _parse(path)
     if not isinstance(values, dict):
         raise ParameterError(f"{path} holds no sections")
     for old, new in RENAMED.items():
         if _holds(values, old.split(".")):
             raise ParameterError(f"{path}: `{old}` is called `{new}` now", hint="rename it in this file")
     return values
+
+
+def _parse(path: Path) -> Any:
+    """Return the plain values of a file. A few lines of aliases can fill any memory, so they are counted first."""
+    try:
+        loader = yaml.SafeLoader(read_bytes(path, _MOST_BYTES).decode())
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _count_values(root, {}) > _MOST_VALUES:
+            raise ParameterError(
+                f"{path} stands for more than {_MOST_VALUES} values", hint="look at its aliases, as `*name`"
+            )
+        return loader.construct_document(root)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ParameterError(f"{path} is too deep to be one of parameters") from error
+    except ArtifactError as error:
+        raise ParameterError(f"{error.args[0]}, too many for parameters") from error
+
+
+def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
+    """Return how many values a node stands for, aliases written out; one inside itself is endless."""
+    if id(node) not in counts:
+        counts[id(node)] = _MOST_VALUES + 1  # while it is open
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for pair in inner for part in (pair if isinstance(pair, tuple) else (pair,))]
+        counts[id(node)] = 1 + sum(_count_values(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 def _holds(values: Any, names: list[str]) -> bool:

@@ -17,10 +17,12 @@ from typing import IO
 
 from trialforge.core.errors import (
     DEBUG_VARIABLE,
+    EXIT_FAULT,
     ArtifactError,
     TrialforgeError,
     describe_error,
     explain_disk,
+    format_traceback,
     name_missing_extra,
 )
 from trialforge.core.files import hash_text
@@ -49,9 +51,13 @@ def run_stage(main: Callable[[], None]) -> None:
         sys.exit(130)
     except (TrialforgeError, OSError) as error:
         if os.environ.get(DEBUG_VARIABLE):
-            raise
+            sys.stderr.write(format_traceback())
         told = explain_disk(error) if isinstance(error, OSError) else error
         sys.exit(describe_error(told.args[0], told.hint))
+    except Exception:
+        # A fault of trialforge itself; its traceback holds no secret either.
+        sys.stderr.write(format_traceback())
+        sys.exit(EXIT_FAULT)
 
 
 def claim_out(text: str) -> Path:
