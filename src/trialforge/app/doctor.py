@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -39,7 +39,7 @@ class Finding:
 
 def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str]) -> list[Finding]:
     """Return what was found, in reading order; only a server that the environment names is asked."""
-    return [
+    found = [
         *_machine(root),
         *_packages(root),
         *_ingest(root, params),
@@ -49,6 +49,8 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
         *_dvc(root),
         *_times(root),
     ]
+    # Servers say what they like, and addresses may hold a login.
+    return [replace(one, detail=hide_secrets(one.detail, environment)) for one in found]
 
 
 def _choice(params: Mapping[str, Any], *keys: str) -> Any:
@@ -245,7 +247,7 @@ def _elasticsearch(choices: Mapping[str, Any], environment: Mapping[str, str]) -
     except RetrievalError as error:
         yield Finding("servers", "elasticsearch", "fault", str(error.args[0]), error.hint or START)
     else:
-        said = ", ".join(map(hide_secrets, addresses))
+        said = ", ".join(addresses)
         yield Finding("servers", "elasticsearch", "ok", f"version {number} at {said}")
 
 
@@ -266,12 +268,12 @@ def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
         else:
             # The language model's calls go to the hosts that are left.
             state: State = "note" if alive and not (encoders and place == 0) else "fault"
-            yield Finding("servers", "ollama", state, f"{hide_secrets(address)} {answer}", start)
+            yield Finding("servers", "ollama", state, f"{address} {answer}", start)
 
 
 def _ollama_version(address: str, number: str) -> Finding:
     release = tuple(map(int, re.findall(r"\d+", number)[:3]))
-    detail = f"version {number} at {hide_secrets(address)}"
+    detail = f"version {number} at {address}"
     if release == (0, 0, 0):
         return Finding("servers", "ollama", "note", f"{detail}: a build that does not know its version")
     if release < LEAST_OLLAMA:
@@ -303,7 +305,7 @@ def _dvc(root: Path) -> Iterator[Finding]:
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = hide_secrets((done.stderr.strip().splitlines() or ["dvc status failed"])[-1])
+        last = (done.stderr.strip().splitlines() or ["dvc status failed"])[-1]
         yield Finding("dvc", "status", "fault", last, "dvc status -v")
         return
     changed = sorted(json.loads(done.stdout or "{}"))

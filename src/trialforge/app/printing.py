@@ -26,9 +26,7 @@ def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
 
 def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
     """Return rows as text in aligned columns; the last column is as wide as it likes."""
-    table = [
-        [escape_controls(" ".join(str(cell).split())) for cell in row] for row in [headings, *rows] if row
-    ]
+    table = [[_on_one_line(cell) for cell in row] for row in [headings, *rows] if row]
     if not table:
         return ""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
@@ -37,6 +35,10 @@ def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str
         for row in table
     )
     return "\n".join(lines)
+
+
+def _on_one_line(cell: object) -> str:
+    return escape_controls(" ".join(str(cell).split()))
 
 
 def print_error(message: str, hint: str | None, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from trialforge.core.bounded_http import LongAnswer, open_call
 from trialforge.core.errors import IngestError
+from trialforge.core.ollama_client import check_address
 from trialforge.ingest.ctgov_json import load_json
 from trialforge.ingest.raw import RecordError
 
@@ -63,6 +64,7 @@ class RegistryApi:
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        check_address(url, "REGISTRY_URL")
         self._url = url.rstrip("/")
         self._interval = interval
         self._attempts = attempts

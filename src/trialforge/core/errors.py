@@ -18,7 +18,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u
 
 
 class TrialforgeError(Exception):
-    """Root of all errors that a user can mend; none holds a secret of the environment, whatever a library said.
+    """Root of all errors that a user can mend; none holds a secret of the environment.
 
     Args:
         message: what was wrong, with the file, record or parameter and its value.
@@ -158,5 +158,5 @@ def describe_error(message: str, hint: str | None) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return text whose control characters are written out, but for line ends and tabs: none acts on a terminal."""
+    """Return text with its control characters written out, but for line ends and tabs."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

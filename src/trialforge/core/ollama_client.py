@@ -25,9 +25,33 @@ UNLOAD_SECONDS = 2.0
 
 
 def read_addresses() -> list[str]:
-    """Return the addresses in OLLAMA_HOST, with what they leave out filled in."""
+    """Return the addresses in OLLAMA_HOST, with what they leave out filled in.
+
+    Raises:
+        ParameterError: one is no address.
+    """
     parts = [part.strip() for part in os.environ.get(HOST_VARIABLE, "").split(",")]
-    return [part if "://" in part else f"http://{part}" for part in parts if part] or [DEFAULT_HOST]
+    addresses = [part if "://" in part else f"http://{part}" for part in parts if part]
+    for address in addresses:
+        check_address(address, HOST_VARIABLE)
+    return addresses or [DEFAULT_HOST]
+
+
+def check_address(address: str, variable: str) -> None:
+    """Check that an environment variable holds an address of HTTP.
+
+    Raises:
+        ParameterError: it does not.
+    """
+    import httpx
+
+    try:
+        url = httpx.URL(address)
+        valid = url.scheme in {"http", "https"} and bool(url.host)
+    except (httpx.InvalidURL, ValueError):
+        valid = False
+    if not valid:
+        raise ParameterError(f"{variable} is no address", hint=f"set {variable} to http://HOST:PORT")
 
 
 def import_ollama() -> ModuleType:

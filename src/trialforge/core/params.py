@@ -48,7 +48,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:
-    """Return the plain values of a file. A few lines of aliases can fill any memory, so they are counted first."""
+    """Return the plain values of a file; a few lines of aliases can fill any memory, so they are counted."""
     try:
         loader = yaml.SafeLoader(read_bytes(path, _MOST_BYTES).decode())
         root = loader.get_single_node()

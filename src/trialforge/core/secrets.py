@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import parse_qsl, unquote
 
 KEYS = (
     "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
@@ -34,23 +34,30 @@ def hide_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
     A login in any address is hidden as well, whoever named it.
     """
     names = (*KEYS, *ADDRESSES, *(name.lower() for name in ADDRESSES))
-    given = tuple((name.upper(), environ[name]) for name in names if environ.get(name))
-    for spelling in _spellings(given):
-        text = text.replace(spelling, HIDDEN)
+    given = [(name.upper(), environ[name]) for name in names if environ.get(name)]
+    if password := environ.get("ELASTICSEARCH_PASSWORD"):  # as a header has it
+        login = f"{environ.get('ELASTICSEARCH_USERNAME', '')}:{password}"
+        given.append((KEYS[0], _base64(login)))
+    for pattern in _patterns(tuple(given)):
+        text = pattern.sub(HIDDEN, text)
     return _LOGIN.sub(f"{HIDDEN}@", text)
 
 
 def fits_header(value: str) -> bool:
-    """Return whether a key can be sent: a line break or a letter beyond ASCII makes libraries fail, key in hand."""
+    """Return whether a key can be sent; with a line break or beyond ASCII libraries fail, and show it."""
     return value.isascii() and value.isprintable()
 
 
 @lru_cache(maxsize=8)
-def _spellings(given: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """Return all that must not be seen, the longest first, so that none is left in part."""
-    secrets = {secret for name, value in given for secret in _secrets(name, value)}
-    found = {spelling for secret in secrets for spelling in _written(secret)}
-    return tuple(sorted((one for one in found if len(one) >= _SHORTEST), key=lambda one: (-len(one), one)))
+def _patterns(given: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], ...]:
+    """Return what must not be seen, the longest first, so that none is left in part."""
+    secrets = {
+        part.strip() for name, value in given for secret in _secrets(name, value) for part in _forms(secret)
+    }
+    long = sorted(
+        (secret for secret in secrets if len(secret) >= _SHORTEST), key=lambda one: (-len(one), one)
+    )
+    return tuple(re.compile(r"\\*".join(map(_written, secret)), re.IGNORECASE) for secret in long)
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:
@@ -58,20 +65,31 @@ def _secrets(name: str, value: str) -> Iterator[str]:
         yield from (value, *value.splitlines())
         return
     for address in value.split(","):
+        yield from (word for _, word in parse_qsl(address.partition("?")[2]))
         login, at, _ = address.rpartition("@")
         if at:
             login = login.partition("://")[2] or login
-            user, _, password = login.partition(":")
-            yield from (login, password)
-            yield base64.b64encode(unquote(login).encode()).decode()
-            if not password:
-                yield user
+            yield from (login, login.partition(":")[2])
 
 
-def _written(secret: str) -> Iterator[str]:
-    """Yield a secret as it is, and as messages show it: quoted, escaped, on one line, as part of an address."""
-    for plain in (secret, secret.strip(), unquote(secret)):
-        yield from (plain, " ".join(plain.split()), quote(plain), quote(plain, safe=""), quote_plus(plain))
-        yield from (repr(plain)[1:-1], json.dumps(plain)[1:-1], ascii(plain)[1:-1])
-        yield repr(plain.encode(errors="surrogateescape"))[2:-1]
-        yield base64.b64encode(plain.encode(errors="surrogateescape")).decode()
+def _forms(secret: str) -> tuple[str, ...]:
+    misread = secret.encode(errors="surrogateescape").decode("latin-1")
+    return secret, unquote(secret), misread, _base64(secret), _base64(unquote(secret))
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode(errors="surrogateescape")).decode()
+
+
+def _written(letter: str) -> str:
+    """Return a pattern of a letter as messages show it: as it is, escaped in any way, or as in an address.
+
+    Quotes within quotes have more than one backslash, which the caller lets stand before each letter.
+    """
+    raw = letter.encode(errors="surrogateescape")
+    escaped = (repr(letter)[1:-1], ascii(letter)[1:-1], json.dumps(letter)[1:-1], repr(raw)[2:-1])
+    ways = {re.escape(one).replace(re.escape("\\"), r"\\+") for one in escaped if one != "\\\\"}
+    ways |= {re.escape(letter), re.escape("".join(f"%{byte:02x}" for byte in raw))}
+    if letter.isspace():
+        ways |= {r"\s+", r"\+"}
+    return f"(?:{'|'.join(sorted(ways, key=len, reverse=True))})"

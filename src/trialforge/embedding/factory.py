@@ -79,13 +79,13 @@ def model_folder(model: str, *, download: bool = True) -> Path:
     folder = Path(model)
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         try:
             folder = Path(
                 snapshot_download(model, allow_patterns=list(_MODEL_FILES), local_files_only=not download)
             )
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
             raise ParameterError(
                 f"`embedding.model`: {model!r} is no folder, and no model of the hub that can be had now",
                 hint="give the path of a folder, or fetch the model where there is a network",

@@ -61,7 +61,11 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
         sniff_on_node_failure=params.sniff,
     )
     with translated_errors():
-        version = str(client.info()["version"]["number"])
+        found = client.info().body
+    try:
+        version = str(found["version"]["number"])
+    except (KeyError, TypeError) as error:
+        raise RetrievalError(f"what answers at {HOSTS} is not Elasticsearch", hint=START) from error
     if not OLDEST <= tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < BEYOND:
         client.close()
         raise RetrievalError(

@@ -1,0 +1,93 @@
+"""A file of parameters that would fill the memory is an error at once; the process may have little of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trialforge.app.profiles import read_profile
+from trialforge.core.errors import ParameterError
+from trialforge.core.params import read_params
+
+ROOT = Path(__file__).parents[3]
+
+
+def bomb(levels: int, *, width: int = 9) -> str:
+    """Lists of lists of aliases: width ** levels values in a few lines."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+def merged(levels: int) -> str:
+    """Mappings that merge others twice: what the parser itself would write out."""
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+BOMBS = {
+    "aliases": bomb(40),
+    "merges": merged(60),
+    "itself": "learning: &a [1, *a]",
+    "itself as a key": "? &a {? *a : 1}\n: 2",
+    "deep": "a: " + "[" * 20_000 + "]" * 20_000,
+    "long": "a: 1\n" * 300_000,
+    "no text": "a: \xff",
+}
+ASK = """
+import resource, sys
+from pathlib import Path
+from trialforge.core.errors import run_stage
+from trialforge.core.params import load_section
+from trialforge.learning.params import LearningParams
+from trialforge.app.profiles import apply_profile, read_profile
+
+def main():
+    limit = 1 << 30
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if sys.argv[1] == "stage":
+        load_section(LearningParams, "learning")
+    elif sys.argv[1] == "profile":
+        read_profile("evil")
+    else:
+        apply_profile({"seed": 1}, Path("params.yaml"))
+
+run_stage(main)
+"""
+
+
+@pytest.mark.parametrize("way", ["stage", "profile", "params of a profile"])
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_before_it_fills_the_memory(kind: str, way: str, tmp_path: Path) -> None:
+    text = BOMBS[kind].encode("latin-1")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "params.yaml").write_bytes(text)
+    (tmp_path / "profiles" / "evil.yaml").write_bytes(text)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, way], cwd=tmp_path, env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert done.stderr.startswith("error: ")
+    assert ("params.yaml" if way != "profile" else "evil.yaml") in done.stderr
+
+
+def test_an_endless_file_is_read_to_its_bound(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").symlink_to("/dev/zero")
+    with pytest.raises(ParameterError, match=r"params\.yaml"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_few_aliases_are_what_people_write(tmp_path: Path) -> None:
+    text = "a: &a {x: 1, y: [1, 2]}\nb: *a\nc: {<<: *a, x: 2}\n"
+    (tmp_path / "params.yaml").write_text(text)
+    assert read_params(tmp_path / "params.yaml") == yaml.safe_load(text)
+    for path in (ROOT / "profiles").glob("*.yaml"):
+        assert read_profile(path.stem, ROOT / "profiles") == yaml.safe_load(path.read_text())
+    assert read_params(ROOT / "params.yaml") == yaml.safe_load((ROOT / "params.yaml").read_text())
