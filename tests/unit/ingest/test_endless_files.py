@@ -37,7 +37,7 @@ def bomb(path: Path) -> None:
     """Four gigabytes of one letter in a few megabytes."""
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("NCT01234567.xml", "w") as file,
+        archive.open("NCT01234567.xml", "w", force_zip64=True) as file,
     ):
         for _ in range(4096):
             file.write(b" " * (1 << 20))
