@@ -1,4 +1,4 @@
-"""Each figure that the README gives of the default run is that of the metric it names, so none can grow stale."""
+"""Each figure that the README gives of the default run is that of the metric that it names."""
 
 from __future__ import annotations
 
