@@ -100,7 +100,7 @@ def test_ctrl_c_ends_a_stage_cleanly_and_the_next_run_goes_on(tmp_path: Path, te
     assert text.endswith("interrupted: all finished answers are kept\n  next: dvc repro reason\n")
     assert "Traceback" not in text
     assert ("━" in text) == terminal
-    assert f"reasons: {SETS} to do" in text or terminal
+    assert f"reason: {SETS} to do" in text or terminal
     assert not (tmp_path / "reasons.parquet").exists()
     kept = count_answers(tmp_path)
     assert 2 <= kept < SETS
