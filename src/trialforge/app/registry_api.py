@@ -159,11 +159,10 @@ class RegistryApi:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
             raise _TransientError(f"HTTP {response.status_code}", _retry_after(response))
         if response.status_code != httpx.codes.OK:
-            kind = (
-                TokenError
-                if "pageToken" in query and response.status_code in (400, 404, 410)
-                else IngestError
-            )
+            gone = response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+            kind = NotFoundError if gone else IngestError
+            if "pageToken" in query and (gone or response.status_code == httpx.codes.BAD_REQUEST):
+                kind = TokenError
             said = content[:200].decode(errors="replace")
             raise kind(f"{response.url} is refused: HTTP {response.status_code} {said}")
         try:

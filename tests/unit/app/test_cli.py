@@ -142,8 +142,8 @@ def test_profile_answers_in_json_what_it_changed(
     monkeypatch.chdir(tmp_path)
     code, changed = ask("profile", "real", capsys=capsys)
     assert code == 0
-    assert changed["ingest.source"] == {"old": "simulated", "new": "registry"}
-    assert ask("profile", "real", capsys=capsys) == (0, {})
+    assert changed["set"]["ingest.source"] == {"old": "simulated", "new": "registry"}
+    assert ask("profile", "real", capsys=capsys) == (0, {"set": {}, "left": changed["left"]})
 
 
 def test_doctor_answers_in_json_and_by_its_exit_code(

@@ -92,9 +92,7 @@ def test_what_was_fetched_can_be_ingested(api: RegistryApi, tmp_path: Path) -> N
     assert [title for batch in batches for title in batch.trials["title"]] == titles
     (batch,) = RegistrySource(tmp_path).batches()  # with the manifest beside it
     assert batch.trials["title"].to_list() == titles
-    assert batch.refused.filter(reason="other-file")["file"].to_list() == [
-        f"{tmp_path.name}/trials.jsonl.gz.manifest.json"
-    ]
+    assert not batch.refused["file"].str.ends_with(".manifest.json").any()
 
 
 def test_an_empty_last_page_is_the_end(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_no_command_says_a_key_or_password(
 
 STAGE = """
 import os, sys
-from trialforge.core.errors import RetrievalError, run_stage
+from trialforge.core.errors import RetrievalError
+from trialforge.core.stage import run_stage
 from trialforge.embedding.factory import model_folder
 from trialforge.retrieval.elastic_client import connect
 from trialforge.retrieval.params import ElasticsearchParams

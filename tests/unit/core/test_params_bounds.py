@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trialforge.app.profiles import read_profile
 from trialforge.core.errors import ParameterError
 from trialforge.core.params import read_params
 
@@ -43,7 +42,7 @@ BOMBS = {
 ASK = """
 import resource, sys
 from pathlib import Path
-from trialforge.core.errors import run_stage
+from trialforge.core.stage import run_stage
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.app.profiles import apply_profile, read_profile
@@ -89,5 +88,5 @@ def test_a_few_aliases_are_what_people_write(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(text)
     assert read_params(tmp_path / "params.yaml") == yaml.safe_load(text)
     for path in (ROOT / "profiles").glob("*.yaml"):
-        assert read_profile(path.stem, ROOT / "profiles") == yaml.safe_load(path.read_text())
+        assert read_params(path) == yaml.safe_load(path.read_text())
     assert read_params(ROOT / "params.yaml") == yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -60,7 +60,7 @@ ORDERS = [
 PARAMS = GenerationParams(
     fields=("title", "summary", "primary_outcomes", "inclusion", "exclusion"),
     retries=3,
-    sampling=Sampling(max_tokens=400),
+    sampling=Sampling(max_tokens=360),
 )
 REASONING = ReasoningParams(sampling=Sampling(temperature=0.7, max_tokens=240))
 CONTROL = re.compile(r"<\|[a-z_]+\|>|\[/?INST\]|</?s>|<start_of_turn>")

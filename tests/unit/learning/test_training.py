@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import load_section
+from trialforge.embedding.factory import hash_model
 from trialforge.learning import cells, transformer
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
@@ -96,19 +98,22 @@ def test_replaced_weights_of_an_encoder_train_again(
 ) -> None:
     """The folder keeps its name; what it holds decides."""
     folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
-    encoder = {"backend": "transformers", "model": str(folder)}
-    knobs = {
-        "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
-        "embedding-logreg": {"encoder": {**encoder, "window": 32}},
-    }
-    asked = training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
-    train_items(asked, tables)
+
+    def pinned() -> Training:
+        encoder = {"backend": "transformers", "model": str(folder), "sha256": hash_model(folder)}
+        knobs = {
+            "transformer": {**encoder, "max_tokens": 16, "epochs": 1},
+            "embedding-logreg": {"encoder": {**encoder, "window": 32}},
+        }
+        return training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
+
+    train_items(pinned(), tables)
     kept = set((tmp_path / "store").iterdir())
-    train_items(asked, tables)
+    train_items(pinned(), tables)
     assert set((tmp_path / "store").iterdir()) == kept
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
-    train_items(asked, tables)
+    train_items(pinned(), tables)
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
 
 
@@ -207,10 +212,9 @@ def test_a_question_about_what_is_not_trained_is_refused_with_the_parameters(
 
 
 def test_the_controls_left_out_while_asked_about_are_named_on_one_line(tmp_path: Path) -> None:
-    params = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(
-        params.replace("items: [in-distribution, controls]", "items: [ratio]")
-    )
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["learning"]["items"] = ["ratio"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ParameterError, match="arm `augmented` is not trained") as refused:
         load_section(LearningParams, "learning", tmp_path / "params.yaml")
     assert len(str(refused.value)) < 600
@@ -252,7 +256,8 @@ def test_every_arm_gets_as_many_optimiser_steps(
         return optimizer
 
     monkeypatch.setattr(transformer, "_make_optimizer", count)
-    encoder = {"backend": "transformers", "model": str(tiny_encoder), "max_tokens": 16, "epochs": 2}
+    pin = {"model": str(tiny_encoder), "sha256": hash_model(tiny_encoder)}
+    encoder = {"backend": "transformers", **pin, "max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
     train_items(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80

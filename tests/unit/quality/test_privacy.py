@@ -230,7 +230,7 @@ def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_whic
     assert lines["privacy.copies"][1:] == ["1", "at", "most", "0.01", "0.99"]
     assert {"memorisation.any_100", "memorisation.excess_50"} <= set(lines)
     assert lines["memorisation.train_50"][1:] == ["1", "at", "most", "0.5", "0.5"]
-    assert f"{copies['nct_id'][0]}: 100% of the runs of {parts['train']['nct_id'][0]}" in message
+    assert f"{copies['nct_id'][0]}: 100% of the n-grams of {parts['train']['nct_id'][0]}" in message
     assert "words" in message
     assert "quality.gates in params.yaml" in message
     # The figures are there for whoever looks why.

@@ -355,8 +355,9 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
     write_parquet(
         test.with_columns(normalized_interventions=pl.concat_list("nct_id")), tmp_path / "test.parquet"
     )
-    for item in params.trained_items:
-        write_parquet(found.filter(experiment=item), tmp_path / f"{item}-{MODEL}.parquet")
+    for kind, items in (("real", params.real_items), ("synthetic", params.items)):
+        some = found.filter(pl.col("experiment").is_in(items))
+        write_parquet(some, tmp_path / kind / f"{MODEL}.parquet")
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)

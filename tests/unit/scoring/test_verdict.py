@@ -157,7 +157,7 @@ def test_what_generations_differ_by_is_in_the_interval_and_shown() -> None:
     assert two.error_trials is not None
     assert two.error_generations > two.error_trials
     assert two.high - two.low > 2 * 1.96 * two.error_trials
-    assert "generation" not in two.words
+    assert "One generation" not in two.words
 
 
 def test_equal_seeds_are_one_fit_and_said_to_be() -> None:

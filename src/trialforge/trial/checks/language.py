@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from trialforge.core.plain_text import NO_TEXT
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.checks.params import CheckParams
 
@@ -66,6 +67,7 @@ def language_checks(params: CheckParams) -> list[Check]:
         Check("other_script", "it has letters that English has not", text.contains(_OTHER_SCRIPT)),
         Check("repetition", "a text repeats itself", is_repetitive),
         Check("markup", "its title or summary has marks of code", _has_markup),
+        Check("control_characters", "it has a character that no text may hold", text.contains(NO_TEXT)),
         Check("boilerplate", "it has a place that was to be filled in", text.contains(_BOILERPLATE)),
         Check("prompt_echo", "it speaks of the prompt, or to its reader", text.contains(_ECHO)),
     ]
