@@ -36,7 +36,9 @@ class Project:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder, self._patch = folder, patch
         self.params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        self.set("plan", min_success=1, min_failure=1, interventions=1, records=1, arms=ARMS)
+        self.set(
+            "plan", min_success=1, min_failure=1, interventions=1, records=2, arms=ARMS, label_shares="equal"
+        )
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)

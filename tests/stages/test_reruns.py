@@ -113,6 +113,7 @@ ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", *SCORED} | LATE
 LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
+GENERATION = {"as-drafts", "zero-shot"} | WRITE  # a stage depends on whole packages
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a table of labels": (add_line("data/raw/labels.csv"), ALL),
     "a source of trials": (set_param("ingest", "simulated_trials", 701), ALL),
@@ -130,27 +131,32 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "the search": (
         add_line("src/trialforge/retrieval/exemplars.py"),
-        {"retrieve"} | WRITE,
+        {"index", "retrieve"} | WRITE,
     ),
     "a word of the generation prompt": (
         add_line("src/trialforge/generation/templates/generate.jinja"),
-        {"generate"} | JUDGE,
+        GENERATION,
     ),
     "how an exemplar stands in a prompt": (
         add_line("src/trialforge/generation/templates/exemplar.jinja"),
-        WRITE,
+        GENERATION,
     ),
     "a stage's script": (add_line("stages/validate.py"), JUDGE),
     "the script of two stages": (add_line("stages/train.py"), {"train-real"} | LEARN),
     # The page lists versions. No stage is made again for another library: `dvc repro --force` does that.
     "a locked version": (add_line("requirements.lock"), {"report"}),
-    "a word of the reasoning prompt": (add_line("src/trialforge/generation/templates/reason.jinja"), WRITE),
+    "a word of the reasoning prompt": (
+        add_line("src/trialforge/generation/templates/reason.jinja"),
+        GENERATION,
+    ),
     "a knob of generation": (set_param("generation", "retries", 5), {"as-drafts", "generate"} | JUDGE),
-    "a bound of the quality": (set_param("quality", "nearest", 6), JUDGE),
+    "a bound of the quality": (set_param("quality", "nearest", 6), {"measure", "summary", "report"}),
+    "a bound of the checks": (set_param("checks", "max_enrolment", 999_999), {"generate"} | JUDGE),
+    "what counts as a near-duplicate": (set_param("validation", "duplicates", {"max_jaccard": 0.9}), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
     "what the model is asked about test trials": (
         add_line("src/trialforge/generation/templates/zero-shot.jinja"),
-        {"zero-shot"} | SCORED,
+        GENERATION,
     ),
     "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), SCORED),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),

@@ -69,9 +69,12 @@ def claim_out(text: str) -> Path:
         ArtifactError: another process goes on making it.
     """
     path = Path(text)
-    LOCKS.mkdir(parents=True, exist_ok=True)
     place = path.parent.resolve() / path.name
-    lock = (LOCKS / f"{path.name}-{hash_text(str(place))[:16]}").open("a+", encoding="utf-8")
+    try:
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        lock = (LOCKS / f"{path.name}-{hash_text(str(place))[:16]}").open("a+", encoding="utf-8")
+    except OSError:  # without a place for locks nothing is guarded, but everything can be made
+        return path
     give_up = time.monotonic() + CLAIM_SECONDS
     told = False
     while not _try_lock(lock):
@@ -85,9 +88,10 @@ def claim_out(text: str) -> Path:
             sys.stderr.write(f"waiting for {owner}, which makes {path}\n")
             told = True
         time.sleep(_LOOK_SECONDS)
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with suppress(OSError):  # on a full disk the lock holds, without its owner's number
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
     _claimed.append(lock)
     _sweep(path)
     return path
