@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.processes import is_alive, wait_until
 from tests.stages.test_interrupt import COMMAND, ROOT, write_inputs
 from tests.unit.llm.small_ollama import SmallOllama, serve
 from trialforge.core.stage import LOCKS, claim_out
@@ -22,21 +23,6 @@ FORCED = '{"word":"zq7-vx","more":""}'  # the answer to the test of forcing
 IMPATIENT = "import runpy, trialforge.core.stage as stage; stage.CLAIM_SECONDS = 0.5; "
 INGEST = ["stages.ingest", "--trials", "trials.parquet", "--refused", "refused.parquet"]
 INGEST += ["--metrics", "ingest.json"]
-
-
-def wait_until(reached: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs: one that nobody waited for has a name, but no command."""
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return False
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -66,13 +66,17 @@ class Answer:
             yield b"".join(begun)
 
     def _chunks(self) -> Iterator[bytes]:
-        size = 0
-        for chunk in self.response.iter_bytes():
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise LongAnswer(f"an answer is longer than {self._max_bytes} bytes")
-            yield chunk
+        yield from _bound(self.response.iter_bytes(), self._max_bytes)
         self._watch.check()  # a connection that was cut may look like the end of an answer
+
+
+def _bound(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise LongAnswer(f"an answer is longer than {max_bytes} bytes")
+        yield chunk
 
 
 class BoundedTransport(httpx.BaseTransport):
@@ -114,13 +118,8 @@ class _BoundedStream(httpx.SyncByteStream):
         self._stream, self._watch, self._max_bytes = stream, watch, max_bytes
 
     def __iter__(self) -> Iterator[bytes]:
-        size = 0
         try:
-            for chunk in self._stream:
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise LongAnswer(f"an answer is longer than {self._max_bytes} bytes")
-                yield chunk
+            yield from _bound(self._stream, self._max_bytes)
         except httpx.TransportError:
             self._watch.check()
             raise

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.processes import is_alive, wait_until
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Message
@@ -163,21 +163,6 @@ process = EngineProcess(EngineSettings(os.environ["MODEL"], 256, 1, 1, exact=Tru
 print(process._process.pid, flush=True)
 time.sleep(60)
 """
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not reached():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs: one that was never waited for has a name, but no memory."""
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return False
 
 
 def test_engine_of_a_run_that_is_killed_while_the_model_loads_ends_with_it(tmp_path: Path) -> None:
