@@ -1,16 +1,20 @@
-"""A draft as a record in the registration view, with its lineage and an id that follows from both."""
+"""A record from its skeleton and the texts that a model wrote, with its lineage and an id from both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.exemplars import CUT_MARK
-from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, LIST_BOUNDS, TEXT_BOUNDS
-from trialforge.trial.checks.form import distinct_items
+from trialforge.generation.parts import (
+    ENDPOINT_FIELDS,
+    KEYWORD_WORDS,
+    PROSE_FIELDS,
+    most_characters,
+    sentence_words,
+)
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
@@ -22,82 +26,107 @@ LINEAGE_SCHEMA: dict[str, pl.DataType] = {
     "sampling": pl.String(), "seed": pl.Int64(), "attempt": pl.Int64(),
 }  # fmt: skip
 GENERATED_SCHEMA: dict[str, pl.DataType] = REGISTRATION_SCHEMA | LINEAGE_SCHEMA
+_DECIDED = (
+    "allocation", "intervention_model", "masking", "primary_purpose", "minimum_age", "maximum_age", "sex",
+    "healthy_volunteers", "enrolment_planned", "sponsor_class", "condition_mesh", "intervention_mesh",
+)  # fmt: skip
+_MARKS = ".!?:"
+Row = Mapping[str, Any]
 
 
-def name_record(record: Mapping[str, Any], target_id: str) -> str:
+def name_record(record: Row, target_id: str) -> str:
     """Return the id of a synthetic record: its content and target decide it."""
     content = {name: value for name, value in record.items() if name != "nct_id"}
     return f"{SYNTHETIC_PREFIX}{hash_json([content, target_id])[:12]}"
 
 
-def draft_to_record(
-    draft: Mapping[str, Any], *, intervention: str, intervention_type: str | None, conditions: Sequence[str],
-    phase: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return REGISTRATION_SCHEMA values of a draft, without id; what the plan decides is filled in here."""
+def build_record(target: Row, texts: Row) -> dict[str, Any]:
+    """Return REGISTRATION_SCHEMA values of a target with the texts written so far, without an id.
+
+    Args:
+        target: what the plan says: `intervention`, `conditions`, `phase` and `skeleton`.
+        texts: answers by field, as `parts` asks for them; a field that has none stays empty.
+    """
+    skeleton = target["skeleton"]
     record: dict[str, Any] = dict.fromkeys(REGISTRATION_SCHEMA) | {
         name: [] for name, dtype in REGISTRATION_SCHEMA.items() if dtype.base_type().__name__ == "List"
     }
-    design = draft.get("design", {})
-    for name, value in {**draft, **design, **draft.get("ages", {})}.items():
-        if name in record and name != "arms":
-            record[name] = tidy(value, name)
-    arms = design.get("arms", [])
-    given = [_intervention(intervention, intervention_type)]
-    if any(arm["type"] == "Placebo Comparator" for arm in arms):
-        given.append(_intervention("Placebo", "Other"))
     record |= {
         "source": "synthetic",
         "study_type": "Interventional",
-        "phase": phase,
-        "conditions": list(conditions),
-        "interventions": given,
-        "arms": [_arm(arm, intervention) for arm in arms],
-        "criteria": join_criteria(*_criteria(draft)),
+        "phase": target["phase"],
+        "conditions": list(target["conditions"]),
+        **{name: skeleton[name] for name in _DECIDED},
+        **{name: tidy(texts[name]) for name in ("title", "official_title") if name in texts},
+        **{name: _prose(texts[name]) for name in PROSE_FIELDS if name in texts},
+        "keywords": [tidy(word) for word in texts.get("keywords", {}).values()],
+        "interventions": [
+            {**shape, "description": _text_at(texts, "interventions", place, "description")}
+            for place, shape in _placed(skeleton["interventions"])
+        ],
     }
-    for name in ("primary_outcomes", "secondary_outcomes"):
-        record[name] = [{**endpoint, "description": None} for endpoint in record[name]]
-    for name in AGE_FIELDS:
-        record[name] = None if record[name] is None else float(record[name])
+    if "arms" in texts or not skeleton["arms"]:
+        record["arms"] = [
+            {**shape, **{part: _text_at(texts, "arms", place, part) for part in ("label", "description")}}
+            for place, shape in _placed(skeleton["arms"])
+        ]
+    for name in ENDPOINT_FIELDS:
+        record[name] = [
+            {part: _text_at(texts, name, place, part) for part in ("measure", "time_frame", "description")}
+            for place, _ in _placed(skeleton[name])
+            if name in texts
+        ]
+    lists = [[tidy(item) for item in texts.get(name, {}).values()] for name in ("inclusion", "exclusion")]
+    record["criteria"] = join_criteria(*lists) or None
     return record
 
 
-def _criteria(draft: Mapping[str, Any]) -> list[list[str]]:
-    """The two lists of criteria without what they repeat, unless that leaves too few."""
-    drafted = [draft.get(name, []) for name in CRITERIA_FIELDS]
-    left = distinct_items(*drafted)
-    enough = all(
-        len(items) >= LIST_BOUNDS[name].low for name, items in zip(CRITERIA_FIELDS, left, strict=True)
-    )
-    kept = left if enough else drafted
-    return [tidy(items, name) for name, items in zip(CRITERIA_FIELDS, kept, strict=True)]
+def _placed(shapes: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    return ((str(place), shape) for place, shape in enumerate(shapes, start=1))
 
 
-def tidy(value: Any, name: str) -> Any:
-    """Return a draft's value with spaces tidied; a text that ran into its bound ends at a whole word."""
-    if isinstance(value, list):
-        return [tidy(item, name) for item in value]
-    if isinstance(value, dict):
-        return {part: tidy(item, f"{name}.{part}") for part, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    text = " ".join(value.split()).removesuffix(" …").removesuffix(f" {CUT_MARK}")
-    bound = TEXT_BOUNDS.get(name)
-    if bound is None or len(value) < bound.high:
-        return text
-    end = max(text.rfind(mark) for mark in (". ", "; "))
-    return text[: end + 1].rstrip(";") if end > bound.low else text.rsplit(" ", 1)[0].rstrip(" ,;:(-")
+def _text_at(texts: Row, name: str, place: str, part: str) -> str | None:
+    value = texts.get(name, {}).get(place, {}).get(part)
+    if isinstance(value, Mapping):
+        unit = value["unit"] if value["number"] != 1 else value["unit"].removesuffix("s")
+        return f"{value['number']} {unit}"
+    return None if value is None else tidy(value)
 
 
-def _intervention(name: str, kind: str | None) -> dict[str, Any]:
-    return {"type": kind, "name": name, "description": None, "other_names": []}
+def _prose(sentences: Mapping[str, str]) -> str:
+    """Numbered sentences as one text."""
+    return " ".join(end_sentence(tidy(text)) for text in sentences.values())
 
 
-def _arm(arm: Mapping[str, Any], intervention: str) -> dict[str, Any]:
-    given = {"Experimental": [intervention], "Placebo Comparator": ["Placebo"]}
-    return {
-        "label": tidy(arm["label"], "arms.label"),
-        "type": arm["type"],
-        "description": None,
-        "interventions": given.get(arm["type"], []),
-    }
+def tidy(text: str) -> str:
+    """Return a text on one line, without the number or bullet that a model may put before it."""
+    line = " ".join(text.split())
+    return line.removeprefix("- ").strip()
+
+
+def end_sentence(text: str) -> str:
+    """Return a text with a mark at its end."""
+    return text if text.endswith(tuple(_MARKS)) else f"{text.rstrip(',;')}."
+
+
+def cut_fields(texts: Row, skeleton: Row) -> list[str]:
+    """Return the fields of which a text has run into its bound: it ends in mid-sentence, or in mid-word."""
+    return [name for name, value in texts.items() if any(_cut_texts(name, value, skeleton[name]))]
+
+
+def _cut_texts(name: str, value: Any, shape: Any) -> Iterator[bool]:
+    if isinstance(value, str):
+        yield len(value) >= most_characters(shape)
+    elif name in PROSE_FIELDS:
+        for text, words in zip(value.values(), sentence_words(shape), strict=True):
+            yield len(text) >= most_characters(words)
+    elif name == "keywords":
+        yield from (len(text) >= most_characters(KEYWORD_WORDS) for text in value.values())
+    elif name in ("inclusion", "exclusion"):
+        for text, words in zip(value.values(), shape, strict=True):
+            yield len(text) >= most_characters(words)
+    else:
+        for place, item in value.items():
+            for part, text in item.items():
+                if isinstance(text, str):
+                    yield len(text) >= most_characters(shape[int(place) - 1][part])

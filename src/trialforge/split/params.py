@@ -47,3 +47,4 @@ class PlanParams(Section):
     generations: int = Field(default=1, ge=1)
     label_shares: LabelShares = "pool"
     arms: tuple[GenerationArm, ...] = Field(min_length=1)
+    max_words: int = Field(default=600, ge=20)

@@ -11,12 +11,14 @@ from trialforge.core.errors import ParameterError
 from trialforge.core.files import hash_text
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.split.params import PlanParams
+from trialforge.split.skeletons import Donorhood
 from trialforge.trial.controls import CONTROLS
+from trialforge.trial.skeleton import SKELETON_SCHEMA
 
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
     "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "generation": pl.Int64(),
-    "seed": pl.Int64(),
+    "seed": pl.Int64(), "skeleton": pl.Struct(SKELETON_SCHEMA),
 }  # fmt: skip
 
 
@@ -37,8 +39,8 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
 
     Labels of an intervention have the shares that they have in the pool, or half each. Every generation asks
     for the same labels, with draws and seeds of its own. Conditions and phase are those of a pool trial of
-    the same intervention and label, drawn by lot; a target has the same id, draw and seed for as long as its
-    pool is the same.
+    the same intervention and label, drawn by lot; so is the skeleton, from several trials. A target has the
+    same id, draw and seed for as long as its pool is the same.
 
     Raises:
         ParameterError: no intervention has enough trials of both labels, or no target has one of them.
@@ -50,6 +52,7 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
             f"no intervention has {params.min_success} successes and {params.min_failure} failures in train",
             hint="lower plan.min_success and plan.min_failure, or take more trials",
         )
+    donors = Donorhood(train.filter(pl.col("label").is_not_null()), params.max_words)
     for rank, name in enumerate(chosen):
         mine = train.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
         pools = {label: mine.filter(pl.col("label") == label) for label in (1, 0)}
@@ -60,18 +63,24 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
             picks = random_stream(seed, "plan", name, label, *again).integers(pools[label].height, size=count)
             for number, pick in enumerate(picks):
                 trial = pools[label].row(int(pick), named=True)
+                asked = {
+                    "intervention": name,
+                    "conditions": trial["conditions"],
+                    "phase": trial["phase"],
+                    "label": label,
+                }
+                own = random_stream(seed, "skeleton", name, label, number, *again)
+                skeleton = donors.draw(asked, trial, own).model_dump()
                 for arm in params.arms:
                     key = "|".join(map(str, (name, label, number, arm, *again)))
                     rows.append(
                         {
                             "target_id": f"T-{hash_text(key)[:12]}",
-                            "intervention": name,
-                            "conditions": trial["conditions"],
-                            "phase": trial["phase"],
-                            "label": label,
+                            **asked,
                             "arm": arm,
                             "generation": generation,
                             "seed": derive_seed(seed, "target", name, label, number, *again),
+                            "skeleton": skeleton,
                         }
                     )
     plan = pl.DataFrame(rows, schema=PLAN_SCHEMA)

@@ -35,7 +35,7 @@ def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
 
 
 def join_criteria(inclusion: Sequence[str], exclusion: Sequence[str]) -> str:
-    """Return the two lists as the registry writes them in one text."""
+    """Return the two lists as the registry writes them in one text; an empty list has no heading."""
     return write(two_lists(inclusion, exclusion))
 
 

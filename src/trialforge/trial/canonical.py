@@ -1,0 +1,45 @@
+"""One rendering of prose, so that real and synthetic texts differ in words and not in layout."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialforge.trial.criteria_lists import join_criteria, split_criteria
+from trialforge.trial.record import TRIAL_SCHEMA
+
+_PROSE = ("title", "official_title", "summary", "detailed_description")
+
+
+def canonical_criteria(text: str | None) -> str | None:
+    """Return criteria as two lists under the registry's headings; a side without items has no heading.
+
+    A text that no item can be read from keeps its words. `canonical_criteria` of its own result is equal.
+    """
+    if text is None:
+        return None
+    lists = split_criteria(text)
+    return join_criteria(*lists) if any(lists) else " ".join(text.split()) or None
+
+
+def canonical(trials: pl.DataFrame) -> pl.DataFrame:
+    """Return trials with criteria as two lists and without line breaks in other texts."""
+    criteria = pl.Series("criteria", [canonical_criteria(text) for text in trials["criteria"]], pl.String)
+    prose = [squeeze(pl.col(name)).alias(name) for name in _PROSE]
+    lists = [
+        pl.col(name).list.eval(
+            pl.struct(
+                squeeze(pl.element().struct.field(part)).alias(part)
+                if dtype == pl.String
+                else pl.element().struct.field(part)
+                for part, dtype in TRIAL_SCHEMA[name].inner.to_schema().items()  # type: ignore[attr-defined]
+            )
+        )
+        for name in ("interventions", "arms", "primary_outcomes", "secondary_outcomes")
+    ]
+    return trials.with_columns(criteria, *prose, *lists)
+
+
+def squeeze(text: pl.Expr) -> pl.Expr:
+    """Return an expression: a text on one line, without spaces at its ends; null where nothing is left."""
+    line = text.str.replace_all(r"\s+", " ").str.strip_chars()
+    return pl.when(line.str.len_chars() > 0).then(line)

@@ -1,0 +1,88 @@
+"""What a record to be written looks like: its structured fields whole, of its prose the lengths alone."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trialforge.trial.record import (
+    Allocation,
+    ArmType,
+    InterventionModel,
+    InterventionType,
+    Masking,
+    Part,
+    PrimaryPurpose,
+    Sex,
+    SponsorClass,
+    schema_of,
+)
+
+
+class InterventionShape(Part):
+    """An intervention, with the number of words of its description."""
+
+    type: InterventionType | None = None
+    name: str
+    other_names: list[str] = Field(default_factory=list)
+    description: int | None = None
+
+
+class ArmShape(Part):
+    """An arm, with the numbers of words of its label and description."""
+
+    type: ArmType | None = None
+    interventions: list[str] = Field(default_factory=list)
+    label: int
+    description: int | None = None
+
+
+class EndpointShape(Part):
+    """The numbers of words of an endpoint's parts."""
+
+    measure: int
+    time_frame: int | None = None
+    description: int | None = None
+
+
+class Donors(Part):
+    """The trial that each block of a skeleton comes from."""
+
+    subject: str
+    texts: str
+    endpoints: str
+    criteria: str
+    design: str
+    eligibility: str
+    size: str
+
+
+class Skeleton(Part):
+    """A record without its prose. Of a text it has the number of words, null where there is to be none."""
+
+    title: int | None = None
+    official_title: int | None = None
+    summary: int | None = None
+    detailed_description: int | None = None
+    keywords: int = 0
+    interventions: list[InterventionShape]
+    arms: list[ArmShape]
+    primary_outcomes: list[EndpointShape]
+    secondary_outcomes: list[EndpointShape]
+    inclusion: list[int]
+    exclusion: list[int]
+    allocation: Allocation | None = None
+    intervention_model: InterventionModel | None = None
+    masking: Masking | None = None
+    primary_purpose: PrimaryPurpose | None = None
+    minimum_age: float | None = None
+    maximum_age: float | None = None
+    sex: Sex | None = None
+    healthy_volunteers: bool | None = None
+    enrolment_planned: int | None = None
+    sponsor_class: SponsorClass | None = None
+    condition_mesh: list[str] = Field(default_factory=list)
+    intervention_mesh: list[str] = Field(default_factory=list)
+    donors: Donors
+
+
+SKELETON_SCHEMA = schema_of(Skeleton)
