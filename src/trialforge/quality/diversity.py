@@ -9,7 +9,7 @@ import polars as pl
 
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, jackknife_statistic
-from trialforge.quality.words import Words, number_words
+from trialforge.trial.words import Words, number_words
 from trialforge.validation.duplicates import find_near_copies
 
 BLEU_ORDER = 4

@@ -11,7 +11,7 @@ from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
-from trialforge.quality.words import split_words
+from trialforge.trial.words import split_words
 
 # A canary is the word `canary` and six of these syllables: no text has such a word by chance.
 CANARY_SYLLABLES = ("zor", "vex", "qui", "ply", "wub", "jaf", "kyz", "dro", "xen", "gru", "hiv", "mox")

@@ -12,8 +12,8 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
-from trialforge.quality.overlap import Overlap, match_ngrams
-from trialforge.quality.words import Words, number_words
+from trialforge.trial.overlap import Overlap, match_ngrams
+from trialforge.trial.words import Words, number_words
 
 T = TypeVar("T")
 LENGTHS = (8, 13, 25, 50, 100)

@@ -6,7 +6,7 @@ import polars as pl
 
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
-from trialforge.quality.words import split_words
+from trialforge.trial.words import split_words
 
 _CONDITIONS = pl.col("conditions").list.join(" ; ", ignore_nulls=True)
 _ENDPOINTS = (

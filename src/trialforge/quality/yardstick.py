@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Estimate, Metric
-from trialforge.quality.words import split_words
+from trialforge.trial.words import split_words
 
 ERA_YEARS = 5
 _ERA = (pl.col("first_submitted").dt.year() // ERA_YEARS).cast(pl.String).fill_null("?")

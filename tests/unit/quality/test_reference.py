@@ -11,8 +11,8 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from vendi_score import vendi
 
 from trialforge.quality.diversity import distinct_share, mean_pairwise_distance, self_bleu_scores, vendi_score
-from trialforge.quality.overlap import match_ngrams
-from trialforge.quality.words import number_words
+from trialforge.trial.overlap import match_ngrams
+from trialforge.trial.words import number_words
 
 words = st.sampled_from(["drug", "dose", "arm", "day", "risk"])
 texts = st.lists(st.lists(words, max_size=14).map(" ".join), min_size=2, max_size=6)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trialforge.quality.words import Words
+from trialforge.trial.words import Words
 
 
 @dataclass(frozen=True, slots=True)
