@@ -13,14 +13,15 @@ from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.core.version import VERSION
-from trialforge.generation.asking import ask_for_stage
-from trialforge.generation.drafts import PROMPT, ask_draft, assign_sets, generated_row, measure_drafts
+from trialforge.generation.asking import StageAsking
+from trialforge.generation.drafts import PROMPT, DraftWriter, assign_sets, generated_row, measure_drafts
 from trialforge.generation.exemplars import exemplar_rows
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.prompts import prompt_hash
 from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
+from trialforge.trial.checks.exemplars import copy_bounds
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
 
@@ -36,19 +37,10 @@ def main() -> None:
     params, llm = load_section(GenerationParams, "generation"), load_section(LlmParams, "llm")
     bounds = load_section(CheckParams, "checks")
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
-    train = exemplar_rows(read_parquet(args.train), targets)
-    checks = record_checks(bounds, train)
-    questions = [
-        ask_draft(
-            target,
-            target["reasons"],
-            {name: train[name] for name in target["exemplars"]},
-            params,
-            llm.context_tokens,
-            checks,
-        )
-        for target in targets
-    ]
+    train = read_parquet(args.train)
+    exemplars = exemplar_rows(train, targets)
+    checks = record_checks(bounds, exemplars, copy_bounds(train))
+    writer = DraftWriter(exemplars, params, llm.context_tokens, checks)
     generator = load_generator(llm)
     origin = {
         "model": generator.model,
@@ -57,13 +49,11 @@ def main() -> None:
         "prompt_hash": prompt_hash(PROMPT),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
-    answers, tally = ask_for_stage("generate", generator, questions, params.sampling, params.retries)
-    rows = [
-        generated_row(target, answer, origin | {"reasons_id": target["reasons_id"]})
-        for target, answer in zip(targets, answers, strict=True)
-    ]
+    with StageAsking("generate", generator, writer.count_parts(targets)) as asking:
+        drafts = writer.write(targets, asking, llm.slots)
+    rows = [generated_row(draft, origin) for draft in drafts]
     write_parquet(pl.DataFrame(rows, schema=GENERATED_SCHEMA), args.generated)
-    write_json(measure_drafts(rows, tally) | name_tables(args.generated), args.metrics)
+    write_json(measure_drafts(drafts, asking.tally) | name_tables(args.generated), args.metrics)
 
 
 if __name__ == "__main__":

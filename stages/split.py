@@ -23,6 +23,7 @@ from trialforge.split.presence import (
     warn_of_shift,
 )
 from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials
+from trialforge.trial.canonical import canonical
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.leakage import registration_view
 
@@ -48,8 +49,10 @@ def main() -> None:
     write_parquet(split, args.split)
     for part in (*PARTS, HELD_BACK):
         mine = trials.join(split.filter(part=part), on="nct_id", how="semi", maintain_order="left")
-        view = drop_fields(registration_view(mine).drop("official_part", strict=False), telling)
-        write_parquet(view.with_columns(mine["label"]), getattr(args, part.replace("-", "_")))
+        view = canonical(registration_view(mine).drop("official_part", strict=False))
+        write_parquet(
+            drop_fields(view, telling).with_columns(mine["label"]), getattr(args, part.replace("-", "_"))
+        )
     metrics = split_metrics(trials, split, len(pairs))
     shift = shift_metrics(trials, split)
     overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())

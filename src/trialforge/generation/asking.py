@@ -16,6 +16,7 @@ from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.llm.calls import find_project
+from trialforge.trial.checks.record_checks import explain
 
 T = TypeVar("T")
 
@@ -33,10 +34,14 @@ class Question(Generic[T]):
     seed: int
     accept: Callable[[str], T]
 
-    def request(self, sampling: Sampling, attempt: int) -> Request:
-        """Return the call of one attempt."""
+    def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
+        """Return the call of one attempt; `fault` is what was wrong with the one before, and is told."""
+        *before, last = self.messages
+        told = (
+            f"{last.content}\n(An earlier answer was refused: {explain(fault)}.)" if fault else last.content
+        )
         return Request(
-            self.messages,
+            (*before, Message(last.role, told)),
             self.schema,
             sampling,
             seed=derive_seed(self.seed, "attempt", attempt),
@@ -89,31 +94,63 @@ class Tally:
             self.computed_completion_tokens += completion.completion_tokens
 
 
+class StageAsking:
+    """Asks for a stage: shows progress; at the end it closes the generator and writes the stage's times.
+
+    Args:
+        stage: its name.
+        generator: closed on leaving the context.
+        questions: how many are to be asked in all.
+    """
+
+    def __init__(self, stage: str, generator: TextGenerator, questions: int) -> None:
+        self.tally = Tally()
+        self._stage = stage
+        self._generator = generator
+        self._progress = Progress(stage, questions)
+        self._settled = 0
+
+    def __enter__(self) -> StageAsking:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._progress.__exit__(*error)
+        self._generator.close()
+        if error[0] is None:
+            write_timings(self._stage, self.tally, self._progress.seconds)
+
+    def ask(self, questions: Sequence[Question[T]], sampling: Sampling, retries: int) -> list[Answer[T]]:
+        """Return what `ask_all` returns.
+
+        Raises:
+            GenerationError: the engine itself fails.
+        """
+        return ask_all(self._generator, questions, sampling, retries, self.tally, self._report)
+
+    def skip(self, questions: int) -> None:
+        """Count questions that need not be asked any more."""
+        self._progress.advance(questions, timed=False)
+
+    def _report(self, completion: Completion, settled: bool) -> None:
+        self._settled += settled
+        tally = self.tally
+        speed = tally.computed_completion_tokens / max(self._progress.seconds, 1e-9)
+        note = f"{speed:.0f} tokens/s, {tally.replayed} cache hits, {tally.asked - self._settled} retries"
+        self._progress.advance(int(settled), timed=not completion.from_cache, note=note)
+
+
 def ask_for_stage(
     stage: str, generator: TextGenerator, questions: Sequence[Question[T]], sampling: Sampling, retries: int
 ) -> tuple[list[Answer[T]], Tally]:
-    """Return what `ask_all` returns and its tally; shows progress, writes times, closes the generator.
+    """Return the answers to questions that are all known at the start, and their tally.
 
     Raises:
         GenerationError: the engine itself fails.
     """
-    tally = Tally()
-    settled_calls = 0
-
-    def report(completion: Completion, settled: bool) -> None:
-        nonlocal settled_calls
-        settled_calls += settled
-        speed = tally.computed_completion_tokens / max(progress.seconds, 1e-9)
-        note = f"{speed:.0f} tokens/s, {tally.replayed} cache hits, {tally.asked - settled_calls} retries"
-        progress.advance(int(settled), timed=not completion.from_cache, note=note)
-
-    try:
-        with Progress(stage, len(questions)) as progress:
-            answers = ask_all(generator, questions, sampling, retries, tally, report)
-    finally:
-        generator.close()
-    write_timings(stage, tally, progress.seconds)
-    return answers, tally
+    with StageAsking(stage, generator, len(questions)) as asking:
+        answers = asking.ask(questions, sampling, retries)
+    return answers, asking.tally
 
 
 def ask_all(
@@ -135,7 +172,12 @@ def ask_all(
     pending = list(range(len(questions)))
     for attempt in range(retries + 1):
         failed = []
-        for index, completion, answer in _ask_round(generator, questions, pending, sampling, attempt):
+        faults = [answers[index].fault if attempt else None for index in pending]
+        requests = [
+            questions[index].request(sampling, attempt, fault)
+            for index, fault in zip(pending, faults, strict=True)
+        ]
+        for index, completion, answer in _ask_round(generator, questions, pending, requests, attempt):
             answers[index] = answer
             settled = answer.fault is None or attempt == retries
             tally.count(completion, attempt, answer.fault)
@@ -152,10 +194,9 @@ def _ask_round(
     generator: TextGenerator,
     questions: Sequence[Question[T]],
     pending: Sequence[int],
-    sampling: Sampling,
+    requests: Sequence[Request],
     attempt: int,
 ) -> Iterator[tuple[int, Completion, Answer[T]]]:
-    requests = [questions[index].request(sampling, attempt) for index in pending]
     for place, completion in generator.complete(requests):
         read = _read(questions[pending[place]], completion)
         yield (

@@ -1,138 +1,194 @@
-"""From targets to questions for the model, and from its answers to rows of the generated table."""
+"""From targets to questions for the model, part by part, and from its answers to rows of the generated table."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.errors import ArtifactError
-from trialforge.generation.asking import Answer, Fault, Question, Tally, parse_answer
-from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, fit_views, order_exemplars
+from trialforge.core.rng import derive_seed, random_stream
+from trialforge.generation.asking import Answer, Fault, Question, StageAsking, Tally, parse_answer
+from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.params import GenerationParams
-from trialforge.generation.prompts import (
-    exemplar_subject,
-    exemplar_values,
-    given_fields,
-    neutralize,
-    record_json,
-    render,
-    target_line,
+from trialforge.generation.parts import (
+    PARTS,
+    PartName,
+    ask_for,
+    part_schema,
+    show_part,
+    tell_record,
+    tell_skeleton,
 )
-from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
-from trialforge.generation.schema import draft_schema
-from trialforge.generation.view import view_trial
+from trialforge.generation.prompts import exemplar_values, neutralize, render, target_line
+from trialforge.generation.record import GENERATED_SCHEMA, build_record, cut_fields, name_record
 from trialforge.trial.checks.check import Check
+from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
-from trialforge.trial.checks.target import TARGET_COLUMNS, names_intervention
+from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
 from trialforge.trial.label_words import label_line, label_verb
+from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
+# What a record lacks while its criteria are not yet written.
+_CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria", "repeated_criteria")
 Row = Mapping[str, Any]
 
 
-def ask_draft(
-    target: Row,
-    reasons: Sequence[str],
-    trials: Mapping[str, Row],
-    params: GenerationParams,
-    context_tokens: int,
-    checks: Sequence[Check],
-) -> Question[dict[str, Any]]:
-    """Return the question for one target; `trials` are the rows of its exemplars by id.
+@dataclass(slots=True)
+class Draft:
+    """A record as it is written: its target, the texts so far, and the fault that it was given up for."""
 
-    A draft that one of the checks finds at fault is asked again.
+    target: Row
+    texts: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+    retries: int = 0
+    model_digest: str | None = None
+
+    def take(self, answer: Answer[dict[str, Any]]) -> None:
+        """Take the answer to a part, or the fault of its last attempt."""
+        self.retries += answer.attempt
+        self.model_digest = answer.model_digest
+        self.fault = answer.fault
+        if answer.value is not None:
+            self.texts |= answer.value["texts"]
+            self.record = answer.value["record"]
+
+
+class DraftWriter:
+    """Writes drafts part by part.
+
+    Args:
+        train: the exemplars' rows by id.
+        params: section `generation`.
+        context_tokens: that a prompt and its answer may fill.
+        checks: a part that one of them finds at fault is asked again.
     """
-    given = given_fields(target["intervention"], target["conditions"], target["phase"])
-    schema = draft_schema(params.fields, given)
-    # The order follows from the set, not from the target, so that its prompts begin alike.
-    order = order_exemplars(
-        sorted(trials), {name: trial["label"] for name, trial in trials.items()}, params.exemplar_order, 0
-    )
-    # A small model repeats a title that it sees, so exemplars come without theirs.
-    shown = [name for name in params.fields if name not in ("title", "official_title")]
-    room = context_tokens - params.sampling.max_tokens - FRAME_TOKENS - sum(map(count_at_most, reasons))
-    subjects = [exemplar_subject(trials[name], target["intervention"]) for name in order]
-    views = [
-        given_fields(*subject) | view_trial(trials[name], shown)
-        for name, subject in zip(order, subjects, strict=True)
-    ]
-    exemplars = [
-        exemplar_values(trials[name], record_json(view), params.label_wording)
-        for name, view in zip(order, fit_views(views, room), strict=True)
-    ]
-    messages = render(
-        PROMPT,
-        exemplars=exemplars,
-        position=params.label_position,
-        reasons=[neutralize(reason) for reason in reasons],
-        verb=label_verb(target["label"], params.label_wording),
-        label=label_line(target["label"], params.label_wording),
-        intervention=neutralize(target["intervention"]),
-        target=target_line(target["intervention"], target["conditions"], target["phase"]),
-    )
 
-    def accept(text: str) -> dict[str, Any]:
-        record = draft_to_record(
-            parse_answer(text, schema),
-            intervention=target["intervention"],
-            intervention_type=_common_type(target["intervention"], trials.values()),
-            conditions=target["conditions"],
-            phase=target["phase"],
-        )
-        record["nct_id"] = name_record(record, target["target_id"])
-        check_record(record, target, order, checks)
-        return record
+    def __init__(
+        self, train: Mapping[str, Row], params: GenerationParams, context_tokens: int, checks: Sequence[Check]
+    ) -> None:
+        self._train = train
+        self._params = params
+        self._context_tokens = context_tokens
+        self._checks = checks
 
-    return Question(messages, schema, target["seed"], accept)
+    def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
+        """Return a draft for each target; so many targets at once, as each keeps its prompt with one worker."""
+        drafts = [Draft(target) for target in targets]
+        for start in range(0, len(drafts), together):
+            for part in PARTS:
+                self._write_part(drafts[start : start + together], part, asking)
+        return drafts
+
+    def count_parts(self, targets: Sequence[Row]) -> int:
+        """Return how many parts the targets have in all."""
+        return sum(self._writes(target, part) for target in targets for part in PARTS)
+
+    def _write_part(self, drafts: Sequence[Draft], part: PartName, asking: StageAsking) -> None:
+        mine = [draft for draft in drafts if self._writes(draft.target, part)]
+        alive = [draft for draft in mine if draft.fault is None]
+        asking.skip(len(mine) - len(alive))
+        questions = [self.ask(draft, part) for draft in alive]
+        answers = asking.ask(questions, self._params.sampling, self._params.retries)
+        for draft, answer in zip(alive, answers, strict=True):
+            draft.take(answer)
+
+    def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
+        """Return the question for a part of a draft that its skeleton has texts in."""
+        target, params = draft.target, self._params
+        schema = part_schema(part, target["skeleton"], params.fields)
+        assert schema is not None
+        record = tell_record(draft.record) if draft.record else ""
+        values = {
+            "position": params.label_position,
+            "reasons": [neutralize(reason) for reason in target["reasons"]],
+            "verb": label_verb(target["label"], params.label_wording),
+            "label": label_line(target["label"], params.label_wording),
+            "target": "\n".join([tell_target(target), tell_skeleton(target["skeleton"])]),
+            "record": record,
+            "asked": ask_for(part, target["skeleton"], params.fields),
+        }
+        room = self._context_tokens - params.sampling.max_tokens - FRAME_TOKENS
+        room -= sum(count_at_most(str(value)) for value in values.values())
+        messages = render(PROMPT, exemplars=self._show(target, part, room), **values)
+        seed = derive_seed(target["seed"], part)
+        return Question(messages, schema, seed, lambda text: self._accept(draft, part, schema, text))
+
+    def _show(self, target: Row, part: PartName, room: int) -> list[dict[str, str]]:
+        trials = {name: self._train[name] for name in target["exemplars"]}
+        labels = {name: trial["label"] for name, trial in trials.items()}
+        order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, target["seed"])
+        stream = random_stream(target["seed"], "shown", part)
+        shown = {
+            name: show_part(part, trials[name], self._params.fields, room // len(trials), stream)
+            for name in order
+        }
+        return [
+            exemplar_values(trials[name], text, self._params.label_wording)
+            for name, text in shown.items()
+            if text
+        ]
+
+    def _accept(self, draft: Draft, part: PartName, schema: Row, text: str) -> dict[str, Any]:
+        answer = parse_answer(text, schema)
+        if cut := cut_fields(answer, draft.target["skeleton"]):
+            raise Fault(f"cut_{cut[0]}")
+        texts = draft.texts | answer
+        record = build_record(draft.target, texts)
+        record["nct_id"] = name_record(record, draft.target["target_id"])
+        if fault := next(iter(self._faults(record, draft.target, part)), None):
+            raise Fault(fault)
+        return {"texts": answer, "record": record}
+
+    def _faults(self, record: Row, target: Row, part: PartName) -> Iterator[str]:
+        """Yield what validation would find, but for what a later part may still mend."""
+        left = [name for name in PARTS[PARTS.index(part) + 1 :] if self._writes(target, name)]
+        pending: set[str] = set()
+        if left:
+            pending |= {*_CRITERIA_REASONS}
+            if not (target["skeleton"]["title"] or target["skeleton"]["summary"]):
+                pending |= {*PROSE_REASONS}
+        yield from (name for name in find_record_faults(record, target, self._checks) if name not in pending)
+
+    def _writes(self, target: Row, part: PartName) -> bool:
+        return part_schema(part, target["skeleton"], self._params.fields) is not None
 
 
-def check_record(record: Row, target: Row, exemplars: Sequence[str], checks: Sequence[Check]) -> None:
-    """Check a record as validation will, by all that needs no other record.
+def tell_target(target: Row) -> str:
+    """Return the lines that say what a target is of."""
+    return target_line(target["intervention"], target["conditions"], target["phase"])
 
-    Raises:
-        Fault: the first fault that is found.
-    """
+
+def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:
+    """Return the reasons against a record, by all checks that need no other record."""
     beside = {column: target[name] for name, column in TARGET_COLUMNS.items()}
+    beside[FIELDS_COLUMN] = filled_fields(target["skeleton"])
     lineage = {"normalized_interventions": [target["intervention"]], "label": target["label"]}
-    row = {**record, **beside, **lineage, "exemplars": exemplars}
-    faults = find_faults(pl.DataFrame([row], schema=CHECKED_SCHEMA), checks)[0]
-    if len(faults):
-        raise Fault(faults[0])
+    row = {**record, **beside, **lineage, "exemplars": target["exemplars"]}
+    return list(find_faults(pl.DataFrame([row], schema=CHECKED_SCHEMA), checks)[0])
 
 
-def generated_row(target: Row, answer: Answer[dict[str, Any]], origin: Row) -> dict[str, Any]:
-    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share, and the reasons' id."""
-    row: dict[str, Any] = dict.fromkeys(GENERATED_SCHEMA)
-    if answer.value is not None:
-        row |= answer.value
-    copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars")
-    asked = {name: target[name] for name in copied}
+def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
+    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share."""
+    copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars", "reasons_id", "seed")
+    whole = draft.record if draft.fault is None else {}
     return (
-        row
-        | asked
+        dict.fromkeys(GENERATED_SCHEMA)
+        | whole
+        | {name: draft.target[name] for name in copied}
         | dict(origin)
         | {
             "source": "synthetic",
-            "normalized_interventions": [target["intervention"]],
-            "reject_reason": answer.fault,
-            "model_digest": answer.model_digest,
-            "seed": answer.seed,
-            "attempt": answer.attempt,
+            "normalized_interventions": [draft.target["intervention"]],
+            "reject_reason": draft.fault,
+            "model_digest": draft.model_digest,
+            "attempt": draft.retries,
         }
     )
-
-
-def _common_type(intervention: str, trials: Any) -> str | None:
-    kinds = Counter(
-        item["type"]
-        for trial in trials
-        for item in trial["interventions"] or []
-        if item["type"] and names_intervention(item["name"], intervention)
-    )
-    return min(kinds, key=lambda kind: (-kinds[kind], kind)) if kinds else None
 
 
 def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
@@ -153,23 +209,24 @@ def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
     return joined.sort("set", "place").drop("set", "place")
 
 
-def measure_drafts(rows: Sequence[Row], tally: Tally) -> dict[str, int | float | None]:
+def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | float | None]:
     """Return the stage's metrics; nothing in them differs from run to run."""
-    given_up = sum(row["reject_reason"] is not None for row in rows)
+    given_up = sum(draft.fault is not None for draft in drafts)
+    retries = sum(draft.retries for draft in drafts)
+    clean = sum(draft.retries == 0 and draft.fault is None for draft in drafts)
+    parts = tally.asked - retries
     return {
-        "targets": len(rows),
-        "accepted": len(rows) - given_up,
+        "targets": len(drafts),
+        "accepted": len(drafts) - given_up,
         "given_up": given_up,
-        "given_up_share": round(given_up / len(rows), 4) if rows else None,
-        "retries": tally.asked - len(rows),
+        "given_up_share": round(given_up / len(drafts), 4) if drafts else None,
+        "parts": parts,
+        "retries": retries,
+        "attempts_a_part": round(tally.asked / parts, 4) if parts else None,
         "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
         if tally.uncut_first
         else None,
-        "first_try_accepted_share": round(
-            sum(row["attempt"] == 0 and not row["reject_reason"] for row in rows) / len(rows), 4
-        )
-        if rows
-        else None,
+        "first_try_accepted_share": round(clean / len(drafts), 4) if drafts else None,
         "prompt_tokens_sent": tally.prompt_tokens,
         "completion_tokens": tally.completion_tokens,
         **{f"fault_{name}": count for name, count in sorted(tally.faults.items())},

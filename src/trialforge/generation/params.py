@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
 from trialforge.generation.prompts import LabelPosition
-from trialforge.generation.schema import DEFAULT_FIELDS, DRAFT_FIELDS, NEEDED_FIELDS
+from trialforge.generation.parts import WRITTEN_FIELDS
 from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
 
@@ -30,20 +30,17 @@ class ReasoningParams(PromptParams):
 
 
 class GenerationParams(PromptParams):
-    """Everything about the drafts; one or more calls for each target."""
+    """Everything about the drafts; a call or more for each part of a target."""
 
     exemplar_order: ExemplarOrder = "mixed"
-    fields: tuple[str, ...] = DEFAULT_FIELDS
+    fields: tuple[str, ...] = WRITTEN_FIELDS
     retries: int = Field(default=4, ge=0, le=20)
     sampling: Sampling = Sampling()
 
     @field_validator("fields")
     @classmethod
     def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in fields if name not in DRAFT_FIELDS]
-        if unknown or len(set(fields)) < len(fields):
-            raise ValueError(f"each at most once of {', '.join(DRAFT_FIELDS)}; not {', '.join(unknown)}")
-        lacking = [name for name in NEEDED_FIELDS if name not in fields]
-        if lacking:
-            raise ValueError(f"no record is valid without {', '.join(lacking)}")
-        return tuple(name for name in DRAFT_FIELDS if name in fields)
+        unknown = [name for name in fields if name not in WRITTEN_FIELDS]
+        if unknown or len(set(fields)) < len(fields) or not fields:
+            raise ValueError(f"each at most once of {', '.join(WRITTEN_FIELDS)}; not {', '.join(unknown)}")
+        return tuple(name for name in WRITTEN_FIELDS if name in fields)

@@ -129,7 +129,9 @@ def _ask_for_field(name: str, shape: Any) -> str | None:
     return f"{len(shape)}, as named above"
 
 
-def show_part(part: PartName, trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator) -> str:
+def show_part(
+    part: PartName, trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator
+) -> str:
     """Return a part of a registered trial as neutralized text of at most so many tokens.
 
     Where the whole has no room, lines are left out at random: never always the last ones.
@@ -148,7 +150,7 @@ def _lines(part: PartName, trial: Row, fields: Sequence[str]) -> list[str]:
     lists = dict(zip(("inclusion", "exclusion"), split_criteria(trial["criteria"]), strict=True))
     lines: list[str] = []
     for name in FIELDS_OF_PART[part]:
-        value = lists[name] if name in lists else trial[name]
+        value: Any = lists[name] if name in lists else trial[name]
         if not value or name not in fields:
             continue
         if isinstance(value, str):
@@ -185,7 +187,9 @@ def tell_skeleton(skeleton: Row) -> str:
         "Interventions": "; ".join(given),
         "Arms": "; ".join(arms),
         "Design": ", ".join(
-            filter(None, [skeleton["allocation"], skeleton["intervention_model"], _masking(skeleton["masking"])])
+            filter(
+                None, [skeleton["allocation"], skeleton["intervention_model"], _masking(skeleton["masking"])]
+            )
         ),
         "Purpose": skeleton["primary_purpose"],
         "Enrolment": skeleton["enrolment_planned"],
@@ -207,7 +211,8 @@ def _years(age: float | None, none: str) -> str:
 
 def tell_record(record: Row) -> str:
     """Return the prose of a record so far, as lines of a prompt."""
-    lines = [line for part in ("header", "design") for line in _lines(part, record, WRITTEN_FIELDS)]  # type: ignore[arg-type]
+    before: tuple[PartName, ...] = ("header", "design")
+    lines = [line for part in before for line in _lines(part, record, WRITTEN_FIELDS)]
     criteria = split_criteria(record["criteria"])
     lines += [f"Inclusion: {item}" for item in criteria[0]]
     return "\n".join(lines)

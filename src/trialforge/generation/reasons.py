@@ -169,7 +169,7 @@ def read_reason(aspect: str, said: str, alias: str | None, trials: Trials) -> di
     cited = [trial for place, trial in zip(_PLACES, trials, strict=False) if alias in (_ALL, place)]
     name = ASPECTS[aspect]
     return {
-        "text": tidy(said, "reason"),
+        "text": tidy(said),
         "citations": [
             {"nct_id": trial["nct_id"], "field": name, "true": supports(trial[name], said)} for trial in cited
         ],

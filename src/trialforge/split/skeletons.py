@@ -186,7 +186,10 @@ def _interventions(design: Row, form: Row, name: str, rows: Iterable[Row]) -> li
 def _surface_name(name: str, rows: Iterable[Row]) -> str:
     """An intervention as most trials write it."""
     found = Counter(
-        one["name"] for row in rows for one in row["interventions"] or [] if names_intervention(one["name"], name)
+        one["name"]
+        for row in rows
+        for one in row["interventions"] or []
+        if names_intervention(one["name"], name)
     )
     return min(found, key=lambda one: (-found[one], one)) if found else name
 

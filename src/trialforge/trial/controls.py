@@ -8,10 +8,19 @@ import polars as pl
 # and are never generated for.
 CONTROLS = frozenset(
     {
-        "placebo", "standard of care", "best supportive care", "no intervention", "observation", "sham",
+        "placebo",
+        "standard of care",
+        "best supportive care",
+        "no intervention",
+        "observation",
+        "sham",
         # What is measured in a trial, which cancer trials list beside what is given.
-        "laboratory biomarker analysis", "pharmacological study", "pharmacogenomic study",
-        "quality-of-life assessment", "quality of life assessment", "questionnaire administration",
+        "laboratory biomarker analysis",
+        "pharmacological study",
+        "pharmacogenomic study",
+        "quality-of-life assessment",
+        "quality of life assessment",
+        "questionnaire administration",
     }  # fmt: skip
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from trialforge.trial.record import (
@@ -86,3 +89,9 @@ class Skeleton(Part):
 
 
 SKELETON_SCHEMA = schema_of(Skeleton)
+
+
+def filled_fields(skeleton: Mapping[str, Any]) -> list[str]:
+    """Return which of the texts that a record can be asked for it is to have: title, summary, criteria."""
+    named = [name for name in ("title", "summary") if skeleton[name]]
+    return named + ["criteria"] * bool(skeleton["inclusion"] or skeleton["exclusion"])

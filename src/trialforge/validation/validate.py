@@ -8,10 +8,13 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.trial.checks.exemplars import copy_bounds
+from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
 from trialforge.trial.checks.target import TARGET_COLUMNS
 from trialforge.trial.label_words import LABEL_WORDS
+from trialforge.trial.skeleton import filled_fields as asked_fields
 from trialforge.trial.text import field_texts, filled_fields
 from trialforge.validation.duplicates import find_close, find_near_copies
 from trialforge.validation.params import ValidationParams
@@ -43,7 +46,11 @@ def validate(
     Raises:
         MetricError: a draft is of no target of the plan or of no trial of train, or none is left.
     """
-    asked = plan.select("target_id", *(pl.col(name).alias(to) for name, to in TARGET_COLUMNS.items()))
+    asked = plan.select(
+        "target_id",
+        *(pl.col(name).alias(to) for name, to in TARGET_COLUMNS.items()),
+        pl.col("skeleton").map_elements(asked_fields, pl.List(pl.String)).alias(FIELDS_COLUMN),
+    )
     strangers = generated.join(asked, on="target_id", how="anti")
     if len(strangers):
         raise MetricError(
@@ -52,7 +59,10 @@ def validate(
         )
     beside = generated.join(asked, on="target_id", how="left", maintain_order="left")
     given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
-    faults = find_faults(beside.select(*CHECKED_SCHEMA), record_checks(checks, _exemplars(generated, train)))
+    faults = find_faults(
+        beside.select(*CHECKED_SCHEMA),
+        record_checks(checks, _exemplars(generated, train), copy_bounds(train)),
+    )
     drafts = generated.with_columns(
         pl.when(given_up).then(pl.lit([GIVEN_UP])).otherwise(faults).alias(REASONS),
         pl.lit(None, pl.String).alias(COPY_OF),

@@ -5,21 +5,59 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
+from trialforge.trial.controls import cluster_key
+from trialforge.trial.copies import measure_copies
+from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text
 
 _NGRAM = 5
+# Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
+COPIED_FIELDS = ("official_title", "summary", "detailed_description", "criteria")
+_SAMPLE, _SHOWN, _LEVEL, _LEAST = 300, 3, 0.95, 0.1
 # A code word: of a protocol or a sponsor, or one that planted text wants to see again.
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
 _COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
 
 
-def exemplar_checks(trials: Mapping[str, Record]) -> list[Check]:
+def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
+    """Return how much of each of COPIED_FIELDS a record may share with its exemplars.
+
+    It is what 95 of 100 real trials share with three others of the same intervention, and at least a tenth.
+    """
+    trials = train.sort("nct_id").with_columns(cluster_key()).with_row_index("place")
+    groups = (
+        trials.group_by("cluster", maintain_order=True).agg("place").filter(pl.col("place").list.len() > 1)
+    )
+    pairs = [
+        (places[number], places[(number + step) % len(places)])
+        for places in groups["place"].to_list()
+        for number in range(len(places))
+        for step in range(1, min(_SHOWN, len(places) - 1) + 1)
+    ]
+    drawn = {record for record, _ in pairs[:: max(1, len(pairs) // (_SAMPLE * _SHOWN))]}
+    shown = [pair for pair in pairs if pair[0] in drawn]
+    if not shown:
+        return dict.fromkeys(COPIED_FIELDS, _LEAST)
+    records, references = zip(*shown, strict=True)
+    found = measure_copies(trials, trials, pl.DataFrame({"record": records, "trial": references}))
+    found = found.filter(pl.col("record").is_in(list(drawn)), pl.col("field").is_in(COPIED_FIELDS))
+    shares = found.with_columns(share=pl.col("shared") / pl.col("ngrams"))
+    high = dict(shares.group_by("field").agg(pl.col("share").quantile(_LEVEL)).iter_rows())
+    return {name: max(_LEAST, high.get(name, 0.0)) for name in COPIED_FIELDS}
+
+
+def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -> list[Check]:
     """Return the checks against the exemplars of a record.
 
     Args:
         trials: trials by id; those that a record's column `exemplars` names must be among them.
+        bounds: of `copy_bounds`; a field that is not among them may be copied.
     """
 
     def find_copy(copies: Callable[[Record, Sequence[Record]], bool]) -> Callable[[Record], bool]:
@@ -29,6 +67,14 @@ def exemplar_checks(trials: Mapping[str, Record]) -> list[Check]:
         Check("copied_title", "its title is that of an exemplar", find_copy(_copies_title)),
         Check(
             "copied_summary", "its summary is pieced together from an exemplar's", find_copy(_copies_summary)
+        ),
+        *(
+            Check(
+                f"copied_{name}_text",
+                f"its {name.replace('_', ' ')} repeats too much of an exemplar's words",
+                find_copy(partial(_copies_field, name, bounds.get(name, 1.0))),
+            )
+            for name in COPIED_FIELDS
         ),
         Check("copied_code", "it repeats a code word of an exemplar", find_copy(_copies_code)),
     ]
@@ -42,6 +88,15 @@ def _copies_title(record: Record, exemplars: Sequence[Record]) -> bool:
 def _copies_summary(record: Record, exemplars: Sequence[Record]) -> bool:
     own = _ngrams(record["summary"] or "")
     return bool(own) and any(own <= _ngrams(trial["summary"] or "") for trial in exemplars)
+
+
+def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[Record]) -> bool:
+    if not record[name] or not exemplars or bound >= 1:
+        return False
+    # Every other field is left out of the record: it is looked for in all of the exemplars' fields.
+    alone = pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA)
+    found = measure_copies(alone, pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
+    return bool(np.any(found["shared"] > bound * found["ngrams"]))
 
 
 def _ngrams(text: str) -> set[tuple[str, ...]]:

@@ -15,7 +15,9 @@ from trialforge.trial.text import plain_text
 
 MAX_AGE_YEARS = 120.0
 _VOCABULARY = {name: values for name in REGISTRATION_FIELDS if (values := literal_values(name))}
-_REQUIRED = ("title", "summary", "criteria", "conditions", "interventions")
+FIELDS_COLUMN = "target_fields"  # texts that a record was asked to have; null asks for all of them
+_ASKED = ("title", "summary", "criteria")
+_REQUIRED = ("conditions", "interventions")
 _INCLUSION, _EXCLUSION = (
     rf"(?im:^\W*(?:key |main |major )?{part}(?: criteria)?[^\w\n]*$|\b{part} criteria[^\w\n]*:)"
     for part in ("inclusion", "exclusion")
@@ -43,6 +45,7 @@ def form_checks(params: CheckParams) -> list[Check]:
 
     return [
         Check("identity", "its id or source is not that of a synthetic record", _is_foreign),
+        *(Check(f"no_{name}", f"it has no {name}", partial(_is_missing, name)) for name in _ASKED),
         *(Check(f"no_{name}", f"it has no {name}", partial(_is_blank, name)) for name in _REQUIRED),
         Check("vocabulary", "it has a value that the registry does not know", _has_unknown_value),
         Check(
@@ -52,6 +55,8 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("impossible_age", "it is for ages that nobody has", _has_impossible_age),
         Check("impossible_enrolment", "it plans nobody, or too many", is_no_enrolment),
         Check("repeated_arms", "two arms have the same label", _repeats_arms),
+        Check("idle_arm", "an arm gets nothing", _has_idle_arm),
+        Check("same_arms", "two arms of one type get the same and say the same", _has_same_arms),
         Check("short_criteria", "its criteria are too short", is_short),
         Check("one_sided_criteria", "it heads criteria of one kind and has none of the other", _is_one_sided),
         Check(
@@ -67,6 +72,11 @@ def _is_foreign(record: Record) -> bool:
 def _is_blank(name: str, record: Record) -> bool:
     value = record[name] or ""
     return not (value.strip() if isinstance(value, str) else value)
+
+
+def _is_missing(name: str, record: Record) -> bool:
+    asked = record[FIELDS_COLUMN]
+    return _is_blank(name, record) and (asked is None or name in asked)
 
 
 def _lacks(name: str, part: str, record: Record) -> bool:
@@ -86,6 +96,22 @@ def _has_impossible_age(record: Record) -> bool:
 def _repeats_arms(record: Record) -> bool:
     labels = [plain_text(arm["label"]) for arm in record["arms"] or []]
     return len(set(labels)) < len(labels)
+
+
+def _has_idle_arm(record: Record) -> bool:
+    """Arms of which none says what it gets are the registry's older ones."""
+    arms = record["arms"] or []
+    idle = [arm for arm in arms if not arm["interventions"] and arm["type"] != "No Intervention"]
+    return 0 < len(idle) < len(arms)
+
+
+def _has_same_arms(record: Record) -> bool:
+    told = [
+        (arm["type"], tuple(sorted(arm["interventions"] or [])), plain_text(arm["description"] or ""))
+        for arm in record["arms"] or []
+        if arm["interventions"]
+    ]
+    return len(set(told)) < len(told)
 
 
 def _is_one_sided(record: Record) -> bool:

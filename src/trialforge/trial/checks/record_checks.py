@@ -22,23 +22,26 @@ from trialforge.trial.record import REGISTRATION_SCHEMA
 CHECKED_SCHEMA: dict[str, pl.DataType] = REGISTRATION_SCHEMA | {
     "normalized_interventions": pl.List(pl.String()), "label": pl.Int64(), "exemplars": pl.List(pl.String()),
     "target_intervention": pl.String(), "target_conditions": pl.List(pl.String()),
-    "target_phase": pl.String(), "target_label": pl.Int64(),
+    "target_phase": pl.String(), "target_label": pl.Int64(), "target_fields": pl.List(pl.String()),
 }  # fmt: skip
 _WORDED = [name for name in REGISTRATION_SCHEMA if name not in ("nct_id", "source", "first_submitted")]
 
 
-def record_checks(params: CheckParams, exemplars: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+def record_checks(
+    params: CheckParams, exemplars: Mapping[str, Mapping[str, Any]], copies: Mapping[str, float]
+) -> list[Check]:
     """Return all checks, in the order in which faults are named.
 
     Args:
         params: bounds.
         exemplars: the trials that the records' prompts showed, by id.
+        copies: how much of a text may stand in them, of `copy_bounds`.
     """
     return [
         *form_checks(params),
         *time_frame_checks(params),
         *target_checks(),
-        *exemplar_checks(exemplars),
+        *exemplar_checks(exemplars, copies),
         *language_checks(params),
         *name_checks(),
     ]
@@ -47,7 +50,7 @@ def record_checks(params: CheckParams, exemplars: Mapping[str, Mapping[str, Any]
 @cache
 def explain(reason: str) -> str:
     """Return a reason with what it means, where it is that of a check."""
-    messages = [check.message for check in record_checks(CheckParams(), {}) if check.reason == reason]
+    messages = [check.message for check in record_checks(CheckParams(), {}, {}) if check.reason == reason]
     return ": ".join([reason, *messages])
 
 
