@@ -37,11 +37,9 @@ class Question(Generic[T]):
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
         """Return the call of one attempt; `fault` is what was wrong with the one before, and is told."""
         *before, last = self.messages
-        told = (
-            f"{last.content}\n(An earlier answer was refused: {explain(fault)}.)" if fault else last.content
-        )
+        refused = f"\n(An earlier answer was refused: {explain(fault)}.)" if fault else ""
         return Request(
-            (*before, Message(last.role, told)),
+            (*before, Message(last.role, last.content + refused)),
             self.schema,
             sampling,
             seed=derive_seed(self.seed, "attempt", attempt),

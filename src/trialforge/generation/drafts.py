@@ -1,4 +1,4 @@
-"""From targets to questions for the model, part by part, and from its answers to rows of the generated table."""
+"""From targets to questions for the model, part by part, and from its answers to generated rows."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class DraftWriter:
         self._checks = checks
 
     def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
-        """Return a draft for each target; so many targets at once, as each keeps its prompt with one worker."""
+        """Return a draft for each target, so many `together`: each keeps its prompt with one worker."""
         drafts = [Draft(target) for target in targets]
         for start in range(0, len(drafts), together):
             for part in PARTS:
@@ -100,8 +100,7 @@ class DraftWriter:
     def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
-        schema = part_schema(part, target["skeleton"], params.fields)
-        assert schema is not None
+        schema = part_schema(part, target["skeleton"], params.fields) or {}
         record = tell_record(draft.record) if draft.record else ""
         values = {
             "position": params.label_position,
@@ -123,13 +122,11 @@ class DraftWriter:
         labels = {name: trial["label"] for name, trial in trials.items()}
         order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, target["seed"])
         stream = random_stream(target["seed"], "shown", part)
-        shown = {
-            name: show_part(part, trials[name], self._params.fields, room // len(trials), stream)
-            for name in order
-        }
+        fields, wording = self._params.fields, self._params.label_wording
+        texts = [show_part(part, trials[name], fields, room // len(order), stream) for name in order]
         return [
-            exemplar_values(trials[name], text, self._params.label_wording)
-            for name, text in shown.items()
+            exemplar_values(trials[name], text, wording)
+            for name, text in zip(order, texts, strict=True)
             if text
         ]
 

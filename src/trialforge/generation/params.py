@@ -6,8 +6,8 @@ from pydantic import Field, field_validator
 
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
-from trialforge.generation.prompts import LabelPosition
 from trialforge.generation.parts import WRITTEN_FIELDS
+from trialforge.generation.prompts import LabelPosition
 from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
 

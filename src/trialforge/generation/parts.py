@@ -7,14 +7,15 @@ answer ("1", "2"), so that a small model neither stops early nor goes on for eve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from trialforge.generation.exemplars import count_at_most
 from trialforge.generation.prompts import neutralize
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PartName = Literal["header", "design", "inclusion", "exclusion"]
 FIELDS_OF_PART: dict[PartName, tuple[str, ...]] = {
@@ -183,14 +184,11 @@ def tell_skeleton(skeleton: Row) -> str:
     given = [f"{place}. {one['name']}" for place, one in enumerate(skeleton["interventions"], start=1)]
     low, high = (skeleton[name] for name in ("minimum_age", "maximum_age"))
     volunteers = skeleton["healthy_volunteers"]
+    design = [skeleton["allocation"], skeleton["intervention_model"], _masking(skeleton["masking"])]
     told = {
         "Interventions": "; ".join(given),
         "Arms": "; ".join(arms),
-        "Design": ", ".join(
-            filter(
-                None, [skeleton["allocation"], skeleton["intervention_model"], _masking(skeleton["masking"])]
-            )
-        ),
+        "Design": ", ".join(filter(None, design)),
         "Purpose": skeleton["primary_purpose"],
         "Enrolment": skeleton["enrolment_planned"],
         "Ages": f"{_years(low, 'any')} to {_years(high, 'any')}" if low or high else None,

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from trialforge.trial.checks.target import names_intervention
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.skeleton import ArmShape, Donors, EndpointShape, InterventionShape, Skeleton
 from trialforge.trial.text import plain_text
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MIN_STRATUM = 5  # trials; below, the stratum is widened
 _TEXTS = ("title", "official_title", "summary", "detailed_description")
@@ -185,12 +187,8 @@ def _interventions(design: Row, form: Row, name: str, rows: Iterable[Row]) -> li
 
 def _surface_name(name: str, rows: Iterable[Row]) -> str:
     """An intervention as most trials write it."""
-    found = Counter(
-        one["name"]
-        for row in rows
-        for one in row["interventions"] or []
-        if names_intervention(one["name"], name)
-    )
+    names = (one["name"] for row in rows for one in row["interventions"] or [])
+    found = Counter(one for one in names if names_intervention(one, name))
     return min(found, key=lambda one: (-found[one], one)) if found else name
 
 

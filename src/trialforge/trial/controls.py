@@ -7,22 +7,13 @@ import polars as pl
 # Such names are normalised like any other, but tie no trials together (in splits as in clustered statistics)
 # and are never generated for.
 CONTROLS = frozenset(
-    {
-        "placebo",
-        "standard of care",
-        "best supportive care",
-        "no intervention",
-        "observation",
-        "sham",
+    (
+        "placebo", "standard of care", "best supportive care", "no intervention", "observation", "sham",
         # What is measured in a trial, which cancer trials list beside what is given.
-        "laboratory biomarker analysis",
-        "pharmacological study",
-        "pharmacogenomic study",
-        "quality-of-life assessment",
-        "quality of life assessment",
-        "questionnaire administration",
-    }  # fmt: skip
-)
+        "laboratory biomarker analysis", "pharmacological study", "pharmacogenomic study",
+        "quality-of-life assessment", "quality of life assessment", "questionnaire administration",
+    )
+)  # fmt: skip
 
 
 def cluster_key() -> pl.Expr:

@@ -8,7 +8,7 @@ no such heading is unspecified: "Not pregnant" alone doesn't say on which side o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 

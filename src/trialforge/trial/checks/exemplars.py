@@ -37,6 +37,7 @@ def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
     pairs = [
         (places[number], places[(number + step) % len(places)])
         for places in groups["place"].to_list()
+        if len(places) > 1
         for number in range(len(places))
         for step in range(1, min(_SHOWN, len(places) - 1) + 1)
     ]
