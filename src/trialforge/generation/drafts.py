@@ -122,7 +122,7 @@ class DraftWriter:
         labels = {name: trial["label"] for name, trial in trials.items()}
         order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, target["seed"])
         stream = random_stream(target["seed"], "shown", part)
-        fields, wording = self._params.fields, self._params.label_wording
+        fields = self._params.fields
         texts = [show_part(part, trials[name], fields, room // len(order), stream) for name in order]
         return [
             exemplar_values(trials[name], text, wording)

@@ -6,11 +6,12 @@ answer ("1", "2"), so that a small model neither stops early nor goes on for eve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from trialforge.generation.exemplars import count_at_most
-from trialforge.generation.prompts import neutralize
+from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
 
@@ -41,6 +42,8 @@ _HEADS = {
     "secondary_outcomes": "Secondary outcomes", "inclusion": "Inclusion criteria",
     "exclusion": "Exclusion criteria",
 }  # fmt: skip
+_SENTENCE = re.compile(r"(?<=[a-z0-9)][.!?]) +(?=[A-Z])")
+_FRAME = re.compile(rf"(?i)(\d{{1,3}}) ({'|'.join(unit.removesuffix('s') + 's?' for unit in UNITS)})")
 Row = Mapping[str, Any]
 
 
@@ -106,73 +109,61 @@ def sentence_words(words: int) -> list[int]:
 
 
 def ask_for(part: PartName, skeleton: Row, fields: Sequence[str]) -> str:
-    """Return what a part is asked for in words, one line a field."""
-    told = {name: _ask_for_field(name, skeleton[name]) for name in FIELDS_OF_PART[part]}
-    lines = [f"{_HEADS[name]}: {text}" for name, text in told.items() if text and name in fields]
-    return "\n".join(lines)
-
-
-def _ask_for_field(name: str, shape: Any) -> str | None:
-    if not shape:
-        return None
-    if name in ("title", "official_title"):
-        return f"about {shape} words"
-    if name in PROSE_FIELDS:
-        count = len(sentence_words(shape))
-        return f"{count} {'sentence' if count == 1 else 'sentences'}, about {shape} words in all"
-    if name == "keywords":
-        return f"{shape}"
-    if name in ("inclusion", "exclusion"):
-        who = "who may take part" if name == "inclusion" else "who may not take part"
-        return f"{len(shape)}, each of {min(shape)} to {max(shape)} words, no two of the same thing: {who}"
-    if name in ENDPOINT_FIELDS:
-        return f"{len(shape)}: what is measured, and when"
-    return f"{len(shape)}, as named above"
+    """Return what a part is asked for in words. A small model repeats a number of words that it is told."""
+    names = [_HEADS[name].lower() for name in FIELDS_OF_PART[part] if skeleton[name] and name in fields]
+    return ", ".join(names)
 
 
 def show_part(
     part: PartName, trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator
 ) -> str:
-    """Return a part of a registered trial as neutralized text of at most so many tokens.
+    """Return a part of a registered trial in the shape of an answer, as neutralized JSON of so many tokens.
 
-    Where the whole has no room, lines are left out at random: never always the last ones.
+    Where the whole has no room, texts are left out at random: never always the last ones. Empty where the
+    trial has none, or none of them fits.
     """
-    lines = [neutralize(line) for line in _lines(part, trial, fields)]
-    sizes = [count_at_most(line) + 1 for line in lines]
+    leaves = [(name, text) for name, texts in view_part(part, trial, fields).items() for text in texts]
+    sizes = [count_at_most(record_json({name: text}) + " " * 9) for name, text in leaves]
     kept, room = [], tokens
-    for place in stream.permutation(len(lines)):
+    for place in stream.permutation(len(leaves)):
         if sizes[place] <= room:
             kept.append(int(place))
             room -= sizes[place]
-    return "\n".join(lines[place] for place in sorted(kept))
+    shown: dict[str, Any] = {}
+    for name, text in (leaves[place] for place in sorted(kept)):
+        if name in ("title", "official_title"):
+            shown[name] = text
+        else:
+            texts = shown.setdefault(name, {})
+            texts[str(len(texts) + 1)] = text
+    return record_json(shown) if shown else ""
 
 
-def _lines(part: PartName, trial: Row, fields: Sequence[str]) -> list[str]:
+def view_part(part: PartName, trial: Row, fields: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the texts of a part by field: sentences, criteria, or items with their parts."""
     lists = dict(zip(("inclusion", "exclusion"), split_criteria(trial["criteria"]), strict=True))
-    lines: list[str] = []
+    view: dict[str, list[Any]] = {}
     for name in FIELDS_OF_PART[part]:
         value: Any = lists[name] if name in lists else trial[name]
         if not value or name not in fields:
             continue
         if isinstance(value, str):
-            lines.append(f"{_HEADS[name]}: {value}")
-        elif name == "keywords":
-            lines.append(f"{_HEADS[name]}: {'; '.join(value)}")
-        elif name in lists:
-            lines += [f"- {item}" for item in value]
+            view[name] = _SENTENCE.split(value) if name in PROSE_FIELDS else [value]
+        elif name in ("keywords", *lists):
+            view[name] = list(value)
         else:
-            lines += [f"{_HEADS[name][:-1]}: {_line_of(item)}" for item in value]
-    return lines
+            items = [_view_item(item) for item in value]
+            view[name] = [item for item in items if item]
+    return view
 
 
-def _line_of(item: Row) -> str:
-    """An arm, an intervention or an endpoint on one line."""
-    head = [item[name] for name in ("type", "label", "name", "measure") if item.get(name)]
-    given = item.get("interventions") or []
-    frame = item.get("time_frame")
-    tail = [f"({', '.join(given)})" if given else "", f"[{frame}]" if frame else ""]
-    told = f"- {item['description']}" if item.get("description") else ""
-    return " ".join(filter(None, [": ".join(head), *tail, told]))
+def _view_item(item: Row) -> dict[str, Any]:
+    """The texts of an arm, an intervention or an endpoint, as an answer has them."""
+    frame = _FRAME.fullmatch(item.get("time_frame") or "")
+    told = {name: item.get(name) for name in ("label", "measure", "time_frame", "description")}
+    if frame:
+        told["time_frame"] = {"number": int(frame[1]), "unit": f"{frame[2].lower().removesuffix('s')}s"}
+    return {name: value for name, value in told.items() if value}
 
 
 def tell_skeleton(skeleton: Row) -> str:
@@ -208,9 +199,9 @@ def _years(age: float | None, none: str) -> str:
 
 
 def tell_record(record: Row) -> str:
-    """Return the prose of a record so far, as lines of a prompt."""
-    before: tuple[PartName, ...] = ("header", "design")
-    lines = [line for part in before for line in _lines(part, record, WRITTEN_FIELDS)]
-    criteria = split_criteria(record["criteria"])
-    lines += [f"Inclusion: {item}" for item in criteria[0]]
-    return "\n".join(lines)
+    """Return the title, endpoints and inclusion criteria of a record so far: what its later parts must fit."""
+    parts: tuple[PartName, ...] = ("header", "design", "inclusion")
+    told = ("title", "summary", "arms", "primary_outcomes", "inclusion")
+    views = [view_part(part, record, told) for part in parts]
+    seen = {name: texts for view in views for name, texts in view.items()}
+    return record_json(seen) if seen else ""

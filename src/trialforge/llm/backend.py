@@ -24,13 +24,20 @@ class Message:
 
 
 class Sampling(Section):
-    """How the next token is drawn, and how many may be drawn."""
+    """How the next token is drawn, and how many may be drawn.
+
+    `dry_multiplier` makes it unlikely that more than `dry_allowed_length` tokens repeat what stands in the
+    prompt or in the answer so far (the DRY sampler of llama.cpp): each further token is made less likely by a
+    factor that grows with the length of the repeat. 0 leaves it out; Ollama has no such sampler.
+    """
 
     temperature: float = Field(default=0.8, ge=0, le=2)
     top_p: float = Field(default=0.95, gt=0, le=1)
     top_k: int = Field(default=40, ge=0)
     min_p: float = Field(default=0.05, ge=0, le=1)
     repeat_penalty: float = Field(default=1.0, ge=0.5, le=2)
+    dry_multiplier: float = Field(default=0.0, ge=0, le=5)
+    dry_allowed_length: int = Field(default=12, ge=1)
     max_tokens: int = Field(default=512, ge=1)
 
 

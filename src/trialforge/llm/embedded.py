@@ -274,6 +274,7 @@ def request_json(request: Request) -> dict[str, Any]:
     """Return a call as the server's chat endpoint reads it."""
     body: dict[str, Any] = {
         **request.sampling.model_dump(),
+        "dry_penalty_last_n": -1,  # the whole context: prompts show what must not be copied
         "messages": [message_json(message) for message in request.messages],
         "seed": request.seed,
         "cache_prompt": True,

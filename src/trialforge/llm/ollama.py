@@ -166,6 +166,8 @@ def request_options(request: Request, context_tokens: int) -> dict[str, Any]:
     """Return a call's `options`, the only place where Ollama heeds seed, temperature and context size."""
     sampling = request.sampling.model_dump()
     sampling["num_predict"] = sampling.pop("max_tokens")
+    for unknown in ("dry_multiplier", "dry_allowed_length"):
+        del sampling[unknown]
     return {**sampling, "seed": request.seed, "num_ctx": context_tokens}
 
 
