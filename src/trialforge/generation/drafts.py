@@ -124,11 +124,13 @@ class DraftWriter:
         stream = random_stream(target["seed"], "shown", part)
         fields = self._params.fields
         texts = [show_part(part, trials[name], fields, room // len(order), stream) for name in order]
-        return [
-            exemplar_values(trials[name], text, wording)
-            for name, text in zip(order, texts, strict=True)
-            if text
-        ]
+        shown = zip(order, texts, strict=True)
+        return [self._tell(trials[name], target, text) for name, text in shown if text]
+
+    def _tell(self, trial: Row, target: Row, text: str) -> dict[str, str]:
+        """An exemplar: what it is a trial of, above its part."""
+        subject = target_line(*exemplar_subject(trial, target["intervention"]))
+        return exemplar_values(trial, f"{subject}\n{text}", self._params.label_wording)
 
     def _accept(self, draft: Draft, part: PartName, schema: Row, text: str) -> dict[str, Any]:
         answer = parse_answer(text, schema)

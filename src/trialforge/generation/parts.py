@@ -199,7 +199,7 @@ def _years(age: float | None, none: str) -> str:
 
 
 def tell_record(record: Row) -> str:
-    """Return the title, endpoints and inclusion criteria of a record so far: what its later parts must fit."""
+    """Return what the later parts of a record must fit: its title, endpoints and inclusion criteria so far."""
     parts: tuple[PartName, ...] = ("header", "design", "inclusion")
     told = ("title", "summary", "arms", "primary_outcomes", "inclusion")
     views = [view_part(part, record, told) for part in parts]
