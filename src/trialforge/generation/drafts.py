@@ -22,7 +22,13 @@ from trialforge.generation.parts import (
     tell_record,
     tell_skeleton,
 )
-from trialforge.generation.prompts import exemplar_values, neutralize, render, target_line
+from trialforge.generation.prompts import (
+    exemplar_subject,
+    exemplar_values,
+    neutralize,
+    render,
+    target_line,
+)
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, cut_fields, name_record
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN

@@ -34,7 +34,7 @@ KEYWORD_WORDS = 2
 # A time frame of few words is a number and a unit; a longer one is prose.
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
-LEAST, MOST, SLACK = 3.5, 9.0, 24
+LEAST, MOST, SLACK = 3.5, 12.0, 48
 _HEADS = {
     "title": "Title", "official_title": "Official title", "summary": "Summary",
     "detailed_description": "Detailed description", "keywords": "Keywords",
@@ -199,7 +199,7 @@ def _years(age: float | None, none: str) -> str:
 
 
 def tell_record(record: Row) -> str:
-    """Return what the later parts of a record must fit: its title, endpoints and inclusion criteria so far."""
+    """Return what later parts of a record must fit: its title, endpoints and inclusion criteria so far."""
     parts: tuple[PartName, ...] = ("header", "design", "inclusion")
     told = ("title", "summary", "arms", "primary_outcomes", "inclusion")
     views = [view_part(part, record, told) for part in parts]

@@ -93,7 +93,9 @@ class EmbeddedGenerator:
         counted = len(engine.tokenize(request.messages))
         check_room(counted, request, self.context_tokens)
         reply = Reply(time.monotonic() + self._params.call_seconds, stop)
-        engine.chat(request_json(request) | {"id_slot": slot}, reply)
+        # Repeats of anything in the context count: prompts show what must not be copied.
+        place = {"id_slot": slot, "dry_penalty_last_n": self.context_tokens}
+        engine.chat(request_json(request) | place, reply)
         completion = reply.finish(self.model_digest, self._params.call_seconds)
         check_count(counted, completion)
         check_forced(request, completion.text, self.engine)
@@ -274,7 +276,6 @@ def request_json(request: Request) -> dict[str, Any]:
     """Return a call as the server's chat endpoint reads it."""
     body: dict[str, Any] = {
         **request.sampling.model_dump(),
-        "dry_penalty_last_n": -1,  # the whole context: prompts show what must not be copied
         "messages": [message_json(message) for message in request.messages],
         "seed": request.seed,
         "cache_prompt": True,

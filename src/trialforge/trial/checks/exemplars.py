@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
@@ -97,7 +96,7 @@ def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[R
     # Every other field is left out of the record: it is looked for in all of the exemplars' fields.
     alone = pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA)
     found = measure_copies(alone, pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
-    return bool(np.any(found["shared"] > bound * found["ngrams"]))
+    return bool((found["shared"] > bound * found["ngrams"]).any())
 
 
 def _ngrams(text: str) -> set[tuple[str, ...]]:
