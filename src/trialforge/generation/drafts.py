@@ -107,7 +107,7 @@ class DraftWriter:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
         schema = part_schema(part, target["skeleton"], params.fields) or {}
-        # One half is for the exemplars, whose part is the same in all prompts of a set: an engine reads it once.
+        # One half is for the exemplars: the same in all prompts of a set, so that an engine reads it once.
         room = (self._context_tokens - params.sampling.max_tokens - FRAME_TOKENS) // 2
         told = [tell_target(target), tell_skeleton(target["skeleton"]), *target["reasons"]]
         left = room - sum(map(count_at_most, told))

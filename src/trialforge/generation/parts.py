@@ -209,7 +209,7 @@ def tell_record(record: Row, tokens: int) -> str:
     told = ("title", "arms", "primary_outcomes", "inclusion", "summary")
     views = {name: texts for part in parts for name, texts in view_part(part, record, told).items()}
     kept: dict[str, list[Any]] = {}
-    for name, text in ((name, text) for name in told for text in views.get(name, ())):
+    for name, text in ((field, text) for field in told for text in views.get(field, ())):
         tokens -= count_at_most(record_json({name: text}))
         if tokens < 0:
             break
