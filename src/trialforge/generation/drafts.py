@@ -21,6 +21,7 @@ from trialforge.generation.prompts import (
     render,
     target_line,
 )
+from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
 from trialforge.generation.schema import draft_schema
 from trialforge.generation.view import view_trial
@@ -136,12 +137,12 @@ def _common_type(intervention: str, trials: Any) -> str | None:
 
 
 def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
-    """Return targets with `exemplars`, `reasons` (texts) and `reasons_id`, those of one set together.
+    """Return targets with `exemplars`, `reasons` (as the prompt says them) and `reasons_id`, by set.
 
     Raises:
         ArtifactError: a target has no row in the reasons.
     """
-    texts = pl.col("reasons").list.eval(pl.element().struct.field("text"))
+    texts = pl.col("reasons").list.eval(reason_line())
     sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
     owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
     joined = plan.with_row_index("place").join(owned, on="target_id", how="left")
