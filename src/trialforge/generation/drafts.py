@@ -29,6 +29,7 @@ from trialforge.generation.prompts import (
     render,
     target_line,
 )
+from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, cut_fields, name_record
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
@@ -202,12 +203,12 @@ def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
 
 
 def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
-    """Return targets with `exemplars`, `reasons` (texts) and `reasons_id`, those of one set together.
+    """Return targets with `exemplars`, `reasons` (as the prompt says them) and `reasons_id`, by set.
 
     Raises:
         ArtifactError: a target has no row in the reasons.
     """
-    texts = pl.col("reasons").list.eval(pl.element().struct.field("text"))
+    texts = pl.col("reasons").list.eval(reason_line())
     sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
     owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
     joined = plan.with_row_index("place").join(owned, on="target_id", how="left")

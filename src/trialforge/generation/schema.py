@@ -42,7 +42,6 @@ TEXT_BOUNDS: dict[str, Bound] = {
     "inclusion": Bound(8, 100),
     "exclusion": Bound(8, 100),
     "keywords": Bound(3, 40),
-    "reason": Bound(30, 200),  # of reasoning, beside the fields of a draft
 }
 LIST_BOUNDS: dict[str, Bound] = {
     "primary_outcomes": Bound(1, 1),
