@@ -79,7 +79,7 @@ def planted_trials() -> list[dict[str, Any]]:
                 item["name"].split()[0].casefold() for item in trial["interventions"]
             ]
         }
-        for trial in simulate(240, 5).to_dicts()
+        for trial in simulate(160, 5).to_dicts()
     ]
 
 
