@@ -63,7 +63,7 @@ def _split(trial: Trial, field: str) -> Iterator[str]:
             yield from _SENTENCE_END.split(arm["description"] or "")
     else:
         for endpoint in value:
-            frame = f" [{endpoint['time_frame']}]" if endpoint["time_frame"] else ""
+            frame = f" ({endpoint['time_frame']})" if endpoint["time_frame"] else ""
             yield f"{endpoint['measure'] or ''}{frame}"
 
 

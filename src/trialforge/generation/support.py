@@ -22,7 +22,6 @@ from trialforge.trial.controls import CONTROLS
 
 if TYPE_CHECKING:
     import polars as pl
-    from numpy.typing import NDArray
 
 OTHERS = 19
 MOST_TRIALS = 2000  # of train that others are drawn from, and that words are weighed by
@@ -50,7 +49,6 @@ class Background:
         size = min(DIMENSION, *(length - 1 for length in counted.shape))
         self._latent = TruncatedSVD(max(size, 1), random_state=derive_seed(seed, "background") % 2**32)
         self._latent.fit(counted)
-        self._seen: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def rank_field(self, text: str, trial: Trial, field: str) -> int | None:
         """Return the rank of a trial's field among the same field of 19 others; None with fewer others."""
@@ -84,20 +82,11 @@ class Background:
         ]
 
     def _rank(self, text: str, own: str, others: Sequence[str]) -> int:
-        said = self._vectors(text)
-        near = np.array(
-            [
-                [float(mine @ theirs) for mine, theirs in zip(said, self._vectors(other), strict=True)]
-                for other in (own, *others)
-            ]
-        ).round(9)  # what shares nothing is equally far, and then the trial itself comes last
+        words = self._words.transform([text, own, *others])
+        latent = normalize(self._latent.transform(words))
+        near = np.column_stack([(words[1:] @ words[0].T).toarray()[:, 0], latent[1:] @ latent[0]])
+        near = near.round(9)  # what shares nothing is equally far, and then the trial itself comes last
         return 1 + int((near[1:] >= near[0]).sum(axis=0).max())
-
-    def _vectors(self, text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if text not in self._seen:
-            words = self._words.transform([text])
-            self._seen[text] = words.toarray()[0], normalize(self._latent.transform(words))[0]
-        return self._seen[text]
 
 
 def set_text(trials: Sequence[Trial]) -> str:

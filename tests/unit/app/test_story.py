@@ -27,7 +27,7 @@ REASONS: dict[str, Any] = {
     "exemplars": ["SIM1"], "targets": ["T-1", "T-2", "T-3"], "grounded": 0.5, "prompt_hash": "q" * 64,
     "reasons": [{
         "text": "Off time was measured in too few people.", "nct_id": "SIM1", "field": "primary_outcomes",
-        "quotation": "Hours of off time each day [12 weeks]", "rank": 3, "true": False,
+        "quotation": "Hours of off time each day (12 weeks)", "rank": 3, "true": False,
         "seed": 4, "attempt": 0,
     }],
     "reject_reasons": ["recital"],

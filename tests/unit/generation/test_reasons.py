@@ -65,7 +65,7 @@ def test_a_reason_names_trial_field_line_and_rank() -> None:
 
 def test_a_line_that_the_reason_does_not_speak_of_is_no_true_citation() -> None:
     quoted = ask()[1].accept(
-        json.dumps(GOOD | {"about": "endpoint", "quotation": "Hours of off time each day [12 weeks]"})
+        json.dumps(GOOD | {"about": "endpoint", "quotation": "Hours of off time each day (12 weeks)"})
     )
     assert quoted["rank"] > 1
     assert quoted["true"] is False
@@ -75,7 +75,7 @@ def test_a_line_that_the_reason_does_not_speak_of_is_no_true_citation() -> None:
     "changes",
     [
         {"quotation": "Dementia or psychosis at screening"},  # stands nowhere
-        {"quotation": "Hours of off time each day [12 weeks]"},  # stands in another field
+        {"quotation": "Hours of off time each day (12 weeks)"},  # stands in another field
         {"trial": "third"},
         {"about": "masking"},
     ],
@@ -134,7 +134,7 @@ def test_each_line_stands_in_its_field_word_for_word() -> None:
     assert quotable_lines(trial, "criteria")[0] == "Age of 40 years or older"
     assert quotable_lines(trial, "summary") == ["Levodopa wears off.", "This study asks why."]
     assert quotable_lines(trial, "arms") == ["Levodopa powder", "Two puffs a day.", "No more."]
-    assert quotable_lines(trial, "primary_outcomes") == ["Off time [12 weeks]"]
+    assert quotable_lines(trial, "primary_outcomes") == ["Off time (12 weeks)"]
 
 
 def test_a_long_line_is_quoted_up_to_a_word() -> None:

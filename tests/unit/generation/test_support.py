@@ -51,7 +51,7 @@ def test_what_speaks_of_any_trial_or_of_another_does_not(background: Background,
 
 def test_the_subject_makes_no_reason_one_of_these_trials(background: Background) -> None:
     generic = "Levodopa in Parkinson Disease was tested well enough for a good result."
-    assert strip_subject(generic, [OWN]) == "  in   was tested well enough for a good result."
+    assert strip_subject(generic, [OWN]).split()[:4] == ["in", "was", "tested", "well"]
     ranked = background.rank_set(generic, [OWN, OWN])
     assert ranked is not None
     assert ranked > 1
@@ -79,7 +79,7 @@ def planted_trials() -> list[dict[str, Any]]:
                 item["name"].split()[0].casefold() for item in trial["interventions"]
             ]
         }
-        for trial in simulate(240, 5).to_dicts()
+        for trial in simulate(160, 5).to_dicts()
     ]
 
 
