@@ -84,7 +84,9 @@ def ask_draft(
         )
         record["nct_id"] = name_record(record, target["target_id"])
         check_record(record, target, order, checks)
-        return record
+        # What measures of exposure need: exemplars as they stood in the prompt, in the order of their ids.
+        by_id = {name: exemplar["record"] for name, exemplar in zip(order, exemplars, strict=True)}
+        return record | {"shown": [by_id[name] for name in sorted(order)]}
 
     return Question(messages, schema, target["seed"], accept)
 
