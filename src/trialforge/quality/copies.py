@@ -58,17 +58,18 @@ class Compared:
 
 
 def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
-    """Return `record`, `field`, `copied` and `words` (copied); in a row for all fields of a record too.
+    """Return `record`, `field`, `copied` and `weight`, and rows for all fields of a record together.
 
     `copied` is the mean of two shares: that of n-grams that stand in the references, and that of the longest
     run in the words of the field. It is 1 for a field that is copied whole, item by item in its order.
+    `weight` is it times the logarithm of the words: a short list stands elsewhere by chance, a long one does not.
     """
     whole = copies.group_by("record", maintain_order=True).agg(
         pl.lit(WHOLE).alias("field"), pl.col("words", "ngrams", "shared", "longest").sum()
     )
     both = pl.concat([copies, whole], how="diagonal_relaxed")
     copied = (pl.col("shared") / pl.col("ngrams") + pl.col("longest") / pl.col("words")) / 2
-    return both.select("record", "field", copied=copied, words=copied * pl.col("words"))
+    return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
 
 
 def cut_alike(items: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
@@ -222,8 +223,10 @@ def _compare_fields(
             if len(every):
                 usual = (same if len(same) else every)["copied"].to_numpy()
                 copied, sets = mine["copied"].to_numpy(), owners[mine["record"].to_numpy()]
-                # Long fields copied whole are rare among real trials; of short ones, any copied share may be.
-                tails = [exceed_tail(mine[by].to_numpy(), every[by].to_numpy()) for by in ("copied", "words")]
+                # Where many short fields are copied whole by chance, long ones stand out by their weight.
+                tails = [
+                    exceed_tail(mine[by].to_numpy(), every[by].to_numpy()) for by in ("copied", "weight")
+                ]
                 above, p_above = min(tails, key=lambda tail: tail[1])
                 yield Compared(
                     reference, field, yardstick.name + place, mine, usual, sets, above, min(1.0, 2 * p_above),
@@ -312,8 +315,8 @@ def copied_fields(case: Case) -> Estimate:
 
     Such a field has a mean copied share that is more than .03 above that of held-out trials (Welch's test,
     by exemplar set), or more than .03 of the records above their 99th percentile, and too many (exact test of
-    ranks; by the copied share, or the number of copied words). Holm's correction covers all fields, and both
-    what was shown and all of train: of sets that copy nothing, 5% at most have such a field.
+    ranks; by the copied share, or that times the logarithm of the words). Holm's correction covers all
+    fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have such a field.
     """
     certain = _certain(compare_copies(case))
     return Estimate(float(sum(certain)), n=len(certain))
