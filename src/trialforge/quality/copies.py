@@ -62,7 +62,7 @@ def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
 
     `copied` is the mean of two shares: that of n-grams that stand in the references, and that of the longest
     run in the words of the field. It is 1 for a field that is copied whole, item by item in its order.
-    `weight` is it times the logarithm of the words: a short list stands elsewhere by chance, a long one does not.
+    `weight` is it times the logarithm of the words: a short list may stand elsewhere by chance.
     """
     whole = copies.group_by("record", maintain_order=True).agg(
         pl.lit(WHOLE).alias("field"), pl.col("words", "ngrams", "shared", "longest").sum()
