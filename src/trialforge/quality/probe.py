@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import bootstrap_difference
+from trialforge.core.resampling import Clusters, bootstrap_difference
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.twosample import (
@@ -23,75 +20,45 @@ from trialforge.quality.twosample import (
     linear_probe,
     roc_auc,
     score_by_folds,
+    word_probe,
 )
+from trialforge.quality.views import form_features, shared_parts, style_features
 from trialforge.trial.text import field_text
 
-VIEWS = ("title", "style", "words")
+VIEWS = ("title", "form", "style", "words")
 SHOWN_WORDS = 10
-_STYLE_MARKS = (r"\.", ",", ";", ":", "-", r"[()]", r"\d", r"\p{Lu}", r"\n", "%", r"[<>≤≥]", "and", "will")
-
-
-def style_features(texts: pl.Series) -> np.ndarray:
-    """Return length and punctuation of each text: logarithms of counts of characters, words and marks."""
-    text = pl.col("text")
-    counts = [
-        text.str.len_chars(),
-        text.str.count_matches(r"\S+"),
-        *(text.str.count_matches(mark) for mark in _STYLE_MARKS),
-    ]
-    frame = texts.alias("text").to_frame()
-    features: np.ndarray = np.log1p(
-        frame.select(count.alias(str(place)) for place, count in enumerate(counts)).to_numpy()
-    )
-    return features
-
-
-def word_probe() -> Any:
-    """Return a classifier of single words and pairs."""
-    return make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=20_000),
-        LogisticRegression(
-            C=10,
-            solver="liblinear",
-            dual=True,
-            tol=1e-3,
-            max_iter=300,
-            class_weight="balanced",
-            random_state=0,
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows that a probe reads, and their labels."""
+    """Rows that a probe reads, their labels, and the side whose records they are of."""
 
     rows: np.ndarray
     labels: np.ndarray
+    side: Side
 
     def take(self, places: np.ndarray) -> Labelled:
         """Return the rows at the given places."""
-        return Labelled(self.rows[places], self.labels[places])
+        return Labelled(self.rows[places], self.labels[places], self.side.take(places))
 
 
 def view_side(side: Side, view: str) -> Labelled:
-    """Return what the probe of a view reads of the labelled records of a side.
+    """Return what the probe of a view reads of the labelled records of a side; a field's name is a view too.
 
     Raises:
         MetricError: the set has no labels.
     """
     if "label" not in side.frame.columns or side.frame["label"].null_count() == len(side):
         raise MetricError("the set has no labels")
-    places = np.flatnonzero(side.frame["label"].is_not_null().to_numpy())
-    labels = side.frame["label"].to_numpy()[places].astype(np.int64)
+    side = side.take(np.flatnonzero(side.frame["label"].is_not_null().to_numpy()))
+    labels = side.frame["label"].to_numpy().astype(np.int64)
+    if view == "form":
+        return Labelled(form_features(side.frame), labels, side)
     if view == "style":
-        return Labelled(style_features(side.prose)[places], labels)
-    texts = (
-        side.prose
-        if view == "words"
-        else side.frame.select(field_text("title").fill_null("absent")).to_series()
-    )
-    return Labelled(np.array(texts.to_list(), dtype=object)[places], labels)
+        parts = shared_parts(side.frame, side.frame)
+        return Labelled(style_features(side.frame, parts), labels, side)
+    field = side.frame.select(field_text(view).fill_null("absent")).to_series() if view != "words" else None
+    return Labelled(np.array((side.prose if field is None else field).to_list(), dtype=object), labels, side)
 
 
 def draw_alike(
@@ -109,9 +76,8 @@ def draw_alike(
 
 
 def _score(labelled: Labelled, view: str, case: Case) -> Scored:
-    seed = int(case.scale.stream("probe", view).integers(2**31))
-    classifier = linear_probe() if view == "style" else word_probe()
-    return score_by_folds(labelled.rows, labelled.labels, classifier, case.params.folds, seed)
+    classifier = linear_probe() if view in ("form", "style") else word_probe()
+    return score_by_folds(labelled.rows, labelled.labels, labelled.side.interventions, classifier, case)
 
 
 @lru_cache(maxsize=8)
@@ -127,13 +93,18 @@ def _probes(case: Case, view: str) -> tuple[Scored, Scored]:
     return _score(ours, view, case), _score(real, view, case)
 
 
+def _clusters(case: Case, view: str) -> tuple[Clusters, Clusters]:
+    ours, real = _draw_sides(case, view)
+    return ours.side.clusters, real.side.clusters
+
+
 @lru_cache(maxsize=8)
 def _gap(case: Case, view: str) -> Estimate:
     ours, real = _probes(case, view)
     low, high = bootstrap_difference(
-        lambda places: roc_auc(ours.labels[places], ours.scores[places]),
-        lambda places: roc_auc(real.labels[places], real.scores[places]),
-        (len(ours.labels), len(real.labels)),
+        ours.auc,
+        real.auc,
+        _clusters(case, view),
         case.scale.stream("probe", "gap", view),
         case.params.bootstrap,
     )
@@ -146,8 +117,13 @@ def title_gap(case: Case) -> Estimate:
     return _gap(case, "title")
 
 
+def form_gap(case: Case) -> Estimate:
+    """ROC-AUC of the label read from filled fields, counts and lengths, minus that of real trials."""
+    return _gap(case, "form")
+
+
 def style_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from length and punctuation of records minus that from real trials."""
+    """ROC-AUC of the label read from function words, marks and layout, minus that of real trials."""
     return _gap(case, "style")
 
 
@@ -159,7 +135,12 @@ def words_gap(case: Case) -> Estimate:
 def words_probe(case: Case) -> Estimate:
     """ROC-AUC of the label read from words and pairs of words of records."""
     ours, _ = _probes(case, "words")
-    return estimate_auc(ours, case.scale.stream("probe", "words", "synthetic"), case.params.bootstrap)
+    return estimate_auc(
+        ours,
+        case.scale.stream("probe", "words", "synthetic"),
+        case.params.bootstrap,
+        _clusters(case, "words")[0],
+    )
 
 
 def real_words_probe(case: Case) -> Estimate:
@@ -176,7 +157,7 @@ def judge_gap(gap: Estimate, most: float) -> str:
 
 
 def flagged_gaps(case: Case) -> Estimate:
-    """Number of the three gaps (title, style, words) above `quality.max_probe_gap`.
+    """Number of the four gaps (title, form, style, words) above `quality.max_probe_gap`.
 
     With few records a gap may lie above by chance: `gaps_above` counts those that don't.
     """
@@ -185,7 +166,7 @@ def flagged_gaps(case: Case) -> Estimate:
 
 
 def certain_gaps(case: Case) -> Estimate:
-    """Number of the three gaps whose whole 95% interval lies above `quality.max_probe_gap`."""
+    """Number of the four gaps whose whole 95% interval lies above `quality.max_probe_gap`."""
     found = [judge_gap(_gap(case, view), case.params.max_probe_gap) for view in VIEWS]
     return Estimate(float(found.count("above")), n=len(VIEWS))
 
@@ -200,8 +181,10 @@ def probe_table(case: Case) -> pl.DataFrame:
     for view in VIEWS:
         gap = _gap(case, view)
         flagged, verdict = gap.value > case.params.max_probe_gap, judge_gap(gap, case.params.max_probe_gap)
-        for name, scored in zip(("synthetic", "train"), _probes(case, view), strict=True):
-            auc = estimate_auc(scored, case.scale.stream("probe", view, name), case.params.bootstrap)
+        sides = zip(("synthetic", "train"), _probes(case, view), _clusters(case, view), strict=True)
+        for name, scored, clusters in sides:
+            stream = case.scale.stream("probe", view, name)
+            auc = estimate_auc(scored, stream, case.params.bootstrap, clusters)
             rows.append((name, view, auc.value, auc.low, auc.high, auc.n, flagged, verdict))
     for field in case.scale.fields:
         rows.append(_field_row(case, field))
@@ -210,10 +193,7 @@ def probe_table(case: Case) -> pl.DataFrame:
 
 
 def _field_row(case: Case, field: str) -> tuple[Any, ...]:
-    real = view_side(case.reference, "words")
-    frame = case.reference.frame.filter(pl.col("label").is_not_null())
-    texts = frame.select(field_text(field).fill_null("absent")).to_series().to_list()
-    labelled = Labelled(np.array(texts, dtype=object), real.labels)
+    labelled = view_side(case.reference, field)
     labelled, _ = draw_alike(
         labelled, labelled, case.scale.stream("probe", field), case.params.max_probe_records
     )
@@ -247,10 +227,11 @@ def label_words(case: Case) -> pl.DataFrame:
 
 METRICS = (
     Metric("leakage.title_gap", Direction.LOWER, -1, 1, title_gap),
+    Metric("leakage.form_gap", Direction.LOWER, -1, 1, form_gap),
     Metric("leakage.style_gap", Direction.LOWER, -1, 1, style_gap),
     Metric("leakage.words_gap", Direction.LOWER, -1, 1, words_gap),
     Metric("leakage.words_auc", Direction.REAL, 0, 1, words_probe, headline=False),
     Metric("leakage.real_words_auc", Direction.REAL, 0, 1, real_words_probe, headline=False),
-    Metric("leakage.gaps_flagged", Direction.LOWER, 0, 3, flagged_gaps),
-    Metric("leakage.gaps_above", Direction.LOWER, 0, 3, certain_gaps),
+    Metric("leakage.gaps_flagged", Direction.LOWER, 0, 4, flagged_gaps),
+    Metric("leakage.gaps_above", Direction.LOWER, 0, 4, certain_gaps),
 )

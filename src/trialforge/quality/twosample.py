@@ -1,21 +1,34 @@
-"""Can a classifier tell the sets apart? And the ROC-AUC that all probes share."""
+"""Can a classifier tell records from real trials, by form, style or content? And what all probes share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import polars as pl
 from scipy.stats import rankdata
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import bootstrap_statistic
-from trialforge.quality.case import Case
+from trialforge.core.resampling import Clusters, bootstrap_statistic
+from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.views import VIEWS, shared_parts, view_rows
+from trialforge.quality.yardstick import match_trials
+from trialforge.trial.record import TEXT_FIELDS
+
+# From the closest match to none, as those of the yardsticks.
+LEVELS: dict[str, list[pl.Expr]] = {
+    "intervention": [pl.col("intervention")],
+    "phase": [pl.col("phase").fill_null("?")],
+    "unmatched": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,10 @@ class Scored:
 
     labels: np.ndarray
     scores: np.ndarray
+
+    def auc(self, places: np.ndarray) -> float:
+        """Return the ROC-AUC of the rows at the given places."""
+        return roc_auc(self.labels[places], self.scores[places])
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -48,19 +65,23 @@ def fit_probe(classifier: Any, rows: Any, labels: np.ndarray) -> Any:
         raise MetricError(f"a probe can't be trained on {len(labels)} records: {error}") from error
 
 
-def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, seed: int) -> Scored:
-    """Return scores of each row by a classifier trained on the other folds.
+def score_by_folds(rows: Any, labels: np.ndarray, groups: pl.Series, classifier: Any, case: Case) -> Scored:
+    """Return scores of each row by a classifier trained on the other folds; a group stands in one fold.
 
     Raises:
-        MetricError: a class has fewer than two rows, or there is nothing to learn from in the rows.
+        MetricError: a class has fewer than two rows, all are of one group, or there is nothing to learn from.
     """
-    labels = np.asarray(labels)
+    labels, keys = np.asarray(labels), groups.to_numpy()
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
     if rarer < 2:
         raise MetricError(f"{rarer} records of the rarer class are too few to train a probe")
+    folds = min(case.params.folds, rarer, groups.n_unique())
+    if folds < 2:
+        raise MetricError("all records are of one intervention: no fold has others to learn from")
+    seed = int(case.scale.stream("folds").integers(2**31))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     scores = np.empty(len(labels))
-    splitter = StratifiedKFold(min(folds, rarer), shuffle=True, random_state=seed)
-    for train, test in splitter.split(np.zeros(len(labels)), labels):
+    for train, test in splitter.split(np.zeros(len(labels)), labels, keys):
         fit_probe(classifier, rows[train], labels[train])
         # Folds differ in their intercept, so a score is its rank within the fold: with few rows of a class
         # the pooled ROC-AUC falls far below .5 otherwise.
@@ -68,13 +89,12 @@ def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, s
     return Scored(labels, scores)
 
 
-def estimate_auc(scored: Scored, stream: np.random.Generator, draws: int) -> Estimate:
-    """Return the ROC-AUC with a bootstrap interval over rows."""
+def estimate_auc(
+    scored: Scored, stream: np.random.Generator, draws: int, clusters: Clusters | None = None
+) -> Estimate:
+    """Return the ROC-AUC with a bootstrap interval over rows, or over clusters of them."""
     low, high = bootstrap_statistic(
-        lambda places: roc_auc(scored.labels[places], scored.scores[places]),
-        len(scored.labels),
-        stream,
-        draws,
+        scored.auc, clusters or Clusters.single(len(scored.labels)), stream, draws
     )
     return Estimate(roc_auc(scored.labels, scored.scores), low, high, len(scored.labels))
 
@@ -84,17 +104,73 @@ def linear_probe() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, class_weight="balanced"))
 
 
-def two_sample_auc(case: Case) -> Estimate:
-    """ROC-AUC of a linear classifier, by folds, that tells records from real trials in the space; .5 is best.
+def word_probe(longest: int = 2) -> Any:
+    """Return a classifier of words and of runs of up to `longest` words."""
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, longest), sublinear_tf=True, max_features=20_000),
+        LogisticRegression(
+            C=10,
+            solver="liblinear",
+            dual=True,
+            tol=1e-3,
+            max_iter=300,
+            class_weight="balanced",
+            random_state=0,
+        ),
+    )
 
-    Classifier two-sample test (Lopez-Paz and Oquab 2017, arXiv 1610.06545). Sets of different years are
-    told apart as well (.94 between eras of the registry): read it beside its matched ceiling.
+
+@lru_cache(maxsize=4)
+def _told_apart(case: Case) -> dict[tuple[str, str], Estimate]:
+    """Return the estimate of each view of the records, of real trials and of real trials in draft form.
+
+    All are as many and read against as many train trials, of the same interventions as far as there are any.
     """
-    rows = np.concatenate([case.reference.rows, case.candidates.rows])
-    labels = np.repeat([0, 1], [len(case.reference), len(case.candidates)])
-    seed = int(case.scale.stream("two-sample", "folds").integers(2**31))
-    scored = score_by_folds(rows, labels, linear_probe(), case.params.folds, seed)
-    return estimate_auc(scored, case.scale.stream("two-sample"), case.params.bootstrap)
+    sets = {"": case.candidates, "_real": case.held_back, "_as_drafts": case.drafts}
+    there = {name: side for name, side in sets.items() if side and len(side)}
+    size = min(case.params.max_probe_records // 2, *(len(side) for side in [case.reference, *there.values()]))
+    found = {}
+    for name, side in there.items():
+        # Drafts are of the held-back trials: the same draw reads the same trials in both forms.
+        drawn = side.draw(size, case.scale.stream("two-sample", "draw", "real" if name else "synthetic"))
+        pairs, _ = match_trials(drawn, case.reference, LEVELS, case.scale.stream("two-sample", "match"))
+        real = case.reference.take(np.sort(pairs[:, 1]))
+        for view in VIEWS:
+            found[view, name] = _tell_apart(case, drawn, real, view)
+    return found
 
 
-METRICS = (Metric("fidelity.two_sample_auc", Direction.LOWER, 0, 1, two_sample_auc, yardstick=True),)
+def _tell_apart(case: Case, records: Side, real: Side, view: str) -> Estimate:
+    parts = shared_parts(records.frame, real.frame)
+    rows = view_rows(pl.concat([side.frame.select(TEXT_FIELDS) for side in (records, real)]), view, parts)
+    labels = np.repeat([1, 0], [len(records), len(real)])
+    groups = pl.concat([records.interventions, real.interventions])
+    probe = word_probe(1) if view == "content" else linear_probe()
+    scored = score_by_folds(rows, labels, groups, probe, case)
+    stream = case.scale.stream("two-sample", view)
+    return estimate_auc(scored, stream, case.params.bootstrap, records.clusters + real.clusters)
+
+
+def view_auc(case: Case, view: str, of: str = "") -> Estimate:
+    """ROC-AUC of a linear classifier that tells records from real trials by one view; .5 is best.
+
+    Classifier two-sample test (Lopez-Paz and Oquab 2017, arXiv 1610.06545), as many of either set, an
+    intervention in one fold. `_real` tells held-back real trials from train, `_as_drafts` the same trials in
+    the form of a draft: what any draft could reach.
+    """
+    if (view, of) not in (found := _told_apart(case)):
+        raise MetricError("there are no held-back real trials", hint="run: dvc repro as-drafts")
+    return found[view, of]
+
+
+METRICS = tuple(
+    Metric(
+        f"fidelity.{view}_auc{of}",
+        Direction.REAL if of else Direction.LOWER,
+        0,
+        1,
+        partial(view_auc, view=view, of=of),
+    )
+    for view in VIEWS
+    for of in ("", "_real", "_as_drafts")
+)
