@@ -220,6 +220,11 @@ def draw_ratio(frame: pl.DataFrame) -> Chart:
     return _quantiles(frame, "closest over second closest")
 
 
+def draw_views(frame: pl.DataFrame) -> Chart:
+    """Return how well each view tells records, and real trials, from other real trials."""
+    return _intervals(frame, "view", "auc", "ROC-AUC", group="set", at=0.5)
+
+
 def draw_overlap(frame: pl.DataFrame) -> Chart:
     """Return the share of records that have an n-gram of that length in common with others."""
     named = frame.with_columns(
