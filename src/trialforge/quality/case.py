@@ -96,6 +96,22 @@ class Side:
         key = cluster_key() if normalised else pl.coalesce(names, pl.col("nct_id"))
         return self.frame.select(key.alias("intervention"))["intervention"]
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Return the label of each record of a side that is `labelled`."""
+        labels: np.ndarray = self.frame["label"].to_numpy().astype(np.int64)
+        return labels
+
+    def labelled(self) -> Side:
+        """Return the records that have a label.
+
+        Raises:
+            MetricError: none has.
+        """
+        if "label" not in self.frame.columns or self.frame["label"].null_count() == len(self):
+            raise MetricError("the set has no labels")
+        return self.take(np.flatnonzero(self.frame["label"].is_not_null().to_numpy()))
+
     def take(self, places: np.ndarray) -> Side:
         """Return the records at the given places, without reading or embedding them again."""
         taken = Side(self.frame[places], self.scale)

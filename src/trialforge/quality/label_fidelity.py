@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 import numpy as np
 import polars as pl
 from scipy.stats import rankdata
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import KFold
 
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import bootstrap_statistic
@@ -39,12 +39,6 @@ def _texts(case: Case, frame: pl.DataFrame) -> np.ndarray:
     )
 
 
-def _labelled(side: Side | None) -> Side:
-    if side is None or "label" not in side.frame.columns or side.frame["label"].null_count() == len(side):
-        raise MetricError("the set has no labels")
-    return side.take(np.flatnonzero(side.frame["label"].is_not_null().to_numpy()))
-
-
 @lru_cache(maxsize=4)
 def read_labels(case: Case) -> dict[str, np.ndarray]:
     """Return, by set, the label that a classifier of real trials reads from each labelled record.
@@ -55,22 +49,22 @@ def read_labels(case: Case) -> dict[str, np.ndarray]:
     Raises:
         MetricError: records or train have no labels, or there are trials of one intervention alone.
     """
-    train = _labelled(case.reference)
-    sets = {"": _labelled(case.candidates), "_real": train}
+    train = case.reference.labelled()
+    sets = {"": case.candidates.labelled(), "_real": train}
     if case.drafts and len(case.drafts):
-        sets["_as_drafts"] = _labelled(case.drafts)
+        sets["_as_drafts"] = case.drafts.labelled()
     texts = {name: _texts(case, side.frame) for name, side in sets.items()}
     keys = {name: side.interventions.to_numpy() for name, side in sets.items()}
     every = np.unique(np.concatenate(list(keys.values())))
     if len(every) < 2:
         raise MetricError("all records are of one intervention: no fold has others to learn from")
     scores = {name: np.full(len(side), np.nan) for name, side in sets.items()}
-    for _, places in GroupKFold(min(case.params.folds, len(every))).split(every, groups=every):
+    for _, places in KFold(min(case.params.folds, len(every))).split(every):
         asked = {name: np.isin(key, every[places]) for name, key in keys.items()}
         kept = ~(asked["_real"] | _were_shown(sets[""], asked[""], train))
-        if len(np.unique(train.frame["label"].to_numpy()[kept])) < 2:
+        if len(np.unique(train.labels[kept])) < 2:
             raise MetricError("train has too few trials of both labels and of other interventions")
-        probe = fit_probe(word_probe(), texts["_real"][kept], train.frame["label"].to_numpy()[kept])
+        probe = fit_probe(word_probe(), texts["_real"][kept], train.labels[kept])
         for name, mine in asked.items():
             if mine.any():
                 scores[name][mine] = probe.predict_proba(texts[name][mine])[:, 1]
@@ -93,7 +87,7 @@ def _true_chances(case: Case, side: Side) -> np.ndarray:
 
 
 def _estimate(case: Case, side: Side, scores: np.ndarray, *use: str) -> Estimate:
-    labels, groups = side.frame["label"].to_numpy(), side.interventions.to_numpy()
+    labels, groups = side.labels, side.interventions.to_numpy()
 
     def auc(places: np.ndarray) -> float:
         return auc_within(labels[places], scores[places], groups[places])
@@ -113,8 +107,10 @@ def label_fidelity(case: Case, of: str = "") -> Estimate:
     Train on real, test on synthetic (Esteban et al. 2017, arXiv 1706.02633), with other interventions in
     training. `_real` is the same of train trials, `_as_drafts` of held-back real trials in draft form.
     """
-    sets = {"": case.candidates, "_real": case.reference, "_as_drafts": case.drafts}
-    return _estimate(case, _labelled(sets[of]), read_labels(case)[of], "read", of)
+    sides = {"": case.candidates, "_real": case.reference, "_as_drafts": case.drafts}
+    if (side := sides[of]) is None or not len(side):
+        raise MetricError("there are no held-back real trials", hint="run: dvc repro as-drafts")
+    return _estimate(case, side.labelled(), read_labels(case)[of], "read", of)
 
 
 def true_label_fidelity(case: Case, of: str = "") -> Estimate:
@@ -123,7 +119,7 @@ def true_label_fidelity(case: Case, of: str = "") -> Estimate:
     The chance is that of the model from which a simulated corpus draws its outcomes. `_real` is the same of
     train trials, whose labels the model drew: the most that can be had.
     """
-    side = _labelled(case.reference if of else case.candidates)
+    side = (case.reference if of else case.candidates).labelled()
     return _estimate(case, side, _true_chances(case, side), "true", of)
 
 
@@ -133,7 +129,7 @@ def label_table(case: Case) -> pl.DataFrame:
     `true` is the chance by the model of a simulated corpus, else null. Rows are sorted by what is read least
     as it was asked for.
     """
-    records = _labelled(case.candidates)
+    records = case.candidates.labelled()
     try:
         chances = _true_chances(case, records).tolist()
     except MetricError:

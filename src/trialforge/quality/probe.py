@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import Clusters, bootstrap_difference
+from trialforge.core.resampling import bootstrap_difference
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.twosample import (
@@ -29,42 +28,20 @@ VIEWS = ("title", "form", "style", "words")
 SHOWN_WORDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Rows that a probe reads, their labels, and the side whose records they are of."""
-
-    rows: np.ndarray
-    labels: np.ndarray
-    side: Side
-
-    def take(self, places: np.ndarray) -> Labelled:
-        """Return the rows at the given places."""
-        return Labelled(self.rows[places], self.labels[places], self.side.take(places))
-
-
-def view_side(side: Side, view: str) -> Labelled:
-    """Return what the probe of a view reads of the labelled records of a side; a field's name is a view too.
-
-    Raises:
-        MetricError: the set has no labels.
-    """
-    if "label" not in side.frame.columns or side.frame["label"].null_count() == len(side):
-        raise MetricError("the set has no labels")
-    side = side.take(np.flatnonzero(side.frame["label"].is_not_null().to_numpy()))
-    labels = side.frame["label"].to_numpy().astype(np.int64)
+def read_view(side: Side, view: str) -> np.ndarray:
+    """Return what the probe of a view reads of each record; the name of a field is a view too."""
     if view == "form":
-        return Labelled(form_features(side.frame), labels, side)
+        return form_features(side.frame)
     if view == "style":
-        parts = shared_parts(side.frame, side.frame)
-        return Labelled(style_features(side.frame, parts), labels, side)
-    field = side.frame.select(field_text(view).fill_null("absent")).to_series() if view != "words" else None
-    return Labelled(np.array((side.prose if field is None else field).to_list(), dtype=object), labels, side)
+        return style_features(side.frame, shared_parts(side.frame, side.frame))
+    if view == "words":
+        return np.array(side.prose.to_list(), dtype=object)
+    field = side.frame.select(field_text(view).fill_null("absent")).to_series()
+    return np.array(field.to_list(), dtype=object)
 
 
-def draw_alike(
-    left: Labelled, right: Labelled, stream: np.random.Generator, most: int
-) -> tuple[Labelled, Labelled]:
-    """Return both with as many of each label, `most` in all, so that both probes learn from as much."""
+def draw_alike(left: Side, right: Side, stream: np.random.Generator, most: int) -> tuple[Side, Side]:
+    """Return as many records of each label of both sides, `most` in all: both probes learn from as much."""
     drawn: list[list[np.ndarray]] = [[], []]
     for label in (0, 1):
         found = [np.flatnonzero(side.labels == label) for side in (left, right)]
@@ -75,36 +52,32 @@ def draw_alike(
     return left.take(one), right.take(two)
 
 
-def _score(labelled: Labelled, view: str, case: Case) -> Scored:
+def _score(side: Side, view: str, case: Case) -> Scored:
     classifier = linear_probe() if view in ("form", "style") else word_probe()
-    return score_by_folds(labelled.rows, labelled.labels, labelled.side.interventions, classifier, case)
+    return score_by_folds(read_view(side, view), side.labels, side.interventions, classifier, case)
 
 
 @lru_cache(maxsize=8)
-def _draw_sides(case: Case, view: str) -> tuple[Labelled, Labelled]:
-    """Return what a probe reads of records, and of train trials drawn to the same size and balance."""
-    ours, real = view_side(case.candidates, view), view_side(case.reference, view)
-    return draw_alike(ours, real, case.scale.stream("probe", "draw"), case.params.max_probe_records)
+def _draw_sides(case: Case) -> tuple[Side, Side]:
+    """Return the labelled records, and train trials, drawn to the same size and balance."""
+    sides = case.candidates.labelled(), case.reference.labelled()
+    return draw_alike(*sides, case.scale.stream("probe", "draw"), case.params.max_probe_records)
 
 
 @lru_cache(maxsize=8)
 def _probes(case: Case, view: str) -> tuple[Scored, Scored]:
-    ours, real = _draw_sides(case, view)
+    ours, real = _draw_sides(case)
     return _score(ours, view, case), _score(real, view, case)
-
-
-def _clusters(case: Case, view: str) -> tuple[Clusters, Clusters]:
-    ours, real = _draw_sides(case, view)
-    return ours.side.clusters, real.side.clusters
 
 
 @lru_cache(maxsize=8)
 def _gap(case: Case, view: str) -> Estimate:
     ours, real = _probes(case, view)
+    one, two = _draw_sides(case)
     low, high = bootstrap_difference(
         ours.auc,
         real.auc,
-        _clusters(case, view),
+        (one.clusters, two.clusters),
         case.scale.stream("probe", "gap", view),
         case.params.bootstrap,
     )
@@ -134,12 +107,12 @@ def words_gap(case: Case) -> Estimate:
 
 def words_probe(case: Case) -> Estimate:
     """ROC-AUC of the label read from words and pairs of words of records."""
-    ours, _ = _probes(case, "words")
+    (ours, _), (side, _) = _probes(case, "words"), _draw_sides(case)
     return estimate_auc(
         ours,
         case.scale.stream("probe", "words", "synthetic"),
         case.params.bootstrap,
-        _clusters(case, "words")[0],
+        side.clusters,
     )
 
 
@@ -181,10 +154,10 @@ def probe_table(case: Case) -> pl.DataFrame:
     for view in VIEWS:
         gap = _gap(case, view)
         flagged, verdict = gap.value > case.params.max_probe_gap, judge_gap(gap, case.params.max_probe_gap)
-        sides = zip(("synthetic", "train"), _probes(case, view), _clusters(case, view), strict=True)
-        for name, scored, clusters in sides:
+        sides = zip(("synthetic", "train"), _probes(case, view), _draw_sides(case), strict=True)
+        for name, scored, side in sides:
             stream = case.scale.stream("probe", view, name)
-            auc = estimate_auc(scored, stream, case.params.bootstrap, clusters)
+            auc = estimate_auc(scored, stream, case.params.bootstrap, side.clusters)
             rows.append((name, view, auc.value, auc.low, auc.high, auc.n, flagged, verdict))
     for field in case.scale.fields:
         rows.append(_field_row(case, field))
@@ -193,14 +166,12 @@ def probe_table(case: Case) -> pl.DataFrame:
 
 
 def _field_row(case: Case, field: str) -> tuple[Any, ...]:
-    labelled = view_side(case.reference, field)
-    labelled, _ = draw_alike(
-        labelled, labelled, case.scale.stream("probe", field), case.params.max_probe_records
-    )
+    real, stream = case.reference.labelled(), case.scale.stream("probe", field)
+    side, _ = draw_alike(real, real, stream, case.params.max_probe_records)
     try:
-        auc = estimate_auc(_score(labelled, field, case), case.scale.stream("probe", "field", field), 100)
+        auc = estimate_auc(_score(side, field, case), case.scale.stream("probe", "field", field), 100)
     except MetricError:  # no word of two letters in the field
-        return ("train", f"field {field}", None, None, None, len(labelled.labels), False, None)
+        return ("train", f"field {field}", None, None, None, len(side), False, None)
     return ("train", f"field {field}", auc.value, auc.low, auc.high, auc.n, False, None)
 
 
@@ -212,10 +183,10 @@ def label_words(case: Case) -> pl.DataFrame:
     """
     rows = []
     for view in ("title", "words"):
-        for name, labelled in zip(("synthetic", "train"), _draw_sides(case, view), strict=True):
-            if len(np.unique(labelled.labels)) < 2:
+        for name, side in zip(("synthetic", "train"), _draw_sides(case), strict=True):
+            if len(np.unique(side.labels)) < 2:
                 raise MetricError("both sets need records of both labels to say which words tell them")
-            probe = fit_probe(word_probe(), labelled.rows, labelled.labels)
+            probe = fit_probe(word_probe(), read_view(side, view), side.labels)
             words, weights = probe[0].get_feature_names_out(), probe[1].coef_[0]
             order = np.argsort(weights, kind="stable")
             for label, places in ((0, order[:SHOWN_WORDS]), (1, order[::-1][:SHOWN_WORDS])):

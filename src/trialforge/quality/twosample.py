@@ -121,34 +121,21 @@ def word_probe(longest: int = 2) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _told_apart(case: Case) -> dict[tuple[str, str], Estimate]:
-    """Return the estimate of each view of the records, of real trials and of real trials in draft form.
+def _draw_pairs(case: Case) -> dict[str, tuple[Side, Side]]:
+    """Return records, held-back real trials and these in draft form, each with as many train trials.
 
-    All are as many and read against as many train trials, of the same interventions as far as there are any.
+    All are as many; the train trials are of the same interventions as far as there are any.
     """
     sets = {"": case.candidates, "_real": case.held_back, "_as_drafts": case.drafts}
     there = {name: side for name, side in sets.items() if side and len(side)}
     size = min(case.params.max_probe_records // 2, *(len(side) for side in [case.reference, *there.values()]))
-    found = {}
+    drawn = {}
     for name, side in there.items():
         # Drafts are of the held-back trials: the same draw reads the same trials in both forms.
-        drawn = side.draw(size, case.scale.stream("two-sample", "draw", "real" if name else "synthetic"))
-        pairs, _ = match_trials(drawn, case.reference, LEVELS, case.scale.stream("two-sample", "match"))
-        real = case.reference.take(np.sort(pairs[:, 1]))
-        for view in VIEWS:
-            found[view, name] = _tell_apart(case, drawn, real, view)
-    return found
-
-
-def _tell_apart(case: Case, records: Side, real: Side, view: str) -> Estimate:
-    parts = shared_parts(records.frame, real.frame)
-    rows = view_rows(pl.concat([side.frame.select(TEXT_FIELDS) for side in (records, real)]), view, parts)
-    labels = np.repeat([1, 0], [len(records), len(real)])
-    groups = pl.concat([records.interventions, real.interventions])
-    probe = word_probe(1) if view == "content" else linear_probe()
-    scored = score_by_folds(rows, labels, groups, probe, case)
-    stream = case.scale.stream("two-sample", view)
-    return estimate_auc(scored, stream, case.params.bootstrap, records.clusters + real.clusters)
+        kept = side.draw(size, case.scale.stream("two-sample", "draw", "real" if name else "synthetic"))
+        pairs, _ = match_trials(kept, case.reference, LEVELS, case.scale.stream("two-sample", "match"))
+        drawn[name] = kept, case.reference.take(np.sort(pairs[:, 1]))
+    return drawn
 
 
 def view_auc(case: Case, view: str, of: str = "") -> Estimate:
@@ -158,9 +145,17 @@ def view_auc(case: Case, view: str, of: str = "") -> Estimate:
     intervention in one fold. `_real` tells held-back real trials from train, `_as_drafts` the same trials in
     the form of a draft: what any draft could reach.
     """
-    if (view, of) not in (found := _told_apart(case)):
+    if of not in (drawn := _draw_pairs(case)):
         raise MetricError("there are no held-back real trials", hint="run: dvc repro as-drafts")
-    return found[view, of]
+    sides = drawn[of]
+    parts = shared_parts(*(side.frame for side in sides))
+    rows = view_rows(pl.concat([side.frame.select(TEXT_FIELDS) for side in sides]), view, parts)
+    labels = np.repeat([1, 0], [len(side) for side in sides])
+    groups = pl.concat([side.interventions for side in sides])
+    probe = word_probe(1) if view == "content" else linear_probe()
+    scored = score_by_folds(rows, labels, groups, probe, case)
+    clusters = sides[0].clusters + sides[1].clusters
+    return estimate_auc(scored, case.scale.stream("two-sample", view), case.params.bootstrap, clusters)
 
 
 METRICS = tuple(

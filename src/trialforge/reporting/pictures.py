@@ -124,18 +124,6 @@ PICTURES: dict[str, Picture] = {
         "What an attacker reaches who has the synthetic trials; on the dashed line nothing can be told.",
         charts.draw_membership,
     ),
-    "quality/closest": Picture(
-        "membership",
-        "How near the closest training trial is",
-        "A picture with its interval and no proof: such distances are blind to a few verbatim copies.",
-        charts.draw_closest,
-    ),
-    "quality/ratio": Picture(
-        "membership",
-        "How much nearer than the second closest",
-        "Nearest over second nearest distance (NNDR): far below 1 one trial is imitated. No proof either.",
-        charts.draw_ratio,
-    ),
     "quality/rejections": Picture(
         "cost",
         "Why drafts were rejected",

@@ -15,7 +15,6 @@ from trialforge.reporting.summaries import (
     agreement_table,
     arm_table,
     arm_words,
-    closest_rows,
     comparison_table,
     count_table,
     detail_tables,
@@ -312,9 +311,8 @@ def membership_section(inputs: Inputs) -> ReportSection:
     )
     tables = measure_tables(inputs.plots.get("quality/measures"), ("privacy", "membership"))
     tables += detail_tables(inputs.plots, "membership")
-    rows = closest_rows(inputs.plots.get("quality/closest"))
     title = "Who could be told from them?"
-    return _section("membership", title, lead, inputs, {"quality": ""}, figures, tables, rows)
+    return _section("membership", title, lead, inputs, {"quality": ""}, figures, tables)
 
 
 def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> ReportSection:

@@ -220,17 +220,6 @@ def point_rows(picture: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
     }
 
 
-def closest_rows(closest: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
-    """Return the two pictures of plots/quality/closest.csv, one for each of its measures."""
-    names = {"quality/closest": "DCR", "quality/ratio": "NNDR"}
-    if closest is None or "measure" not in closest.columns:
-        return {}
-    columns = ["set", "quantile", "value", "low", "high"]
-    return {
-        name: closest.filter(pl.col("measure") == measure).select(columns) for name, measure in names.items()
-    }
-
-
 def _group_diversity(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(_label_words())
 

@@ -134,11 +134,16 @@ def load_corpus(name: str, request: pytest.FixtureRequest) -> pl.DataFrame:
 
 
 ITEMS = pl.col("criteria").str.split("\n")
+# What is planted in records of label 1, and the gap that must show it.
 TOLD = {
-    "a word": pl.concat_str("criteria", pl.lit("\n- Promising")).alias("criteria"),
-    "a form": ITEMS.list.head(ITEMS.list.len() * 2 // 3).list.join("\n").alias("criteria"),
-    "a field": pl.lit(["medicine"]).alias("keywords"),
+    "a word": (pl.concat_str("criteria", pl.lit("\n- Promising")).alias("criteria"), "words"),
+    "a form": (ITEMS.list.head(ITEMS.list.len() // 2).list.join("\n").alias("criteria"), "form"),
+    "a field": (pl.lit(["medicine"]).alias("keywords"), "form"),
 }
+
+
+def measure_gap(case: Case, view: str) -> float:
+    return METRICS[f"leakage.{view}_gap"].measure(case).value
 
 
 @pytest.mark.parametrize(
@@ -155,9 +160,9 @@ def test_what_tells_the_label_is_flagged_in_200_records_of_every_corpus(
     trials = load_corpus(corpus, request)
     parts = {"train": trials[:400], "validation": trials.clear(), "test": trials.clear()}
     records = trials[400:].with_columns(keywords=pl.lit([], pl.List(pl.String)))
-    assert certain_gaps(make_case(records, parts, params)).value == 0
-    for name, planted in TOLD.items():
+    clean = make_case(records, parts, params)
+    for name, (planted, view) in TOLD.items():
         field = planted.meta.output_name()
         told = pl.when(pl.col("label") == 1).then(planted).otherwise(pl.col(field)).alias(field)
-        case = make_case(records.with_columns(told), parts, params)
-        assert flagged_gaps(case).value >= certain_gaps(case).value >= 1, name
+        gap = measure_gap(make_case(records.with_columns(told), parts, params), view)
+        assert gap > max(params.max_probe_gap, measure_gap(clean, view) + 0.05), name
