@@ -18,7 +18,9 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
-from trialforge.quality.measurement import TABLES, build_case
+from trialforge.generation.draft_form import as_drafts
+from trialforge.generation.schema import DEFAULT_FIELDS
+from trialforge.quality.measurement import TABLES, RunTables, build_case
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.yardstick import compare_yardsticks
@@ -63,10 +65,10 @@ def _measure(synthetic: int, real: int) -> list[Row]:
             rows.append((name, seconds, busy, peak, peak - before))
             print(f"{name:<36}{seconds:>9.2f}{busy:>11.2f}{peak:>9.0f}{peak - before:>9.0f}", flush=True)
 
-    records, train, held_out, test, exemplars, reasons = _make_parts(synthetic, real)
+    records, run = _make_parts(synthetic, real)
     case = step(
         "build case (fit the space)",
-        lambda: build_case(records, train, held_out, test, exemplars, reasons, params, validation, 1),
+        lambda: build_case(records, run, params, validation, 1),
     )
     step("embed records", lambda: case.candidates.rows)
     step("embed train", lambda: case.reference.rows)
@@ -82,17 +84,17 @@ def _measure(synthetic: int, real: int) -> list[Row]:
     return rows
 
 
-def _make_parts(synthetic: int, real: int) -> list[pl.DataFrame]:
-    """Return records with their exemplars, train, validation and test, and the tables of lineage."""
+def _make_parts(synthetic: int, real: int) -> tuple[pl.DataFrame, RunTables]:
+    """Return records with their exemplars, and the real trials and tables of lineage beside them."""
     held_out = real // 10
-    trials = registration_view(simulate(synthetic + real + 2 * held_out, 1))
+    trials = registration_view(simulate(synthetic + real + 3 * held_out, 1))
     names = pl.col("interventions").list.eval(pl.element().struct.field("name").str.to_lowercase())
     stream = np.random.default_rng(1)
     trials = trials.with_columns(
         normalized_interventions=names, label=pl.Series(stream.integers(0, 2, len(trials)))
     )
-    bounds = [0, real, real + held_out, real + 2 * held_out]
-    train, validation, test = (trials[begin:end] for begin, end in pairwise(bounds))
+    bounds = [0, real, real + held_out, real + 2 * held_out, real + 3 * held_out]
+    train, validation, test, held_back = (trials[begin:end] for begin, end in pairwise(bounds))
     ids = train["nct_id"].to_numpy()
     shown = [ids[places].tolist() for places in stream.integers(0, real, (synthetic, SHOWN))]
     records = trials[bounds[-1] :].with_columns(
@@ -100,7 +102,9 @@ def _make_parts(synthetic: int, real: int) -> list[pl.DataFrame]:
         exemplars=pl.Series(shown),
         arm=pl.lit("retrieval-reasoning"),
     )
-    return [records, train, validation, test, records.select("nct_id", "exemplars"), records.select("nct_id")]
+    drafts = as_drafts(held_back, DEFAULT_FIELDS)
+    lineage = records.select("nct_id", "exemplars"), records.select("nct_id")
+    return records, RunTables(train, validation, test, held_back, drafts, *lineage)
 
 
 def _status(key: str) -> float:

@@ -87,7 +87,7 @@ def test_help_runs(bare: Path, tmp_path: Path) -> None:
 
 def test_two_sets_are_compared(bare: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    for start, name in enumerate(("train", "validation", "test")):
+    for start, name in enumerate(("train", "validation", "test", "held_back", "held_back_drafts")):
         build_trials(40, start=100 * start).write_parquet(tmp_path / "data" / f"{name}.parquet")
     for start, name in ((700, "one"), (800, "other")):
         build_trials(20, prefix="SYN-", start=start).write_parquet(tmp_path / f"{name}.parquet")

@@ -20,7 +20,10 @@ from trialforge.core.files import write_parquet
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
-STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real")
+STAGES = (
+    *("split", "plan", "index", "retrieve", "reason", "generate", "validate", "as-drafts", "measure"),
+    "train-real",
+)
 MODEL = "tfidf-logreg"
 # The smallest that every stage can work with.
 SIZES = {
@@ -81,7 +84,8 @@ class Run:
     @property
     def files(self) -> dict[str, Path]:
         """Every file by its path, but the tables that hold the held-out trials themselves."""
-        source = {f"data/{name}.parquet" for name in ("trials", "held_back", "validation", "test")}
+        parts = ("trials", "held_back", "held_back_drafts", "validation", "test")
+        source = {f"data/{name}.parquet" for name in parts}
         found = {
             str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()
         }

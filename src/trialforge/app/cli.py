@@ -189,6 +189,37 @@ def compare(
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
+@app.command(short_help="Measure anybody's synthetic trials, and check the gates.")
+def audit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .parquet, .jsonl or .csv file of trials.")],
+    data: Annotated[Path, typer.Option(help="The folder of the real trials that they meet.")] = Path("data"),
+    report: Annotated[Path | None, typer.Option(help="A page to write, as audit.html.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure synthetic trials of any tool against this run's real ones; a broken gate ends it with code 1.
+
+    FILE has the fields of a trial (those it lacks count as absent), `label` and, where it has them, the ids
+    of the `exemplars` that a record was written from.
+    """
+    from trialforge.app.audit import HEADINGS, audit_file, audit_inputs, audit_rows, audit_table
+    from trialforge.core.files import write_text
+    from trialforge.core.params import load_section, load_seed, read_params
+    from trialforge.quality.params import QualityParams
+    from trialforge.reporting.params import ReportParams
+    from trialforge.reporting.report import build_audit
+    from trialforge.validation.params import ValidationParams
+
+    sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
+    found = audit_file(file, data, sections, load_seed())
+    if report:
+        inputs, params = audit_inputs(found, read_params()), load_section(ReportParams, "report")
+        write_text(build_audit(inputs, file, params, found.broken), report)
+    table = audit_table(found)
+    value = {"metrics": found.measured.metrics, "measures": table.to_dicts(), "broken_gates": found.broken}
+    emit(value, as_json=as_json, text=lambda: align(audit_rows(table), HEADINGS))
+    found.check()
+
+
 @app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.app.record_sets import read_set
+from trialforge.app.record_sets import read_run, read_set
 from trialforge.core.errors import MetricError
-from trialforge.core.files import read_parquet
-from trialforge.quality.case import Case, Scale, Side, build_scale
+from trialforge.quality.case import Case, Scale, build_scale
+from trialforge.quality.measurement import set_beside
 from trialforge.quality.metric import Estimate, Metric
 from trialforge.quality.params import QualityParams
 from trialforge.trial.text import filled_fields
@@ -30,12 +30,9 @@ def compare_files(
 ) -> pl.DataFrame:
     """Return the measures of two named sets against the real trials in folder `data`, as `compare_sets`."""
     sets = read_set(names[0]), read_set(names[1])
-    train, validation, test = (
-        read_parquet(data / f"{part}.parquet") for part in ("train", "validation", "test")
-    )
-    scale = _common_scale(sets, train, sections, seed)
-    real = Side(train, scale), Side(validation, scale), Side(test, scale)
-    one, other = (Case(Side(frame, scale), *real) for frame in sets)
+    run = read_run(data)
+    scale = _common_scale(sets, run.train, sections, seed)
+    one, other = (set_beside(frame, run, scale) for frame in sets)
     return compare_sets(one, other, metrics)
 
 

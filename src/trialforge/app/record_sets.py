@@ -15,6 +15,8 @@ from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_parquet
+from trialforge.quality.measurement import RunTables
 from trialforge.trial.record import (
     REGISTRATION_FIELDS,
     REGISTRATION_SCHEMA,
@@ -33,6 +35,19 @@ LINEAGE: dict[str, pl.DataType] = {
     "prompt_hash": pl.String(),
 }
 FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
+
+REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back")} | {
+    "drafts": "held_back_drafts"
+}
+
+
+def read_run(data: Path) -> RunTables:
+    """Return the real trials of a run, from its data folder; whose records are met has a lineage of its own.
+
+    Raises:
+        ArtifactError: a table is not there or can't be read.
+    """
+    return RunTables(**{name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()})
 
 
 def read_set(name: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -12,6 +13,50 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 LEVEL = 0.95
 JACKKNIFE_GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Rows that are drawn together, as they are not independent.
+
+    Cluster i has the rows `order[starts[i]:starts[i + 1]]`.
+    """
+
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: np.ndarray) -> Clusters:
+        """Return the clusters of rows with equal keys."""
+        codes = np.unique(keys, return_inverse=True)[1]
+        return cls(np.argsort(codes, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(codes))]))
+
+    @classmethod
+    def single(cls, n: int) -> Clusters:
+        """Return `n` rows that are independent."""
+        return cls(np.arange(n), np.arange(n + 1))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __add__(self, other: Clusters) -> Clusters:
+        """Return the clusters of these rows and then of others, none in common."""
+        return Clusters(
+            np.concatenate([self.order, other.order + len(self.order)]),
+            np.concatenate([self.starts, other.starts[1:] + len(self.order)]),
+        )
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """Return the row numbers of the clusters at `places`, repeated as these are."""
+        lengths = np.diff(self.starts)[places]
+        ends = np.cumsum(lengths)
+        within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+        rows: NDArray[np.int64] = self.order[np.repeat(self.starts[places], lengths) + within]
+        return rows
+
+    def draw(self, stream: np.random.Generator) -> np.ndarray:
+        """Return the row numbers of as many clusters, drawn with replacement."""
+        return self.rows(stream.integers(0, len(self), len(self)))
 
 
 def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
@@ -24,36 +69,39 @@ def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, fl
 
 
 def bootstrap_statistic(
-    statistic: Callable[[np.ndarray], float], n: int, stream: np.random.Generator, draws: int
+    statistic: Callable[[np.ndarray], float],
+    clusters: Clusters,
+    stream: np.random.Generator,
+    draws: int,
 ) -> tuple[float, float]:
-    """Return the percentile interval of a statistic of row numbers drawn with replacement."""
-    values = [statistic(stream.integers(0, n, n)) for _ in range(draws)]
-    return percentile_interval(np.array(values))
+    """Return the percentile interval of a statistic of row numbers; clusters are drawn with replacement."""
+    return percentile_interval(np.array([statistic(clusters.draw(stream)) for _ in range(draws)]))
 
 
 def bootstrap_difference(
     ours: Callable[[np.ndarray], float],
     real: Callable[[np.ndarray], float],
-    sizes: tuple[int, int],
+    sets: tuple[Clusters, Clusters],
     stream: np.random.Generator,
     draws: int,
 ) -> tuple[float, float]:
-    """Return the percentile interval of `ours` minus `real`, each of row numbers drawn from its own set."""
+    """Return the percentile interval of `ours` minus `real`, each of rows drawn from its own set."""
     differences = np.empty(draws)
     for draw in range(draws):
-        one, other = (stream.integers(0, size, size) for size in sizes)
+        one, other = (clusters.draw(stream) for clusters in sets)
         differences[draw] = ours(one) - real(other)
     return percentile_interval(differences)
 
 
-def jackknife_groups(n: int) -> list[np.ndarray]:
-    """Return the row numbers that are left out in turn: each row once, in at most 20 groups.
+def jackknife_groups(clusters: Clusters) -> list[np.ndarray]:
+    """Return the row numbers that are left out in turn: each cluster once, in at most 20 groups.
 
-    Two rows have no groups: measures of pairs have no value without one of them.
+    Two clusters have no groups: measures of pairs have no value without one of them.
     """
+    n = len(clusters)
     if n <= 2:
         return []
-    return [np.arange(first, n, JACKKNIFE_GROUPS) for first in range(min(n, JACKKNIFE_GROUPS))]
+    return [clusters.rows(np.arange(first, n, JACKKNIFE_GROUPS)) for first in range(min(n, JACKKNIFE_GROUPS))]
 
 
 def jackknife_interval(value: float, left_out: Sequence[float]) -> tuple[float | None, float | None]:

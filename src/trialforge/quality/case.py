@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import Clusters
 from trialforge.core.rng import random_stream
 from trialforge.quality.params import QualityParams
+from trialforge.trial.controls import cluster_key
 from trialforge.trial.text import field_text, field_texts, keep_filled
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.space import Space, fit_space
@@ -76,6 +78,40 @@ class Side:
         """Return the unit row of each record."""
         return self.scale.space.embed(self.texts.to_list())
 
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Return which records are drawn together: those that were written from the same exemplars."""
+        if "exemplars" not in self.frame.columns:
+            return Clusters.single(len(self))
+        shown = pl.col("exemplars").list.drop_nulls().list.sort().list.join("\n")
+        alone = pl.int_range(pl.len()).cast(pl.String)
+        keys = self.frame.select(pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone))
+        return Clusters.of(keys.to_series().to_numpy())
+
+    @cached_property
+    def interventions(self) -> pl.Series:
+        """Return the intervention that stands for each record: its normalised name, or its own."""
+        names = pl.col("interventions").list.first().struct.field("name").str.to_lowercase()
+        normalised = "normalized_interventions" in self.frame.columns
+        key = cluster_key() if normalised else pl.coalesce(names, pl.col("nct_id"))
+        return self.frame.select(key.alias("intervention"))["intervention"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Return the label of each record of a side that is `labelled`."""
+        labels: np.ndarray = self.frame["label"].to_numpy().astype(np.int64)
+        return labels
+
+    def labelled(self) -> Side:
+        """Return the records that have a label.
+
+        Raises:
+            MetricError: none has.
+        """
+        if "label" not in self.frame.columns or self.frame["label"].null_count() == len(self):
+            raise MetricError("the set has no labels")
+        return self.take(np.flatnonzero(self.frame["label"].is_not_null().to_numpy()))
+
     def take(self, places: np.ndarray) -> Side:
         """Return the records at the given places, without reading or embedding them again."""
         taken = Side(self.frame[places], self.scale)
@@ -96,7 +132,8 @@ class Case:
     """One measurement: `candidates` against `reference` (train).
 
     `held_out` (validation) is what real trials look like that no one has seen; `unseen` (test) is read by
-    the audit alone. `exemplars` and `reasons` are the tables of these names, None where a set has none.
+    the audit alone; `held_back` is drawn by lot from what train was, and `drafts` are the same trials in the
+    form of a draft. `exemplars` and `reasons` are the tables of these names, None where a set has none.
     """
 
     candidates: Side
@@ -105,6 +142,8 @@ class Case:
     unseen: Side | None = None
     exemplars: pl.DataFrame | None = None
     reasons: pl.DataFrame | None = None
+    held_back: Side | None = None
+    drafts: Side | None = None
 
     @property
     def scale(self) -> Scale:

@@ -93,12 +93,13 @@ def _distance(case: Case, name: str, pairs_of: Callable[[np.ndarray], np.ndarray
 
     `pairs_of` counts the pairs that have a record of a group, which are left out with it.
     """
-    found, n = _histograms(case), len(case.candidates)
+    found, clusters = _histograms(case), case.candidates.clusters
     value = histogram_distance(found[name], found["real-real"])
     left_out = [
-        histogram_distance(found[name] - pairs_of(group), found["real-real"]) for group in jackknife_groups(n)
+        histogram_distance(found[name] - pairs_of(group), found["real-real"])
+        for group in jackknife_groups(clusters)
     ]
-    return Estimate(value, *jackknife_interval(value, left_out), n)
+    return Estimate(value, *jackknife_interval(value, left_out), len(case.candidates))
 
 
 METRICS = (

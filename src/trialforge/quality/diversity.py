@@ -121,10 +121,14 @@ def _words(side: Side) -> Words:
     return number_words(side.texts)[0]
 
 
+def _mean(case: Case, values: np.ndarray, name: str) -> Estimate:
+    return bootstrap_mean(values, case.scale.stream(name), case.params.bootstrap, case.candidates.clusters)
+
+
 def self_bleu(case: Case) -> Estimate:
     """Mean BLEU-4 of each record against all others; high where they repeat each other (Zhu et al. 2018)."""
     scores = self_bleu_scores(_words(case.candidates))
-    return bootstrap_mean(scores, case.scale.stream("self-bleu"), case.params.bootstrap)
+    return _mean(case, scores, "self-bleu")
 
 
 def distinct_2(case: Case) -> Estimate:
@@ -134,19 +138,19 @@ def distinct_2(case: Case) -> Estimate:
     def share(places: np.ndarray) -> float:
         return _share_different(ngrams[np.isin(owners, places)])
 
-    return jackknife_statistic(share, len(case.candidates))
+    return jackknife_statistic(share, case.candidates.clusters)
 
 
 def vendi(case: Case) -> Estimate:
     """Vendi score: effective number of different records in the space (Friedman and Dieng 2023)."""
     rows = case.candidates.rows
-    return jackknife_statistic(lambda places: vendi_score(rows[places]), len(rows))
+    return jackknife_statistic(lambda places: vendi_score(rows[places]), case.candidates.clusters)
 
 
 def pairwise_distance(case: Case) -> Estimate:
     """Mean cosine distance of two records in the space."""
     rows = case.candidates.rows
-    return jackknife_statistic(lambda places: mean_pairwise_distance(rows[places]), len(rows))
+    return jackknife_statistic(lambda places: mean_pairwise_distance(rows[places]), case.candidates.clusters)
 
 
 @lru_cache(maxsize=8)
@@ -162,13 +166,13 @@ def _exact_copies(side: Side) -> np.ndarray:
 
 def near_copy_share(case: Case) -> Estimate:
     """Share of records that are near-copies of an earlier one, by the Jaccard of their 5-grams."""
-    return bootstrap_mean(_near_copies(case), case.scale.stream("near-copies"), case.params.bootstrap)
+    return _mean(case, _near_copies(case), "near-copies")
 
 
 def exact_copy_share(case: Case) -> Estimate:
     """Share of records whose text is that of an earlier one, word for word."""
     copies = _exact_copies(case.candidates)
-    return bootstrap_mean(copies, case.scale.stream("exact-copies"), case.params.bootstrap)
+    return _mean(case, copies, "exact-copies")
 
 
 def diversity_table(case: Case, least: int = 2) -> pl.DataFrame:

@@ -80,7 +80,9 @@ def rare_word_share(case: Case) -> Estimate:
     The test of `canary_share` with the rare strings that the corpus has by nature.
     """
     found = np.isin(np.arange(len(case.candidates)), exposed_words(case)["record"].to_numpy())
-    return bootstrap_mean(found, case.scale.stream("exposure"), case.params.bootstrap)
+    return bootstrap_mean(
+        found, case.scale.stream("exposure"), case.params.bootstrap, case.candidates.clusters
+    )
 
 
 def exposed_canaries(case: Case) -> pl.DataFrame:

@@ -24,7 +24,7 @@ def outcome_sentences(case: Case) -> pl.DataFrame:
 def outcome_share(case: Case) -> Estimate:
     """Share of records with a sentence that tells an outcome, by the rules that clean real trials."""
     told = np.isin(np.arange(len(case.candidates)), outcome_sentences(case)["row"].to_numpy())
-    return bootstrap_mean(told, case.scale.stream("leaks"), case.params.bootstrap)
+    return bootstrap_mean(told, case.scale.stream("leaks"), case.params.bootstrap, case.candidates.clusters)
 
 
 def outcome_table(case: Case) -> pl.DataFrame:

@@ -103,7 +103,7 @@ def _mean(
         numbers = [number for number in found if number is not None]
         return float(np.mean(numbers)) if numbers else math.nan
 
-    estimate = jackknife_statistic(mean, len(one))
+    estimate = jackknife_statistic(mean, case.candidates.clusters)
     if math.isnan(estimate.value):
         raise MetricError("no field is filled in both sets")
     return estimate

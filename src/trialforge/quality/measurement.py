@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.quality.case import Case, Side, build_scale
+from trialforge.quality.case import Case, Scale, Side, build_scale
 from trialforge.quality.copies import copies_table, worst_copies
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table
+from trialforge.quality.gates import check_gates
+from trialforge.quality.label_fidelity import label_table
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
@@ -20,7 +23,9 @@ from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
 from trialforge.quality.privacy import calibration_table, closest_table
 from trialforge.quality.probe import label_words, probe_table
-from trialforge.quality.yardstick import matching_table
+from trialforge.quality.registry import METRICS
+from trialforge.quality.views import field_table
+from trialforge.quality.yardstick import compare_yardsticks, matching_table
 from trialforge.trial.text import filled_fields
 from trialforge.validation.duplicates import find_near_copies
 from trialforge.validation.params import ValidationParams
@@ -40,36 +45,79 @@ TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "label_words": label_words,
     "outcome_leaks": outcome_table,
     "matching": matching_table,
+    "fields": lambda case: field_table(case.candidates.frame, case.reference.frame),
+    "label_fidelity": label_table,
 }
 
 
+@dataclass(frozen=True, slots=True)
+class RunTables:
+    """What a run's data say beside the records: real trials by part, and the lineage of its own records.
+
+    `drafts` are the held-back trials in the form of a draft.
+    """
+
+    train: pl.DataFrame
+    validation: pl.DataFrame
+    test: pl.DataFrame
+    held_back: pl.DataFrame
+    drafts: pl.DataFrame
+    exemplars: pl.DataFrame | None = None
+    reasons: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that is measured of a set: the flat metrics, each measure with its yardsticks, tables for plots."""
+
+    metrics: dict[str, float | str]
+    measures: pl.DataFrame
+    tables: dict[str, pl.DataFrame]
+
+
 def build_case(
-    synthetic: pl.DataFrame,
-    train: pl.DataFrame,
-    validation: pl.DataFrame,
-    test: pl.DataFrame,
-    exemplars: pl.DataFrame,
-    reasons: pl.DataFrame,
-    params: QualityParams,
-    records: ValidationParams,
-    seed: int,
+    records: pl.DataFrame, run: RunTables, params: QualityParams, validation: ValidationParams, seed: int
 ) -> Case:
-    """Return the measurement of a synthetic set.
+    """Return the measurement of a set of records.
 
     Raises:
         MetricError: there is no record to measure.
     """
-    if not len(synthetic):
+    if not len(records):
         raise MetricError("there is no synthetic trial to measure", hint="run: dvc repro validate")
-    scale = build_scale(filled_fields(synthetic), train, params, records, seed)
+    return set_beside(records, run, build_scale(filled_fields(records), run.train, params, validation, seed))
+
+
+def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
+    """Return the measurement of a set of records in a scale that others may share."""
     return Case(
-        candidates=Side(synthetic, scale),
-        reference=Side(train, scale),
-        held_out=Side(validation, scale),
-        unseen=Side(test, scale),
-        exemplars=exemplars,
-        reasons=reasons,
+        candidates=Side(records, scale),
+        reference=Side(run.train, scale),
+        held_out=Side(run.validation, scale),
+        unseen=Side(run.test, scale),
+        held_back=Side(run.held_back, scale),
+        drafts=Side(run.drafts, scale),
+        exemplars=run.exemplars,
+        reasons=run.reasons,
     )
+
+
+def measure_records(case: Case) -> Measured:
+    """Return every measure of a set of records beside its yardsticks, and the tables for plots."""
+    measures = compare_yardsticks(case, METRICS)
+    metrics = headline_values(measured_values(measures), METRICS) | name_fields(case)
+    return Measured(metrics, measures, build_tables(case))
+
+
+def check_records(case: Case, measured: Measured, validated: Mapping[str, float] | None = None) -> None:
+    """Check the gates of a set that was measured; those of `validation.NAME` bound the metrics `validated`.
+
+    Raises:
+        GateError: a gate is broken.
+    """
+    values = measured_values(measured.measures)
+    values |= {f"validation.{name}": value for name, value in (validated or {}).items()}
+    check_gates(values, case.params.gates, lambda: worst_records(case))
 
 
 def measured_values(measures: pl.DataFrame) -> dict[str, float]:
@@ -82,6 +130,15 @@ def measured_values(measures: pl.DataFrame) -> dict[str, float]:
 def headline_values(values: dict[str, float], metrics: dict[str, Metric]) -> dict[str, float]:
     """Return the flat metrics file: the values of headline metrics, and the ratios."""
     return {name: value for name, value in values.items() if name not in metrics or metrics[name].headline}
+
+
+def name_fields(case: Case) -> dict[str, str]:
+    """Return the names of the fields that either side alone has, in the order of a trial."""
+    table = field_table(case.candidates.frame, case.reference.frame)
+    return {
+        f"fidelity.fields_of_{side}_alone": ", ".join(table.filter(alone=side)["field"])
+        for side in ("synthetic", "real")
+    }
 
 
 def build_tables(case: Case) -> dict[str, pl.DataFrame]:

@@ -128,9 +128,12 @@ def _need(found: T | None, what: str) -> T:
     return found
 
 
-def _share(case: Case, overlap: Overlap, length: int, beyond: Overlap | None = None) -> Estimate:
-    stream = case.scale.stream("memorisation", length)
-    return bootstrap_mean(overlap.has_ngram(length, beyond), stream, case.params.bootstrap)
+def _share(
+    case: Case, overlap: Overlap, length: int, beyond: Overlap | None = None, *, of_real: bool = False
+) -> Estimate:
+    stream, has = case.scale.stream("memorisation", length), overlap.has_ngram(length, beyond)
+    clusters = None if of_real else case.candidates.clusters
+    return bootstrap_mean(has, stream, case.params.bootstrap, clusters)
 
 
 def pool_13(case: Case) -> Estimate:
@@ -148,13 +151,15 @@ def pool_50(case: Case) -> Estimate:
 
 def real_13(case: Case) -> Estimate:
     """Share of held-out real trials with a 13-gram that stands in a train trial."""
-    return _share(case, _need(match_case(case).real, "held-out trials"), 13)
+    return _share(case, _need(match_case(case).real, "held-out trials"), 13, of_real=True)
 
 
 def any_100(case: Case) -> Estimate:
     """Share of records with a 100-gram of any real trial, train, held-out or unseen."""
     has = np.any([overlap.has_ngram(100) for overlap in _real_parts(case).values()], axis=0)
-    return bootstrap_mean(has, case.scale.stream("memorisation", "any"), case.params.bootstrap)
+    return bootstrap_mean(
+        has, case.scale.stream("memorisation", "any"), case.params.bootstrap, case.candidates.clusters
+    )
 
 
 def _real_parts(case: Case) -> dict[str, Overlap]:
@@ -189,7 +194,9 @@ def real_unseen_25(case: Case) -> Estimate:
     What real trials share by boilerplate alone: no one wrote them from memory of each other.
     """
     ngrams = match_case(case)
-    return _share(case, _need(ngrams.real_unseen, "held-out and unseen trials"), 25, beyond=ngrams.real)
+    return _share(
+        case, _need(ngrams.real_unseen, "held-out and unseen trials"), 25, ngrams.real, of_real=True
+    )
 
 
 def gap_to_test(case: Case) -> Estimate:
@@ -198,7 +205,9 @@ def gap_to_test(case: Case) -> Estimate:
     Near 0 or below is right; above it the generator knows the test part.
     """
     gap = _need(match_case(case).gap, "unseen trials")
-    return bootstrap_mean(gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap)
+    return bootstrap_mean(
+        gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap, case.candidates.clusters
+    )
 
 
 def overlap_table(case: Case) -> pl.DataFrame:
@@ -217,7 +226,7 @@ def overlap_table(case: Case) -> pl.DataFrame:
         if overlap is None:
             continue
         for length in LENGTHS:
-            share = _share(case, overlap, length)
+            share = _share(case, overlap, length, of_real=name == "held out")
             numbers = (share.value, share.low, share.high, overlap.covered(length).mean())
             rows.append(
                 (name, reference, length, *(round(float(number or 0), 4) for number in numbers), share.n)

@@ -11,10 +11,11 @@ import numpy as np
 
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import (
+    Clusters,
     bootstrap_difference,
+    bootstrap_statistic,
     jackknife_groups,
     jackknife_interval,
-    percentile_interval,
 )
 from trialforge.quality.case import Case
 
@@ -84,15 +85,15 @@ def index_metrics(metrics: Iterable[Metric]) -> dict[str, Metric]:
     return found
 
 
-def bootstrap_mean(values: np.ndarray, stream: np.random.Generator, draws: int) -> Estimate:
-    """Return the mean of values that belong to independent records, with a percentile interval."""
+def bootstrap_mean(
+    values: np.ndarray, stream: np.random.Generator, draws: int, clusters: Clusters | None = None
+) -> Estimate:
+    """Return the mean of values with a percentile interval, by `clusters` where they are not independent."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values):
         raise MetricError("there is nothing to take a mean of")
-    means = np.empty(draws)
-    for draw in range(draws):
-        means[draw] = values[stream.integers(0, len(values), len(values))].mean()
-    low, high = percentile_interval(means)
+    units = clusters or Clusters.single(len(values))
+    low, high = bootstrap_statistic(lambda places: float(values[places].mean()), units, stream, draws)
     return Estimate(float(values.mean()), low, high, len(values))
 
 
@@ -102,21 +103,22 @@ def contrast(
     real: np.ndarray,
     stream: np.random.Generator,
     draws: int,
+    clusters: Clusters | None = None,
 ) -> Estimate:
-    """Return a statistic of our values minus that of real ones, with its bootstrap interval."""
+    """Return a statistic of our values minus that of real ones, with its interval, ours by `clusters`."""
     low, high = bootstrap_difference(
         lambda places: statistic(ours[places]),
         lambda places: statistic(real[places]),
-        (len(ours), len(real)),
+        (clusters or Clusters.single(len(ours)), Clusters.single(len(real))),
         stream,
         draws,
     )
     return Estimate(float(statistic(ours) - statistic(real)), low, high, len(ours))
 
 
-def jackknife_statistic(statistic: Callable[[np.ndarray], float], n: int) -> Estimate:
-    """Return a statistic of row numbers with its jackknife interval."""
-    every = np.arange(n)
+def jackknife_statistic(statistic: Callable[[np.ndarray], float], clusters: Clusters) -> Estimate:
+    """Return a statistic of row numbers with its jackknife interval, which leaves out whole clusters."""
+    every = np.arange(len(clusters.order))
     value = statistic(every)
-    left_out = [statistic(np.delete(every, group)) for group in jackknife_groups(n)]
-    return Estimate(value, *jackknife_interval(value, left_out), n)
+    left_out = [statistic(np.delete(every, group)) for group in jackknife_groups(clusters)]
+    return Estimate(value, *jackknife_interval(value, left_out), len(every))

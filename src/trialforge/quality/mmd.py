@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import jackknife_groups, jackknife_interval
+from trialforge.core.resampling import Clusters, jackknife_groups, jackknife_interval
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.validation.neighbours import distance_blocks
@@ -45,12 +45,17 @@ def _kernel_blocks(rows: np.ndarray, width: float) -> Iterator[tuple[slice, np.n
 
 
 def permute_discrepancy(
-    real: np.ndarray, synthetic: np.ndarray, width: float, permutations: int, stream: np.random.Generator
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    width: float,
+    permutations: int,
+    stream: np.random.Generator,
+    clusters: Clusters | None = None,
 ) -> Discrepancy:
     """Return the squared MMD with a Gaussian kernel and its permutation p (Gretton et al. 2012).
 
     All permutations are read off each block of the kernel in one product, so that the kernel is computed
-    once and never held whole.
+    once and never held whole. The jackknife leaves out whole `clusters` of synthetic rows.
 
     Raises:
         MetricError: a set has fewer than two rows.
@@ -63,7 +68,7 @@ def permute_discrepancy(
     sides[:n, 0] = 1
     for draw in range(1, permutations + 1):
         sides[stream.permutation(n + m)[:n], draw] = 1
-    members = _memberships(n, m)
+    members = _memberships(n, m, clusters or Clusters.single(m))
     within, outgoing, total = np.zeros(permutations + 1), np.zeros(permutations + 1), 0.0
     sums_of_groups = np.zeros((members.shape[1], members.shape[1]))
     for block, kernel in _kernel_blocks(rows, width):
@@ -80,9 +85,9 @@ def permute_discrepancy(
     return Discrepancy(float(values[0]), (1 + beaten) / (permutations + 1), left_out)
 
 
-def _memberships(n: int, m: int) -> np.ndarray:
+def _memberships(n: int, m: int, clusters: Clusters) -> np.ndarray:
     """Return which rows are real (column 0), and which synthetic ones are in which jackknife group."""
-    groups = jackknife_groups(m)
+    groups = jackknife_groups(clusters)
     members = np.zeros((n + m, len(groups) + 1))
     members[:n, 0] = 1
     for column, group in enumerate(groups, start=1):
@@ -107,7 +112,9 @@ def _leave_out(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, ...]:
 def _discrepancy(case: Case) -> Discrepancy:
     real, synthetic = case.reference.rows, case.candidates.rows
     width = median_bandwidth(np.concatenate([real, synthetic]), case.scale.stream("mmd", "width"))
-    return permute_discrepancy(real, synthetic, width, case.params.permutations, case.scale.stream("mmd"))
+    return permute_discrepancy(
+        real, synthetic, width, case.params.permutations, case.scale.stream("mmd"), case.candidates.clusters
+    )
 
 
 def squared_mmd(case: Case) -> Estimate:

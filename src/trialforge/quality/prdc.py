@@ -54,7 +54,8 @@ def _manifold(case: Case) -> Manifold:
 
 def _mean(case: Case, name: str) -> Estimate:
     values = getattr(_manifold(case), name)
-    return bootstrap_mean(values, case.scale.stream("prdc", name), case.params.bootstrap)
+    clusters = (case.candidates if name in ("inside", "density") else case.reference).clusters
+    return bootstrap_mean(values, case.scale.stream("prdc", name), case.params.bootstrap, clusters)
 
 
 def precision(case: Case) -> Estimate:

@@ -40,7 +40,9 @@ def closer_share(case: Case) -> Estimate:
     """
     ours, real = _closest(case)
     closer = ours[:, 0] < np.quantile(real[:, 0], 0.05)
-    return bootstrap_mean(closer, case.scale.stream("privacy", "closer"), case.params.bootstrap)
+    return bootstrap_mean(
+        closer, case.scale.stream("privacy", "closer"), case.params.bootstrap, case.candidates.clusters
+    )
 
 
 def distance_ratio(case: Case) -> Estimate:
@@ -49,7 +51,14 @@ def distance_ratio(case: Case) -> Estimate:
     NNDR (Lowe 2004, IJCV 60): a record far nearer to one train trial than to any other imitates that one.
     """
     ours, real = (ratio_of_distances(distances) for distances in _closest(case))
-    return contrast(np.median, ours, real, case.scale.stream("privacy", "ratio"), case.params.bootstrap)
+    return contrast(
+        np.median,
+        ours,
+        real,
+        case.scale.stream("privacy", "ratio"),
+        case.params.bootstrap,
+        case.candidates.clusters,
+    )
 
 
 def closest_table(case: Case) -> pl.DataFrame:
@@ -80,7 +89,14 @@ def copy_share(case: Case) -> Estimate:
     Calibrated: a share of verbatim copies planted among held-out trials reads as that share.
     """
     ours, real = _copies(case)
-    return contrast(np.mean, ours, real, case.scale.stream("privacy", "copies"), case.params.bootstrap)
+    return contrast(
+        np.mean,
+        ours,
+        real,
+        case.scale.stream("privacy", "copies"),
+        case.params.bootstrap,
+        case.candidates.clusters,
+    )
 
 
 @lru_cache(maxsize=4)

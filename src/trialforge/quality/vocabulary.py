@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import polars as pl
 
+from trialforge.core.resampling import bootstrap_statistic
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.trial.words import split_words
 
 _CONDITIONS = pl.col("conditions").list.join(" ; ", ignore_nulls=True)
@@ -27,10 +31,17 @@ def known_shares(candidate: pl.Series, reference: pl.Series) -> pl.Series:
 
 def _estimate(case: Case, text: pl.Expr, name: str) -> Estimate:
     one, two = (side.frame.select(text.alias("text"))["text"] for side in (case.candidates, case.reference))
-    shares = known_shares(one, two).drop_nulls()
-    if not len(shares):
+    shares = known_shares(one, two)
+    there, values = shares.is_not_null().to_numpy(), shares.fill_null(0).to_numpy()
+    if not there.any():
         return Estimate(0.0, n=0)
-    return bootstrap_mean(shares.to_numpy(), case.scale.stream("vocabulary", name), case.params.bootstrap)
+
+    def mean(places: np.ndarray) -> float:
+        return float(values[places].sum() / there[places].sum()) if there[places].any() else math.nan
+
+    stream = case.scale.stream("vocabulary", name)
+    low, high = bootstrap_statistic(mean, case.candidates.clusters, stream, case.params.bootstrap)
+    return Estimate(mean(np.arange(len(values))), low, high, int(there.sum()))
 
 
 def condition_overlap(case: Case) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,25 +50,36 @@ def match_held_out(case: Case) -> Matched:
         raise MetricError(
             "there is no held-out trial to set the ceiling", hint="raise the validation part in `split`"
         )
-    stream = case.scale.stream("yardstick", "match")
-    free = list(stream.permutation(len(case.reference)))
-    waiting = list(range(len(case.held_out)))
+    pairs, levels = match_trials(
+        case.held_out, case.reference, LEVELS, case.scale.stream("yardstick", "match")
+    )
+    return Matched(case.held_out.take(pairs[:, 0]), case.reference.take(np.sort(pairs[:, 1])), levels)
+
+
+def match_trials(
+    side: Side, pool: Side, levels: Mapping[str, Sequence[pl.Expr]], stream: np.random.Generator
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Return pairs of row numbers (n, 2), each trial of a side with one of a pool, and how many by level.
+
+    A level names what both have in common; it is tried for the trials that no earlier one matched. Each
+    trial of the pool is used once.
+    """
+    free = list(stream.permutation(len(pool)))
+    waiting = list(range(len(side)))
     pairs: list[tuple[int, int]] = []
-    levels = {}
-    for level, keys in LEVELS.items():
-        train_keys, held_keys = (_strata(side.frame, keys) for side in (case.reference, case.held_out))
+    counts = {}
+    for level, keys in levels.items():
+        pool_keys, side_keys = (_strata(one, keys) for one in (pool, side))
         by_key: dict[str, list[int]] = {}
         for place in free:
-            by_key.setdefault(train_keys[place], []).append(place)
-        found = [(place, by_key[held_keys[place]].pop()) for place in waiting if by_key.get(held_keys[place])]
+            by_key.setdefault(pool_keys[place], []).append(place)
+        found = [(place, by_key[side_keys[place]].pop()) for place in waiting if by_key.get(side_keys[place])]
         pairs += found
-        levels[level] = len(found)
-        waiting = sorted(set(waiting) - {held for held, _ in found})
-        used = {train for _, train in found}
+        counts[level] = len(found)
+        waiting = sorted(set(waiting) - {one for one, _ in found})
+        used = {other for _, other in found}
         free = [place for place in free if place not in used]
-    pairs.sort()
-    held, train = (np.array(places, dtype=np.int64) for places in zip(*pairs, strict=True))
-    return Matched(case.held_out.take(held), case.reference.take(np.sort(train)), levels)
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2), counts
 
 
 def matching_table(case: Case) -> pl.DataFrame:
@@ -76,10 +88,14 @@ def matching_table(case: Case) -> pl.DataFrame:
     return pl.DataFrame({"matched_by": list(levels), "trials": list(levels.values())})
 
 
-def _strata(frame: pl.DataFrame, keys: list[pl.Expr]) -> list[str]:
+def _strata(side: Side, keys: Sequence[pl.Expr]) -> list[str]:
     if not keys:
-        return [""] * len(frame)
-    return frame.select(pl.concat_str(keys, separator="|").alias("key"))["key"].to_list()
+        return [""] * len(side)
+    return (
+        side.frame.with_columns(side.interventions)
+        .select(pl.concat_str(keys, separator="|").alias("key"))["key"]
+        .to_list()
+    )
 
 
 def random_trials(side: Side, n: int, stream: np.random.Generator) -> Side:

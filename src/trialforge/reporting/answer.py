@@ -106,7 +106,7 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
 def build_answer(inputs: Inputs) -> Headline:
     """Return the headline and the figures that carry it; each word follows from a metric."""
     score = inputs.metrics.get("score", {})
-    told = ("assay.words", "primary.words", "label_shares.words", "zeroshot.words")
+    told = ("assay.words", "primary.words")
     said = [score.get(name) for name in told]
     lines = [str(line) for line in said if line]
     figures = [*_effect(score), *_counts(inputs, score)]

@@ -199,25 +199,9 @@ def draw_probes(frame: pl.DataFrame) -> Chart:
     return _intervals(named, "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
 
 
-def _quantiles(frame: pl.DataFrame, title: str) -> Chart:
-    """Return a value by quantile for each set, as a line in the band of its interval."""
-    numbered = frame.with_row_index("row")
-    lines = _lines(numbered, "quantile", "value", "set", ("share of the set", title))
-    bands = _chart(numbered, 260).mark_area(opacity=0.2).encode(
-        x=alt.X("quantile:Q"), y=alt.Y("low:Q"), y2="high:Q",
-        color=alt.Color("set:N", sort=_order(frame, "set"), title=None), tooltip=_hints(frame),
-    )  # fmt: skip
-    return alt.layer(bands, lines).properties(width="container")
-
-
-def draw_closest(frame: pl.DataFrame) -> Chart:
-    """Return how far each set is from its closest training trial, by quantile."""
-    return _quantiles(frame, "distance to the closest")
-
-
-def draw_ratio(frame: pl.DataFrame) -> Chart:
-    """Return how the closest distance compares with the second closest, by quantile."""
-    return _quantiles(frame, "closest over second closest")
+def draw_views(frame: pl.DataFrame) -> Chart:
+    """Return how well each view tells records, and real trials, from other real trials."""
+    return _intervals(frame, "view", "auc", "ROC-AUC", group="set", at=0.5)
 
 
 def draw_overlap(frame: pl.DataFrame) -> Chart:

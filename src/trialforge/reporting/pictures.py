@@ -32,19 +32,19 @@ PICTURES: dict[str, Picture] = {
         charts.draw_modes,
     ),
     "learning/arms": Picture(
-        "learning",
+        "synthetic",
         "What each training mix reaches",
         "ROC-AUC with its interval; the dashed line is chance.",
         charts.draw_arms,
     ),
     "learning/comparisons": Picture(
-        "learning",
+        "synthetic",
         "The declared comparisons",
         "Difference with its interval; one that crosses 0 shows none.",
         charts.draw_comparisons,
     ),
     **{
-        f"learning/curve-{experiment}": Picture("learning", title, text, charts.draw_sweep)
+        f"learning/curve-{experiment}": Picture("synthetic", title, text, charts.draw_sweep)
         for experiment, title, text in (
             ("ratio", "More and more of it synthetic", "One fixed size of the training mix."),
             (
@@ -56,82 +56,76 @@ PICTURES: dict[str, Picture] = {
         )
     },
     "learning/roc": Picture(
-        "learning", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
+        "synthetic", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
     ),
     "learning/precision-recall": Picture(
-        "learning",
+        "synthetic",
         "Precision and recall",
         "The mean score over seeds, of the primary classifier.",
         charts.draw_precision_recall,
     ),
     "learning/reliability": Picture(
-        "learning",
+        "synthetic",
         "Calibration",
         "On the dashed line a predicted probability means what it says.",
         charts.draw_reliability,
     ),
+    "quality/views": Picture(
+        "fidelity",
+        "Told from real trials by form, style and content",
+        "ROC-AUC beside that of real trials that nothing has read, whole and in the form of a draft.",
+        charts.draw_views,
+    ),
     "quality/measures": Picture(
-        "quality",
+        "fidelity",
         "Between random text and real trials",
         "Each measure at equal size: 0 is what text of random words gets, 1 what held-out real trials get.",
         charts.draw_yardsticks,
     ),
     "quality/cosines": Picture(
-        "quality",
+        "fidelity",
         "How similar trials are",
         "Cosine similarity of pairs, within and between the sets.",
         charts.draw_cosine,
     ),
     "quality/picture": Picture(
-        "quality",
+        "fidelity",
         "Where the records lie",
         "t-SNE of the embedding: near points are similar trials.",
         charts.draw_points,
     ),
     "quality/principal": Picture(
-        "quality",
+        "fidelity",
         "The same records along two lines",
         "The two principal components of the embedding: far points are different trials.",
         charts.draw_points,
     ),
     "quality/marginals": Picture(
-        "quality",
+        "fidelity",
         "Single fields beside real trials",
         "Jensen-Shannon divergence for categories, Wasserstein distance for numbers; 0 is equal.",
         charts.draw_marginals,
     ),
     "quality/probes": Picture(
-        "privacy",
+        "fidelity",
         "What of the label can be read",
         "How well a classifier reads the label from part of the text, beside the same for real trials.",
         charts.draw_probes,
     ),
     "quality/overlap": Picture(
-        "privacy",
+        "copies",
         "Words that are repeated",
         "Records that have an n-gram of that length in common with the trials named after the stroke.",
         charts.draw_overlap,
     ),
     "quality/membership": Picture(
-        "privacy",
+        "membership",
         "Can one tell what the model was shown?",
         "What an attacker reaches who has the synthetic trials; on the dashed line nothing can be told.",
         charts.draw_membership,
     ),
-    "quality/closest": Picture(
-        "privacy",
-        "How near the closest training trial is",
-        "A picture with its interval and no proof: such distances are blind to a few verbatim copies.",
-        charts.draw_closest,
-    ),
-    "quality/ratio": Picture(
-        "privacy",
-        "How much nearer than the second closest",
-        "Nearest over second nearest distance (NNDR): far below 1 one trial is imitated. No proof either.",
-        charts.draw_ratio,
-    ),
     "quality/rejections": Picture(
-        "quality",
+        "cost",
         "Why drafts were rejected",
         "A draft may have more than one reason.",
         charts.draw_rejections,

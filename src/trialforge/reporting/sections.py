@@ -15,7 +15,7 @@ from trialforge.reporting.summaries import (
     agreement_table,
     arm_table,
     arm_words,
-    closest_rows,
+    comparison_table,
     count_table,
     detail_tables,
     matching_table,
@@ -24,6 +24,7 @@ from trialforge.reporting.summaries import (
     order_arms,
     point_rows,
     rate_table,
+    view_rows,
     year_rows,
 )
 
@@ -48,8 +49,12 @@ def _section(
     figures: Sequence[Wanted] = (),
     tables: Sequence[Table] = (),
     rows: Mapping[str, pl.DataFrame] | None = None,
+    words: Sequence[str] = (),
 ) -> ReportSection:
-    """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`."""
+    """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`.
+
+    A source without a caption has its table in another section. `words` are sentences of metrics/ to quote.
+    """
     measured = inputs.measured
     shown = [
         Figure(label, _form(measured[name], form), note)
@@ -59,9 +64,10 @@ def _section(
     files = [
         metric_table(caption, inputs.metrics[stage], closed=True)
         for stage, caption in sources.items()
-        if inputs.metrics.get(stage)
+        if caption and inputs.metrics.get(stage)
     ]
-    notes = [] if files else ["Not measured in this run."]
+    told = [str(measured[name]) for name in words if measured.get(name)]
+    notes = told if any(map(inputs.metrics.get, sources)) else ["Not measured in this run."]
     return ReportSection(
         key,
         title,
@@ -94,12 +100,6 @@ def data_section(inputs: Inputs) -> ReportSection:
         ("split.validation.trials", "for validation", "thresholds, stopping", ""),
         ("split.test.trials", "for the test", "unseen until the end", ""),
         ("split.dropped.trials", "dropped", "they straddle or repeat across parts", ""),
-        (
-            "split.simulated_best_roc_auc",
-            "best reachable ROC-AUC",
-            "known, as the corpus is simulated",
-            "score",
-        ),
     )
     ingest = inputs.metrics.get("ingest", {})
     tables = [
@@ -147,9 +147,14 @@ def cost_section(inputs: Inputs) -> ReportSection:
         "This page has no seconds, as they differ from run to run and its bytes must not: trialforge doctor "
         "shows those of the last run on this machine, the benchmarks measure them."
     )
-    sources = {"reasoning": "All counts of reasons", "generation": "All counts of calls and answers"}
+    sources = {
+        "reasoning": "All counts of reasons",
+        "generation": "All counts of calls and answers",
+        "validation": "All counts of validation",
+    }
     figures = (
         ("generation.targets", "records asked for", "", ""),
+        ("validation.acceptance_rate", "drafts accepted", "by validation", "share"),
         ("generation.retries", "asked again", "for a fault of the first answer", ""),
         ("generation.given_up", "given up", "after every retry", ""),
         ("generation.first_try_accepted_share", "good at the first try", "share of the records", "share"),
@@ -169,57 +174,36 @@ def _price(inputs: Inputs) -> list[Figure]:
     return [Figure("tokens for each record kept", round(written / accepted), "written, without its reasons")]
 
 
-def quality_section(inputs: Inputs) -> ReportSection:
-    """Return validity, fidelity, diversity."""
+def power_section(inputs: Inputs) -> ReportSection:
+    """Return what the test could have found."""
     lead = (
-        "Are the records valid, faithful and diverse? Each measure stands beside a yardstick: "
-        "held-out real trials against training ones is the best that can be had."
-    )
-    sources = {"validation": "All counts of validation", "quality": "All measures of the records"}
-    figures = (
-        ("validation.acceptance_rate", "drafts accepted", "by validation", "share"),
-        ("quality.fidelity.precision", "precision", "share near real trials", "score"),
-        ("quality.fidelity.coverage", "coverage", "share of real trials near a record", "score"),
-        ("quality.fidelity.two_sample_auc", "told from real trials", "ROC-AUC; 0.5 is not at all", "score"),
-        ("quality.diversity.vendi", "Vendi score", "how many different records it counts", ""),
-    )
-    tables = measure_tables(inputs.plots.get("quality/measures"), ("fidelity", "diversity"))
-    tables += matching_table(inputs.plots.get("quality/matching"))
-    tables += detail_tables(inputs.plots, "quality")
-    rows = point_rows(inputs.plots.get("quality/picture"))
-    return _section("quality", "Quality", lead, inputs, sources, figures, tables, rows)
-
-
-def privacy_section(inputs: Inputs) -> ReportSection:
-    """Return memorisation, privacy, membership and leakage."""
-    lead = (
-        "Do the records repeat real trials, betray what the model was shown, or tell their label in ways "
-        "that real trials do not? These measures bound what was looked for and prove nothing about the rest."
+        "A test that finds no benefit of more real trials can't show one of synthetic trials either. So real "
+        "trials that nothing else has read are added, as many as there are synthetic ones."
     )
     figures = (
-        ("quality.memorisation.longest_ngram", "longest copied run", "words of a training trial", ""),
-        ("quality.copies.largest_excess", "copied most", "share of a field above real trials'", "share"),
-        ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
-        (
-            "quality.membership.gain",
-            "membership attack",
-            "ROC-AUC above the target's; 0 tells nothing",
-            "score",
-        ),
-        ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),
-        ("quality.leakage.words_gap", "label told by words", "ROC-AUC above that of real text", "score"),
+        ("score.assay.sensitive", "more real trials help", "the positive control", ""),
+        ("score.primary.detectable", "minimum detectable change", "found with the declared power", "score"),
+        ("score.test.trials", "real trials to test on", "seen by nothing before the test", ""),
+        ("score.test.interventions", "their interventions", "trials of one count together", ""),
+        ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
+        ("split.simulated_best_roc_auc", "best reachable ROC-AUC", "known: the corpus is simulated", "score"),
     )
-    groups = ("copies", "memorisation", "privacy", "membership", "leakage")
-    tables = measure_tables(inputs.plots.get("quality/measures"), groups)
-    tables += detail_tables(inputs.plots, "privacy")
-    rows = closest_rows(inputs.plots.get("quality/closest"))
-    sources = {"quality": "All measures of the records"}
-    section = _section("privacy", "Privacy", lead, inputs, sources, figures, tables, rows)
-    # All measures stand in the section before.
-    return replace(section, tables=tables)
+    title = "Could the test have shown anything?"
+    return _section("power", title, lead, inputs, {"score": ""}, figures, words=["score.assay.words"])
 
 
-def learning_section(inputs: Inputs) -> ReportSection:
+def real_section(inputs: Inputs) -> ReportSection:
+    """Return what real trials are worth, whole and in the form of a draft."""
+    lead = (
+        "What held-back real trials add, as many as there are synthetic ones: whole, and with only what a "
+        "draft holds, which is the most that drafts of this form could add."
+    )
+    comparisons = inputs.plots.get("learning/comparisons")
+    tables = comparison_table(comparisons, "positive control", "More real trials in place of synthetic ones")
+    return _section("real", "Did real data help?", lead, inputs, {"score": ""}, tables=tables)
+
+
+def synthetic_section(inputs: Inputs) -> ReportSection:
     """Return what the records are worth to a classifier of real trials."""
     lead = (
         "Classifiers trained on each mix of records, all scored on the same real trials that nothing before "
@@ -233,14 +217,6 @@ def learning_section(inputs: Inputs) -> ReportSection:
     }
     arms = rows.get("learning/arms")
     figures = (
-        ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
-        ("score.always_yes.accuracy", "always yes: accuracy", "what no learning gets", "share"),
-        (
-            "score.zeroshot.roc_auc",
-            "generator asked outright",
-            "ROC-AUC; above 0.5 it knows outcomes",
-            "score",
-        ),
         (
             "score.unseen_interventions.trials",
             "test trials of unseen drugs",
@@ -249,7 +225,95 @@ def learning_section(inputs: Inputs) -> ReportSection:
         ),
     )
     tables = [*arm_table(arms), *arm_words(arms)]
-    return _section("learning", "Learning", lead, inputs, {"score": "All scores"}, figures, tables, rows)
+    words = ("score.primary.words", "score.label_shares.words")
+    title = "Did the synthetic trials help?"
+    return _section("synthetic", title, lead, inputs, {"score": "All scores"}, figures, tables, rows, words)
+
+
+def rivals_section(inputs: Inputs) -> ReportSection:
+    """Return the synthetic trials against what costs nothing."""
+    lead = "What costs no language model: the same real trials again, or with words left out."
+    figures = (
+        ("score.zeroshot.roc_auc", "generator asked outright", "ROC-AUC on test trials", "score"),
+        ("score.zeroshot.low", "its interval, from", "above 0.5 it knows outcomes", "score"),
+    )
+    comparisons = inputs.plots.get("learning/comparisons")
+    tables = comparison_table(comparisons, "control", "Synthetic trials against each control")
+    title, words = "Against the best cheap rival?", ["score.zeroshot.words"]
+    return _section("rivals", title, lead, inputs, {"score": ""}, figures, tables, words=words)
+
+
+def fidelity_section(inputs: Inputs) -> ReportSection:
+    """Return where the records differ from real trials, and from each other."""
+    lead = (
+        "A classifier tells records from real trials by form (which fields are filled, counts, lengths), by "
+        "style (function words, punctuation, case, layout) and by content (all other words). Beside it: the "
+        "same for real trials that nothing has read, and for these in the form of a draft."
+    )
+    figures = (
+        ("quality.fidelity.form_auc", "told by form", "ROC-AUC; 0.5 is not at all", "score"),
+        ("quality.fidelity.style_auc", "told by style", "", "score"),
+        ("quality.fidelity.content_auc", "told by content", "", "score"),
+        (
+            "quality.fidelity.label_fidelity",
+            "label read as asked",
+            "ROC-AUC within interventions; 0.5 is not at all",
+            "score",
+        ),
+        ("quality.fidelity.label_fidelity_real", "the same of real trials", "", "score"),
+        ("quality.fidelity.label_fidelity_true", "by the true model", "the corpus is simulated", "score"),
+        ("quality.leakage.words_gap", "label told by words", "ROC-AUC above that of real text", "score"),
+    )
+    measures = inputs.plots.get("quality/measures")
+    tables = measure_tables(measures, ("fidelity", "diversity", "leakage"))
+    tables += matching_table(inputs.plots.get("quality/matching"))
+    tables += detail_tables(inputs.plots, "fidelity")
+    rows = point_rows(inputs.plots.get("quality/picture")) | view_rows(measures)
+    sources = {"quality": "All measures of the records"}
+    title = "Where do they differ from real trials?"
+    section = _section("fidelity", title, lead, inputs, sources, figures, tables, rows)
+    return replace(section, notes=[*section.notes, *_fields_alone(inputs)])
+
+
+def _fields_alone(inputs: Inputs) -> list[str]:
+    measured = inputs.measured
+    sides = {"real": "Real trials alone fill", "synthetic": "Synthetic trials alone fill"}
+    named = {side: measured.get(f"quality.fidelity.fields_of_{side}_alone") for side in sides}
+    return [f"{words}: {named[side]}." for side, words in sides.items() if named[side]]
+
+
+def copies_section(inputs: Inputs) -> ReportSection:
+    """Return what the records repeat of real trials."""
+    lead = (
+        "How much of the records stands in real trials, beside what real trials share with each other. These "
+        "measures bound what was looked for and prove nothing about the rest."
+    )
+    figures = (
+        ("quality.copies.largest_excess", "copied most", "share of a field above real trials'", "share"),
+        ("quality.memorisation.longest_ngram", "longest copied run", "words of a training trial", ""),
+        ("quality.memorisation.any_100", "100-grams", "share of records that have one", "share"),
+        ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
+    )
+    tables = measure_tables(inputs.plots.get("quality/measures"), ("copies", "memorisation"))
+    tables += detail_tables(inputs.plots, "copies")
+    return _section("copies", "Were they copied?", lead, inputs, {"quality": ""}, figures, tables)
+
+
+def membership_section(inputs: Inputs) -> ReportSection:
+    """Return what an attacker learns from the records."""
+    lead = (
+        "What somebody who has the synthetic trials can tell of the real ones: which were shown to the "
+        "model, and which words of theirs came out."
+    )
+    figures = (
+        ("quality.membership.gain", "membership attack", "ROC-AUC above the target's own", "score"),
+        ("quality.privacy.rare_words", "rare words that came out", "share of records with one", "share"),
+        ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),
+    )
+    tables = measure_tables(inputs.plots.get("quality/measures"), ("privacy", "membership"))
+    tables += detail_tables(inputs.plots, "membership")
+    title = "Who could be told from them?"
+    return _section("membership", title, lead, inputs, {"quality": ""}, figures, tables)
 
 
 def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> ReportSection:
@@ -289,11 +353,18 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
 def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSection]:
     """Return the sections of the page in reading order."""
     return [
+        power_section(inputs),
+        real_section(inputs),
+        synthetic_section(inputs),
+        rivals_section(inputs),
+        *record_sections(inputs),
         data_section(inputs),
         retrieval_section(inputs),
-        quality_section(inputs),
-        privacy_section(inputs),
-        learning_section(inputs),
         cost_section(inputs),
         provenance_section(inputs, software),
     ]
+
+
+def record_sections(inputs: Inputs) -> list[ReportSection]:
+    """Return the sections that are about the records alone, whoever made them."""
+    return [fidelity_section(inputs), copies_section(inputs), membership_section(inputs)]

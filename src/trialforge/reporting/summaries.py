@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
-from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words, was_made
+from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words, pick, was_made
 from trialforge.trial.label_words import label_word
 
+_SETS = {"": "synthetic", "_real": "real", "_as_drafts": "real as drafts"}
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
 _AGREEMENT = re.compile(r"label_agreement\.[a-z]+_[a-z]+_n")
 # What each group of measures asks, in the order in which a reader should see them.
@@ -25,6 +27,11 @@ GROUPS = {
 
 # What a name alone does not say; each definition stands in docs/metrics.md.
 WORDS = {
+    "fidelity.form_auc": "told from real trials by form, ROC-AUC",
+    "fidelity.style_auc": "told from real trials by style, ROC-AUC",
+    "fidelity.content_auc": "told from real trials by content, ROC-AUC",
+    "fidelity.label_fidelity": "label that real trials teach to read, ROC-AUC within interventions",
+    "fidelity.label_fidelity_true": "label by the true model of the corpus, ROC-AUC within interventions",
     "diversity.exact_copies": "records equal to an earlier one, word for word",
     "diversity.near_copies": "near-copies of an earlier record",
     "memorisation.train_13": "records with 13 words in a row of a training trial",
@@ -48,12 +55,13 @@ WORDS = {
     "membership.train_tpr": "training trials found at no more than 1% false alarms",
     "leakage.test_gap": "13 words in a row of a test trial, minus those of as many training trials",
     "leakage.title_gap": "label read from titles, ROC-AUC above that of real trials",
-    "leakage.style_gap": "label read from length and punctuation, ROC-AUC above that of real trials",
+    "leakage.form_gap": "label read from filled fields and lengths, ROC-AUC above that of real trials",
+    "leakage.style_gap": "label read from how text is written, ROC-AUC above that of real trials",
     "leakage.words_gap": "label read from words, ROC-AUC above that of real trials",
     "leakage.words_auc": "label read from words of records, ROC-AUC",
     "leakage.real_words_auc": "label read from words of real trials, ROC-AUC",
-    "leakage.gaps_flagged": "of the three gaps, how many are flagged",
-    "leakage.gaps_above": "of the three gaps, how many are above the bound by their whole interval",
+    "leakage.gaps_flagged": "of the four gaps, how many are flagged",
+    "leakage.gaps_above": "of the four gaps, how many are above the bound by their whole interval",
     "leakage.outcome_told": "records with a sentence that tells an outcome",
     "leakage.held_out_ids": "ids of validation and test trials found",
 }
@@ -132,14 +140,24 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
         return []
     tables = []
     for group in groups:
-        found = [row for row in measures.iter_rows(named=True) if row["metric"].startswith(f"{group}.")]
+        rows = {row["metric"]: row for row in measures.iter_rows(named=True)}
+
+        def value(row: dict[str, Any], ending: str, rows: Mapping[str, Any] = rows) -> Cell:
+            return (rows.get(f"{row['metric']}{ending}") or {}).get("value")
+
+        # What is measured of real trials as well stands in the row of the measure.
+        beside = {f"{name}{ending}" for name in rows for ending in _SETS if ending}
+        found = [row for name, row in rows.items() if name.startswith(f"{group}.") and name not in beside]
         columns = {
             "Measure": [
                 WORDS.get(row["metric"], name_words(row["metric"].partition(".")[2])) for row in found
             ],
             "Value": [row["value"] for row in found],
             "95% interval": [_interval(row.get("low"), row.get("high")) for row in found],
-            "Real trials": [row.get("ceiling") for row in found],
+            "Real trials": [
+                pick({"a": row.get("ceiling"), "b": value(row, "_real")}, "a", "b") for row in found
+            ],
+            "Real as drafts": [value(row, "_as_drafts") for row in found],
             "Random text": [row.get("worst") for row in found],
             "Better is": [row["direction"] for row in found],
         }
@@ -149,6 +167,39 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
         if found:
             tables.append(Table(GROUPS[group], list(told), list(zip(*told.values(), strict=True)), wide=True))
     return tables
+
+
+def view_rows(measures: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """Return `view`, `set`, `auc`, `low`, `high` of the three views, from plots/quality/measures.csv."""
+    if measures is None or not {"metric", "low", "high"} <= set(measures.columns):
+        return {}
+    found = {row["metric"]: row for row in measures.iter_rows(named=True)}
+    rows = [
+        (view, words, row["value"], row["low"], row["high"])
+        for view in ("form", "style", "content")
+        for ending, words in _SETS.items()
+        if (row := found.get(f"fidelity.{view}_auc{ending}")) and row["value"] is not None
+    ]
+    return {"quality/views": pl.DataFrame(rows, schema=["view", "set", "auc", "low", "high"], orient="row")}
+
+
+def comparison_table(comparisons: pl.DataFrame | None, role: str, caption: str) -> list[Table]:
+    """Return the declared comparisons of a role, from plots/learning/comparisons.csv."""
+    if comparisons is None or "role" not in comparisons.columns:
+        return []
+    rows = [
+        (
+            row["arm"],
+            row["against"],
+            row["model"],
+            row["effect"],
+            _interval(row["low"], row["high"]),
+            row["verdict"],
+        )
+        for row in comparisons.filter(role=role).iter_rows(named=True)
+    ]
+    headings = ("Arm", "Against", "Classifier", "Change", "95% interval", "Verdict")
+    return [Table(caption, headings, rows, wide=True)] if rows else []
 
 
 def matching_table(matching: pl.DataFrame | None) -> list[Table]:
@@ -168,17 +219,6 @@ def point_rows(picture: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
         name: picture.select("set", "nct_id", "label", f"{method}_x", f"{method}_y")
         for name, method in names.items()
         if f"{method}_x" in picture.columns
-    }
-
-
-def closest_rows(closest: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
-    """Return the two pictures of plots/quality/closest.csv, one for each of its measures."""
-    names = {"quality/closest": "DCR", "quality/ratio": "NNDR"}
-    if closest is None or "measure" not in closest.columns:
-        return {}
-    columns = ["set", "quantile", "value", "low", "high"]
-    return {
-        name: closest.filter(pl.col("measure") == measure).select(columns) for name, measure in names.items()
     }
 
 
@@ -205,10 +245,12 @@ def _label_words() -> pl.Expr:
 
 # Tables of plots/quality/ that no picture shows: section, caption, how they are gathered.
 DETAILS: dict[str, tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
-    "diversity": ("quality", "Diversity by intervention and label", _group_diversity),
-    "label_words": ("privacy", "Words that weigh most for either label", _group_words),
-    "outcome_leaks": ("privacy", "Records that tell an outcome, by rule", _group_leaks),
-    "calibration": ("privacy", "What the measures read where copies are planted", lambda frame: frame),
+    "diversity": ("fidelity", "Diversity by intervention and label", _group_diversity),
+    "fields": ("fidelity", "Share of records that fill each field", lambda frame: frame),
+    "label_fidelity": ("fidelity", "What label is read from each record", lambda frame: frame),
+    "label_words": ("fidelity", "Words that weigh most for either label", _group_words),
+    "outcome_leaks": ("fidelity", "Records that tell an outcome, by rule", _group_leaks),
+    "calibration": ("copies", "What the measures read where copies are planted", lambda frame: frame),
 }
 
 

@@ -7,15 +7,18 @@ from typing import Any
 
 from trialforge.core.files import Number, flatten
 
+FIDELITY = ("form_auc", "style_auc", "content_auc", "label_fidelity")
+
 
 def summarise(
     validation: Mapping[str, Any], quality: Mapping[str, Any], score: Mapping[str, Any]
 ) -> dict[str, Number]:
     """Return the headline figures, rounded to three places; None where a run has none.
 
-    How many synthetic trials there are, how well a classifier tells them from real ones, how much of a field
-    is copied above what real trials share, how well records tell their exemplars above what targets tell; and
-    the declared primary comparison: both arms, effect and interval.
+    How many synthetic trials there are, how well a classifier tells them from real ones by form, style and
+    content, how well one of real trials reads their label, how much of a field is copied above what real
+    trials share, how well records tell their exemplars above what targets tell; and the declared primary
+    comparison: both arms, effect and interval.
     """
     scored = flatten(dict(score))
     metric, model = scored.get("primary.metric"), scored.get("primary.model")
@@ -23,7 +26,7 @@ def summarise(
     figures = {
         "synthetic": validation.get("accepted"),
         "acceptance_rate": validation.get("acceptance_rate"),
-        "two_sample_auc": quality.get("fidelity.two_sample_auc"),
+        **{name: quality.get(f"fidelity.{name}") for name in FIDELITY},
         "copied_ngrams": quality.get("copies.largest_excess"),
         "membership_gain": quality.get("membership.gain"),
         **{f"{metric}.{arm}": scored.get(f"{metric}.{model}.{arm}") for arm in arms},

@@ -12,10 +12,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-import yaml
 from dvc.repo import Repo
 
-from tests.unit.quality.sections import VALIDATION
+from tests.unit.quality.sections import VALIDATION, write_run
 from trialforge.app import cli
 from trialforge.app.compare import compare_files, comparison_rows
 from trialforge.app.record_sets import read_set
@@ -32,12 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def folder(tmp_path_factory: pytest.TempPathFactory, parts: dict[str, pl.DataFrame]) -> Iterator[Path]:
     """A folder with parameters, the real parts, a set and the copier's set: train trials word for word."""
     folder = tmp_path_factory.mktemp("compare")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["quality"] |= {"bootstrap": 100, "permutations": 19, "folds": 2}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / "data").mkdir()
-    for name, frame in parts.items():
-        frame.head(60 if name == "train" else 24).write_parquet(folder / f"data/{name}.parquet")
+    write_run(folder, parts)
     parts["train"].head(24).write_parquet(folder / "copies.parquet")
     before = Path.cwd()
     os.chdir(folder)

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from tests.canaries import find_canaries, make_canary
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import bootstrap_difference, jackknife_groups
+from trialforge.core.resampling import Clusters, bootstrap_difference, jackknife_groups
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score
@@ -91,7 +91,7 @@ def test_a_difference_of_equal_constants_is_0_and_a_shift_is_read_between_its_bo
         return bootstrap_difference(
             lambda places: float(one[places].mean()),
             lambda places: float(other[places].mean()),
-            (len(one), len(other)),
+            (Clusters.single(len(one)), Clusters.single(len(other))),
             np.random.default_rng(1),
             2000,
         )
@@ -117,20 +117,20 @@ def test_a_canary_is_found_where_it_was_planted_and_nowhere_else(tmp_path: Path)
 
 def test_a_jackknife_interval_of_a_mean_is_its_normal_interval() -> None:
     values = unit_rows(400, 1, 10)[:, 0].astype(float)
-    found = jackknife_statistic(lambda places: float(values[places].mean()), len(values))
+    found = jackknife_statistic(lambda places: float(values[places].mean()), Clusters.single(len(values)))
     width = 1.96 * float(values.std() / np.sqrt(len(values)))
     assert found.value == pytest.approx(values.mean())
     assert found.low == pytest.approx(values.mean() - width, abs=0.05)
     assert found.high == pytest.approx(values.mean() + width, abs=0.05)
-    constant = jackknife_statistic(lambda _: 3.0, 50)
+    constant = jackknife_statistic(lambda _: 3.0, Clusters.single(50))
     assert (constant.low, constant.high) == (3, 3)
-    assert jackknife_statistic(lambda _: 3.0, 2).low is None
+    assert jackknife_statistic(lambda _: 3.0, Clusters.single(2)).low is None
 
 
 def test_mmd_without_a_group_is_mmd_of_the_others() -> None:
     real, synthetic = unit_rows(30, 0, 5).astype(float), unit_rows(50, 0.5, 6).astype(float)
     found = permute_discrepancy(real, synthetic, 2.0, 19, np.random.default_rng(7))
-    for group, value in zip(jackknife_groups(50), found.left_out, strict=True):
+    for group, value in zip(jackknife_groups(Clusters.single(50)), found.left_out, strict=True):
         rest = np.delete(synthetic, group, axis=0)
         assert value == pytest.approx(
             permute_discrepancy(real, rest, 2.0, 19, np.random.default_rng(7)).squared, abs=1e-9
@@ -148,7 +148,7 @@ def test_the_interval_of_a_cosine_distance_leaves_records_out(
         lambda places: (
             METRICS[name].compute(case.with_candidates(Side(records[places], scale), case.reference)).value
         ),
-        len(records),
+        Clusters.single(len(records)),
     )
     found = METRICS[name].compute(case)
     assert (found.value, found.low, found.high) == pytest.approx(

@@ -6,11 +6,15 @@ import polars as pl
 import pytest
 
 from tests.unit.quality.sections import VALIDATION
+from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.top import TopSource
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.leaks import held_out_ids, named_held_out, outcome_share, outcome_table
 from trialforge.quality.params import QualityParams
 from trialforge.quality.probe import certain_gaps, flagged_gaps, label_words, probe_table
 from trialforge.quality.registry import METRICS
+from trialforge.simulation.corpus import simulate
+from trialforge.trial.leakage import registration_view
 from trialforge.trial.text import filled_fields
 
 Parts = dict[str, pl.DataFrame]
@@ -111,3 +115,54 @@ def test_told_outcomes_are_counted_by_rule_and_by_who_wrote_them(parts: Parts, p
     assert dict(table.group_by("model").agg(pl.col("records").max()).iter_rows()) == {"one": 2, "two": 1}
     assert outcome_share(make_case(parts["synthetic"], parts, params)).value == 0
     assert outcome_table(make_case(parts["synthetic"], parts, params))["records"].sum() == 0
+
+
+def load_corpus(name: str, request: pytest.FixtureRequest) -> pl.DataFrame:
+    """600 trials of a corpus with criteria, labelled by turns, so that no text tells a real label."""
+    if name == "simulated":
+        trials = simulate(600, 3)
+    else:
+        data = request.getfixturevalue("shared_data")
+        xml = data / "ctgov/AllPublicXML.sample.zip"
+        source = RegistrySource(xml) if name == "xml" else TopSource(str(data / "top"))
+        trials = pl.concat([batch.trials for batch in source.batches()])
+        trials = trials.filter(pl.col("criteria").is_not_null()).sample(600, seed=1)
+    names = pl.col("interventions").list.eval(pl.element().struct.field("name").str.to_lowercase())
+    return registration_view(trials).with_columns(
+        label=pl.int_range(pl.len(), dtype=pl.Int64) % 2, normalized_interventions=names
+    )
+
+
+ITEMS = pl.col("criteria").str.split("\n")
+# What is planted in records of label 1, and the gap that must show it.
+TOLD = {
+    "a word": (pl.concat_str("criteria", pl.lit("\n- Promising")).alias("criteria"), "words"),
+    "a form": (ITEMS.list.head(ITEMS.list.len() // 2).list.join("\n").alias("criteria"), "form"),
+    "a field": (pl.lit(["medicine"]).alias("keywords"), "form"),
+}
+
+
+def measure_gap(case: Case, view: str) -> float:
+    return METRICS[f"leakage.{view}_gap"].measure(case).value
+
+
+@pytest.mark.parametrize(
+    "corpus",
+    [
+        "simulated",
+        pytest.param("xml", marks=pytest.mark.shared),
+        pytest.param("top", marks=pytest.mark.shared),
+    ],
+)
+def test_what_tells_the_label_is_flagged_in_200_records_of_every_corpus(
+    corpus: str, request: pytest.FixtureRequest, params: QualityParams
+) -> None:
+    trials = load_corpus(corpus, request)
+    parts = {"train": trials[:400], "validation": trials.clear(), "test": trials.clear()}
+    records = trials[400:].with_columns(keywords=pl.lit([], pl.List(pl.String)))
+    clean = make_case(records, parts, params)
+    for name, (planted, view) in TOLD.items():
+        field = planted.meta.output_name()
+        told = pl.when(pl.col("label") == 1).then(planted).otherwise(pl.col(field)).alias(field)
+        gap = measure_gap(make_case(records.with_columns(told), parts, params), view)
+        assert gap > max(params.max_probe_gap, measure_gap(clean, view) + 0.05), name

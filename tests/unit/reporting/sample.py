@@ -198,22 +198,6 @@ def make_plots() -> dict[str, pl.DataFrame]:
                 for at in range(30)
             ]
         ),
-        "quality/closest": pl.DataFrame(
-            [
-                {
-                    "set": name,
-                    "measure": measure,
-                    "quantile": x,
-                    "value": 0.4 + x / 2,
-                    "low": 0.35 + x / 2,
-                    "high": 0.45 + x / 2,
-                    "note": "no proof",
-                }
-                for name in ("synthetic", "held out")
-                for measure in ("DCR", "NNDR")
-                for x in points
-            ]
-        ),
         "quality/diversity": pl.DataFrame(
             {"intervention": ["verazumab"] * 2, "label": [0, 1], "records": [3, 2], "vendi": [1.5, 1.2]}
         ),

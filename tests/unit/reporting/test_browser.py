@@ -185,7 +185,7 @@ def test_a_tooltip_has_the_colours_of_the_page(page: Page) -> None:
 
 def test_an_address_that_is_no_record_hinders_nothing(browser: Page, report: Path) -> None:
     """`#%` is no valid encoding, and a link to a section is no record."""
-    for wrong in ("#%", "#learning", "#SYN-000000000000000000"):
+    for wrong in ("#%", "#synthetic", "#SYN-000000000000000000"):
         browser.events.clear()
         browser.open(report, wrong)
         assert count(browser).startswith("50 of 50")
@@ -232,7 +232,7 @@ def test_no_legend_is_cut_on_a_phone(browser: Page, report: Path) -> None:
     assert over == []
 
 
-@pytest.mark.parametrize("section", ["answer", "records", "quality", "learning"])
+@pytest.mark.parametrize("section", ["answer", "records", "fidelity", "synthetic"])
 def test_no_part_of_the_page_is_blank(section: str, page: Page) -> None:
     page.evaluate(f"document.getElementById('{section}').scrollIntoView({{ behavior: 'instant' }})")
     assert page.colours() > 30

@@ -17,15 +17,16 @@ SCORE = {
 
 
 def test_the_summary_follows_the_declared_comparison() -> None:
-    found = summarise(
-        {"accepted": 24, "acceptance_rate": 0.9231}, {"fidelity.two_sample_auc": 0.99934}, SCORE
-    )
+    found = summarise({"accepted": 24, "acceptance_rate": 0.9231}, {"fidelity.form_auc": 0.99934}, SCORE)
     assert found == {
         "synthetic": 24,
         "acceptance_rate": 0.923,
-        "two_sample_auc": 0.999,
         "copied_ngrams": None,
         "membership_gain": None,
+        "form_auc": 0.999,
+        "style_auc": None,
+        "content_auc": None,
+        "label_fidelity": None,
         "pr_auc.real": 0.712,
         "pr_auc.augmented": 0.7,
         "effect": -0.012,

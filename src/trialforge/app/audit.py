@@ -1,0 +1,93 @@
+"""Anybody's synthetic trials by the measures and gates of the stage `measure`, against a run's real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.app.record_sets import read_run, read_set
+from trialforge.core.files import hash_file
+from trialforge.quality.case import Case
+from trialforge.quality.gates import find_broken
+from trialforge.quality.measurement import (
+    Measured,
+    build_case,
+    check_records,
+    measure_records,
+    measured_values,
+)
+from trialforge.quality.params import QualityParams
+from trialforge.reporting.inputs import Inputs
+from trialforge.validation.params import ValidationParams
+
+HEADINGS = ("metric", "better", "value", "95% interval", "real trials", "random text", "gate")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A set of records, its measures, and which of the gates is broken."""
+
+    name: str
+    case: Case
+    measured: Measured
+    broken: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise what the stage `measure` raises.
+
+        Raises:
+            GateError: a gate is broken.
+        """
+        check_records(self.case, self.measured)
+
+
+def audit_file(name: str, data: Path, sections: tuple[QualityParams, ValidationParams], seed: int) -> Audit:
+    """Return the audit of a file of records, or of one at a commit, against the real trials in folder `data`.
+
+    Gates on `validation.NAME` are left out: they bound drafts of this run.
+    """
+    quality, validation = sections
+    gates = {gate: bounds for gate, bounds in quality.gates.items() if not gate.startswith("validation.")}
+    params = quality.model_copy(update={"gates": gates})
+    case = build_case(read_set(name), read_run(data), params, validation, seed)
+    measured = measure_records(case)
+    broken = find_broken(measured_values(measured.measures), gates)
+    return Audit(name, case, measured, tuple(gate.name for gate in broken))
+
+
+def audit_table(audit: Audit) -> pl.DataFrame:
+    """Return the measures with their yardsticks, and `gate`: `holds`, `broken`, or null for none."""
+    gates = {name: "broken" if name in audit.broken else "holds" for name in audit.case.params.gates}
+    gate = pl.col("metric").replace_strict(gates, default=None, return_dtype=pl.String)
+    return audit.measured.measures.with_columns(gate=gate)
+
+
+def audit_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return the rows of an audit as text, under HEADINGS."""
+    return [_cells(row) for row in table.iter_rows(named=True)]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    numbers = [row[name] for name in ("value", "low", "high", "ceiling", "worst")]
+    value, low, high, ceiling, worst = ("" if number is None else f"{number:.4g}" for number in numbers)
+    interval = f"{low} to {high}" if low else f"({row['note']})" if row["note"] else ""
+    return (row["metric"], row["direction"], value or "-", interval, ceiling, worst, row["gate"] or "")
+
+
+def audit_inputs(audit: Audit, params: dict[str, Any]) -> Inputs:
+    """Return what the report reads of an audit; its records are shown as targets of their own."""
+    records = audit.case.candidates.frame.with_columns(
+        target_id=pl.format("{}-{}", "nct_id", pl.int_range(pl.len())), reject_reason=pl.lit(None, pl.String)
+    )
+    plots = {"measures": audit.measured.measures, **audit.measured.tables}
+    path = Path(audit.name)
+    return Inputs(
+        metrics={"quality": dict(audit.measured.metrics)},
+        plots={f"quality/{name}": table for name, table in plots.items()},
+        tables={"train": audit.case.reference.frame, "generated": records},
+        params=params,
+        hashes={audit.name: hash_file(path)} if path.is_file() else {},
+    )
