@@ -128,10 +128,7 @@ def _within(value: pl.Expr, least: date | float, most: date | float) -> pl.Expr:
 
 
 _RULES = [
-    *(
-        FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown_{name}")
-        for name in _WORDS
-    ),
+    *(FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown_{name}") for name in _WORDS),
     *(
         FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd_date")
         for name in _DATES
