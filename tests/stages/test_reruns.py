@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         add_line("src/trialforge/generation/templates/reason.jinja"),
         GENERATION,
     ),
-    "a knob of generation": (set_param("generation", "retries", 5), {"as-drafts", "generate"} | JUDGE),
+    "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), {"measure", "summary", "report"}),
     "a bound of the checks": (set_param("checks", "max_enrolment", 999_999), {"generate"} | JUDGE),
     "what counts as a near-duplicate": (set_param("validation", "duplicates", {"max_jaccard": 0.9}), JUDGE),

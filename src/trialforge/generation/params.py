@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field
 
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
 from trialforge.generation.prompts import LabelPosition
-from trialforge.generation.schema import DEFAULT_FIELDS, DRAFT_FIELDS, NEEDED_FIELDS
+from trialforge.generation.schema import DraftFields
 from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
 
@@ -29,21 +29,11 @@ class ReasoningParams(PromptParams):
     sampling: Sampling = Sampling()
 
 
-class GenerationParams(PromptParams):
+class GenerationParams(PromptParams, DraftFields):
     """Everything about the drafts; one or more calls for each target."""
 
+    model_config = ConfigDict(extra="forbid")
+
     exemplar_order: ExemplarOrder = "mixed"
-    fields: tuple[str, ...] = DEFAULT_FIELDS
     retries: int = Field(default=4, ge=0, le=20)
     sampling: Sampling = Sampling()
-
-    @field_validator("fields")
-    @classmethod
-    def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in fields if name not in DRAFT_FIELDS]
-        if unknown or len(set(fields)) < len(fields):
-            raise ValueError(f"each at most once of {', '.join(DRAFT_FIELDS)}; not {', '.join(unknown)}")
-        lacking = [name for name in NEEDED_FIELDS if name not in fields]
-        if lacking:
-            raise ValueError(f"no record is valid without {', '.join(lacking)}")
-        return tuple(name for name in DRAFT_FIELDS if name in fields)

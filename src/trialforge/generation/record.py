@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.exemplars import CUT_MARK
-from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, LIST_BOUNDS, TEXT_BOUNDS
+from trialforge.generation.schema import AGE_FIELDS, CRITERIA_FIELDS, CUT_MARK, LIST_BOUNDS, TEXT_BOUNDS
 from trialforge.trial.checks.form import distinct_items
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
