@@ -74,7 +74,7 @@ def _parse(data: bytes) -> etree._Element:
     return root
 
 
-Reader = Callable[[etree._Element, RawTrial], None]
+Reader = Callable[[etree._Element, RawTrial], None]  # noqa: SLF001  lxml has no other name for it
 
 
 def _value(field: str) -> Reader:
