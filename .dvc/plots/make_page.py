@@ -7,6 +7,7 @@ from pathlib import Path
 import vl_convert
 
 FOLDER = Path(__file__).parent
+POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: file:"
 
 
 def make_page() -> str:
@@ -20,8 +21,7 @@ def make_page() -> str:
 
 {licence}-->
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; \
-style-src 'unsafe-inline'; img-src data: file:">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
 {{refresh_tag}}
 <title>DVC plots</title>
 <script>{vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")}</script>
