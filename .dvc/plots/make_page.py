@@ -7,7 +7,14 @@ from pathlib import Path
 import vl_convert
 
 FOLDER = Path(__file__).parent
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: file:"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'unsafe-inline'",
+        "img-src data: file:",
+    )
+)
 
 
 def make_page() -> str:

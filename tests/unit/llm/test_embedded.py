@@ -152,6 +152,7 @@ def test_engine_that_is_killed_is_named_and_the_next_run_goes_on(packaged_model:
 def test_engine_that_never_says_that_it_has_loaded_is_given_up(packaged_model: ModelFile) -> None:
     others = set(children())
     process = EngineProcess(EngineSettings(str(packaged_model.path), 256, 1, 1, exact=True, token="t"))
+    wait_until(lambda: set(children()) - others)
     (engine,) = set(children()) - others
     os.kill(engine, signal.SIGSTOP)
     with pytest.raises(GenerationError, match=r"did not load within 0\.5 s\n.*llm\.call_seconds"):
@@ -161,9 +162,11 @@ def test_engine_that_never_says_that_it_has_loaded_is_given_up(packaged_model: M
 
 LOADING = """
 import os, time
+from tests.processes import wait_until
 from tests.unit.llm.test_embedded import children
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 process = EngineProcess(EngineSettings(os.environ["MODEL"], 256, 1, 1, exact=True, token="t"))
+wait_until(children)
 print(*children(), flush=True)
 time.sleep(60)
 """
