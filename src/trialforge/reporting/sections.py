@@ -11,6 +11,7 @@ from trialforge.core.files import flatten
 from trialforge.reporting.blocks import Cell, Figure, ReportSection, Table, metric_table
 from trialforge.reporting.inputs import Inputs
 from trialforge.reporting.pictures import build_plots
+from trialforge.reporting.shapes import funnel_rows, histogram_rows, reason_rows
 from trialforge.reporting.summaries import (
     agreement_table,
     arm_table,
@@ -49,7 +50,10 @@ def _section(
     tables: Sequence[Table] = (),
     rows: Mapping[str, pl.DataFrame] | None = None,
 ) -> ReportSection:
-    """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`."""
+    """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`.
+
+    A source without a caption has its table in another section.
+    """
     measured = inputs.measured
     shown = [
         Figure(label, _form(measured[name], form), note)
@@ -59,9 +63,9 @@ def _section(
     files = [
         metric_table(caption, inputs.metrics[stage], closed=True)
         for stage, caption in sources.items()
-        if inputs.metrics.get(stage)
+        if caption and inputs.metrics.get(stage)
     ]
-    notes = [] if files else ["Not measured in this run."]
+    notes = [] if any(map(inputs.metrics.get, sources)) else ["Not measured in this run."]
     return ReportSection(
         key,
         title,
@@ -281,11 +285,32 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
     return models
 
 
+def funnel_section(inputs: Inputs) -> ReportSection:
+    """Return what became of each target."""
+    lead = "What was asked for, what the model wrote, and what was kept of it."
+    rejections = inputs.plots.get("quality/rejections")
+    rows = funnel_rows(inputs.metrics)
+    rows |= reason_rows(inputs.metrics, inputs.tables.get("generated"), rejections)
+    return _section("funnel", "Targets to records", lead, inputs, {"generation": ""}, rows=rows)
+
+
+def shapes_section(inputs: Inputs) -> ReportSection:
+    """Return synthetic trials beside real ones, value by value."""
+    lead = (
+        "Synthetic trials beside the real ones that they were made from. A draft has bounds of its own, so "
+        "its text and its lists are shorter than those of most registered trials."
+    )
+    rows = histogram_rows(inputs.tables)
+    return _section("shapes", "Beside real trials", lead, inputs, {"validation": ""}, rows=rows)
+
+
 def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSection]:
     """Return the sections of the page in reading order."""
     return [
         data_section(inputs),
         retrieval_section(inputs),
+        funnel_section(inputs),
+        shapes_section(inputs),
         quality_section(inputs),
         privacy_section(inputs),
         learning_section(inputs),

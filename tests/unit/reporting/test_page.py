@@ -53,7 +53,7 @@ def test_page_loads_nothing(page: str) -> None:
 def test_the_page_tells_everything_in_reading_order(page: str) -> None:
     sections = re.findall(r'<section id="(\w+)"', page)
     assert sections == [
-        *("answer", "data", "records", "retrieval", "quality"),
+        *("answer", "data", "records", "retrieval", "funnel", "shapes", "quality"),
         *("privacy", "learning", "cost", "provenance"),
     ]
 
