@@ -10,6 +10,7 @@ import polars as pl
 from trialforge.reporting.blocks import name_words
 
 Chart = Any  # altair's own types do not survive layering
+_MOST_TICKS = 12
 _ROW = 22  # height of one row of a chart with names on its side
 
 
@@ -264,6 +265,7 @@ def draw_years(frame: pl.DataFrame) -> Chart:
         .encode(
             x=alt.X(
                 "start:Q",
+                bin="binned",
                 title=f"{undated} without a year" if undated else None,
                 axis=axis,
                 scale=alt.Scale(zero=False, nice=False),
@@ -279,11 +281,13 @@ def draw_histograms(frame: pl.DataFrame) -> Chart:
     """Return the shares of two sets by value, one over the other; what lies beyond the axis is told."""
     beyond = [f"{share:.0%} of {name}" for name, share in _beyond(frame).items() if share]
     title = f"beyond the axis: {', '.join(beyond)}" if beyond else None
+    edges = sorted({*frame["from"], *frame["to"]})
+    ticks = {"values": edges} if len(edges) <= _MOST_TICKS else {"tickMinStep": 1}
     return (
         _chart(frame, 160)
         .mark_bar(opacity=0.55)
         .encode(
-            x=alt.X("from:Q", title=title, axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("from:Q", bin="binned", title=title, axis=alt.Axis(format=",d", **ticks)),
             x2="to:Q",
             y=alt.Y("share:Q", title="share of the set", stack=None, axis=alt.Axis(format="%")),
             color=alt.Color("set:N", sort=_order(frame, "set"), title=None),

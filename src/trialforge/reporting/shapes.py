@@ -81,18 +81,19 @@ def funnel_rows(metrics: Mapping[str, Mapping[str, Cell]]) -> dict[str, pl.DataF
 def reason_rows(
     metrics: Mapping[str, Mapping[str, Cell]], generated: pl.DataFrame | None, rejections: pl.DataFrame | None
 ) -> dict[str, pl.DataFrame]:
-    """Return `reason`, `outcome` and `count`: why drafts were asked for again, given up or rejected."""
+    """Return `reason`, `outcome`, `count`, `meaning`: why drafts were asked for again, given up or rejected."""
     rows = [
-        (explain(name.removeprefix("fault_")), "asked again", count)
+        (name.removeprefix("fault_"), "asked again", count)
         for name, count in metrics.get("generation", {}).items()
         if name.startswith("fault_") and isinstance(count, int)
     ]
     if generated is not None:
         ended = generated.drop_nulls("reject_reason")["reject_reason"].value_counts().sort("reject_reason")
-        rows += [(explain(reason), "given up", count) for reason, count in ended.iter_rows()]
+        rows += [(reason, "given up", count) for reason, count in ended.iter_rows()]
     if rejections is not None and was_made(rejections):
         counted = rejections.group_by("reason").agg(pl.col("drafts").sum()).sort("reason")
-        rows += [(explain(reason), "rejected", count) for reason, count in counted.iter_rows()]
-    frame = pl.DataFrame(rows, schema=["reason", "outcome", "count"], orient="row")
+        rows += [(reason, "rejected", count) for reason, count in counted.iter_rows()]
+    told = [(reason.replace("_", " "), outcome, count, explain(reason)) for reason, outcome, count in rows]
+    frame = pl.DataFrame(told, schema=["reason", "outcome", "count", "meaning"], orient="row")
     order = pl.col("count").sum().over("reason")
     return {"funnel/reasons": frame.sort(order, "reason", "outcome", descending=[True, False, False])}
