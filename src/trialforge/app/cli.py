@@ -45,7 +45,8 @@ Then, for real trials:
 To look closer and to take the records elsewhere:
 
   7  trialforge show SYN-...     read one record beside what it was made from
-  8  trialforge export FOLDER    write a data set folder with its card
+  8  trialforge report --against HEAD~1    see what moved since a commit
+  9  trialforge export FOLDER    write a data set folder with its card
 
 Each command explains itself by --help and prints JSON by --json. Press Tab to complete names after
 `trialforge --install-completion`.
@@ -161,13 +162,14 @@ def search(
 def show(
     record: Annotated[str, typer.Argument(metavar="SYN-...", help="A synthetic trial's id, or its start.")],
     data: Annotated[Path, typer.Option(help="The folder of the pipeline's tables.")] = Path("data"),
+    full: Annotated[bool, typer.Option("--full", help="Also hashes, sampling, and each exemplar.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of a synthetic trial: its target, reasons, model, and its exemplars beside it."""
-    from trialforge.app.story import format_story, tell_story
+    """Tell the story of a synthetic trial in short: its target, verdict, reasons, exemplars and text."""
+    from trialforge.app.story import format_story, summarise_story, tell_story
 
     story = tell_story(record, data)
-    emit(story, as_json=as_json, text=lambda: format_story(story))
+    emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
 
 
 @app.command(short_help="Measure two sets of records side by side.")
@@ -187,6 +189,47 @@ def compare(
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     found = compare_files((one, other), data, METRICS, sections, load_seed())
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
+
+
+@app.command(short_help="Set this run beside another: what moved, which records are new or gone.")
+def report(
+    against: Annotated[str, typer.Option(metavar="REVISION", help="A commit, branch or DVC experiment.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("against.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Set this checkout's run beside that of another revision, as a page and in short."""
+    from trialforge.app.runs import read_run_of, read_this_run
+    from trialforge.core.files import read_parquet, write_text
+    from trialforge.core.params import load_section
+    from trialforge.reporting.against import build_comparison, change_rows, compare_runs
+    from trialforge.reporting.inputs import TABLES
+    from trialforge.reporting.params import ReportParams
+
+    then, now = read_run_of(against, Path.cwd()), read_this_run(Path.cwd())
+    paths = {name: Path("data") / f"{name}.parquet" for name in TABLES}
+    tables = {name: read_parquet(path) for name, path in paths.items() if path.is_file()}
+    write_text(build_comparison(then, now, tables, load_section(ReportParams, "report").max_records), out)
+    found = compare_runs(then, now)
+    value = {
+        "moved": {name: {"then": old, "now": new} for name, old, new in found.moved},
+        "equal": found.equal,
+        "new": found.new["nct_id"].to_list(),
+        "gone": found.gone["nct_id"].to_list(),
+        "kept": found.kept,
+        "page": str(out),
+    }
+
+    def text() -> str:
+        rows = [["" if cell is None else cell for cell in row] for row in change_rows(found)]
+        records = (
+            "the records of one run are not at hand; run: dvc fetch --all-commits"
+            if found.kept is None
+            else f"records: {found.kept} the same, {found.new.height} new, {found.gone.height} gone"
+        )
+        table = align(rows, ["figure", against, "now", "change"]) if rows else "no figure moved"
+        return f"{table}\n\n{found.equal} figures did not move\n{records}\npage: {out}"
+
+    emit(value, as_json=as_json, text=text)
 
 
 @app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")

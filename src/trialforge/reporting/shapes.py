@@ -81,7 +81,7 @@ def funnel_rows(metrics: Mapping[str, Mapping[str, Cell]]) -> dict[str, pl.DataF
 def reason_rows(
     metrics: Mapping[str, Mapping[str, Cell]], generated: pl.DataFrame | None, rejections: pl.DataFrame | None
 ) -> dict[str, pl.DataFrame]:
-    """Return `reason`, `outcome`, `count`, `meaning`: why drafts were asked for again, given up or rejected."""
+    """Return `reason`, `outcome`, `count`, `meaning`: why drafts were asked for again, given up, rejected."""
     rows = [
         (name.removeprefix("fault_"), "asked again", count)
         for name, count in metrics.get("generation", {}).items()
