@@ -57,7 +57,9 @@ def main() -> None:
         "prompt_hash": prompt_hash(PROMPT),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
-    answers, tally = ask_for_stage("generate", generator, questions, params.sampling, params.retries)
+    answers, tally = ask_for_stage(
+        "generate", generator, questions, params.sampling, params.retries, at_once=llm.slots
+    )
     rows = [
         generated_row(target, answer, origin | {"reasons_id": target["reasons_id"]})
         for target, answer in zip(targets, answers, strict=True)

@@ -47,7 +47,9 @@ def main() -> None:
         for group in asked
     ]
     generator = load_generator(llm)
-    answers, tally = ask_for_stage("reason", generator, questions, params.sampling, params.retries)
+    answers, tally = ask_for_stage(
+        "reason", generator, questions, params.sampling, params.retries, at_once=llm.slots
+    )
     answered = dict(zip((id(group) for group in asked), answers, strict=True))
     rows = [reasons_row(group, answered.get(id(group)), prompt_hash(PROMPT)) for group in sets]
     write_parquet(pl.DataFrame(rows, schema=REASONS_SCHEMA), args.reasons)

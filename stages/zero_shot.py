@@ -26,12 +26,14 @@ def main() -> None:
     parser.add_argument("--answers", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
-    seed = load_seed()
+    seed, llm = load_seed(), load_section(LlmParams, "llm")
     test = read_parquet(args.test)
     trials = choose_trials(test, params, seed).to_dicts()
     questions = ask_outcomes(trials, params, seed)
-    generator = load_generator(load_section(LlmParams, "llm"))
-    answers, _ = ask_for_stage("zero-shot", generator, questions, params.sampling, retries=0)
+    generator = load_generator(llm)
+    answers, _ = ask_for_stage(
+        "zero-shot", generator, questions, params.sampling, retries=0, at_once=llm.slots
+    )
     write_parquet(add_unasked(zero_shot_rows(trials, answers, params), test), args.answers)
 
 

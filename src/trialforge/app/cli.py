@@ -205,7 +205,7 @@ def report(
     from trialforge.reporting.inputs import TABLES
     from trialforge.reporting.params import ReportParams
 
-    then, now = read_run_of(against, Path.cwd()), read_this_run(Path.cwd())
+    then, now = read_run_of(against), read_this_run(Path.cwd())
     paths = {name: Path("data") / f"{name}.parquet" for name in TABLES}
     tables = {name: read_parquet(path) for name, path in paths.items() if path.is_file()}
     write_text(build_comparison(then, now, tables, load_section(ReportParams, "report").max_records), out)

@@ -31,8 +31,8 @@ def read_this_run(root: Path) -> Run:
     return Run("this checkout", _flat(metrics), read_parquet(records) if records.is_file() else None)
 
 
-def read_run_of(revision: str, root: Path) -> Run:
-    """Return the run of a commit, a branch or an experiment; its records only if DVC's cache has them.
+def read_run_of(revision: str) -> Run:
+    """Return the run of a revision of this checkout, or an experiment; its records if DVC's cache has them.
 
     Raises:
         ArtifactError: there is no such revision, or it has no metrics.
@@ -42,7 +42,7 @@ def read_run_of(revision: str, root: Path) -> Run:
     from dvc.scm import RevError, SCMError
 
     try:
-        files = DVCFileSystem(str(root), rev=revision)
+        files = DVCFileSystem(rev=revision)
         names = files.ls(METRICS.as_posix(), detail=False)
         metrics = {
             Path(name).stem: json.loads(files.read_text(name)) for name in names if name.endswith(".json")

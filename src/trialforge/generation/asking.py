@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,11 @@ from typing import Any, Generic, TypeVar
 
 from jsonschema import Draft202012Validator
 
-from trialforge.core.files import write_json
-from trialforge.core.progress import Progress
+from trialforge.core.files import read_json, write_json
+from trialforge.core.progress import Progress, format_seconds
 from trialforge.core.rng import derive_seed
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
-from trialforge.llm.calls import find_project
+from trialforge.llm.calls import CachedGenerator, find_project
 
 T = TypeVar("T")
 
@@ -90,9 +91,18 @@ class Tally:
 
 
 def ask_for_stage(
-    stage: str, generator: TextGenerator, questions: Sequence[Question[T]], sampling: Sampling, retries: int
+    stage: str,
+    generator: CachedGenerator,
+    questions: Sequence[Question[T]],
+    sampling: Sampling,
+    retries: int,
+    *,
+    at_once: int,
 ) -> tuple[list[Answer[T]], Tally]:
     """Return what `ask_all` returns and its tally; shows progress, writes times, closes the generator.
+
+    Before the first call it says how many there are, how many are kept, and about how long the rest takes.
+    `at_once` is how many calls are in flight together.
 
     Raises:
         GenerationError: the engine itself fails.
@@ -108,7 +118,9 @@ def ask_for_stage(
         progress.advance(int(settled), timed=not completion.from_cache, note=note)
 
     try:
-        with Progress(stage, len(questions)) as progress:
+        kept = generator.count_kept([question.request(sampling, 0) for question in questions])
+        sys.stderr.write(f"{stage}: {foretell(stage, len(questions), kept)}\n")
+        with Progress(stage, len(questions), at_once=at_once) as progress:
             answers = ask_all(generator, questions, sampling, retries, tally, report)
     finally:
         generator.close()
@@ -195,6 +207,20 @@ def write_timings(stage: str, tally: Tally, seconds: float) -> None:
         "completion_tokens_per_second": round(computed / seconds, 1) if seconds and computed else None,
     }
     write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
+
+
+def foretell(stage: str, calls: int, kept: int) -> str:
+    """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
+    told = f"{calls} calls, {kept} of them answered from the cache"
+    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
+    if calls == kept:
+        return f"{told}; none is paid for, but for those that are asked again"
+    last = read_json(path) if path.is_file() else {}
+    paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
+    if not paid:
+        return f"{told}; how long the others take is not known on this machine yet"
+    seconds = last["seconds"] / paid * (calls - kept)
+    return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
 
 
 def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
