@@ -320,6 +320,25 @@ def cache_command(
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
+@app.command(short_help="Say what dvc repro would run, and what it would ask of the model.")
+def plan(as_json: JsonOption = False) -> None:
+    """Say what `dvc repro` would run now, how many calls of the model that takes, and about how long."""
+    from dataclasses import asdict
+
+    from trialforge.app.forecast import forecast, forecast_rows
+    from trialforge.core.params import read_params
+
+    found = forecast(Path.cwd(), read_params())
+
+    def text() -> str:
+        if not found:
+            return "everything is up to date"
+        note = "Calls are at most so many, without those asked again; answers that are kept cost nothing."
+        return f"{align(forecast_rows(found), ('stage', 'why', 'model', 'time'))}\n\n{note}"
+
+    emit([asdict(one) for one in found], as_json=as_json, text=text)
+
+
 @app.command(short_help="Say what this machine lacks, and what mends it.")
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and lacks, and the command that mends it."""
