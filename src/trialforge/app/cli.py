@@ -191,7 +191,7 @@ def compare(
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
-@app.command(short_help="Set this run beside another: what moved, which records are new or gone.")
+@app.command(short_help="Set this run beside that of another revision.")
 def report(
     against: Annotated[str, typer.Option(metavar="REVISION", help="A commit, branch or DVC experiment.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("against.html"),
@@ -320,7 +320,7 @@ def cache_command(
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command(short_help="Say what dvc repro would run, and what it would ask of the model.")
+@app.command(short_help="Say what dvc repro would run and ask of the model.")
 def plan(as_json: JsonOption = False) -> None:
     """Say what `dvc repro` would run now, how many calls of the model that takes, and about how long."""
     from dataclasses import asdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -16,7 +17,6 @@ from trialforge.core.progress import format_seconds
 from trialforge.generation.asking import TIMINGS_FOLDER
 from trialforge.llm.calls import find_project
 
-# What a stage that asks the model reads its calls from, if no stage before it runs again.
 _ASKING = ("reason", "generate", "zero-shot")
 
 
@@ -26,7 +26,7 @@ class Forecast:
 
     Attributes:
         stage: its name.
-        why: `changed`, or the first stage that it follows.
+        why: `changed`, or the last of the stages before it that run.
         calls: of the language model at most, retries aside; None for a stage that asks nothing.
         seconds: at the rate of the last run here, if there was one; answers that are kept cost nothing.
     """
@@ -59,7 +59,8 @@ def stages_to_run(root: Path) -> dict[str, str]:
     from dvc.repo import Repo
 
     try:
-        with Repo(str(root)) as repo:
+        with warnings.catch_warnings(), Repo(str(root)) as repo:
+            warnings.simplefilter("ignore")  # DVC's own, of what its libraries will drop
             changed = {name.split(":")[-1] for name in repo.status()}
             graph = repo.index.graph  # from a stage to those that it reads from
             names = {stage: stage.addressing.split(":")[-1] for stage in graph}
@@ -72,7 +73,7 @@ def stages_to_run(root: Path) -> dict[str, str]:
         if names[stage] in changed:
             found[names[stage]] = "changed"
         elif before:
-            found[names[stage]] = f"follows {before[0]}"
+            found[names[stage]] = f"follows {max(before, key=list(found).index)}"
     return found
 
 
