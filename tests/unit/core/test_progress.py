@@ -87,6 +87,6 @@ def test_an_estimate_is_within_a_factor_of_two_after_a_tenth(
         now[0] = end
         shown.advance()
         if total / 10 <= number <= 0.8 * total:
-            value, unit = re.search(r"about (\d+) (s|min) left", shown.line()).groups()  # type: ignore[union-attr]
+            value, unit = re.search(r"about (\d+) (s|min) left", shown.line()).groups()
             left = int(value) * (60 if unit == "min" else 1)
             assert 0.5 < left / (max(ends) - end) < 2, (number, shown.line())
