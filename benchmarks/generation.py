@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
-from benchmarks._small_run import SLOTS, run_with_kills
+from tests.killed_run import SLOTS, run_with_kills
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_json
 from trialforge.generation import prompts as rendering
@@ -240,10 +240,8 @@ def check_changed_word() -> None:
         prompts = shutil.copytree(rendering.PROMPT_FOLDER, Path(folder) / "prompts")
         prompt = prompts / PROMPT
         prompt.write_text(prompt.read_text().replace("new trial", "new study"))
-        rendering._template.cache_clear()
         with mock.patch.object(rendering, "PROMPT_FOLDER", prompts):
             after = pipeline_calls()
-        rendering._template.cache_clear()
     reasons, drafts = (
         f"{sum(one != other for one, other in zip(*pair, strict=True))} of {len(pair[0])}"
         for pair in zip(before, after, strict=True)

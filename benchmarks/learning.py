@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from trialforge.core.params import load_section
 from trialforge.core.rng import random_stream
+from trialforge.embedding.factory import model_folder, packaged_model
 from trialforge.learning.classifier import FitTask
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import make_classifier
@@ -143,7 +144,7 @@ def _fine_tuning(examples: pl.DataFrame) -> None:
     train, held = examples[:TRAIN], examples[TRAIN : TRAIN + HELD]
     chosen = _params().classifiers.transformer.model_copy(update={"max_tokens": 512, "epochs": 1})
     probe = TransformerClassifier(chosen)
-    probe._open(probe._folder, 0)
+    probe.open_encoder(0)
     tokens = sum(text.tokens for text in probe.encode(train["text"].to_list()))
     print(f"{TRAIN} texts, {tokens / TRAIN:.0f} tokens on average", flush=True)
     speeds: dict[str, list[float]] = {"ours": [], "Trainer": []}
@@ -167,15 +168,16 @@ def _fit_ours(params: Any, task: FitTask) -> Callable[[], float]:
 
 def _fit_trainer(params: Any, task: FitTask) -> Callable[[], float]:
     from datasets import Dataset
-    from transformers import Trainer, TrainingArguments
+    from transformers import AutoTokenizer, Trainer, TrainingArguments
 
+    packaged = params.backend == "packaged"
+    folder = packaged_model(params.model) if packaged else model_folder(params.model)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     model = TransformerClassifier(params)
-    model._open(model._folder, task.seed)
+    model.open_encoder(task.seed)
 
     def encode(examples: pl.DataFrame) -> Dataset:
-        found = model._tokenizer(
-            examples["text"].to_list(), truncation=True, max_length=512, padding="max_length"
-        )
+        found = tokenizer(examples["text"].to_list(), truncation=True, max_length=512, padding="max_length")
         return Dataset.from_dict({**found, "labels": examples["label"].to_list()})
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -9,7 +9,7 @@ from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.params import GenerationParams
+from trialforge.generation.fields import DraftFields
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("trials", type=Path)
     parser.add_argument("--drafts", type=claim_out, required=True)
     args = parser.parse_args()
-    fields = load_section(GenerationParams, "generation").fields
+    fields = load_section(DraftFields, "generation").fields
     write_parquet(as_drafts(read_parquet(args.trials), fields), args.drafts)
 
 

@@ -53,7 +53,9 @@ def main() -> None:
     ]
     generator = load_generator(llm)
     flat = [question for asked in questions for question in asked]
-    answers, tally = ask_for_stage("reason", generator, flat, params.sampling, params.retries)
+    answers, tally = ask_for_stage(
+        "reason", generator, flat, params.sampling, params.retries, at_once=llm.slots
+    )
     left = iter(answers)
     rows = [
         reasons_row(group, [*islice(left, len(asked))], prompt_hash(PROMPT))

@@ -26,10 +26,11 @@ def main() -> None:
     parser.add_argument("--answers", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
+    llm = load_section(LlmParams, "llm")
     test = read_parquet(args.test)
     trials = choose_trials(test, params, load_seed()).to_dicts()
-    generator = load_generator(load_section(LlmParams, "llm"))
-    answers = ask_first_tokens("zero-shot", generator, ask_outcomes(trials))
+    generator = load_generator(llm)
+    answers = ask_first_tokens("zero-shot", generator, ask_outcomes(trials), at_once=llm.slots)
     write_parquet(add_unasked(zero_shot_rows(trials, answers), test), args.answers)
 
 

@@ -7,8 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("trialforge", deadline=None)  # a busy machine is no fault
+settings.load_profile("trialforge")
 
 
 # What loads a language model or an encoder, or reads thousands of real records.

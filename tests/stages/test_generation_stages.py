@@ -156,12 +156,8 @@ def test_a_changed_word_of_the_generation_prompt_makes_no_reasoning_call(
     prompt = tmp_path / "prompts/generate.jinja"
     prompt.write_text(prompt.read_text().replace("one new trial", "one new study"))
     monkeypatch.setattr(rendering, "PROMPT_FOLDER", tmp_path / "prompts")
-    rendering._template.cache_clear()
-    try:
-        project.run("reason")
-        project.generate_one()
-    finally:
-        rendering._template.cache_clear()
+    project.run("reason")
+    project.generate_one()
     asked = project.timings("reason")
     assert asked["calls"] == asked["calls_from_cache"] > 0
     assert (project.folder / "reasons.parquet").read_bytes() == reasons

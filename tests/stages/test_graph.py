@@ -54,6 +54,15 @@ def test_stage_declares_its_script_and_the_packages_it_imports(name: str, graph:
     assert declared == expected, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(expected))
 
 
+MOST_CODE_ENTRIES = 75
+
+
+def test_deps_name_few_packages() -> None:
+    """Each package that a stage imports is one more that reruns it."""
+    entries = [dep for name in STAGES for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))]
+    assert len(entries) <= MOST_CODE_ENTRIES
+
+
 def test_no_two_packages_import_each_other(graph: grimp.ImportGraph) -> None:
     """Type-only imports count: who reads one package must not have to read the other first."""
     packages = sorted(graph.find_children("trialforge"))

@@ -77,11 +77,11 @@ def test_a_zip_of_xml_with_labels_by_status(tmp_path: Path, raw: Path) -> None:
     assert trials["why_stopped"][0] == "Slow accrual, says the investigator"
     assert trials["normalized_interventions"].list.len().min() > 0
     assert sorted(refused) == [
-        ("all.zip/../out.xml", "zip-slip"),
-        ("all.zip/Contents.txt", "other-file"),
-        ("all.zip/NCT00000001.xml", "duplicate-id"),
-        ("all.zip/again.xml", "unknown-phase"),
-        ("all.zip/cut.xml", "malformed-xml"),
+        ("all.zip/../out.xml", "zip_slip"),
+        ("all.zip/Contents.txt", "other_file"),
+        ("all.zip/NCT00000001.xml", "duplicate_id"),
+        ("all.zip/again.xml", "unknown_phase"),
+        ("all.zip/cut.xml", "malformed_xml"),
     ]
     assert (metrics["trials"], metrics["label"]) == (2, {"failure": 1, "success": 1})
     assert metrics["refused"]["total"] == 5
@@ -99,7 +99,7 @@ def test_a_folder_of_xml_read_by_several_processes(tmp_path: Path, raw: Path) ->
     trials, refused, _ = ingest(tmp_path, source="registry", path="data/raw/all")
     assert trials["nct_id"].n_unique() == trials.height == 600
     assert trials["nct_id"].head(2).to_list() == ["NCT00000000", "NCT00000007"]
-    assert refused == [("all/notes.txt", "other-file")]
+    assert refused == [("all/notes.txt", "other_file")]
 
 
 def test_forms_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_forms_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
     assert trials.select("nct_id", "source", "label").rows() == [(A, "ctgov-xml", None), (B, "aact", 1)]
     assert trials.filter(nct_id=B)["conditions"].to_list() == [["Cold"]]
     counts = metrics["refused"]
-    assert (counts["other-file"], counts["other-registry"], counts["duplicate-id"]) == (1, 1, 3)
-    assert metrics["left_out"] == {"other-study-type": 1}
+    assert (counts["other_file"], counts["other_registry"], counts["duplicate_id"]) == (1, 1, 3)
+    assert metrics["left_out"] == {"other_study_type": 1}
     assert metrics["several_records"]["trials"] == 2
     assert metrics["several_records"]["filled"]["title"] == 1
     lacks = metrics["fields_not_in_file"]
     assert set(lacks) == {"trials/ctg-studies.csv", "trials/aact"}
     assert "criteria" in lacks["trials/ctg-studies.csv"].split(", ")
-    assert ("trials/aact/studies", "other-study-type") in refused
+    assert ("trials/aact/studies", "other_study_type") in refused
 
 
 def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path, raw: Path) -> None:
@@ -156,7 +156,7 @@ def test_studies_are_fetched_from_a_faulty_server_and_ingested(tmp_path: Path, r
     labels = ["results", "status"]
     trials, refused, _ = ingest(tmp_path, source="registry", path="data/raw/got.jsonl.gz", labels=labels)
     assert trials.select("nct_id", "source").rows() == [(A, "ctgov-json"), (B, "ctgov-json")]
-    assert refused == [("got.jsonl.gz:3", "missing-id")]
+    assert refused == [("got.jsonl.gz:3", "missing_id")]
 
 
 def test_a_server_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_top_tables_joined_to_studies_and_a_vocabulary(tmp_path: Path, raw: Path
     ]
     assert trials["label_evidence"].to_list() == ["TOP x_train.csv:2", "TOP x_test.csv.gz:2", None]
     assert trials["normalized_interventions"][1].to_list() == ["acetylsalicylic acid"]
-    assert refused == [("x_train.csv:3", "unknown-label")]
+    assert refused == [("x_train.csv:3", "unknown_label")]
     agreement = metrics["label_agreement"]
     assert (agreement["top_status_n"], agreement["top_status_share"]) == (2, 0.5)
 
@@ -226,7 +226,7 @@ def test_labels_of_the_users_own(tmp_path: Path, raw: Path) -> None:
         ({"source": "registry"}, "`ingest.path`: no file or folder data/raw/trials"),
         ({"source": "registry", "path": "data/raw/empty"}, "no trial in data/raw/empty, which has no files"),
         ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read of cut.zip: no whole zip"),
-        ({"source": "registry", "path": "data/raw/observed.json"}, "no trial is left: 1 other-study-type"),
+        ({"source": "registry", "path": "data/raw/observed.json"}, "no trial is left: 1 other_study_type"),
         ({"source": "top"}, "no TOP table (.csv or .csv.gz) at data/raw/top"),
         ({"path": "trials.jsonl"}, "`ingest.path`: trials.jsonl lies outside data/raw, where DVC"),
         ({"labels_path": "data/raw/../l.csv"}, "`ingest.labels_path`: data/raw/../l.csv lies outside"),

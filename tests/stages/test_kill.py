@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks._small_run import SLOTS, run_with_kills
+from tests.killed_run import SLOTS, run_with_kills
 from trialforge.llm.calls import CallCache
 
 NUMBER, KILLS = 12, 3

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from trialforge.app.forecast import forecast
 from trialforge.learning.params import ModelName
 
 # DVC's own tries warn of their next version.
@@ -149,7 +150,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         add_line("src/trialforge/generation/templates/reason.jinja"),
         GENERATION,
     ),
-    "a knob of generation": (set_param("generation", "retries", 5), {"as-drafts", "generate"} | JUDGE),
+    "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
     "a bound of the quality": (set_param("quality", "nearest", 6), {"measure", "summary", "report"}),
     "a bound of the checks": (set_param("checks", "max_enrolment", 999_999), {"generate"} | JUDGE),
     "what counts as a near-duplicate": (set_param("validation", "duplicates", {"max_jaccard": 0.9}), JUDGE),
@@ -193,6 +194,23 @@ def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, 
         for path, data in kept.items():
             if path.read_bytes() != data:
                 path.write_bytes(data)
+
+
+def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
+    kept = (copy / "params.yaml").read_bytes()
+    try:
+        set_param("plan", "records", 4)(copy)
+        found = forecast(copy, yaml.safe_load((copy / "params.yaml").read_text()))
+    finally:
+        (copy / "params.yaml").write_bytes(kept)
+    assert {one.stage.split("@")[0] for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
+    told = {one.stage: (one.why, one.calls) for one in found}
+    assert told["plan"] == ("changed", None)
+    assert told["generate"][1] == 4 * 4 * 2  # interventions, records, generations
+    assert told["reason"] == ("follows retrieve", 4 * 2)  # one set an intervention and label
+    places = [one.stage for one in found]
+    assert places.index("plan") < places.index("reason") < places.index("generate")
+    assert forecast(copy, yaml.safe_load(kept)) == []
 
 
 def test_a_changed_arm_reruns_no_stage_before_training(copy: Path) -> None:

@@ -45,7 +45,8 @@ Then, for real trials:
 To look closer and to take the records elsewhere:
 
   7  trialforge show SYN-...     read one record beside what it was made from
-  8  trialforge export FOLDER    write a data set folder with its card
+  8  trialforge report --against HEAD~1    see what moved since a commit
+  9  trialforge export FOLDER    write a data set folder with its card
 
 Each command explains itself by --help and prints JSON by --json. Press Tab to complete names after
 `trialforge --install-completion`.
@@ -161,13 +162,14 @@ def search(
 def show(
     record: Annotated[str, typer.Argument(metavar="SYN-...", help="A synthetic trial's id, or its start.")],
     data: Annotated[Path, typer.Option(help="The folder of the pipeline's tables.")] = Path("data"),
+    full: Annotated[bool, typer.Option("--full", help="Also hashes, sampling, and each exemplar.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of a synthetic trial: its target, reasons, model, and its exemplars beside it."""
-    from trialforge.app.story import format_story, tell_story
+    """Tell the story of a synthetic trial in short: its target, verdict, reasons, exemplars and text."""
+    from trialforge.app.story import format_story, summarise_story, tell_story
 
     story = tell_story(record, data)
-    emit(story, as_json=as_json, text=lambda: format_story(story))
+    emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
 
 
 @app.command(short_help="Measure two sets of records side by side.")
@@ -218,6 +220,47 @@ def audit(
     value = {"metrics": found.measured.metrics, "measures": table.to_dicts(), "broken_gates": found.broken}
     emit(value, as_json=as_json, text=lambda: align(audit_rows(table), HEADINGS))
     found.check()
+
+
+@app.command(short_help="Set this run beside that of another revision.")
+def report(
+    against: Annotated[str, typer.Option(metavar="REVISION", help="A commit, branch or DVC experiment.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("against.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Set this checkout's run beside that of another revision, as a page and in short."""
+    from trialforge.app.runs import read_run_of, read_this_run
+    from trialforge.core.files import read_parquet, write_text
+    from trialforge.core.params import load_section
+    from trialforge.reporting.against import build_comparison, change_rows, compare_runs
+    from trialforge.reporting.inputs import TABLES
+    from trialforge.reporting.params import ReportParams
+
+    then, now = read_run_of(against), read_this_run(Path.cwd())
+    paths = {name: Path("data") / f"{name}.parquet" for name in TABLES}
+    tables = {name: read_parquet(path) for name, path in paths.items() if path.is_file()}
+    write_text(build_comparison(then, now, tables, load_section(ReportParams, "report").max_records), out)
+    found = compare_runs(then, now)
+    value = {
+        "moved": {name: {"then": old, "now": new} for name, old, new in found.moved},
+        "equal": found.equal,
+        "new": found.new["nct_id"].to_list(),
+        "gone": found.gone["nct_id"].to_list(),
+        "kept": found.kept,
+        "page": str(out),
+    }
+
+    def text() -> str:
+        rows = [["" if cell is None else cell for cell in row] for row in change_rows(found)]
+        records = (
+            "the records of one run are not at hand; run: dvc fetch --all-commits"
+            if found.kept is None
+            else f"records: {found.kept} the same, {found.new.height} new, {found.gone.height} gone"
+        )
+        table = align(rows, ["figure", against, "now", "change"]) if rows else "no figure moved"
+        return f"{table}\n\n{found.equal} figures did not move\n{records}\npage: {out}"
+
+    emit(value, as_json=as_json, text=text)
 
 
 @app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")
@@ -306,6 +349,25 @@ def cache_command(
     source = path or find_project(Path.cwd()) / CALLS_FILE
     found = manage_cache(action, source, days=days, model_digest=model, to=to)
     emit(found, as_json=as_json, text=lambda: align(found.items()))
+
+
+@app.command(short_help="Say what dvc repro would run and ask of the model.")
+def plan(as_json: JsonOption = False) -> None:
+    """Say what `dvc repro` would run now, how many calls of the model that takes, and about how long."""
+    from dataclasses import asdict
+
+    from trialforge.app.forecast import forecast, forecast_rows
+    from trialforge.core.params import read_params
+
+    found = forecast(Path.cwd(), read_params())
+
+    def text() -> str:
+        if not found:
+            return "everything is up to date"
+        note = "Calls are at most so many, without those asked again; answers that are kept cost nothing."
+        return f"{align(forecast_rows(found), ('stage', 'why', 'model', 'time'))}\n\n{note}"
+
+    emit([asdict(one) for one in found], as_json=as_json, text=text)
 
 
 @app.command(short_help="Say what this machine lacks, and what mends it.")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from glob import glob
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -298,6 +299,10 @@ def _dvc(root: Path) -> Iterator[Finding]:
         yield Finding("dvc", "repository", "fault", f"{root} is no DVC repository", "run it in a checkout")
         return
     lock = root / ".dvc" / "tmp" / "rwlock"
+    if (run := _find_run(root)) is not None:
+        pid, since = run
+        yield Finding("dvc", "run", "note", f"a run is going, process {pid}, since {since}")
+        return
     if lock.is_file() and lock.stat().st_size == 0:
         detail = f"{lock} is empty: a killed run left it, and it blocks every command"
         yield Finding("dvc", "rwlock", "fault", detail, f"rm {lock}  (while no dvc command runs)")
@@ -318,6 +323,29 @@ def _dvc(root: Path) -> Iterator[Finding]:
     said = ", ".join(names) or "none: data sets are on this machine alone"
     mend = "" if names else "dvc remote add --default NAME URL"
     yield Finding("dvc", "remote", "ok" if names else "note", said, mend)
+
+
+def _find_run(root: Path) -> tuple[int, str] | None:
+    """Return the living DVC process that holds a lock here, and since when; None if there is none.
+
+    DVC writes who holds what into `rwlock`, and its number into `lock` while it holds the whole repository.
+    """
+    import psutil
+
+    folder = root / ".dvc" / "tmp"
+    texts = [
+        path.read_text() for name in ("rwlock", "lock", "rwlock.lock") if (path := folder / name).is_file()
+    ]
+    pids = {int(pid) for text in texts for pid in re.findall(r'(?:"pid": |^\s*)(\d+)', text)}
+    for pid in sorted(pids):
+        try:
+            process = psutil.Process(pid)
+            if any(Path(part).name == "dvc" for part in process.cmdline()):
+                begun = datetime.fromtimestamp(process.create_time())
+                return pid, f"{begun:%Y-%m-%d %H:%M}"
+        except psutil.Error:
+            continue  # it has ended
+    return None
 
 
 def _times(root: Path) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
     wanted = batch.trials.filter(pl.col("nct_id").is_in(ids))
     known = {*wanted["nct_id"], *batch.refused["record"]}
     absent = [
-        ("registry", name, "not-found", "the registry has no such trial") for name in ids if name not in known
+        ("registry", name, "not_found", "the registry has no such trial") for name in ids if name not in known
     ]
     rows = pl.DataFrame(absent, schema=no_refused().schema, orient="row")
     return Batch(wanted, pl.concat([batch.refused, rows]))

@@ -89,6 +89,34 @@ def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[di
     return [rows[name] for name in ids]
 
 
+def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
+    """Return a story in short: what was asked for, what came of it, why, from which trials, and the text."""
+    record, target, made_by = story["record"], story["target"], story["made_by"]
+    verdict = story["validation"] or {"verdict": "none yet: dvc repro validate"}
+    told = {
+        "asked for": ", ".join(
+            (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")
+        ),
+        "label": label_line(target["label"], "plain").removeprefix("Outcome: "),
+        "by": f"{made_by['model']}, attempt {made_by['attempt']}, {made_by['arm']}",
+        "verdict": _flat(verdict["verdict"]),
+        "near copy of": verdict.get("near_copy_of"),
+        "exemplars": ", ".join(
+            f"{trial['nct_id']} ({label_line(trial['label'], 'plain').removeprefix('Outcome: ')})"
+            for trial in story["exemplars"]
+        )
+        or "none",
+    }
+    title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
+    lines = [title, "", *_table(told)]
+    lines += [f"    {explain(reason)}" for reason in verdict.get("reject_reasons") or []]
+    lines += ["", "Reasons that it was given"] if story["reasons"] else []
+    for reason in story["reasons"]:
+        lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
+    text = [part for line in story["text"].splitlines() for part in wrap(line, width) or [""]]
+    return "\n".join([*lines, "", *text, "", "trialforge show --full has hashes, sampling and each exemplar"])
+
+
 def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     """Return a story as text, with the record beside each exemplar."""
     record, target = story["record"], story["target"]

@@ -20,10 +20,27 @@ def format_seconds(seconds: float) -> str:
 
 
 class Progress:
-    """Counts the steps of one piece of work and estimates the time left; used as a context manager."""
+    """Counts the steps of one piece of work and estimates the time left; used as a context manager.
 
-    def __init__(self, what: str, total: int, console: Console | None = None) -> None:
+    Args:
+        what: the work, in a word or two.
+        total: how many steps it has.
+        console: where to print; by default standard error.
+        at_once: how many steps are worked on together.
+        quiet_seconds: work that ends sooner says nothing.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        console: Console | None = None,
+        *,
+        at_once: int = 1,
+        quiet_seconds: float = 0.0,
+    ) -> None:
         self.done = 0
+        self._at_once, self._quiet = at_once, quiet_seconds
         self._what, self._total = what, total
         self._timed = 0
         self._note = ""
@@ -32,6 +49,12 @@ class Progress:
         self._bar: rich_progress.Progress | None = None
 
     def __enter__(self) -> Progress:
+        if not self._quiet:
+            self._show()
+        return self
+
+    def _show(self) -> None:
+        self._quiet = 0.0
         if self._console.is_terminal:
             columns = (
                 rich_progress.TextColumn("{task.description}"),
@@ -44,13 +67,14 @@ class Progress:
             self._bar.start()
         else:
             self._console.print(f"{self._what}: {self._total} to do", highlight=False, markup=False)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._quiet:
+            return
         self._console.print(self.line(), highlight=False, markup=False)
 
     @property
@@ -69,6 +93,10 @@ class Progress:
         self.done += steps
         self._timed += steps if timed else 0
         self._note = note
+        if self._quiet and self.seconds < self._quiet:
+            return
+        if self._quiet:
+            self._show()
         if self._bar is not None:
             shown = ", ".join(filter(None, (note, self._left())))
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=shown)
@@ -82,6 +110,9 @@ class Progress:
         return ", ".join(filter(None, (count, self._note, self._left())))
 
     def _left(self) -> str:
-        if not self._timed or self.done >= self._total:
+        left = self._total - self.done
+        if not self._timed or left <= 0:
             return ""
-        return f"about {format_seconds(self.seconds / self._timed * (self._total - self.done))} left"
+        # Of what is worked on beside the step that has just ended, half is done on average.
+        half_done = (min(self._at_once, left + 1) - 1) / 2
+        return f"about {format_seconds(self.seconds / (self._timed + half_done) * left)} left"

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialforge.core.files import database_errors
+from trialforge.core.progress import Progress
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder, Matrix
 
 logger = logging.getLogger(__name__)
 CACHE = Path(".trialforge/vectors.sqlite")
-BLOCK = 512  # texts encoded between two commits: what a killed run can lose
+BLOCK = 128  # texts encoded between two commits: what a killed run can lose
+_QUIET_SECONDS = 5.0
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
@@ -70,13 +72,15 @@ class CachedEncoder:
             with self._translated():
                 vectors = _read(cache, list(first))
             missing = [key for key in first if key not in vectors]
-            for start in range(0, len(missing), BLOCK):
-                block = missing[start : start + BLOCK]
-                rows = self._encoder.encode([texts[first[key]] for key in block])
-                vectors |= zip(block, rows, strict=True)
-                kept = [(key, _seal(key, row)) for key, row in zip(block, rows, strict=True)]
-                with self._translated(), cache:
-                    cache.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", kept)
+            with Progress("embedding", len(missing), quiet_seconds=_QUIET_SECONDS) as progress:
+                for start in range(0, len(missing), BLOCK):
+                    block = missing[start : start + BLOCK]
+                    rows = self._encoder.encode([texts[first[key]] for key in block])
+                    vectors |= zip(block, rows, strict=True)
+                    kept = [(key, _seal(key, row)) for key, row in zip(block, rows, strict=True)]
+                    with self._translated(), cache:
+                        cache.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", kept)
+                    progress.advance(len(block))
         return np.stack([vectors[key] for key in keys])
 
     def _key(self, text: str) -> bytes:

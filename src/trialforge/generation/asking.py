@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from jsonschema import Draft202012Validator
 
-from trialforge.core.files import write_json
-from trialforge.core.progress import Progress
+from trialforge.core.files import read_json, write_json
+from trialforge.core.progress import Progress, format_seconds
 from trialforge.core.rng import derive_seed
 from trialforge.llm.backend import (
     Completion,
@@ -22,7 +23,7 @@ from trialforge.llm.backend import (
     TextGenerator,
     ask_first_token,
 )
-from trialforge.llm.calls import find_project
+from trialforge.llm.calls import CachedGenerator, find_project
 from trialforge.trial.checks.record_checks import explain
 
 T = TypeVar("T")
@@ -100,20 +101,25 @@ class Tally:
 
 
 class StageAsking:
-    """Asks for a stage: shows progress; at the end it closes the generator and writes the stage's times.
+    """Asks for a stage: tells what it will cost, shows progress, closes the generator and writes the times.
 
     Args:
         stage: its name.
         generator: closed on leaving the context.
         questions: how many are to be asked in all.
+        at_once: how many calls are in flight together.
+        kept: how many of the first attempts the call cache has, where that is known before.
     """
 
-    def __init__(self, stage: str, generator: TextGenerator, questions: int) -> None:
+    def __init__(
+        self, stage: str, generator: TextGenerator, questions: int, *, at_once: int, kept: int = 0
+    ) -> None:
         self.tally = Tally()
         self._stage = stage
         self._generator = generator
-        self._progress = Progress(stage, questions)
+        self._progress = Progress(stage, questions, at_once=at_once)
         self._settled = 0
+        sys.stderr.write(f"{stage}: {foretell(stage, questions, kept)}\n")
 
     def __enter__(self) -> StageAsking:
         self._progress.__enter__()
@@ -146,20 +152,27 @@ class StageAsking:
 
 
 def ask_for_stage(
-    stage: str, generator: TextGenerator, questions: Sequence[Question[T]], sampling: Sampling, retries: int
+    stage: str,
+    generator: CachedGenerator,
+    questions: Sequence[Question[T]],
+    sampling: Sampling,
+    retries: int,
+    *,
+    at_once: int,
 ) -> tuple[list[Answer[T]], Tally]:
     """Return the answers to questions that are all known at the start, and their tally.
 
     Raises:
         GenerationError: the engine itself fails.
     """
-    with StageAsking(stage, generator, len(questions)) as asking:
+    kept = generator.count_kept([question.request(sampling, 0) for question in questions])
+    with StageAsking(stage, generator, len(questions), at_once=at_once, kept=kept) as asking:
         answers = asking.ask(questions, sampling, retries)
     return answers, asking.tally
 
 
 def ask_first_tokens(
-    stage: str, generator: TextGenerator, chats: Sequence[Sequence[Message]]
+    stage: str, generator: CachedGenerator, chats: Sequence[Sequence[Message]], *, at_once: int
 ) -> list[Completion]:
     """Return, for each chat, how an answer to it would begin; as `ask_for_stage` otherwise.
 
@@ -168,9 +181,11 @@ def ask_first_tokens(
     """
     tally = Tally()
     found: dict[int, Completion] = {}
+    calls = [ask_first_token(chat) for chat in chats]
+    sys.stderr.write(f"{stage}: {foretell(stage, len(calls), generator.count_kept(calls))}\n")
     try:
-        with Progress(stage, len(chats)) as progress:
-            for index, completion in generator.complete([ask_first_token(chat) for chat in chats]):
+        with Progress(stage, len(chats), at_once=at_once) as progress:
+            for index, completion in generator.complete(calls):
                 found[index] = completion
                 tally.count(completion, 0, None)
                 note = f"{tally.replayed} cache hits"
@@ -264,6 +279,20 @@ def write_timings(stage: str, tally: Tally, seconds: float) -> None:
         "completion_tokens_per_second": round(computed / seconds, 1) if seconds and computed else None,
     }
     write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
+
+
+def foretell(stage: str, calls: int, kept: int) -> str:
+    """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
+    told = f"{calls} calls, {kept} of them answered from the cache"
+    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
+    if calls == kept:
+        return f"{told}; none is paid for, but for those that are asked again"
+    last = read_json(path) if path.is_file() else {}
+    paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
+    if not paid:
+        return f"{told}; how long the others take is not known on this machine yet"
+    seconds = last["seconds"] / paid * (calls - kept)
+    return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
 
 
 def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:

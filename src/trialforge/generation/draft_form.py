@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from trialforge.generation.parts import WRITTEN_FIELDS
+from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.trial.canonical import canonical
 
 

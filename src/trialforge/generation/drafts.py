@@ -12,10 +12,9 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
+from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
-    PARTS,
-    PartName,
     ask_for,
     part_schema,
     show_part,

@@ -11,6 +11,7 @@ import polars as pl
 from trialforge.core.files import hash_json
 from trialforge.core.rng import random_stream
 from trialforge.generation.prompts import record_json
+from trialforge.generation.schema import CUT_MARK
 
 ExemplarOrder = Literal["mixed", "shuffled"]
 _GROUP = ("intervention", "label", "arm")
@@ -62,7 +63,6 @@ def order_exemplars(
     return [name for _, _, name in sorted(places)]
 
 
-CUT_MARK = "[...]"
 MIN_WORDS = 5  # a field cut to fewer words than this says nothing: it is dropped
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field
 
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
-from trialforge.generation.parts import WRITTEN_FIELDS
+from trialforge.generation.fields import DraftFields
 from trialforge.generation.prompts import LabelPosition
 from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
@@ -29,18 +29,11 @@ class ReasoningParams(PromptParams):
     sampling: Sampling = Sampling()
 
 
-class GenerationParams(PromptParams):
+class GenerationParams(PromptParams, DraftFields):
     """Everything about the drafts; a call or more for each part of a target."""
 
+    model_config = ConfigDict(extra="forbid")
+
     exemplar_order: ExemplarOrder = "mixed"
-    fields: tuple[str, ...] = WRITTEN_FIELDS
     retries: int = Field(default=4, ge=0, le=20)
     sampling: Sampling = Sampling()
-
-    @field_validator("fields")
-    @classmethod
-    def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in fields if name not in WRITTEN_FIELDS]
-        if unknown or len(set(fields)) < len(fields) or not fields:
-            raise ValueError(f"each at most once of {', '.join(WRITTEN_FIELDS)}; not {', '.join(unknown)}")
-        return tuple(name for name in WRITTEN_FIELDS if name in fields)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from trialforge.generation.exemplars import count_at_most
+from trialforge.generation.fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
 from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
@@ -18,17 +19,6 @@ from trialforge.trial.criteria_lists import split_criteria
 if TYPE_CHECKING:
     import numpy as np
 
-PartName = Literal["header", "design", "inclusion", "exclusion"]
-FIELDS_OF_PART: dict[PartName, tuple[str, ...]] = {
-    "header": ("title", "official_title", "summary", "detailed_description", "keywords"),
-    "design": ("interventions", "arms", "primary_outcomes", "secondary_outcomes"),
-    "inclusion": ("inclusion",),
-    "exclusion": ("exclusion",),
-}
-PARTS: tuple[PartName, ...] = tuple(FIELDS_OF_PART)
-WRITTEN_FIELDS = tuple(field for fields in FIELDS_OF_PART.values() for field in fields)
-PROSE_FIELDS = ("summary", "detailed_description")  # texts of several sentences
-ENDPOINT_FIELDS = ("primary_outcomes", "secondary_outcomes")
 SENTENCE_WORDS = 22  # registry prose has about so many words a sentence
 KEYWORD_WORDS = 2
 # A time frame of few words is a number and a unit; a longer one is prose.

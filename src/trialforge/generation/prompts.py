@@ -81,7 +81,7 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
     Raises:
         jinja2.UndefinedError: a value of the template is not given.
     """
-    template = _template(name)
+    template = _template(PROMPT_FOLDER, name)
     context = template.new_context(values)
     system, user = ("".join(template.blocks[block](context)).strip() for block in ("system", "user"))
     return Message("system", system), Message("user", user)
@@ -93,8 +93,8 @@ def prompt_hash(name: str) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
-    loader = FileSystemLoader(PROMPT_FOLDER)
+def _template(folder: Path, name: str) -> Template:
+    loader = FileSystemLoader(folder)
     # Prompts are no HTML: JSON must reach the model unescaped.
     environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=False)  # noqa: S701
     return environment.get_template(name)

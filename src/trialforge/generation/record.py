@@ -8,13 +8,8 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.parts import (
-    ENDPOINT_FIELDS,
-    KEYWORD_WORDS,
-    PROSE_FIELDS,
-    most_characters,
-    sentence_words,
-)
+from trialforge.generation.fields import ENDPOINT_FIELDS, PROSE_FIELDS
+from trialforge.generation.parts import KEYWORD_WORDS, most_characters, sentence_words
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 

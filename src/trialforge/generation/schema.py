@@ -14,8 +14,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from trialforge.core.params import Section
 from trialforge.trial.record import Trial
 
 
@@ -55,6 +56,7 @@ NUMBER_BOUNDS: dict[str, Bound] = {"enrolment_planned": Bound(8, 5000)}
 # lies above its maximum, and all but the narrowest groups can be said.
 AGE_STEPS = (0, 1, 3, 6, 12, 18, 21, 30, 40, 50, 60, 70, 81)
 OLDEST = 110
+CUT_MARK = "[...]"  # ends a text of an exemplar that was cut; a draft that repeats it loses it
 # The two halves of the registry's one criteria text.
 CRITERIA_FIELDS = ("inclusion", "exclusion")
 # In the order in which a registrant thinks: the design decides the arms, the arms the endpoints.
@@ -78,6 +80,25 @@ _PARTS: dict[str, tuple[str, ...]] = {
 # allocation. Said in the schema, so that no draft contradicts itself.
 DESIGN_FIELDS = ("allocation", "intervention_model", "masking", "arms")
 AGE_FIELDS = ("minimum_age", "maximum_age")
+
+
+class DraftFields(Section):
+    """Which fields a draft holds: all that the form of a draft needs of section `generation`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fields: tuple[str, ...] = DEFAULT_FIELDS
+
+    @field_validator("fields")
+    @classmethod
+    def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in fields if name not in DRAFT_FIELDS]
+        if unknown or len(set(fields)) < len(fields):
+            raise ValueError(f"each at most once of {', '.join(DRAFT_FIELDS)}; not {', '.join(unknown)}")
+        lacking = [name for name in NEEDED_FIELDS if name not in fields]
+        if lacking:
+            raise ValueError(f"no record is valid without {', '.join(lacking)}")
+        return tuple(name for name in DRAFT_FIELDS if name in fields)
 
 
 def draft_schema(

@@ -131,7 +131,7 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
     """
     if "studies" not in snapshot.tables:
         found = ", ".join(sorted(snapshot.tables))
-        raise RecordError("unknown-form", f"AACT tables ({found}) without studies.txt, which has the trials")
+        raise RecordError("unknown_form", f"AACT tables ({found}) without studies.txt, which has the trials")
     folder.mkdir()
     columns = {name: header.columns for name, (header, _) in snapshot.tables.items()}
     header, path = snapshot.tables["studies"]
@@ -140,7 +140,7 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
     bad: list[tuple[str, str, str, str]] = []
     for name, (header, path) in sorted(snapshot.tables.items()):
         written, faults = split_table(path, header, folder / name, lambda rows: _split_rows(rows, starts))
-        bad += [(f"{snapshot.name}/{name}:{line}", "", "malformed-row", fault) for line, fault in faults]
+        bad += [(f"{snapshot.name}/{name}:{line}", "", "malformed_row", fault) for line, fault in faults]
         for number, paths in written.items():
             files.setdefault(number, {})[name] = paths
         path.unlink()
@@ -173,7 +173,7 @@ def _find_orphans(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame
         no_refused(),
         *(
             table.select("nct_id").unique(maintain_order=True).join(known, on="nct_id", how="anti").select(
-                file=pl.lit(f"{name}/{one}"), record="nct_id", reason=pl.lit("no-study"),
+                file=pl.lit(f"{name}/{one}"), record="nct_id", reason=pl.lit("no_study"),
                 detail=pl.lit("no row of studies has this id"),
             )
             for one, table in tables.items()

@@ -104,13 +104,13 @@ class _Limited(io.RawIOBase):
         try:
             data = self._stream.read1(size)
         except _DAMAGE as error:
-            raise RecordError("damaged-file", str(error) or type(error).__name__) from error
+            raise RecordError("damaged_file", str(error) or type(error).__name__) from error
         except OSError as error:
-            reason = "damaged-file" if error.errno is None else "unreadable-file"
+            reason = "damaged_file" if error.errno is None else "unreadable_file"
             raise RecordError(reason, error.strerror or str(error)) from error
         self._given += len(data)
         if self._packed and self._given > max(_RATIO_FROM, self._ratio * self._packed()):
-            raise RecordError("zip-bomb", f"it unpacks to over {self._ratio} times its size")
+            raise RecordError("zip_bomb", f"it unpacks to over {self._ratio} times its size")
         return data
 
 
@@ -156,10 +156,10 @@ def walk(path: Path) -> Iterator[Leaf | Refused]:
 def _open_file(file: Path) -> io.BufferedReader:
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise RecordError("other-file", "no regular file")
+            raise RecordError("other_file", "no regular file")
         return file.open("rb")
     except OSError as error:
-        raise RecordError("unreadable-file", error.strerror or str(error)) from error
+        raise RecordError("unreadable_file", error.strerror or str(error)) from error
 
 
 def _find_files(path: Path) -> Iterator[tuple[Path, str]]:
@@ -204,7 +204,7 @@ def _open(what: _Packed) -> Iterator[Leaf | Refused]:
     elif is_tar and what.origin == what.name:
         yield from _open_tar(what.stream, what.origin)
     elif packer or is_zip or is_tar:
-        raise RecordError("nested-archive", "an archive in the archive; unpack the outer one")
+        raise RecordError("nested_archive", "an archive in the archive; unpack the outer one")
     else:
         yield Leaf(what.origin, what.name, what.stream)
 
@@ -213,9 +213,9 @@ def _open_zip(file: IO[bytes], origin: str) -> Iterator[Leaf | Refused]:
     try:
         archive = zipfile.ZipFile(file)
     except _DAMAGE as error:
-        raise RecordError("damaged-file", f"no whole zip archive: {error}; download it again") from error
+        raise RecordError("damaged_file", f"no whole zip archive: {error}; download it again") from error
     if "[Content_Types].xml" in archive.NameToInfo:
-        raise RecordError("unknown-form", "an Excel or Word file; save the table as CSV")
+        raise RecordError("unknown_form", "an Excel or Word file; save the table as CSV")
     for entry in archive.infolist():
         if entry.is_dir() or _is_hidden(entry.filename):
             continue
@@ -235,7 +235,7 @@ def _open_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> zipfile.Zi
     try:
         return cast("zipfile.ZipExtFile", archive.open(entry))
     except (*_DAMAGE, OSError) as error:
-        raise RecordError("damaged-file", str(error)) from error
+        raise RecordError("damaged_file", str(error)) from error
 
 
 def _open_tar(stream: io.BufferedReader, origin: str) -> Iterator[Leaf | Refused]:
@@ -258,7 +258,7 @@ def _open_tar(stream: io.BufferedReader, origin: str) -> Iterator[Leaf | Refused
                 except RecordError as error:
                     yield Refused(origin, name, error)
     except (*_DAMAGE, OSError) as error:
-        raise RecordError("damaged-file", f"no whole tar archive: {error}; download it again") from error
+        raise RecordError("damaged_file", f"no whole tar archive: {error}; download it again") from error
 
 
 def _is_hidden(path: str) -> bool:
@@ -269,4 +269,4 @@ def _is_hidden(path: str) -> bool:
 def _check_path(name: str) -> None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
-        raise RecordError("zip-slip", "the member's path leads out of the archive")
+        raise RecordError("zip_slip", "the member's path leads out of the archive")

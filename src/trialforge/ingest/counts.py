@@ -25,11 +25,17 @@ def ingest_metrics(trials: Path, refused: pl.DataFrame, left_out: pl.DataFrame) 
         "label": _counts(table, label_word(pl.col("label"), "none")),
         "phase": _counts(table, pl.col("phase").fill_null("none")),
         "status": _counts(table, pl.col("status").fill_null("none")),
-        "year": _counts(table, pl.col("first_submitted").dt.year().cast(pl.String).fill_null("none")),
+        "year": _counts(table, registration_year()),
         "source": _counts(table, pl.col("source")),
         "refused": {"total": refused.height, **_counts(refused.lazy(), pl.col("reason"))},
         "left_out": _counts(left_out.lazy(), pl.col("reason")),
     }
+
+
+def registration_year() -> pl.Expr:
+    """Return the year in which a trial was registered, or else started; `none` where neither is known."""
+    day = pl.coalesce("first_submitted", "start_date")
+    return day.dt.year().cast(pl.String).fill_null("none")
 
 
 def describe_counts(counts: Mapping[str, Any], refused: Path) -> str:

@@ -69,7 +69,7 @@ class Export:
             return [(0, rows)]
 
         files, faults = split_table(self.path, self.header, folder, number)
-        bad = [(f"{self.name}:line {line}", "", "malformed-row", fault) for line, fault in faults]
+        bad = [(f"{self.name}:line {line}", "", "malformed_row", fault) for line, fault in faults]
         refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
         for path in files.get(0, []):
             yield ExportPart(self.origin, self.name, path, refused)

@@ -49,7 +49,7 @@ _PATHS = {field: path.split(".") for field, path in _VALUES.items()}
 
 
 # What orjson says of a text, and the reason under which it is counted.
-_JSON_FAULTS = {"utf-8": "wrong-encoding", "surrogate": "lone-surrogate", "depth limit": "nesting"}
+_JSON_FAULTS = {"utf-8": "wrong_encoding", "surrogate": "lone_surrogate", "depth limit": "nesting"}
 
 
 def parse_study(study: Any) -> RawTrial:
@@ -93,12 +93,12 @@ def load_json(data: bytes) -> Any:
         at = error.doc[error.pos :]
         if at.startswith(("NaN", "Infinity", "-Infinity")):
             raise RecordError(
-                "not-a-number", f"{at.split(',')[0][:9]} is no JSON value; write null"
+                "not_a_number", f"{at.split(',')[0][:9]} is no JSON value; write null"
             ) from error
         for word, reason in _JSON_FAULTS.items():
             if word in str(error).lower():
                 raise RecordError(reason, str(error)) from error
-        raise RecordError("malformed-json", str(error)) from error
+        raise RecordError("malformed_json", str(error)) from error
 
 
 def study_id(study: Any) -> str:
@@ -114,11 +114,11 @@ def _describe(value: Any) -> RecordError:
     keys = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
     if "FullStudiesResponse" in keys or "StudyFieldsResponse" in keys:
         return RecordError(
-            "old-api", "an answer of the registry's API v1, which ended in 2024: fetch the same ids anew"
+            "old_api", "an answer of the registry's API v1, which ended in 2024: fetch the same ids anew"
         )
     if isinstance(value, dict) and {"ctNumber", "ctStatus", "isrctn", "eudraCTNumber"} & set(value):
-        return RecordError("other-registry", f"a record of another registry, with {keys}")
-    return RecordError("not-a-trial", f"JSON without a protocolSection: {keys}")
+        return RecordError("other_registry", f"a record of another registry, with {keys}")
+    return RecordError("not_a_trial", f"JSON without a protocolSection: {keys}")
 
 
 def _read_arms(module: dict[str, Any], raw: RawTrial) -> None:
@@ -207,4 +207,4 @@ def _text(value: dict[str, Any], *path: str) -> str | None:
 
 
 def _wrong_type(key: str, found: Any, allowed: str) -> RecordError:
-    return RecordError("wrong-type", f"`{key}` holds {type(found).__name__}, not {allowed}")
+    return RecordError("wrong_type", f"`{key}` holds {type(found).__name__}, not {allowed}")

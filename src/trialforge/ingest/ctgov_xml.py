@@ -61,20 +61,20 @@ def _parse(data: bytes) -> etree._Element:
         if "depth" in message:
             raise RecordError("nesting", message) from error
         if "huge" in message.lower():
-            raise RecordError("huge-field", message) from error
-        raise RecordError("malformed-xml", message) from error
+            raise RecordError("huge_field", message) from error
+        raise RecordError("malformed_xml", message) from error
     except ValueError as error:
-        raise RecordError("malformed-xml", str(error)) from error
+        raise RecordError("malformed_xml", str(error)) from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise RecordError("doctype", "a DOCTYPE, which no registry record has")
     if _TOO_DEEP(root):
         raise RecordError("nesting", f"elements nest deeper than {MAX_DEPTH}")
     if root.tag != "clinical_study":
-        raise RecordError("not-a-trial", f"the root element is {root.tag!r}, not 'clinical_study'")
+        raise RecordError("not_a_trial", f"the root element is {root.tag!r}, not 'clinical_study'")
     return root
 
 
-Reader = Callable[[etree._Element, RawTrial], None]
+Reader = Callable[[etree._Element, RawTrial], None]  # noqa: SLF001  lxml has no other name for it
 
 
 def _value(field: str) -> Reader:

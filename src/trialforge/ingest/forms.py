@@ -42,27 +42,27 @@ def find_form(head: bytes, name: str) -> Form:
         name: its name, with the names of what it lies in.
 
     Raises:
-        RecordError: it holds none; `other-file` and `other-registry` are nobody's fault.
+        RecordError: it holds none; `other_file` and `other_registry` are nobody's fault.
     """
     for mark, what in _BINARY.items():
         if head.startswith(mark):
-            raise RecordError("unknown-form", what)
+            raise RecordError("unknown_form", what)
     text = head.decode(find_encoding(head) or "utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     start = text[:4096].lower()
     ending = PurePosixPath(name).suffix.lower()
     if not text:
-        reason = "unknown-form" if ending in _DATA_ENDINGS else "other-file"
+        reason = "unknown_form" if ending in _DATA_ENDINGS else "other_file"
         raise RecordError(reason, "an empty file; delete it or download it again")
     if "\0" in text:
-        raise RecordError("unknown-form", "binary data of an unknown kind")
+        raise RecordError("unknown_form", "binary data of an unknown kind")
     if start.startswith(("<!doctype html", "<html")):
-        raise RecordError("unknown-form", "a web page, perhaps of an error; download it again")
+        raise RecordError("unknown_form", "a web page, perhaps of an error; download it again")
     if "<clinical_study" in text or "protocolSection" in text:
         return "xml" if start.startswith("<") else "json"
     if any(mark in start for mark in _OTHER_REGISTRY):
-        raise RecordError("other-registry", "a file of another registry")
+        raise RecordError("other_registry", "a file of another registry")
     if '"api_version"' in start and '"sha256"' in start:
-        raise RecordError("other-file", "the manifest of a download")
+        raise RecordError("other_file", "the manifest of a download")
     if start.startswith("<"):
         return "xml"
     if start.startswith(("{", "[")):
@@ -77,21 +77,21 @@ def _find_table(header: Header | None, name: str, ending: str) -> Form:
     if "nct_number" in columns or ({*columns} & {*ctgov_csv.ID_COLUMNS} and "study_title" in columns):
         return "csv"
     if _OTHER_COLUMNS & {*columns}:
-        raise RecordError("other-registry", "a table of another registry")
+        raise RecordError("other_registry", "a table of another registry")
     if {"nctid", "why_stop"} <= {*columns}:
-        raise RecordError("unknown-form", "a TOP table; name it in `ingest.top_path`")
+        raise RecordError("unknown_form", "a TOP table; name it in `ingest.top_path`")
     if {"nct_id", "label"} <= {*columns}:
-        raise RecordError("unknown-form", "a table of labels; name it in `ingest.labels_path`")
+        raise RecordError("unknown_form", "a table of labels; name it in `ingest.labels_path`")
     if header and header.separator == "|" and "nct_id" in columns:
-        raise RecordError("other-file", "a table of AACT that nothing is read of")
+        raise RecordError("other_file", "a table of AACT that nothing is read of")
     if ending in _TABLE_ENDINGS:
         raise RecordError(
-            "unknown-form",
+            "unknown_form",
             f"a table without a column NCT Number; its columns are {', '.join(columns[:6]) or 'one alone'}",
         )
     if ending in _RECORD_ENDINGS:
-        raise RecordError("unknown-form", f"text that is no {ending[1:].upper()}; download it again")
-    raise RecordError("other-file", "text that is no registry record")
+        raise RecordError("unknown_form", f"text that is no {ending[1:].upper()}; download it again")
+    raise RecordError("other_file", "text that is no registry record")
 
 
 def table_name(name: str) -> str:

@@ -75,7 +75,7 @@ def _as_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield decoder.decode(chunk).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise RecordError("wrong-encoding", str(error)) from error
+        raise RecordError("wrong_encoding", str(error)) from error
 
 
 def find_encoding(head: bytes) -> str | None:
@@ -126,7 +126,7 @@ class _Splitter:
         elif (start := self._untold()) is not None:
             yield bytes(self._text[start:])
         elif self._frames:
-            yield RecordError("malformed-json", "the text breaks off")
+            yield RecordError("malformed_json", "the text breaks off")
         elif not self._lost and (rest := bytes(self._text[self._after :]).strip(_SPACE)):
             yield rest
 
@@ -247,7 +247,7 @@ class _Splitter:
             start for start in (self._position, self._after, self._untold(), self._study) if start is not None
         )
         if len(self._text) - needed > MAX_RECORD:
-            yield RecordError("too-large", f"one record of over {MAX_RECORD} bytes")
+            yield RecordError("too_large", f"one record of over {MAX_RECORD} bytes")
             self._break_off(max(self._position, len(self._text) - _AHEAD))
             needed = self._position
         del self._text[:needed]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_args
 import polars as pl
 
 from trialforge.core.errors import IngestError
+from trialforge.ingest.counts import registration_year
 from trialforge.ingest.label_table import read_label_csv
 from trialforge.ingest.p_values import results_evidence, results_label
 from trialforge.ingest.params import IngestParams, LabelSource
@@ -178,13 +179,13 @@ def _agreement(votes: pl.DataFrame, one: str, other: str) -> dict[str, float]:
 def base_rates(trials: pl.LazyFrame) -> dict[str, Any]:
     """Return how many trials have a label and how many of those succeeded: all, by phase, year and source.
 
-    Years are those of registration. Of each source it is what the source itself says.
+    Years are those of registration, or of the start where no file tells when a trial was registered. Of each
+    source it is what the source itself says.
     """
-    year = pl.col("first_submitted").dt.year().cast(pl.String)
     return {
         "all": _rate(trials, "label"),
         "phase": _rates(trials, pl.col("phase").fill_null("none")),
-        "year": _rates(trials, year.fill_null("none")),
+        "year": _rates(trials, registration_year()),
         "source": {
             name: rate for name in LABEL_SOURCES if (rate := _rate(trials, f"label_{name}"))["labelled"]
         },

@@ -53,12 +53,10 @@ def part_column(table: RawTable, name: str, faults: Faults, *, markdown: bool) -
     )
     if rules.word:
         word = clean.parse_word(pl.col(rules.word), rules.vocabulary)
-        flat = faults.replace(
-            flat, [FieldRule(rules.word, word, f"unknown-{rules.vocabulary.replace('_', '-')}")]
-        )
+        flat = faults.replace(flat, [FieldRule(rules.word, word, f"unknown_{rules.vocabulary}")])
     if rules.required:
         faults.add(
-            flat, pl.col(rules.required).is_null(), "nameless-part", f"{name} without {rules.required}"
+            flat, pl.col(rules.required).is_null(), "nameless_part", f"{name} without {rules.required}"
         )
         flat = flat.drop_nulls(rules.required)
     grouped = flat.group_by("row", maintain_order=True).agg(pl.struct(*schema).alias(name))

@@ -31,25 +31,25 @@ def left_out(params: PopulationParams) -> tuple[pl.Expr, pl.Expr]:
     rules: list[tuple[str, pl.Expr, pl.Expr]] = []
     if params.study_types is not None:
         kind = pl.col("study_type")
-        rules.append(("other-study-type", kind.is_in(params.study_types).fill_null(value=True), kind))
+        rules.append(("other_study_type", kind.is_in(params.study_types).fill_null(value=True), kind))
     if params.phases is not None:
         phase = pl.col("phase")
-        rules.append(("other-phase", phase.is_in(params.phases).fill_null(value=False), phase))
+        rules.append(("other_phase", phase.is_in(params.phases).fill_null(value=False), phase))
     if params.intervention_types is not None:
         types = pl.col("interventions").list.eval(pl.element().struct.field("type"))
         wanted = types.list.eval(pl.element().is_in(params.intervention_types)).list.any()
         rules.append(
-            ("other-intervention-type", wanted.fill_null(value=False), types.list.unique().list.join(", "))
+            ("other_intervention_type", wanted.fill_null(value=False), types.list.unique().list.join(", "))
         )
     if params.years is not None:
         year = pl.coalesce("start_date", "first_submitted").dt.year()
         rules.append(
-            ("other-year", year.is_between(*params.years).fill_null(value=False), year.cast(pl.String))
+            ("other_year", year.is_between(*params.years).fill_null(value=False), year.cast(pl.String))
         )
     if params.conditions is not None:
         named = pl.concat_list("conditions", "keywords", "condition_mesh").list.join("; ")
         found = named.str.contains_any(list(params.conditions), ascii_case_insensitive=True)
-        rules.append(("other-condition", found, pl.col("conditions").list.join("; ").str.head(80)))
+        rules.append(("other_condition", found, pl.col("conditions").list.join("; ").str.head(80)))
     none = pl.lit(None, pl.String)
     return (
         pl.coalesce(none, *(pl.when(~stays).then(pl.lit(reason)) for reason, stays, _ in rules)),
@@ -57,4 +57,4 @@ def left_out(params: PopulationParams) -> tuple[pl.Expr, pl.Expr]:
     )
 
 
-LEFT_OUT = ("other-study-type", "other-phase", "other-intervention-type", "other-year", "other-condition")
+LEFT_OUT = ("other_study_type", "other_phase", "other_intervention_type", "other_year", "other_condition")

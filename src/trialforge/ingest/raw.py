@@ -17,7 +17,7 @@ class RecordError(Exception):
     """One record or file can't be used; it becomes a row of the refused table.
 
     Args:
-        reason: the code under which it is counted, as `malformed-xml`.
+        reason: the code under which it is counted, as `malformed_xml`.
         detail: what was found.
     """
 

@@ -30,10 +30,10 @@ CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024
 _READ = 1024 * 1024
 # Reasons for which a file that has no trial stops nothing: it is no file of trials, or it is one bad record.
-_HARMLESS = {"other-file", "other-registry"}
+_HARMLESS = {"other_file", "other_registry"}
 _ONE_BAD_RECORD = {
-    "malformed-xml", "malformed-json", "doctype", "nesting", "huge-field", "too-large", "missing-id",
-    "bad-id", "wrong-type", "wrong-encoding", "lone-surrogate", "not-a-number",
+    "malformed_xml", "malformed_json", "doctype", "nesting", "huge_field", "too_large", "missing_id",
+    "bad_id", "wrong_type", "wrong_encoding", "lone_surrogate", "not_a_number",
 }  # fmt: skip
 _KNOWN_FORMS = "legacy XML, JSON of API v2, AACT's tables, and the registry's CSV export"
 
@@ -125,7 +125,7 @@ class _Tables:
         """Write the table of a leaf to a file of its own."""
         header = read_header(leaf.head)
         if header is None:
-            raise RecordError("unknown-form", "a table of one column")
+            raise RecordError("unknown_form", "a table of one column")
         self.count += 1
         path = self.folder / f"{self.count}.txt"
         spool(leaf.stream, path)
@@ -177,7 +177,7 @@ def _find_records(path: Path, tables: _Tables) -> Iterator[Found]:
 def _read_whole(leaf: Leaf) -> bytes:
     data = leaf.stream.read(MAX_RECORD + 1)
     if len(data) > MAX_RECORD:
-        raise RecordError("too-large", f"one record of over {MAX_RECORD} bytes")
+        raise RecordError("too_large", f"one record of over {MAX_RECORD} bytes")
     return data
 
 

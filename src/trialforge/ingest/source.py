@@ -97,7 +97,7 @@ def refuse_synthetic(batch: Batch) -> Batch:
     synthetic = batch.trials.filter(pl.col("source") == "synthetic").select(
         "file",
         record="nct_id",
-        reason=pl.lit("synthetic-record"),
+        reason=pl.lit("synthetic_record"),
         detail=pl.lit("a synthetic trial can't be among the real ones"),
     )
     real = batch.trials.filter(pl.col("source") != "synthetic")

@@ -171,7 +171,7 @@ def older_records(keys: pl.DataFrame) -> pl.DataFrame:
     return older.select(
         "file",
         record="nct_id",
-        reason=pl.lit("duplicate-id"),
+        reason=pl.lit("duplicate_id"),
         detail=pl.format(
             "kept is the record of {} in {}",
             pl.col("kept_date").cast(pl.String).fill_null("no date"),

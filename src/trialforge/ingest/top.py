@@ -91,7 +91,7 @@ def refuse_labels(path: str) -> pl.DataFrame:
     detail = pl.format("label {}; allowed are 0 and 1; the trial is kept without it", "bad_label")
     bad = read_top(path).drop_nulls("bad_label")
     return bad.select(
-        "file", record=pl.col("nctid").fill_null(""), reason=pl.lit("unknown-label"), detail=detail
+        "file", record=pl.col("nctid").fill_null(""), reason=pl.lit("unknown_label"), detail=detail
     )
 
 
@@ -156,5 +156,5 @@ def _names(text: str | None, column: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RecordError("malformed-list", f"{column} is no list of names: {text[:60]!r}")
+        raise RecordError("malformed_list", f"{column} is no list of names: {text[:60]!r}")
     return names

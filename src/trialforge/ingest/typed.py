@@ -73,14 +73,14 @@ def _refuse_records(table: RawTable) -> tuple[RawTable, pl.DataFrame]:
     named, shown = pl.col("nct_id"), pl.col("nct_id").str.head(40)
     huge = _rows_with_huge_text(table)
     reasons = [
-        (named.is_null() | (named == ""), "missing-id", pl.lit("no nct_id")),
+        (named.is_null() | (named == ""), "missing_id", pl.lit("no nct_id")),
         (
             named.str.contains(_OTHER_REGISTRY),
-            "other-registry",
+            "other_registry",
             pl.format("{} is of another registry", shown),
         ),
-        (~named.str.contains(_ID), "bad-id", pl.format("{} is no registry id (NCT and eight digits)", shown)),
-        (pl.col("row").is_in(huge), "huge-field", pl.lit(f"a text of over {MAX_FIELD} bytes")),
+        (~named.str.contains(_ID), "bad_id", pl.format("{} is no registry id (NCT and eight digits)", shown)),
+        (pl.col("row").is_in(huge), "huge_field", pl.lit(f"a text of over {MAX_FIELD} bytes")),
     ]
     bad = pl.any_horizontal(fault for fault, _, _ in reasons)
     if not table.values.select(bad.any()).item():
@@ -119,7 +119,7 @@ def _typed_values(raw: pl.DataFrame, faults: Faults, *, markdown: bool) -> pl.Da
     values = values.with_columns(clean.stated_age(pl.col(name)) for name in _AGES)
     typed = faults.replace(values.collect(), _RULES)
     if "criteria" in raw.columns:
-        faults.add(typed, pl.col("criteria").is_null(), "empty-criteria", "no eligibility criteria")
+        faults.add(typed, pl.col("criteria").is_null(), "empty_criteria", "no eligibility criteria")
     return _split_enrolment(typed).drop("row")
 
 
@@ -128,22 +128,19 @@ def _within(value: pl.Expr, least: date | float, most: date | float) -> pl.Expr:
 
 
 _RULES = [
+    *(FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown_{name}") for name in _WORDS),
     *(
-        FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown-{name.replace('_', '-')}")
-        for name in _WORDS
-    ),
-    *(
-        FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd-date")
+        FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd_date")
         for name in _DATES
     ),
     *(
-        FieldRule(name, _within(clean.parse_age(pl.col(name)), 0.0, OLDEST_YEARS), "absurd-age")
+        FieldRule(name, _within(clean.parse_age(pl.col(name)), 0.0, OLDEST_YEARS), "absurd_age")
         for name in _AGES
     ),
     FieldRule(
         "enrolment",
         _within(clean.parse_count(pl.col("enrolment")), 0, MOST_PEOPLE),
-        "absurd-enrolment",
+        "absurd_enrolment",
     ),
 ]
 

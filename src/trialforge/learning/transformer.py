@@ -58,7 +58,7 @@ class TransformerClassifier:
 
     def fit(self, task: FitTask) -> None:
         """Fine-tune; the model of the least validation loss is kept."""
-        self._open(self._folder, task.seed)
+        self.open_encoder(task.seed)
         fine_tune(self, task)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
@@ -116,24 +116,25 @@ class TransformerClassifier:
         total = each.new_zeros((len(texts), each.shape[1])).index_add(0, owners, each)
         return total / each.new_tensor([len(text.windows) for text in texts]).unsqueeze(1)
 
-    def _open(self, folder: Path, seed: int) -> None:
+    def open_encoder(self, seed: int) -> None:
+        """Read the encoder's weights and tokeniser, and draw the weights of its new head from `seed`."""
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-        config = AutoConfig.from_pretrained(folder, num_labels=2, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(self._folder, num_labels=2, trust_remote_code=False)
         if self.params.attention_dropout is not None and hasattr(config, "attention_probs_dropout_prob"):
             config.attention_probs_dropout_prob = self.params.attention_dropout
         torch.manual_seed(seed)  # draws the new head
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(self._folder, trust_remote_code=False)
         self._pad = tokenizer.pad_token_id or 0
         self._tokenizer = tokenizer.backend_tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.params.max_tokens, direction=tokenizer.truncation_side)
         model: Any = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype="float32", trust_remote_code=False
+            self._folder, config=config, dtype="float32", trust_remote_code=False
         )
         self._model = model.to(choose_device())
 

@@ -65,7 +65,7 @@ class Trees:
         Its categories must be the numbers from 0 on, and each must be in what it was fitted on: then the
         encoder that it keeps for them changes nothing.
         """
-        predictors = [predictor for (predictor,) in model._predictors]
+        predictors = [predictor for (predictor,) in model._predictors]  # noqa: SLF001  no public name
         counts = [len(predictor.nodes) for predictor in predictors]
         splits = [len(predictor.raw_left_cat_bitsets) for predictor in predictors]
         # Where each tree starts among all nodes, and among all rows of `codes_left`; a number for each node.
@@ -75,7 +75,7 @@ class Trees:
         leaf, coded = nodes["is_leaf"] == 1, nodes["is_categorical"] == 1
         bits = np.concatenate([predictor.raw_left_cat_bitsets for predictor in predictors])
         return cls(
-            baseline=np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1),
+            baseline=np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1),  # noqa: SLF001
             roots=np.cumsum([0, *counts[:-1]]).astype(np.int32),
             feature=np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
             threshold=np.where(leaf | coded, 0.0, nodes["num_threshold"]),

@@ -213,6 +213,11 @@ class CachedGenerator:
         """Return the tokens of the chat, template included."""
         return self._inner.count_tokens(messages)
 
+    def count_kept(self, requests: Sequence[Request]) -> int:
+        """Return how many of the requests the cache answers, or another of the same requests does."""
+        keys = [hash_call(self.model_digest, self.engine, request) for request in requests]
+        return len(keys) - sum(self._cache.find(key) is None for key in set(keys))
+
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield kept answers first, then new ones as they finish; each is committed before it is yielded.
 

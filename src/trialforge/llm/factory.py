@@ -11,7 +11,7 @@ from trialforge.llm.params import LlmParams
 from trialforge.llm.schemas import check_forcing
 
 
-def load_generator(params: LlmParams) -> TextGenerator:
+def load_generator(params: LlmParams) -> CachedGenerator:
     """Return the language model that section `llm` names, with the project's call cache.
 
     Raises:

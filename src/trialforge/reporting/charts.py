@@ -10,6 +10,7 @@ import polars as pl
 from trialforge.reporting.blocks import name_words
 
 Chart = Any  # altair's own types do not survive layering
+_MOST_TICKS = 12
 _ROW = 22  # height of one row of a chart with names on its side
 
 
@@ -146,12 +147,24 @@ def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     span = pl.col("ceiling") - pl.col("worst")
     placed = frame.filter((span.abs() > 0) & pl.col("at_size").is_not_null()).select(
         metric=pl.col("metric").map_elements(_short, return_dtype=pl.String),
-        place=((pl.col("at_size") - pl.col("worst")) / span).clip(-0.5, 1.5).round(3),
+        place=((pl.col("at_size") - pl.col("worst")) / span).round(3),
     )
+    first, last = domain = [-0.5, 1.5]
+    place = pl.col("place")
+    beyond = pl.when(place < first).then(pl.lit("below")).when(place > last).then(pl.lit("above"))
+    placed = placed.with_columns(shown=place.clip(first, last), beyond=beyond.otherwise(pl.lit("inside")))
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
-    axis = alt.X("place:Q", title="0 random, 1 real", scale=alt.Scale(domain=[-0.5, 1.5]))
     dots = dots.encode(
-        x=axis, y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None), tooltip=_hints(placed)
+        x=alt.X("shown:Q", title="0 random, 1 real; a triangle lies beyond", scale=alt.Scale(domain=domain)),
+        y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None),
+        shape=alt.Shape(
+            "beyond:N",
+            scale=alt.Scale(
+                domain=["inside", "below", "above"], range=["circle", "triangle-left", "triangle-right"]
+            ),
+            legend=None,
+        ),
+        tooltip=_hints(placed.select("metric", "place")),
     )
     return alt.layer(_rule(0), _rule(1), dots).properties(width="container")
 
@@ -225,13 +238,57 @@ def draw_modes(frame: pl.DataFrame) -> Chart:
 
 
 def draw_years(frame: pl.DataFrame) -> Chart:
-    """Return trials by year."""
+    """Return trials by year, on an axis of which every year has its place; those without one are told."""
+    years = frame.with_columns(pl.col("year").cast(pl.Int64, strict=False))
+    dated = years.drop_nulls("year").with_columns(start=pl.col("year") - 0.4, end=pl.col("year") + 0.4)
+    undated = int(years.filter(pl.col("year").is_null())["trials"].sum())
+    axis = alt.Axis(format="d", tickMinStep=1)
     return (
-        _chart(frame, 200)
+        _chart(dated, 200)
         .mark_bar(cornerRadiusEnd=3)
         .encode(
-            x=alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X(
+                "start:Q",
+                bin="binned",
+                title=f"{undated} without a year" if undated else None,
+                axis=axis,
+                scale=alt.Scale(zero=False, nice=False),
+            ),
+            x2="end:Q",
             y=alt.Y("trials:Q", title="trials"),
-            tooltip=_hints(frame),
+            tooltip=_hints(dated.select("year", "trials")),
         )
     )
+
+
+def draw_histograms(frame: pl.DataFrame) -> Chart:
+    """Return the shares of two sets by value, one over the other; what lies beyond the axis is told."""
+    beyond = [f"{share:.0%} of {name}" for name, share in _beyond(frame).items() if share]
+    title = f"beyond the axis: {', '.join(beyond)}" if beyond else None
+    edges = sorted({*frame["from"], *frame["to"]})
+    ticks = {"values": edges} if len(edges) <= _MOST_TICKS else {"tickMinStep": 1}
+    return (
+        _chart(frame, 160)
+        .mark_bar(opacity=0.55)
+        .encode(
+            x=alt.X("from:Q", bin="binned", title=title, axis=alt.Axis(format=",d", **ticks)),
+            x2="to:Q",
+            y=alt.Y("share:Q", title="share of the set", stack=None, axis=alt.Axis(format="%")),
+            color=alt.Color("set:N", sort=_order(frame, "set"), title=None),
+            tooltip=_hints(frame.drop("beyond")),
+        )
+    )
+
+
+def _beyond(frame: pl.DataFrame) -> dict[str, float]:
+    return dict(frame.select("set", "beyond").unique(maintain_order=True).iter_rows())
+
+
+def draw_funnel(frame: pl.DataFrame) -> Chart:
+    """Return how many there are at each step."""
+    return _bars(frame, "step", "count", "count")
+
+
+def draw_reasons(frame: pl.DataFrame) -> Chart:
+    """Return how often each reason stood, by what it led to."""
+    return _bars(frame, "reason", "count", "times", color="outcome")

@@ -23,7 +23,10 @@ class Picture(NamedTuple):
 
 PICTURES: dict[str, Picture] = {
     "data/year": Picture(
-        "data", "Trials by year", "The year in which a trial was first submitted.", charts.draw_years
+        "data",
+        "Trials by year",
+        "When a trial was registered, or started where no file tells.",
+        charts.draw_years,
     ),
     "retrieval/modes": Picture(
         "retrieval",
@@ -123,6 +126,28 @@ PICTURES: dict[str, Picture] = {
         "Can one tell what the model was shown?",
         "What an attacker reaches who has the synthetic trials; on the dashed line nothing can be told.",
         charts.draw_membership,
+    ),
+    **{
+        f"shapes/{name}": Picture("shapes", title, text, charts.draw_histograms)
+        for name, title, text in (
+            ("words", "Words", "Of the whole text of a trial."),
+            ("items", "Items of the criteria", "Lines of a list, inclusion and exclusion together."),
+            ("endpoints", "Endpoints", "Primary and secondary outcomes."),
+            ("arms", "Arms", "A record whose source tells no arms has none."),
+            ("enrolment", "Planned enrolment", "Of the trials that tell it."),
+        )
+    },
+    "funnel/steps": Picture(
+        "funnel",
+        "From targets to records",
+        "An attempt is one draft that the model wrote; a target may take several.",
+        charts.draw_funnel,
+    ),
+    "funnel/reasons": Picture(
+        "funnel",
+        "What drafts failed for",
+        "A draft may have several reasons, so they do not add up to the steps above.",
+        charts.draw_reasons,
     ),
     "quality/rejections": Picture(
         "cost",

@@ -11,6 +11,7 @@ from trialforge.core.files import flatten
 from trialforge.reporting.blocks import Cell, Figure, ReportSection, Table, metric_table
 from trialforge.reporting.inputs import Inputs
 from trialforge.reporting.pictures import build_plots
+from trialforge.reporting.shapes import funnel_rows, histogram_rows, reason_rows
 from trialforge.reporting.summaries import (
     agreement_table,
     arm_table,
@@ -350,6 +351,25 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
     return models
 
 
+def funnel_section(inputs: Inputs) -> ReportSection:
+    """Return what became of each target."""
+    lead = "What was asked for, what the model wrote, and what was kept of it."
+    rejections = inputs.plots.get("quality/rejections")
+    rows = funnel_rows(inputs.metrics)
+    rows |= reason_rows(inputs.metrics, inputs.tables.get("generated"), rejections)
+    return _section("funnel", "Targets to records", lead, inputs, {"generation": ""}, rows=rows)
+
+
+def shapes_section(inputs: Inputs) -> ReportSection:
+    """Return synthetic trials beside real ones, value by value."""
+    lead = (
+        "Synthetic trials beside the real ones that they were made from. A draft has bounds of its own, so "
+        "its text and its lists are shorter than those of most registered trials."
+    )
+    rows = histogram_rows(inputs.tables)
+    return _section("shapes", "Beside real trials", lead, inputs, {"validation": ""}, rows=rows)
+
+
 def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSection]:
     """Return the sections of the page in reading order."""
     return [
@@ -360,6 +380,8 @@ def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSe
         *record_sections(inputs),
         data_section(inputs),
         retrieval_section(inputs),
+        funnel_section(inputs),
+        shapes_section(inputs),
         cost_section(inputs),
         provenance_section(inputs, software),
     ]

@@ -17,7 +17,10 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from trialforge.trial.record import REGISTRATION_FIELDS
 
-NOT_MEASURED = ("nct_id", "source", "condition_mesh", "intervention_mesh", "first_submitted")
+NOT_MEASURED = (
+    "nct_id", "source", "condition_mesh", "intervention_mesh", "first_submitted",
+    "minimum_age", "maximum_age",  # an absent age says that there is no limit, not that nobody told it
+)  # fmt: skip
 FIELDS = tuple(name for name in REGISTRATION_FIELDS if name not in NOT_MEASURED)
 _FOLDS = 5
 _Z = 1.645  # one-sided 95%

@@ -62,7 +62,10 @@ PERSON_RULES: dict[str, PersonRule] = {
         REMOVED,
     ),
     "title": PersonRule(
-        (r"\b(?:Dr|Prof|M[rs])", r"(?i)(?:investigator|chair|director|coordinator|contact|person)\s*:"),
+        (
+            r"\b(?:Dr|Prof|M[rs])",
+            r"(?i)(?:or|ir|ct|on)\s*:",
+        ),  # as a role ends: director, chair, contact, person
         rf"{_TITLE}{_NAME}"
         # Drs. George Brewer and Sofia Merajver
         rf"|\bDrs\b\.? {_NAME}(?:(?:, and |, | and ){_NAME})*"
@@ -72,7 +75,7 @@ PERSON_RULES: dict[str, PersonRule] = {
         INVESTIGATOR,
     ),
     "degree": PersonRule(
-        (_DEGREE,),
+        (rf" {_DEGREE}\b",),
         # Jane Q. Roe, MD, PhD; without a comma no word is in capitals alone: PR OROS MPH is a drug.
         rf"\b{_WORD}(?: \p{{Lu}}\b\.?)?(?: {_WORD}){{1,2}}, {_DEGREES}"
         rf"|\b{_MIXED}(?: \p{{Lu}}\b\.?)?(?: {_MIXED}){{1,2}} {_DEGREES}",
@@ -118,12 +121,14 @@ def _rows_with_people(trials: pl.DataFrame) -> list[int]:
     why_stopped = trials.with_row_index("row").select("row", text="why_stopped").drop_nulls()
     texts = pl.concat([numbered_texts(trials), why_stopped])
     text = pl.col("text").str
-    found = [
-        texts.filter(pl.any_horizontal(text.contains(quick) for quick in rule.quick)).filter(
-            shield_degrees(pl.col("text")).str.contains(rule.pattern)
-        )["row"]
-        for rule in PERSON_RULES.values()
-    ]
+    rules = PERSON_RULES.items()
+    likely = {name: pl.any_horizontal(text.contains(quick) for quick in rule.quick) for name, rule in rules}
+    some = texts.with_columns(**likely).filter(pl.any_horizontal(*likely))
+    # Only what has a degree has one to hide.
+    some = pl.concat(
+        [some.filter("degree").with_columns(shield_degrees(pl.col("text"))), some.filter(~pl.col("degree"))]
+    )
+    found = [some.filter(name).filter(text.contains(rule.pattern))["row"] for name, rule in rules]
     return pl.concat(found).unique().sort().to_list()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +115,24 @@ def test_an_empty_lock_of_dvc_is_seen_and_its_removal_named(tmp_path: Path) -> N
     lock.touch()
     found = find(examine(tmp_path, {}, {}), "rwlock")
     assert (found.state, found.mend.startswith(f"rm {lock}")) == ("fault", True)
+
+
+def test_a_run_that_is_going_is_told_and_its_lock_is_left_alone(tmp_path: Path) -> None:
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    program = tmp_path / "dvc"  # a living process of that name
+    program.write_text("import time\ntime.sleep(60)\n")
+    with subprocess.Popen([sys.executable, str(program)]) as run:
+        held = {"read": {}, "write": {"data": {"pid": run.pid, "cmd": "dvc repro"}}}
+        for content in (json.dumps(held), ""):
+            lock.write_text(content)
+            (lock.parent / "lock").write_text(f" {run.pid}\n")
+            found = find(examine(tmp_path, {}, {}), "run")
+            assert found.detail.startswith(f"a run is going, process {run.pid}, since 2")
+            assert (found.state, found.mend) == ("note", "")
+        run.kill()
+    lock.write_text("")
+    assert find(examine(tmp_path, {}, {}), "rwlock").state == "fault"
 
 
 def test_a_folder_without_dvc_is_a_fault(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_of_two_records_the_newest_counts_as_in_ingest(order: tuple[str, str], t
         ("NCT09000001", "Other title", "Other summary."),
     ]
     (told,) = refused.to_dicts()
-    assert (told["record"], told["reason"]) == ("NCT09000002", "duplicate-id")
+    assert (told["record"], told["reason"]) == ("NCT09000002", "duplicate_id")
     assert "old.json" in told["file"]
     assert "2019-01-01" in told["detail"]
     with TableWriter(tmp_path / "table" / "t.parquet") as writer:

@@ -63,7 +63,7 @@ def first_id(data: Path) -> str:
 
 def test_the_story_has_all_that_made_a_record(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = first_id(data)
-    assert cli.run(["show", name[:10].lower(), "--data", str(data)]) == 0
+    assert cli.run(["show", name[:10].lower(), "--data", str(data), "--full"]) == 0
     said = capsys.readouterr().out
     for part in (
         name, "Levodopa Inhaled Powder", "T-1", "Parkinson Disease", "R-1", "Off time was measured",
@@ -74,6 +74,19 @@ def test_the_story_has_all_that_made_a_record(data: Path, capsys: pytest.Capture
         assert part in said
     beside = next(line for line in said.splitlines() if line.startswith("Title: Levodopa"))
     assert "| Title: Slow Release" in beside
+
+
+def test_the_story_is_short_by_default(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = first_id(data)
+    assert cli.run(["show", name, "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    for part in (
+        name, "levodopa", "Parkinson Disease", "none yet: dvc repro validate", "Off time was measured",
+        "SIM1 (failure)", "small, attempt 1", "Title: Levodopa Inhaled Powder", "--full",
+    ):  # fmt: skip
+        assert part in said
+    for part in ("p" * 64, "d" * 64, "temperature", "Slow Release Levodopa"):
+        assert part not in said
 
 
 def test_the_story_as_json(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +102,7 @@ def test_the_story_as_json(data: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_story_tells_the_verdict_of_validation(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generated = pl.read_parquet(data / "generated.parquet")
-    asked = ["show", first_id(data), "--data", str(data)]
+    asked = ["show", first_id(data), "--data", str(data), "--full"]
     assert cli.run(asked) == 0
     assert "none yet: dvc repro validate" in capsys.readouterr().out
     mine = generated.filter(target_id="T-1")

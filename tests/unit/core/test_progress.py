@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 
 import pytest
@@ -50,3 +51,42 @@ def test_terminal_has_a_bar() -> None:
     with Progress("drafts", 2, Console(file=out, width=120, force_terminal=True)) as shown:
         shown.advance(note="0 cache hits")
     assert re.search(r"drafts.*1/2.*0 cache hits", out.getvalue())
+
+
+def test_work_that_ends_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Progress("embedding", 2, Console(file=out, width=200), quiet_seconds=5) as shown:
+        for _ in range(2):
+            now[0] += 2
+            shown.advance()
+    assert out.getvalue() == ""
+    with Progress("embedding", 2, Console(file=out, width=200), quiet_seconds=5) as shown:
+        for _ in range(2):
+            now[0] += 6
+            shown.advance()
+    assert out.getvalue().splitlines() == ["embedding: 2 to do", "embedding: 2 of 2"]
+
+
+@pytest.mark.parametrize("at_once", [1, 8, 30])
+def test_an_estimate_is_within_a_factor_of_two_after_a_tenth(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that start together take about as long each: the first to end says little of the rest."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream, total = random.Random(3), 300
+    free, ends = [0.0] * at_once, []
+    for _ in range(total):
+        start = min(free)
+        free[free.index(start)] = end = start + stream.uniform(8, 12)
+        ends.append(end)
+    shown = Progress("drafts", total, at_once=at_once)
+    for number, end in enumerate(sorted(ends), start=1):
+        now[0] = end
+        shown.advance()
+        if total / 10 <= number <= 0.8 * total:
+            value, unit = re.search(r"about (\d+) (s|min) left", shown.line()).groups()
+            left = int(value) * (60 if unit == "min" else 1)
+            assert 0.5 < left / (max(ends) - end) < 2, (number, shown.line())

@@ -115,4 +115,4 @@ def test_an_exported_trial_can_not_enter_the_corpus(form: str, tmp_path: Path) -
     export_records(as_records([full_trial()]), form, tmp_path, "card")
     batch = refuse_synthetic(read_back(form, tmp_path))
     assert batch.trials.is_empty()
-    assert batch.refused["reason"].to_list() == ["synthetic-record"]
+    assert batch.refused["reason"].to_list() == ["synthetic_record"]

@@ -4,9 +4,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.unit.llm.asking import answer
-from trialforge.core.files import read_json
-from trialforge.generation.asking import TIMINGS_FOLDER, Fault, Question, Tally, ask_all, write_timings
+from trialforge.core.files import read_json, write_json
+from trialforge.generation.asking import (
+    TIMINGS_FOLDER,
+    Fault,
+    Question,
+    Tally,
+    ask_all,
+    ask_for_stage,
+    write_timings,
+)
 from trialforge.llm.backend import Message, Sampling
+from trialforge.llm.calls import CachedGenerator, CallCache
 
 from .records import QueuedGenerator
 
@@ -77,3 +86,23 @@ def test_what_was_replayed_is_no_work_of_this_run(tmp_path: Path, monkeypatch: p
     assert (said["calls"], said["calls_from_cache"]) == (2, 1)
     assert (said["prompt_tokens_sent"], said["prompt_tokens_evaluated"]) == (10, 6)
     assert (said["completion_tokens"], said["completion_tokens_per_second"]) == (3, 6.0)
+
+
+def test_before_the_first_call_a_stage_says_how_many_and_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def told(*seeds: int) -> str:
+        generator = CachedGenerator(QueuedGenerator(*["good"] * 4), CallCache(tmp_path / "calls.sqlite"))
+        ask_for_stage("generate", generator, [question(seed) for seed in seeds], Sampling(), 0, at_once=2)
+        return capsys.readouterr().err.splitlines()[0]
+
+    unknown = "how long the others take is not known on this machine yet"
+    assert told(1, 2) == f"generate: 2 calls, 0 of them answered from the cache; {unknown}"
+    timings = tmp_path / TIMINGS_FOLDER / "generate.json"
+    write_json({"seconds": 60, "calls": 4, "calls_from_cache": 1}, timings)
+    rate = "about 40 s at the rate of the last run here"
+    assert told(1, 2, 3, 4) == f"generate: 4 calls, 2 of them answered from the cache; {rate}"
+    free = "none is paid for, but for those that are asked again"
+    assert told(1, 2) == f"generate: 2 calls, 2 of them answered from the cache; {free}"

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialforge.generation.exemplars import CUT_MARK, MIN_WORDS, cut_text, fit_to_budget
+from trialforge.generation.exemplars import MIN_WORDS, cut_text, fit_to_budget
+from trialforge.generation.schema import CUT_MARK
 
 
 def count_words(text: str) -> int:

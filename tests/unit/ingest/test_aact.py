@@ -110,7 +110,7 @@ def read(path: Path) -> tuple[dict[str, dict[str, Any]], pl.DataFrame, dict[str,
 def test_tables_of_now_fill_every_field(tmp_path: Path) -> None:
     trials, refused, lacks = read(write(tmp_path / "aact", NEW))
     assert refused.select("file", "record", "reason").rows() == [
-        ("aact/facilities.txt", "", "other-file"), ("aact/studies", B, "empty-criteria"),
+        ("aact/facilities.txt", "", "other_file"), ("aact/studies", B, "empty_criteria"),
     ]  # fmt: skip
     assert lacks == {
         "aact": ("official_title", "primary_completion_date", "completion_date", "intervention_mesh")
@@ -198,7 +198,7 @@ def test_rows_that_are_broken_are_refused_and_all_others_read(tmp_path: Path) ->
     trials, refused, _ = read(write(tmp_path / "aact", {"studies": rows, "conditions": others}))
     assert list(trials) == [A, B]
     assert refused.select("file", "record", "reason").rows() == [
-        ("aact/studies:3", "", "malformed-row"), ("aact/conditions", "NCT00000077", "no-study"),
+        ("aact/studies:3", "", "malformed_row"), ("aact/conditions", "NCT00000077", "no_study"),
     ]  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
     rows = f'nct_id|phase|brief_title\n{A}|PHASE2|ok\n{B}|PHASE3|"not closed\n'
     trials, refused, _ = read(write(tmp_path / "aact", {"studies": rows}))
     assert list(trials) == [A]
-    assert refused["reason"].to_list() == ["malformed-row"]
+    assert refused["reason"].to_list() == ["malformed_row"]
 
 
 def test_ids_of_other_registries_and_none_are_refused(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_ids_of_other_registries_and_none_are_refused(tmp_path: Path) -> None:
     trials, refused, _ = read(write(tmp_path / "aact", {"studies": rows}))
     assert list(trials) == [A]
     assert dict(refused.select("record", "reason").iter_rows()) == {
-        "EUCTR2012-001234-12": "other-registry", "X1": "bad-id",
+        "EUCTR2012-001234-12": "other_registry", "X1": "bad_id",
     }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_aact_as_folder_and_zip(name: str, cases: Path) -> None:
         date(2015, 3, 2),
     )
     assert trial["criteria"] == "Inclusion Criteria:\n- Sore throat"
-    assert {reason for reason, _ in refused.values()} == ({"other-file"} if name == "" else set())
+    assert {reason for reason, _ in refused.values()} == ({"other_file"} if name == "" else set())
 
 
 CONTAINERS = {
@@ -94,7 +94,7 @@ def test_shapes_that_scripts_leave_behind(name: str, cases: Path) -> None:
 def test_what_can_not_be_read_names_the_mend(cases: Path) -> None:
     trials, refused = read(cases / "07-containers" / "s-nan.jsonl")
     assert (list(trials), refused) == (
-        ["NCT00000001"], {"s-nan.jsonl:2": ("not-a-number", "NaN is no JSON value; write null")},
+        ["NCT00000001"], {"s-nan.jsonl:2": ("not_a_number", "NaN is no JSON value; write null")},
     )  # fmt: skip
     with pytest.raises(
         IngestError, match=r"k-legacy\.json.* API v1, which ended in 2024: fetch the same ids anew"
@@ -130,5 +130,5 @@ def test_observational_studies_and_expanded_access_are_left_out(cases: Path) -> 
     reason, _ = left_out(PopulationParams())
     assert dict(batch.trials.select("nct_id", reason.alias("reason")).iter_rows()) == {
         "NCT00000001": None,
-        **dict.fromkeys(("NCT00000002", "NCT00000003", "NCT00000004"), "other-study-type"),
+        **dict.fromkeys(("NCT00000002", "NCT00000003", "NCT00000004"), "other_study_type"),
     }

@@ -151,8 +151,8 @@ def test_rows_without_an_id_are_refused_by_number(tmp_path: Path) -> None:
     trials, refused, _ = read(tmp_path / "a.csv")
     assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000003"]
     assert refused.select("file", "reason").rows() == [
-        ("a.csv:2", "missing-id"),
-        ("a.csv:3", "other-registry"),
+        ("a.csv:2", "missing_id"),
+        ("a.csv:3", "other_registry"),
     ]
 
 
@@ -161,4 +161,4 @@ def test_a_row_with_too_many_cells_costs_no_other(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text.replace("NCT00000002,", "NCT00000002,x,"))
     trials, refused, _ = read(tmp_path / "a.csv")
     assert [trial["nct_id"] for trial in trials] == ["NCT00000001"]
-    assert refused["reason"].to_list() == ["malformed-row"]
+    assert refused["reason"].to_list() == ["malformed_row"]

@@ -115,7 +115,7 @@ def test_a_trailing_comma_and_an_empty_page_cost_nothing() -> None:
 
 
 def test_a_page_that_breaks_off_after_a_study_is_told() -> None:
-    assert split(f'{{"studies": [{TEXT}') == [STUDY, "malformed-json"]
+    assert split(f'{{"studies": [{TEXT}') == [STUDY, "malformed_json"]
 
 
 def test_a_study_that_is_too_large_is_told_and_the_next_is_read() -> None:
@@ -127,5 +127,5 @@ def test_a_study_that_is_too_large_is_told_and_the_next_is_read() -> None:
 
     found = list(split_studies(chunks()))
     assert [len(one) if isinstance(one, bytes) else one.reason for one in found] == [
-        len(TEXT), "too-large", len(TEXT),
+        len(TEXT), "too_large", len(TEXT),
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +219,13 @@ def test_base_rates_are_counted_by_hand() -> None:
     assert rates["source"] == {
         "results": {"labelled": 3, "success": 0.6667}, "status": {"labelled": 5, "success": 0.4},
     }  # fmt: skip
+
+
+def test_a_trial_whose_registration_nobody_dates_counts_under_the_year_of_its_start() -> None:
+    """Many AACT snapshots have no column for the day of registration."""
+    started = TRIALS.with_columns(start_date=pl.lit(date(2012, 5, 1)))
+    rates = base_rates(label_trials(started, params(labels=["status"])).lazy())
+    assert rates["year"] == {"2012": {"labelled": 5, "success": 0.4}}
 
 
 @pytest.mark.shared

@@ -45,7 +45,7 @@ def aact_trials(shared_data: Path) -> pl.DataFrame:
     batches = list(RegistrySource(shared_data / AACT).batches())
     refused = pl.concat([batch.refused for batch in batches])
     # One trial of 99,999,999 people.
-    assert refused.select("record", "reason").rows() == [("NCT03014427", "absurd-enrolment")]
+    assert refused.select("record", "reason").rows() == [("NCT03014427", "absurd_enrolment")]
     return pl.concat([batch.trials for batch in batches])
 
 

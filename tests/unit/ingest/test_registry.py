@@ -134,23 +134,23 @@ DEEPER = b"<a>" * 200 + b"</a>" * 200
 NESTED = b"<a>" * 250 + b"</a>" * 250
 ENTITIES = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
 BAD_XML: dict[str, tuple[bytes, str]] = {
-    "truncated": (xml_record(A)[:2000], "malformed-xml"),
-    "mismatched": (b"<clinical_study></other>", "malformed-xml"),
+    "truncated": (xml_record(A)[:2000], "malformed_xml"),
+    "mismatched": (b"<clinical_study></other>", "malformed_xml"),
     "doctype": (ENTITIES + xml_record(A), "doctype"),
     "external-entity": (b'<!DOCTYPE x SYSTEM "file:///etc/passwd">' + xml_record(A), "doctype"),
     "doctype-utf-16": ((ENTITIES.decode() + "<clinical_study/>").encode("utf-16"), "doctype"),
-    "unknown-entity": (xml_record(A, brief_title="&bomb;"), "malformed-xml"),
+    "unknown-entity": (xml_record(A, brief_title="&bomb;"), "malformed_xml"),
     "nesting": (xml_record(A).replace(b"<keyword>", NESTED + b"<keyword>"), "nesting"),
     "nesting-201": (xml_record(A).replace(b"<keyword>", DEEPER + b"<keyword>"), "nesting"),
-    "wrong-encoding": (xml_record(A).replace("é".encode(), b"\xe9"), "malformed-xml"),
-    "unknown-encoding": (b'<?xml version="1.0" encoding="x-no"?>' + xml_record(A), "malformed-xml"),
-    "no-id": (xml_record(""), "missing-id"),
-    "bad-id": (xml_record("NCT1"), "bad-id"),
-    "synthetic-id": (xml_record("SYN-abcdef"), "bad-id"),
-    "other-registry": (xml_record("EUCTR2012-001234-12"), "other-registry"),
-    "huge-field": (xml_record(A, brief_title="a" * 1_500_000), "huge-field"),
-    "ten-mb-field": (xml_record(A, brief_title="a" * 10_500_000), "huge-field"),
-    "too-large": (xml_record(A) + b" " * (33 * 1024 * 1024), "too-large"),
+    "wrong-encoding": (xml_record(A).replace("é".encode(), b"\xe9"), "malformed_xml"),
+    "unknown-encoding": (b'<?xml version="1.0" encoding="x-no"?>' + xml_record(A), "malformed_xml"),
+    "no-id": (xml_record(""), "missing_id"),
+    "bad-id": (xml_record("NCT1"), "bad_id"),
+    "synthetic-id": (xml_record("SYN-abcdef"), "bad_id"),
+    "other-registry": (xml_record("EUCTR2012-001234-12"), "other_registry"),
+    "huge-field": (xml_record(A, brief_title="a" * 1_500_000), "huge_field"),
+    "ten-mb-field": (xml_record(A, brief_title="a" * 10_500_000), "huge_field"),
+    "too-large": (xml_record(A) + b" " * (33 * 1024 * 1024), "too_large"),
 }  # fmt: skip
 
 
@@ -173,22 +173,22 @@ def study_with(**values: Any) -> bytes:
 
 DEEP = b"[" * 2000 + b"]" * 2000
 BAD_JSON: dict[str, tuple[bytes, str, str]] = {
-    "truncated": (study_text(A)[:-5], "", "malformed-json"),
-    "nan": (study_text(A).replace(b'"count": 120', b'"count": NaN'), "", "not-a-number"),
-    "infinity": (study_text(A).replace(b'"count": 120', b'"count": -Infinity'), "", "not-a-number"),
-    "lone-surrogate": (study_text(A).replace(b"Fatigue", b"\\ud83d"), "", "lone-surrogate"),
-    "lone-low-surrogate": (study_text(A).replace(b"Fatigue", b"\\udc00x"), "", "lone-surrogate"),
-    "wrong-encoding": (study_text(A).replace(b"coffee", b"caf\xe9"), "", "wrong-encoding"),
+    "truncated": (study_text(A)[:-5], "", "malformed_json"),
+    "nan": (study_text(A).replace(b'"count": 120', b'"count": NaN'), "", "not_a_number"),
+    "infinity": (study_text(A).replace(b'"count": 120', b'"count": -Infinity'), "", "not_a_number"),
+    "lone-surrogate": (study_text(A).replace(b"Fatigue", b"\\ud83d"), "", "lone_surrogate"),
+    "lone-low-surrogate": (study_text(A).replace(b"Fatigue", b"\\udc00x"), "", "lone_surrogate"),
+    "wrong-encoding": (study_text(A).replace(b"coffee", b"caf\xe9"), "", "wrong_encoding"),
     "nesting": (study_text(A).replace(b'"coffee"', DEEP), "", "nesting"),
-    "no-id": (study_text(""), "", "missing-id"),
-    "bad-id": (study_text("NCT12"), "NCT12", "bad-id"),
-    "other-registry": (study_text("2022-501234-12-00"), "2022-501234-12-00", "other-registry"),
-    "wrong-type": (study_with(conditionsModule__conditions="Fatigue"), A, "wrong-type"),
-    "wrong-module": (study_with(designModule__designInfo=[]), A, "wrong-type"),
-    "wrong-item": (study_with(conditionsModule__keywords=[{"a": 1}]), A, "wrong-type"),
-    "wrong-id": (study_text(A).replace(b'"NCT00000001"', b"[]"), "", "wrong-type"),
-    "huge-field": (study_with(identificationModule__briefTitle="a" * 10_000_001), A, "huge-field"),
-    "too-large": (study_text(A)[:-1] + b', "a": "' + b"a" * (33 * 1024 * 1024) + b'"}', "", "too-large"),
+    "no-id": (study_text(""), "", "missing_id"),
+    "bad-id": (study_text("NCT12"), "NCT12", "bad_id"),
+    "other-registry": (study_text("2022-501234-12-00"), "2022-501234-12-00", "other_registry"),
+    "wrong-type": (study_with(conditionsModule__conditions="Fatigue"), A, "wrong_type"),
+    "wrong-module": (study_with(designModule__designInfo=[]), A, "wrong_type"),
+    "wrong-item": (study_with(conditionsModule__keywords=[{"a": 1}]), A, "wrong_type"),
+    "wrong-id": (study_text(A).replace(b'"NCT00000001"', b"[]"), "", "wrong_type"),
+    "huge-field": (study_with(identificationModule__briefTitle="a" * 10_000_001), A, "huge_field"),
+    "too-large": (study_text(A)[:-1] + b', "a": "' + b"a" * (33 * 1024 * 1024) + b'"}', "", "too_large"),
 }  # fmt: skip
 
 
@@ -258,7 +258,7 @@ OTHERS: dict[str, bytes] = {
 def test_files_of_other_registries_are_set_aside_and_told(name: str, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "all", {name: OTHERS[name], "b.json": study_text(B)})
     trials, refused = read(folder)
-    assert (trials, [(file, why) for file, _, why in refused]) == ([B], [(f"all/{name}", "other-registry")])
+    assert (trials, [(file, why) for file, _, why in refused]) == ([B], [(f"all/{name}", "other_registry")])
     with pytest.raises(IngestError, match=r"no trial in .*of another registry"):
         read(folder / name)
 
@@ -267,8 +267,8 @@ def test_a_bad_line_costs_no_other_line(tmp_path: Path) -> None:
     text = study_text(A) + b"\n{]\n" + study_text(B) + b"\n{}\n17\n" + study_text(C)
     (tmp_path / "all.jsonl").write_bytes(text)
     refused = [
-        ("all.jsonl:2", "", "malformed-json"), ("all.jsonl:4", "", "not-a-trial"),
-        ("all.jsonl:5", "", "not-a-trial"),
+        ("all.jsonl:2", "", "malformed_json"), ("all.jsonl:4", "", "not_a_trial"),
+        ("all.jsonl:5", "", "not_a_trial"),
     ]  # fmt: skip
     assert read(tmp_path / "all.jsonl") == ([A, B, C], refused)
 
@@ -278,13 +278,13 @@ def test_a_bad_item_costs_no_other_item(tmp_path: Path) -> None:
     for text in (b"[" + study_text(A) + b", " + bad + b", ," + study_text(B) + b"]",
                  page(study_text(A), bad, study_text(B))):  # fmt: skip
         (tmp_path / "all.json").write_bytes(text)
-        assert read(tmp_path / "all.json") == ([A, B], [("all.json:2", "", "not-a-number")])
+        assert read(tmp_path / "all.json") == ([A, B], [("all.json:2", "", "not_a_number")])
 
 
 def test_a_list_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
     for head in (b"[", b'{"studies": ['):
         (tmp_path / "all.json").write_bytes(head + study_text(A) + b"," + study_text(B)[:100])
-        assert read(tmp_path / "all.json") == ([A], [("all.json:2", "", "malformed-json")])
+        assert read(tmp_path / "all.json") == ([A], [("all.json:2", "", "malformed_json")])
 
 
 def test_a_cut_gzip_keeps_what_came_before(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_cut_gzip_keeps_what_came_before(tmp_path: Path) -> None:
     (tmp_path / "all.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     trials, refused = read(tmp_path / "all.jsonl.gz")
     assert 0 < len(trials) < 300
-    assert [reason for _, _, reason in refused] == ["damaged-file"]
+    assert [reason for _, _, reason in refused] == ["damaged_file"]
 
 
 def test_ids_are_read_whatever_their_case_and_spaces(tmp_path: Path) -> None:
@@ -324,16 +324,16 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
-        "start_date": ("Smarch 1997", "start_date", "absurd-date"),
-        "completion_date": ("June 1066", "completion_date", "absurd-date"),
-        "study_first_submitted": ("May 4, 12015", "first_submitted", "absurd-date"),
-        "minimum_age": ("500 Years", "minimum_age", "absurd-age"),
-        "maximum_age": ("-1 Years", "maximum_age", "absurd-age"),
-        "enrollment": ("99999999999", "enrolment_planned", "absurd-enrolment"),
-        "phase": ("Phase 9", "phase", "unknown-phase"),
-        "overall_status": ("Lost", "status", "unknown-status"),
-        "intervention_type": ("Magic", "interventions", "unknown-intervention-type"),
-        "measure": ("", "primary_outcomes", "nameless-part"),
+        "start_date": ("Smarch 1997", "start_date", "absurd_date"),
+        "completion_date": ("June 1066", "completion_date", "absurd_date"),
+        "study_first_submitted": ("May 4, 12015", "first_submitted", "absurd_date"),
+        "minimum_age": ("500 Years", "minimum_age", "absurd_age"),
+        "maximum_age": ("-1 Years", "maximum_age", "absurd_age"),
+        "enrollment": ("99999999999", "enrolment_planned", "absurd_enrolment"),
+        "phase": ("Phase 9", "phase", "unknown_phase"),
+        "overall_status": ("Lost", "status", "unknown_status"),
+        "intervention_type": ("Magic", "interventions", "unknown_intervention_type"),
+        "measure": ("", "primary_outcomes", "nameless_part"),
     }
     files = {f"{tag}.xml": xml_record(A, **{tag: value}) for tag, (value, _, _) in values.items()}
     batches = list(RegistrySource(write_folder(tmp_path / "all", files)).batches())
@@ -354,7 +354,7 @@ def test_empty_criteria_are_told(tmp_path: Path) -> None:
     data = data.replace(b"</criteria>", b"</criterion>")
     assert read(write_folder(tmp_path / "all", {"a.xml": data})) == (
         [A],
-        [("all/a.xml", A, "empty-criteria")],
+        [("all/a.xml", A, "empty_criteria")],
     )
 
 

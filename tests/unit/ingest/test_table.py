@@ -49,9 +49,9 @@ def test_the_newest_record_of_an_id_is_kept(tmp_path: Path) -> None:
     )
     assert trials == [("C", None), ("A", 2), ("B", 5)]
     assert refused == [
-        {"file": "one", "record": "A", "reason": "duplicate-id",
+        {"file": "one", "record": "A", "reason": "duplicate_id",
          "detail": "kept is the record of 2020-01-02 in two"},
-        {"file": "two", "record": "B", "reason": "duplicate-id",
+        {"file": "two", "record": "B", "reason": "duplicate_id",
          "detail": "kept is the record of 2020-01-05 in one"},
     ]  # fmt: skip
 

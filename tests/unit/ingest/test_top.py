@@ -87,12 +87,12 @@ def test_bad_rows_are_refused(tmp_path: Path) -> None:
     (batch,) = TopSource(str(tmp_path)).batches()
     assert batch.trials["nct_id"].to_list() == ["NCT00000001", "NCT00000005"]
     assert sorted((r["file"], r["record"], r["reason"]) for r in batch.refused.to_dicts()) == [
-        ("a.csv:3", "", "missing-id"),
-        ("a.csv:4", "X1", "bad-id"),
-        ("a.csv:5", "NCT00000002", "malformed-list"),
-        ("a.csv:6", "NCT00000003", "malformed-list"),
-        ("a.csv:7", "NCT00000004", "malformed-list"),
-        ("a.csv:8", "NCT00000005", "unknown-phase"),
+        ("a.csv:3", "", "missing_id"),
+        ("a.csv:4", "X1", "bad_id"),
+        ("a.csv:5", "NCT00000002", "malformed_list"),
+        ("a.csv:6", "NCT00000003", "malformed_list"),
+        ("a.csv:7", "NCT00000004", "malformed_list"),
+        ("a.csv:8", "NCT00000005", "unknown_phase"),
     ]
 
 
@@ -105,8 +105,8 @@ def test_a_label_that_is_none_is_told_and_its_trial_kept(tmp_path: Path) -> None
     write(tmp_path, "a_train.csv", *rows)
     refused = refuse_labels(str(tmp_path))
     assert refused.select("file", "record", "reason").rows() == [
-        ("a_train.csv:3", "NCT00000002", "unknown-label"),
-        ("a_train.csv:4", "NCT00000003", "unknown-label"),
+        ("a_train.csv:3", "NCT00000002", "unknown_label"),
+        ("a_train.csv:4", "NCT00000003", "unknown_label"),
     ]
     assert "label yes; allowed are 0 and 1" in refused["detail"][0]
     assert read_top(str(tmp_path))["label"].to_list() == [1, None, None, None]

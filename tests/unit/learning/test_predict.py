@@ -138,7 +138,7 @@ def test_xml_json_and_fetched_records_of_one_trial_get_one_answer(
         code, both, _ = answer("NCT09000001", "NCT09000009", "--model", folder)
     assert found[0]["probability"] == found[1]["probability"] == found[2]["probability"]
     assert code == 0
-    assert [row["reason"] for row in both["refused"]] == ["not-found"]
+    assert [row["reason"] for row in both["refused"]] == ["not_found"]
     assert both["refused"][0]["record"] == "NCT09000009"
 
 

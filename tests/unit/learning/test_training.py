@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 import yaml
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import load_section
 from trialforge.embedding.factory import hash_model
-from trialforge.learning import cells, transformer
+from trialforge.learning import cells
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
@@ -242,20 +243,17 @@ def test_every_arm_gets_as_many_optimiser_steps(
     tables: Tables, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[int] = []
-    make = transformer._make_optimizer
 
-    def count(model: Any, params: Any) -> Any:
-        optimizer = make(model, params)
-        number = len(steps)
-        steps.append(0)
+    class Counted(torch.optim.AdamW):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            steps.append(0)
 
-        def counted(*_: Any) -> None:
-            steps[number] += 1
+        def step(self, *args: Any, **kwargs: Any) -> Any:
+            steps[-1] += 1
+            return super().step(*args, **kwargs)
 
-        optimizer.register_step_post_hook(counted)
-        return optimizer
-
-    monkeypatch.setattr(transformer, "_make_optimizer", count)
+    monkeypatch.setattr("torch.optim.AdamW", Counted)
     pin = {"model": str(tiny_encoder), "sha256": hash_model(tiny_encoder)}
     encoder = {"backend": "transformers", **pin, "max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)

@@ -122,9 +122,9 @@ def test_a_saved_model_scores_as_before(params: TransformerParams, task: FitTask
 def test_windows_read_the_words_that_truncation_leaves_out(params: TransformerParams) -> None:
     text = ["stable " * 40]
     cut = TransformerClassifier(params)
-    cut._open(cut._folder, 0)
+    cut.open_encoder(0)
     wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 2}))
-    wide._open(wide._folder, 0)
+    wide.open_encoder(0)
     assert [len(window) for window in cut.encode(text)[0].windows] == [32]
     assert [len(window) for window in wide.encode(text)[0].windows] == [32, 20]
     assert tuple(wide.logits(wide.encode(text)).shape) == (1, 2)
@@ -133,7 +133,7 @@ def test_windows_read_the_words_that_truncation_leaves_out(params: TransformerPa
 def test_windows_overlap_by_a_quarter_so_that_no_phrase_is_cut_in_both(params: TransformerParams) -> None:
     words = [*f"{GOOD} {BAD}".split(), "inclusion", "phase", "1", "2"] * 6
     wide = TransformerClassifier(params.model_copy(update={"long_texts": "window", "max_windows": 3}))
-    wide._open(wide._folder, 0)
+    wide.open_encoder(0)
     tokenizer = Tokenizer.from_file(str(Path(params.model) / "tokenizer.json"))
     tokens = tokenizer.encode(" ".join(words), add_special_tokens=False).ids
     first, last = map(tokenizer.token_to_id, ("[CLS]", "[SEP]"))
@@ -155,25 +155,20 @@ def test_two_fits_from_one_seed_give_the_same_bytes_on_a_cpu(
     assert one != other
 
 
-class OnMeta:
-    """A model that takes nothing which lies elsewhere."""
-
-    device = torch.device("meta")
-
-    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
-        assert {input_ids.device, attention_mask.device} == {self.device}
-        return SimpleNamespace(logits=torch.zeros((len(input_ids), 2), device=self.device))
-
-
 def test_a_gpu_is_used_where_torch_has_one(
     params: TransformerParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device `meta` stands in for a GPU: it holds shapes alone."""
     classifier = TransformerClassifier(params)
     monkeypatch.setattr(transformer, "choose_device", lambda: "meta")
-    classifier._open(classifier._folder, 0)
+    classifier.open_encoder(0)
     assert classifier.model.device.type == "meta"
-    classifier._model = OnMeta()
+
+    def forward(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        assert {input_ids.device.type, attention_mask.device.type} == {"meta"}
+        return SimpleNamespace(logits=torch.zeros((len(input_ids), 2), device="meta"))
+
+    monkeypatch.setattr(classifier.model, "forward", forward)
     assert classifier.logits(classifier.encode(["stable disease", "stable"])).device.type == "meta"
     monkeypatch.undo()
     assert transformer.choose_device() == ("cuda" if torch.cuda.is_available() else "cpu")
@@ -207,7 +202,7 @@ def test_without_patience_all_epochs_run_and_the_best_is_kept(
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
     monkeypatch.setattr(transformer, "log_loss", lambda *_: next(losses))
     classifier = TransformerClassifier(params)
-    classifier._open(classifier._folder, task.seed)
+    classifier.open_encoder(task.seed)
     state = transformer.fine_tune(classifier, task)
     assert (state.epoch, state.best_epoch) == (6, 0)
     kept = classifier.model.state_dict()
@@ -219,7 +214,7 @@ def test_attention_is_dropped_as_the_encoder_says_unless_told_otherwise(
     dropout: float | None, used: float, params: TransformerParams
 ) -> None:
     classifier = TransformerClassifier(params.model_copy(update={"attention_dropout": dropout}))
-    classifier._open(classifier._folder, 0)
+    classifier.open_encoder(0)
     assert classifier.model.config.attention_probs_dropout_prob == used
 
 

@@ -54,7 +54,7 @@ def test_the_page_tells_everything_in_reading_order(page: str) -> None:
     sections = re.findall(r'<section id="(\w+)"', page)
     assert sections == [
         *("answer", "power", "real", "synthetic", "rivals", "fidelity", "copies", "membership"),
-        *("records", "data", "retrieval", "cost", "provenance"),
+        *("records", "data", "retrieval", "funnel", "shapes", "cost", "provenance"),
     ]
 
 

@@ -56,6 +56,16 @@ def test_a_field_that_successes_alone_fill_is_named_with_its_auc() -> None:
     assert found > 0.7
 
 
+@pytest.mark.parametrize("name", ["minimum_age", "maximum_age"])
+def test_an_absent_age_is_no_limit_and_is_never_dropped(name: str) -> None:
+    stream = np.random.default_rng(1)
+    limited = pl.Series(stream.random(len(TRIALS)) < 0.5) | (TRIALS["label"] == 1)
+    planted = TRIALS.with_columns(pl.when(limited).then(pl.lit(65.0)).alias(name))
+    assert name not in presence_table(planted)["field"]
+    assert telling_fields(presence_table(planted), 0.5) == telling_fields(presence_table(TRIALS), 0.5)
+    assert presence_auc(planted, CLUSTERS, seed=1) == presence_auc(TRIALS, CLUSTERS, seed=1)
+
+
 def test_a_difference_that_chance_makes_drops_no_field() -> None:
     few = plant(0.5).head(6)
     assert telling_fields(presence_table(few), 0.5) == []

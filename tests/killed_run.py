@@ -73,7 +73,7 @@ def run_with_kills(folder: Path, number: int, kills: int, seed: int) -> Ended:
 
     chance = random.Random(seed)
     calls, log, answers = folder / "calls.sqlite", folder / "log", folder / "answers.json"
-    command = [sys.executable, "-m", "benchmarks._small_run", str(calls), str(log), str(answers), str(number)]
+    command = [sys.executable, "-m", "tests.killed_run", str(calls), str(log), str(answers), str(number)]
     log.touch()
     hits = 0
     for _ in range(kills):

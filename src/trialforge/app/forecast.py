@@ -1,0 +1,124 @@
+"""What `dvc repro` would run now, and what it would ask of the language model: `trialforge plan`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_json, read_parquet
+from trialforge.core.progress import format_seconds
+from trialforge.generation.asking import TIMINGS_FOLDER
+from trialforge.llm.calls import find_project
+
+_ASKING = ("reason", "generate", "zero-shot")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One stage that would run.
+
+    Attributes:
+        stage: its name.
+        why: `changed`, or the last of the stages before it that run.
+        calls: of the language model at most, retries aside; None for a stage that asks nothing.
+        seconds: at the rate of the last run here, if there was one; answers that are kept cost nothing.
+    """
+
+    stage: str
+    why: str
+    calls: int | None = None
+    seconds: float | None = None
+
+
+def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
+    """Return the stages that `dvc repro` would run, in their order.
+
+    Raises:
+        ArtifactError: the folder is no DVC repository, or another process holds its lock.
+    """
+    order = stages_to_run(root)
+    running = set(order)
+    found = []
+    for stage, why in order.items():
+        calls = _count_calls(stage, root, params, running) if stage in _ASKING else None
+        found.append(Forecast(stage, why, calls, None if calls is None else _expect(stage, calls)))
+    return found
+
+
+def stages_to_run(root: Path) -> dict[str, str]:
+    """Return the stages that are changed or follow one that is, each with the reason, in running order."""
+    import networkx as nx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with warnings.catch_warnings(), Repo(str(root)) as repo:
+            warnings.simplefilter("ignore")  # DVC's own, of what its libraries will drop
+            changed = {name.split(":")[-1] for name in repo.status()}
+            graph = repo.index.graph  # from a stage to those that it reads from
+            names = {stage: stage.addressing.split(":")[-1] for stage in graph}
+            order = list(nx.dfs_postorder_nodes(graph))
+    except DvcException as error:
+        raise ArtifactError(f"DVC can't say what is changed: {error}", hint="trialforge doctor") from error
+    found: dict[str, str] = {}
+    for stage in order:
+        before = [names[other] for other in graph.successors(stage) if names[other] in found]
+        if names[stage] in changed:
+            found[names[stage]] = "changed"
+        elif before:
+            found[names[stage]] = f"follows {max(before, key=list(found).index)}"
+    return found
+
+
+def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set[str]) -> int:
+    """Return how many calls a stage makes at most: from its tables where they stay, else from params.yaml."""
+    if stage == "zero-shot":
+        asked, test = params["zero_shot"], root / "data/test.parquet"
+        trials = asked["trials"]
+        if test.is_file() and "split" not in running:
+            labelled = read_parquet(test, ["label"])["label"].count()
+            trials = min(labelled, trials or labelled)
+        return (trials or 0) * int(asked["answers"])
+    plan, path = params["plan"], root / "data/plan.parquet"
+    if "plan" not in running and path.is_file():
+        targets = read_parquet(path, ["intervention", "label", "arm"])
+    else:
+        sizes = (plan["interventions"], plan["records"], plan["generations"], len(plan["arms"]))
+        if stage == "generate":
+            return prod(sizes)
+        return min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
+    if stage == "generate":
+        return targets.height
+    reasoned = targets.filter(pl.col("arm") != "no-reasoning")
+    return reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
+
+
+def _expect(stage: str, calls: int) -> float | None:
+    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
+    last = read_json(path) if path.is_file() else {}
+    paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
+    return calls * float(last["seconds"]) / paid if paid else None
+
+
+def forecast_rows(found: list[Forecast]) -> list[tuple[str, ...]]:
+    """Return each stage as cells: name, reason, calls, time."""
+    return [
+        (
+            one.stage,
+            one.why,
+            "" if one.calls is None else f"{one.calls} calls",
+            ""
+            if one.calls is None
+            else f"about {format_seconds(one.seconds)}"
+            if one.seconds
+            else "not known",
+        )
+        for one in found
+    ]

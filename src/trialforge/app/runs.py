@@ -1,0 +1,67 @@
+"""The runs that `trialforge report --against` compares: this checkout's, and that of a revision."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import Number, flatten, read_json, read_parquet
+from trialforge.core.made_from import MADE_FROM
+from trialforge.reporting.against import Run
+
+RECORDS = Path("data/synthetic.parquet")
+METRICS = Path("metrics")
+
+
+def read_this_run(root: Path) -> Run:
+    """Return the run of a checkout.
+
+    Raises:
+        ArtifactError: it has no metrics, or a file of them can't be read.
+    """
+    metrics = {path.stem: read_json(path) for path in sorted((root / METRICS).glob("*.json"))}
+    if not metrics:
+        raise ArtifactError(f"no metrics in {root / METRICS}", hint="run: dvc repro")
+    records = root / RECORDS
+    return Run("this checkout", _flat(metrics), read_parquet(records) if records.is_file() else None)
+
+
+def read_run_of(revision: str) -> Run:
+    """Return the run of a revision of this checkout, or an experiment; its records if DVC's cache has them.
+
+    Raises:
+        ArtifactError: there is no such revision, or it has no metrics.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError, SCMError
+
+    try:
+        files = DVCFileSystem(rev=revision)
+        names = files.ls(METRICS.as_posix(), detail=False)
+        metrics = {
+            Path(name).stem: json.loads(files.read_text(name)) for name in names if name.endswith(".json")
+        }
+    except (RevError, SCMError) as error:
+        raise ArtifactError(f"no revision {revision!r}: {error}", hint="git log, dvc exp list") from error
+    except (DvcException, OSError) as error:
+        raise ArtifactError(f"{revision} has no metrics that can be read: {error}") from error
+    try:
+        records = pl.read_parquet(BytesIO(files.read_bytes(RECORDS.as_posix())))
+    except (DvcException, OSError):
+        records = None
+    return Run(revision, _flat(metrics), records)
+
+
+def _flat(metrics: dict[str, Any]) -> dict[str, Number]:
+    return flatten(
+        {
+            stage: {name: value for name, value in one.items() if name != MADE_FROM}
+            for stage, one in metrics.items()
+        }
+    )
