@@ -22,10 +22,12 @@ from trialforge.study.params import StudyParams
 from trialforge.study.study import draw_orders, run_study
 
 SEED = 41
-BLOCKS = int(os.environ.get("BENCH_BLOCKS", "192"))
-TESTS = int(os.environ.get("BENCH_TESTS", "2000"))
+BLOCKS = int(os.environ.get("BENCH_BLOCKS", "240"))
+TESTS = int(os.environ.get("BENCH_TESTS", "1500"))
 STUDIES = int(os.environ.get("BENCH_STUDIES", "400"))
+POOLS = int(os.environ.get("BENCH_POOLS", "120"))
 SIZE, POOL = 25, 4
+CURVE = (1, 2, 3, 4, 6, 8, 12, 16)
 EXPECTED = {"true": "1", "permuted": "at most 0", "copies": "0", "mistaken": "between 0 and 1"}
 
 
@@ -38,7 +40,7 @@ def main() -> None:
 def _known_writers() -> None:
     learning = load_section(LearningParams, "learning")
     params = StudyParams(
-        pools=BLOCKS, sizes=(POOL,), draws=200, arms=WRITER_ARMS, primary="true"
+        pools=POOLS, sizes=(POOL,), curve=CURVE, draws=100, arms=WRITER_ARMS, primary="true"
     )
     start = time.perf_counter()
     corpus = known_corpus(blocks=BLOCKS, size=SIZE, tests=TESTS, fields=learning.fields, seed=SEED)
@@ -101,7 +103,7 @@ def plain_study(
         odds = members @ (real + extra) @ rows.T
         return Areas(np.stack([roc_auc(labels, row, 0.0, weights) for row in odds]), members, added)
 
-    curve = {SIZE * size: areas(size, 0 * real, 0) for size in (1, 2, 3, 4, 6, 8, 12, 16)}
+    curve = {SIZE * size: areas(size, 0 * real, 0) for size in CURVE}
     augmented = areas(POOL, written, 2 * SIZE * POOL)
     return (
         exchange_rate(curve, augmented, SIZE * POOL, clusters=clusters, level=0.95),

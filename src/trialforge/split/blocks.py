@@ -48,6 +48,7 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
             open_blocks.remove(block)
             if len(block) == size:  # a chain of near-duplicates may be longer than a block
                 blocks.append(block)
+    blocks += _fill(open_blocks, size)
     if len(blocks) < 6:
         raise ParameterError(
             f"{labelled.height} labelled train trials make {len(blocks)} full blocks of {size}, and 6 are needed",
@@ -55,6 +56,17 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
         )
     rows = [(nct_id, number) for number, block in enumerate(blocks[: params.most]) for nct_id in block]
     return pl.DataFrame(rows, schema=BLOCK_SCHEMA, orient="row").sort("nct_id")
+
+
+def _fill(unfinished: list[list[str]], size: int) -> list[list[str]]:
+    """Return full blocks: the largest takes trials of the smallest, of which the rest is left out."""
+    waiting, full = sorted(unfinished, key=len), []
+    while waiting:
+        block = waiting.pop()
+        while len(block) < size and waiting:
+            block = block + waiting.pop(0)[: size - len(block)]
+        full += [block] if len(block) == size else []
+    return full
 
 
 def block_metrics(train: pl.DataFrame, blocks: pl.DataFrame) -> dict[str, int | float | None]:
