@@ -39,7 +39,7 @@ def main() -> None:
         result = run_study(corpus, params, learning, load_seed())
         table = tabulate(result, params)
         figures |= answer(result, table, params)
-        figures["answer"] = " ".join(say(figures, params.level))
+        figures["answer"] = say(figures, params.level)
     write_csv(table, args.arms)
     write_json(figures | name_tables(args.synthetic), args.metrics)
 
