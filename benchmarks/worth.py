@@ -16,6 +16,7 @@ import numpy as np
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.scoring.bootstrap import roc_auc
+from trialforge.scoring.paired_tests import AreaTest
 from trialforge.study.exchange import Areas, Worth, compare_areas, exchange_rate
 from trialforge.study.known_writers import WRITER_ARMS, known_corpus
 from trialforge.study.params import StudyParams
@@ -39,12 +40,12 @@ def main() -> None:
 
 def _known_writers() -> None:
     learning = load_section(LearningParams, "learning")
-    params = StudyParams(
-        pools=POOLS, sizes=(POOL,), curve=CURVE, draws=100, arms=WRITER_ARMS, primary="true"
-    )
+    params = StudyParams(pools=POOLS, sizes=(POOL,), curve=CURVE, draws=100, arms=WRITER_ARMS, primary="true")
     start = time.perf_counter()
     corpus = known_corpus(blocks=BLOCKS, size=SIZE, tests=TESTS, fields=learning.fields, seed=SEED)
-    print(f"{BLOCKS} blocks of {SIZE} and {corpus.test.height} test trials, {time.perf_counter() - start:.0f} s")
+    print(
+        f"{BLOCKS} blocks of {SIZE} and {corpus.test.height} test trials, {time.perf_counter() - start:.0f} s"
+    )
     start = time.perf_counter()
     result = run_study(corpus, params, learning, SEED)
     print(f"{len(result.areas) * params.pools} pools trained and scored, {time.perf_counter() - start:.0f} s")
@@ -57,28 +58,29 @@ def _known_writers() -> None:
         worth = exchange_rate(curve, areas, SIZE * POOL, clusters=result.clusters, level=params.level)
         half = (worth.high - worth.low) / 2
         print(
-            f"{arm.name}: {areas.mean:.4f}, worth {worth.value:.3f} ({worth.low:.3f} to {worth.high:.3f}; half "
-            f"{half:.3f}), expected {EXPECTED[arm.name]}"
+            f"{arm.name}: {areas.mean:.4f}, worth {worth.value:.3f} "
+            f"({worth.low:.3f} to {worth.high:.3f}; half {half:.3f}), expected {EXPECTED[arm.name]}"
         )
 
 
 def _coverage() -> None:
-    """Print how often intervals hold the truth, for a writer of the truth, of nothing and of a half."""
+    """Print how often intervals hold the truth, for a writer of the truth and one of nothing."""
     for name, truth in (("true", 1.0), ("nothing", None)):
         start = time.perf_counter()
         studies = [plain_study(number, name) for number in range(STUDIES)]
         gap = float(np.mean([test.value for _, test in studies]))
         intervals = [test.interval(0.95) for _, test in studies]
-        print(f"{name}: the difference in ROC-AUC is held in {np.mean([a <= gap <= b for a, b in intervals]):.3f}")
+        held = np.mean([low <= gap <= high for low, high in intervals])
+        print(f"{name}: the difference in ROC-AUC is held in {held:.3f}")
         if truth is not None:
-            held = [worth.low <= truth <= worth.high for worth, _ in studies]
-            print(f"{name}: the worth is held in {np.mean(held):.3f}")
+            held = np.mean([worth.low <= truth <= worth.high for worth, _ in studies])
+            print(f"{name}: the worth is held in {held:.3f}")
         print(f"  of {STUDIES} studies, {time.perf_counter() - start:.0f} s")
 
 
 def plain_study(
     seed: int, writer: str, *, blocks: int = 24, pools: int = 48, tests: int = 300, draws: int = 60
-) -> tuple[Worth, object]:
+) -> tuple[Worth, AreaTest]:
     """Return worth and gain of a writer in a study of normal features and nearest centroids."""
     stream = np.random.default_rng(seed)
     features, effect, clusters = 40, 0.12, tests // 2

@@ -1,7 +1,7 @@
 """The study from split to worth: what a block's trials are written from, and what comes out of it.
 
-No language model writes here: the prompts are made as the stages make them, and what it would have answered is
-taken from the block's own trials.
+No language model writes here: the prompts are made as the stages make them, and what it would have answered
+is taken from the block's own trials.
 """
 
 from __future__ import annotations
@@ -95,12 +95,9 @@ def test_the_study_runs_on_what_was_written_from_the_blocks(ran: Path) -> None:
     train, plan = table(ran, "train"), table(ran, "plan")
     shown = table(ran, "exemplars").filter(rank=1).select("target_id", exemplar="nct_id")
     written = plan.join(shown, on="target_id").select("target_id", "arm", "generation", "exemplar")
-    synthetic = (
-        train.join(written, left_on="nct_id", right_on="exemplar")
-        .with_columns(
-            pl.concat_list("nct_id").alias("exemplars"),
-            pl.concat_str(pl.lit("SYN-"), pl.col("target_id").str.tail(12)).alias("nct_id"),
-        )
+    synthetic = train.join(written, left_on="nct_id", right_on="exemplar").with_columns(
+        pl.concat_list("nct_id").alias("exemplars"),
+        pl.concat_str(pl.lit("SYN-"), pl.col("target_id").str.tail(12)).alias("nct_id"),
     )
     write_parquet(synthetic, ran / "data/synthetic.parquet")
     for name in ("as-drafts", "worth"):

@@ -245,7 +245,9 @@ def predict(
 
 @app.command(short_help="Set a profile's parameters in params.yaml.")
 def profile(
-    name: Annotated[str, typer.Argument(help="quick (the default), real, paper or scarcity: a file of profiles/.")],
+    name: Annotated[
+        str, typer.Argument(help="quick (the default), real, paper or scarcity: a file of profiles/.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Set the parameters of a profile in params.yaml, and say which others are not those of the default."""

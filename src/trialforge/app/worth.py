@@ -32,7 +32,9 @@ def read_worth(metrics: Path, plots: Path) -> tuple[dict[str, Any], pl.DataFrame
 def worth_rows(table: pl.DataFrame) -> Iterator[list[str]]:
     """Yield a line for each mix: what it reaches, its gain over real trials alone, and what 100 are worth."""
     for row in table.iter_rows(named=True):
-        worth = _interval(*(row[name] for name in ("worth", "worth_low", "worth_high")), form="{:.0f}", times=100)
+        worth = _interval(
+            *(row[name] for name in ("worth", "worth_low", "worth_high")), form="{:.0f}", times=100
+        )
         yield [
             row["model"], row["arm"], f"{row['real']}", f"{row['added']:.0f}", f"{row['roc_auc']:.3f}",
             _interval(row["gain"], row["gain_low"], row["gain_high"], form="{:+.3f}"),

@@ -87,7 +87,9 @@ def fit_by_folds(
             continue  # nothing to be learned or seen there
         for number, penalty in enumerate(penalties):
             odds = _fit(span[kept], labels[kept], weights[kept], penalty).odds(span[held])
-            losses[number] += (weights[held] * np.logaddexp(0, np.where(labels[held] == 1, -odds, odds))).sum()
+            losses[number] += (
+                weights[held] * np.logaddexp(0, np.where(labels[held] == 1, -odds, odds))
+            ).sum()
     line = _fit(span, labels, weights, penalties[int(np.argmin(losses))])
     return LinearModel(back(line.weights), line.intercept)
 

@@ -154,7 +154,8 @@ def draw_worth(frame: pl.DataFrame) -> Chart:
     color = alt.Color("arm:N", sort=_order(mixes, "arm"), title=None)
     dots = _chart(mixes, 320).mark_point(filled=True, size=70, opacity=1)
     both = alt.layer(
-        curve.encode(**axes, tooltip=_hints(columns)), dots.encode(**axes, color=color, tooltip=_hints(columns))
+        curve.encode(**axes, tooltip=_hints(columns)),
+        dots.encode(**axes, color=color, tooltip=_hints(columns)),
     )
     return both.properties(width="container")
 

@@ -58,8 +58,8 @@ PICTURES: dict[str, Picture] = {
     "worth/arms": Picture(
         "learning",
         "What synthetic trials are worth in real ones",
-        "The line is what real trials alone reach; a mix stands above the real trials that it has. As far as it "
-        "must be moved right to meet the line, so many real trials its added ones are worth.",
+        "The line is what real trials alone reach; a mix stands above the real trials that it has. As far as "
+        "it must be moved right to meet the line, so many real trials its added ones are worth.",
         charts.draw_worth,
     ),
     "learning/roc": Picture(

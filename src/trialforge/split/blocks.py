@@ -1,4 +1,4 @@
-"""Blocks of real trials: what a generator may know of, so that pools of blocks can be drawn again and again."""
+"""Blocks of real trials: what a generator may know of, so that any blocks make a pool."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BLOCK_SCHEMA: dict[str, pl.DataType] = {"nct_id": pl.String(), "block": pl.Int64
 def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: float, seed: int) -> pl.DataFrame:
     """Return BLOCK_SCHEMA: labelled trials in at most `params.most` full blocks, the rest left out.
 
-    Near-duplicates and the trials of one intervention stay in one block. An intervention with more trials than
-    a block holds can't, and is dealt out trial by trial.
+    Near-duplicates and the trials of one intervention stay in one block. An intervention with more trials
+    than a block holds can't, and is dealt out trial by trial.
 
     Args:
         train: with `nct_id`, `label`, `normalized_interventions` and the texts.
@@ -51,7 +51,8 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
     blocks += _fill(open_blocks, size)
     if len(blocks) < 6:
         raise ParameterError(
-            f"{labelled.height} labelled train trials make {len(blocks)} full blocks of {size}, and 6 are needed",
+            f"{labelled.height} labelled train trials make {len(blocks)} full blocks of {size}, "
+            "and 6 are needed",
             hint="take more trials, lower blocks.size, or set blocks.enabled to false",
         )
     rows = [(nct_id, number) for number, block in enumerate(blocks[: params.most]) for nct_id in block]
@@ -70,7 +71,7 @@ def _fill(unfinished: list[list[str]], size: int) -> list[list[str]]:
 
 
 def block_metrics(train: pl.DataFrame, blocks: pl.DataFrame) -> dict[str, int | float | None]:
-    """Return how many blocks and trials there are, and how many interventions stand in more than one block."""
+    """Return how many blocks and trials there are, and how many interventions stand in several blocks."""
     placed = train.join(blocks, on="nct_id").select("label", "block", cluster_key())
     spread = placed.group_by("cluster").agg(pl.col("block").n_unique())
     return {

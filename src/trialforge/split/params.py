@@ -34,7 +34,7 @@ class SplitParams(Section):
 
 
 class BlockParams(Section):
-    """Blocks of real trials, each of which a generator sees alone, so that the worth of what it writes is known.
+    """Blocks of real trials, each of which a generator sees alone, so that what it writes can be priced.
 
     Attributes:
         enabled: whether the plan asks for trials by block; otherwise there is no block.

@@ -48,9 +48,7 @@ def tabulate(result: StudyResult, params: StudyParams) -> pl.DataFrame:
                 low, high = gain.interval(params.level)
                 row |= {"gain": gain.value, "gain_low": low, "gain_high": high, "p": gain.p()}
             if areas.added:
-                worth = exchange_rate(
-                    curve, areas, row["real"], clusters=result.clusters, level=params.level
-                )
+                worth = exchange_rate(curve, areas, row["real"], clusters=result.clusters, level=params.level)
                 row |= {
                     "worth": worth.value, "worth_low": worth.low, "worth_high": worth.high,
                     "share": worth.share, "beyond_curve": worth.open_low or worth.open_high,
@@ -121,19 +119,20 @@ def judge(tests: dict[str, AreaTest], params: StudyParams) -> str:
 
 
 def say(figures: dict[str, Any], level: float) -> list[str]:
-    """Return the answer in sentences: the exchange rate first, then what it shows and what would change it."""
+    """Return the answer in sentences: the exchange rate, what it shows, and what would change it."""
     low, value, high = (100 * figures[name] for name in ("worth_low", "worth", "worth_high"))
     real = figures["real"]
     said = [
-        f"At {real} real trials, 100 synthetic ones are worth {value:.0f} real ones ({low:.0f} to {high:.0f})."
+        f"At {real} real trials, 100 synthetic ones are worth {value:.0f} real ones "
+        f"({low:.0f} to {high:.0f})."
     ]
     if figures["beyond_curve"]:
         said.append("The interval goes on beyond the ends of the learning curve.")
     helps = figures["real_gain_p"] < 1 - level and figures["real_gain"] > 0
     if not helps:
         said.append(
-            f"This study could not have shown a benefit: {figures['real_gain_trials']} more real trials do not "
-            f"surely help either (ROC-AUC {figures['real_gain']:+.3f}, p = {figures['real_gain_p']:.3f})."
+            f"This study could not have shown a benefit: {figures['real_gain_trials']} more real trials do "
+            f"not surely help either (ROC-AUC {figures['real_gain']:+.3f}, p = {figures['real_gain_p']:.3f})."
         )
     elif low > 0:
         words = {

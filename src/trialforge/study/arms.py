@@ -80,7 +80,8 @@ def mix_pool(
         pool: the real trials of some blocks, with what was written from these.
         seed: of the run.
         order: the number of the pool, for draws of its own.
-        label_shares, word_dropout: of all arms, as in `learning`.
+        label_shares: what added trials are weighed to, as in `learning`.
+        word_dropout: share of words that dropout removes, as in `learning`.
         teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
     """
     mix = compose(arm, pool, Draw(seed, order, word_dropout, label_shares))
@@ -147,7 +148,9 @@ def _crossed(
 
 def _density(own: pl.DataFrame, added: pl.DataFrame, teacher: Fitter) -> NDArray[np.float64]:
     """Return weights of mean 1: the odds that a trial's words are a real one's, cross-fitted by block."""
-    both = pl.concat([own.with_columns(label=pl.lit(1, pl.Int64)), added.with_columns(label=pl.lit(0, pl.Int64))])
+    both = pl.concat(
+        [own.with_columns(label=pl.lit(1, pl.Int64)), added.with_columns(label=pl.lit(0, pl.Int64))]
+    )
     even = both.with_columns(weight=pl.lit(1.0))
     ratio = np.ones(added.height)
     for block in added["block"].unique(maintain_order=True):

@@ -38,7 +38,8 @@ def make_corpus(
         written = pool.synthetic.join(of_block, on="nct_id", how="left", maintain_order="left")
         if lost := written.filter(pl.col("block").is_null())["nct_id"].to_list():
             raise LearningError(
-                f"{len(lost)} synthetic trials are of no block, {lost[0]} first", hint="run: dvc repro generate"
+                f"{len(lost)} synthetic trials are of no block, {lost[0]} first",
+                hint="run: dvc repro generate",
             )
     none = pl.lit(None, dtype=pl.Int64).alias("block")
     pool = replace(

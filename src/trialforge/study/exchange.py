@@ -80,7 +80,7 @@ class _Replicates:
 
 def _replicate(cells: list[Areas]) -> _Replicates:
     """Return replicates of the means of cells, whose pools are of the same orders of blocks."""
-    pools, blocks = cells[0].members.shape
+    pools, _blocks = cells[0].members.shape
     stream = np.random.default_rng(0)  # a fixed one: it measures noise and is in no estimate
     counts = stream.multinomial(pools, np.full(pools, 1 / pools), size=_POOL_DRAWS).astype(np.float64)
     without, pools_without, drawn_without = [], [], []
@@ -135,7 +135,8 @@ def compare_areas(arm: Areas, other: Areas, clusters: int) -> AreaTest:
     """Return the difference of two arms in the same pools, with its standard error.
 
     Args:
-        arm, other: of the same orders of blocks.
+        arm: its areas.
+        other: those of another arm, in the same orders of blocks.
         clusters: independent groups of test trials.
     """
     parts = _replicate([arm, other])

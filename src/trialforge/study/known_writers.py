@@ -16,9 +16,9 @@ from trialforge.core.rng import random_stream
 from trialforge.learning.arms import TrainingPool
 from trialforge.learning.examples import make_examples
 from trialforge.simulation.corpus import simulate
-from trialforge.study.arms import permute_labels
 from trialforge.split.blocks import assign_blocks
 from trialforge.split.params import BlockParams
+from trialforge.study.arms import permute_labels
 from trialforge.study.params import StudyArm
 from trialforge.study.study import Corpus
 from trialforge.trial.controls import cluster_key

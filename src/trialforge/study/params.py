@@ -19,7 +19,8 @@ class StudyArm(TrainingArm):
     Attributes:
         labels: theirs as given, permuted within their block, or the probabilities of a teacher: the other
             classifier of the study, fitted on the pool's real trials without the block that a draft is of.
-        best: the share of them that is kept, those first whose label such a teacher finds likeliest; None: all.
+        best: the share of them that is kept, those first whose label such a teacher finds likeliest; None:
+            all.
         density: weigh them by how much rather a classifier takes their words for a real trial's (a density
             ratio, cross-fitted by block).
     """

@@ -13,8 +13,8 @@ from trialforge.core.errors import LearningError
 from trialforge.core.progress import Progress
 from trialforge.core.rng import random_stream
 from trialforge.learning.arms import TrainingPool
-from trialforge.learning.linear import VectorClassifier, WordClassifier
 from trialforge.learning.factory import make_classifier
+from trialforge.learning.linear import VectorClassifier, WordClassifier
 from trialforge.scoring.bootstrap import draw_weights, roc_auc
 from trialforge.study.arms import Fitter, mix_pool
 from trialforge.study.exchange import Areas
@@ -86,7 +86,7 @@ def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, see
     blocks = corpus.blocks
     if 2 * max(params.sizes) > blocks:
         raise LearningError(
-            f"{blocks} blocks are too few for pools of {max(params.sizes)}: each block must be left out of many",
+            f"{blocks} blocks are too few for pools of {max(params.sizes)}: twice as many are needed",
             hint="lower study.sizes, or take more trials",
         )
     fitters = _make_fitters(corpus, params, learning)
@@ -96,33 +96,47 @@ def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, see
     orders = draw_orders(blocks, params.pools, seed)
     draws = draw_weights(corpus.clusters, 1, params.draws, seed).trials
     weights = np.vstack([np.ones(corpus.test.height), draws])
-    labels = corpus.test["label"].to_numpy()
     areas = {}
-    with Progress("study", len(turns) * len(params.models) * len(orders)) as progress:
+    with Progress("study", len(turns) * len(params.models)) as progress:
         for model in params.models:
-            teacher = fitters[_other(model)]
+            cells = _Cells(corpus, learning, seed, fitters[model], fitters[_other(model)], orders, weights)
             for arm, size in turns:
-                values, added = [], []
-                for number, order in enumerate(orders):
-                    mix = mix_pool(
-                        arm, _pool_of(corpus.pool, order[:size]), seed, number,
-                        label_shares=learning.label_shares, word_dropout=learning.word_dropout,
-                        teacher=teacher,
-                    )  # fmt: skip
-                    odds = _odds(fitters[model], mix, corpus.test)
-                    values.append(roc_auc(labels, odds, 0.0, weights))
-                    added.append(mix.filter(pl.col("origin") != "real")["nct_id"].n_unique())
-                    progress.advance(note=f"{model}, arm {arm.name}, {size} blocks")
-                members = np.zeros((len(orders), blocks), dtype=np.bool_)
-                for number, order in enumerate(orders):
-                    members[number, order[:size]] = True
-                areas[model, arm.name, size] = Areas(np.stack(values), members, float(np.mean(added)))
-    size_of_block = corpus.pool.real.height // blocks
-    return StudyResult(areas, size_of_block, len(np.unique(corpus.clusters)))
+                areas[model, arm.name, size] = cells.score(arm, size)
+                progress.advance(note=f"{model}, arm {arm.name}, {size} blocks")
+    return StudyResult(areas, corpus.pool.real.height // blocks, len(np.unique(corpus.clusters)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Trains an arm in each pool of a size, by one classifier."""
+
+    corpus: Corpus
+    learning: LearningParams
+    seed: int
+    student: Fitter
+    teacher: Fitter
+    orders: list[list[int]]
+    weights: NDArray[np.float64]
+
+    def score(self, arm: StudyArm, size: int) -> Areas:
+        labels = self.corpus.test["label"].to_numpy()
+        members = np.zeros((len(self.orders), self.corpus.blocks), dtype=np.bool_)
+        values, added = [], []
+        for number, order in enumerate(self.orders):
+            members[number, order[:size]] = True
+            mix = mix_pool(
+                arm, _pool_of(self.corpus.pool, order[:size]), self.seed, number,
+                label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
+                teacher=self.teacher,
+            )  # fmt: skip
+            odds = _odds(self.student, mix, self.corpus.test)
+            values.append(roc_auc(labels, odds, 0.0, self.weights))
+            added.append(mix.filter(pl.col("origin") != "real")["nct_id"].n_unique())
+        return Areas(np.stack(values), members, float(np.mean(added)))
 
 
 def draw_orders(blocks: int, pools: int, seed: int) -> list[list[int]]:
-    """Return orders of all blocks; the first k of each are a pool of k, so that larger pools hold smaller ones.
+    """Return orders of all blocks; the first k of each are a pool of k, so larger pools hold smaller ones.
 
     They are independent: pools that share blocks in a pattern would pass for blocks that differ.
     """

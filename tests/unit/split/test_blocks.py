@@ -21,7 +21,7 @@ PLAN = PlanParams(
 
 @pytest.fixture(scope="module")
 def train() -> pl.DataFrame:
-    """Trials of many interventions, one of which has more than a block holds; the last two are near-duplicates."""
+    """Many interventions, one with more trials than a block holds; the last two trials are near-duplicates."""
     trials = simulate(200, 3)
     names = [["aspirin"] if number < 15 else [f"drug {number // 3}"] for number in range(200)]
     names[199] = ["another"]

@@ -1,4 +1,4 @@
-"""The study on writers whose worth is known, at a small size; `python -m benchmarks worth` has the full one."""
+"""The study on writers whose worth is known, at a small size; `python -m benchmarks worth` is the full one."""
 
 from __future__ import annotations
 
@@ -64,9 +64,11 @@ def test_the_answer_says_what_the_table_says(result: StudyResult) -> None:
     row = table.filter(arm="true").row(0, named=True)
     assert (row["real"], row["added"]) == (100, 200)
     assert figures["worth"] == pytest.approx(row["worth"], abs=1e-4)
-    assert figures["best_rival"] == "real" and figures["verdict"] == "better"
+    assert figures["best_rival"] == "real"
+    assert figures["verdict"] == "better"
     assert say(figures, 0.95)[0] == (
         f"At 100 real trials, 100 synthetic ones are worth {100 * row['worth']:.0f} real ones "
         f"({100 * row['worth_low']:.0f} to {100 * row['worth_high']:.0f})."
     )
-    assert row["p_holm"] is None and table.filter(arm="copies")["p_holm"][0] >= table.filter(arm="copies")["p"][0]
+    assert row["p_holm"] is None
+    assert table.filter(arm="copies")["p_holm"][0] >= table.filter(arm="copies")["p"][0]

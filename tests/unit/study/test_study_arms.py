@@ -43,11 +43,13 @@ def test_permuted_labels_are_those_of_the_block(corpus: Corpus, fitter: Fitter) 
     assert given["nct_id"].to_list() == permuted["nct_id"].to_list()
     moved = (given["label"] != permuted["label"]).to_numpy()
     added = (given["origin"] != "real").to_numpy()
-    assert moved[added].any() and not moved[~added].any()
+    assert moved[added].any()
+    assert not moved[~added].any()
     counts = [frame.group_by("block", "origin").agg(pl.col("label").sum()) for frame in (given, permuted)]
     assert counts[0].sort("block", "origin").equals(counts[1].sort("block", "origin"))
     again = permute_labels(given, 1, 0)
-    assert again.equals(permute_labels(given, 1, 0)) and not again.equals(permute_labels(given, 1, 1))
+    assert again.equals(permute_labels(given, 1, 0))
+    assert not again.equals(permute_labels(given, 1, 1))
 
 
 def test_soft_labels_share_a_trial_by_its_chance(corpus: Corpus, fitter: Fitter) -> None:
@@ -86,13 +88,11 @@ def test_the_best_half_keeps_half_of_each_label(corpus: Corpus, fitter: Fitter) 
 
 def test_density_weights_prefer_what_reads_like_a_real_trial(corpus: Corpus, fitter: Fitter) -> None:
     odd = corpus.pool.synthetic.filter(generation_arm="true").with_columns(
-        text=pl.when(pl.int_range(pl.len()) % 2 == 0)
-        .then(pl.lit("pain of adults " * 30))
-        .otherwise("text")
+        text=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("pain of adults " * 30)).otherwise("text")
     )
-    added = mix(
-        corpus, fitter, TrainingPool(corpus.pool.real, odd), density=True
-    ).filter(pl.col("origin") != "real")
+    added = mix(corpus, fitter, TrainingPool(corpus.pool.real, odd), density=True).filter(
+        pl.col("origin") != "real"
+    )
     assert added["weight"].to_numpy().mean() == pytest.approx(1.0)
     strange = added["text"].str.starts_with("pain of adults pain")
     assert added.filter(strange)["weight"].max() < added.filter(~strange)["weight"].min()
