@@ -16,13 +16,13 @@ from trialforge.split.plan import plan_blocks, plan_metrics, plan_targets
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--blocks", type=Path, required=True)
+    parser.add_argument("--blocks", type=Path)
     parser.add_argument("--plan", type=claim_out, required=True)
     parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
     params, train = load_section(PlanParams, "plan"), read_parquet(args.train)
-    blocks, seed = load_section(BlockParams, "blocks"), load_seed()
-    if blocks.enabled:
+    seed = load_seed()
+    if args.blocks and (blocks := load_section(BlockParams, "blocks")).enabled:
         plan = plan_blocks(train, read_parquet(args.blocks), params, blocks.records, seed)
     else:
         plan = plan_targets(train, params, seed)

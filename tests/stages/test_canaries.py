@@ -20,7 +20,9 @@ from trialforge.core.files import write_parquet
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
-STAGES = ("split", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real")
+STAGES = (
+    "split", "blocks", "plan", "index", "retrieve", "reason", "generate", "validate", "measure", "train-real",
+)  # fmt: skip
 MODEL = "tfidf-logreg"
 # The smallest that every stage can work with.
 SIZES = {

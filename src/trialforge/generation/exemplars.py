@@ -17,7 +17,7 @@ _GROUP = ("intervention", "label", "arm", "block")
 
 
 def exemplar_sets(plan: pl.DataFrame, exemplars: pl.DataFrame, *, count: int, share: bool) -> pl.DataFrame:
-    """Return `intervention`, `label`, `arm`, `block`, `exemplars`, `targets`: a row a set, in the plan's order.
+    """Return `intervention`, `label`, `arm`, `block`, `exemplars`, `targets`: one row a set, in plan order.
 
     With `share`, the targets of one intervention, label, arm and block are shown the same `count` exemplars:
     those with the highest sum of reciprocal ranks over these targets. Otherwise each target keeps the

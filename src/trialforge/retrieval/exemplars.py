@@ -47,17 +47,18 @@ def filter_ladder(target: dict[str, Any], among: frozenset[str] | None) -> list[
 
 
 def choose_exemplars(
-    plan: pl.DataFrame, blocks: pl.DataFrame, retriever: Retriever, params: RetrievalParams
+    plan: pl.DataFrame, blocks: pl.DataFrame | None, retriever: Retriever, params: RetrievalParams
 ) -> pl.DataFrame:
     """Return EXEMPLAR_SCHEMA: `top_k` exemplars a target, with the filter that each one passed.
 
     Args:
         plan: the targets; one with a `block` is shown trials of this block alone.
-        blocks: `nct_id` and `block`; no row where no target has a block.
+        blocks: `nct_id` and `block`; None or no row where no target has a block.
         retriever: searches the pool.
         params: how it searches.
     """
-    members = {block: frozenset(ids) for block, ids in blocks.group_by("block").agg("nct_id").iter_rows()}
+    placed = () if blocks is None else blocks.group_by("block").agg("nct_id").iter_rows()
+    members = {block: frozenset(ids) for block, ids in placed}
     targets = [row for row in plan.iter_rows(named=True) if mode_of_arm(row["arm"], params.mode)]
     texts = [target_text(target) for target in targets]
     vectors = retriever.encode(texts) if texts and params.mode in ("dense", "hybrid") else [None] * len(texts)

@@ -21,7 +21,7 @@ PLAN = PlanParams(
 
 @pytest.fixture(scope="module")
 def train() -> pl.DataFrame:
-    """Many interventions, one with more trials than a block holds; the last two trials are near-duplicates."""
+    """Interventions, one with more trials than a block holds; the last two trials are near-duplicates."""
     trials = simulate(200, 3)
     names = [["aspirin"] if number < 15 else [f"drug {number // 3}"] for number in range(200)]
     names[199] = ["another"]

@@ -1,4 +1,4 @@
-"""The study on writers whose worth is known, at a small size; `python -m benchmarks worth` is the full one."""
+"""The study on writers whose worth is known, at a small size; `python -m benchmarks worth` has all."""
 
 from __future__ import annotations
 
