@@ -35,14 +35,15 @@ class Fitter:
     def fit(self, mix: pl.DataFrame) -> LinearModel:
         """Return the line of examples with `label`, `weight`, `block` and `origin`.
 
-        The folds hold whole blocks with all that was made from them, and only real trials are scored.
+        The folds hold whole blocks with all that was made from them, and only the pool's real trials are
+        scored: what is added may have the labels of a teacher.
         """
         return fit_by_folds(
             self.features.rows(mix),
             mix["label"].to_numpy(),
             mix["weight"].to_numpy(),
             block_folds(mix["block"]),
-            mix["origin"].is_in(["real", "held-back"]).to_numpy(),
+            (mix["origin"] == "real").to_numpy(),
             self.penalties,
         )
 

@@ -25,7 +25,7 @@ _STEPS = 150  # of the search along the curve
 
 @dataclass(frozen=True, slots=True)
 class Areas:
-    """ROC-AUCs of one arm in pools of one size.
+    """ROC-AUCs of one arm in pools of one size, which each block is left out of now and then.
 
     Attributes:
         values: (pools, 1 + draws), of all test trials and of each draw of them.
@@ -80,16 +80,15 @@ class _Replicates:
 
 def _replicate(cells: list[Areas]) -> _Replicates:
     """Return replicates of the means of cells, whose pools are of the same orders of blocks."""
-    pools, _blocks = cells[0].members.shape
+    pools = len(cells[0].members)
     stream = np.random.default_rng(0)  # a fixed one: it measures noise and is in no estimate
     counts = stream.multinomial(pools, np.full(pools, 1 / pools), size=_POOL_DRAWS).astype(np.float64)
     without, pools_without, drawn_without = [], [], []
     for cell in cells:
-        left = (~cell.members).astype(np.float64)  # (pools, blocks)
-        values = cell.values[:, 0]
-        without.append(values @ left / left.sum(axis=0))
-        pools_without.append(((counts * values) @ left) / np.maximum(counts @ left, 1))
-        drawn_without.append(cell.values[:, 1 : 1 + _POOL_DRAWS].T @ left / left.sum(axis=0))
+        values, left = cell.values[:, :1], ~cell.members
+        without.append(_means_without(values.T, left)[0])
+        pools_without.append(_means_without(values.T, left, counts))
+        drawn_without.append(_means_without(cell.values[:, 1 : 1 + _POOL_DRAWS].T, left))
     values = np.stack([cell.values[:, 0] for cell in cells], axis=1)
     return _Replicates(
         values.mean(axis=0),
@@ -99,6 +98,20 @@ def _replicate(cells: list[Areas]) -> _Replicates:
         np.stack(pools_without, axis=2),
         np.stack(drawn_without, axis=2),
     )
+
+
+def _means_without(values: Floats, left: NDArray[np.bool_], counts: Floats | None = None) -> Floats:
+    """Return (rows, blocks) means over the pools that a block is left out of; over all, if it is in each.
+
+    Args:
+        values: (rows, pools), one row of which may stand for all rows of `counts`.
+        left: (pools, blocks), whether a block is left out of a pool.
+        counts: (rows, pools), how often a pool counts; None: once.
+    """
+    counts = np.ones((1, len(left))) if counts is None else counts
+    total = counts @ left
+    whole = ((counts * values).sum(axis=1) / counts.sum(axis=1))[:, None]
+    return np.asarray(np.where(total > 0, (counts * values) @ left / np.maximum(total, 1), whole))
 
 
 def _variances(of: _Replicates) -> tuple[Floats, Floats]:
