@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -29,7 +30,8 @@ def main() -> None:
     args = parser.parse_args()
     params, learning = load_section(StudyParams, "study"), load_section(LearningParams, "learning")
     blocks = read_parquet(args.blocks)
-    table, figures = pl.DataFrame(schema=ROW_SCHEMA), {"blocks": blocks["block"].n_unique()}
+    table = pl.DataFrame(schema=ROW_SCHEMA)
+    figures: dict[str, Any] = {"blocks": blocks["block"].n_unique()}
     if blocks.height:
         parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
         parts["held-back"] = read_parquet(args.held_back)

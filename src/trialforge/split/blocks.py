@@ -61,7 +61,8 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
 
 def _fill(unfinished: list[list[str]], size: int) -> list[list[str]]:
     """Return full blocks: the largest takes trials of the smallest, of which the rest is left out."""
-    waiting, full = sorted(unfinished, key=len), []
+    waiting = sorted(unfinished, key=len)
+    full: list[list[str]] = []
     while waiting:
         block = waiting.pop()
         while len(block) < size and waiting:
