@@ -52,7 +52,7 @@ class StudyParams(Section):
     pools: int = Field(default=48, ge=8)
     arms: tuple[StudyArm, ...] = (StudyArm(name="synthetic", extra="synthetic"),)
     models: tuple[StudyModel, ...] = Field(default=("tfidf-logreg",), min_length=1)
-    penalties: tuple[float, ...] = Field(default=(1.0, 3.0, 9.0, 27.0), min_length=1)
+    penalties: tuple[float, ...] = Field(default=(1.0, 3.0, 9.0, 27.0, 81.0, 243.0), min_length=1)
     primary: str = "synthetic"
     primary_size: int = 4
     rivals: tuple[str, ...] = ()
