@@ -22,6 +22,7 @@ from trialforge.retrieval.tasks import TaskMaker
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("plan", type=Path)
+    parser.add_argument("--blocks", type=Path)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
@@ -33,7 +34,8 @@ def main() -> None:
     plan, train = read_parquet(args.plan), read_parquet(args.train)
 
     retriever = open_retriever(args.index, args.manifest, encoder, params, os.environ)
-    exemplars = choose_exemplars(plan, retriever, params)
+    blocks = read_parquet(args.blocks) if args.blocks else None
+    exemplars = choose_exemplars(plan, blocks, retriever, params)
     tasks = TaskMaker(train, encoder, params, seed).make_tasks()
     metrics = summarise_exemplars(plan, exemplars, params.top_k) | measure_tasks(tasks, params, seed)
     if params.backend == "elasticsearch":

@@ -109,10 +109,10 @@ def set_seed(copy: Path) -> None:
 
 LATE = {"reason", "generate", "validate", "measure"}
 SCORED = {"score", "summary", "report"}
-EARLY = {"ingest", "split", "plan", "index", "retrieve"}
-ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", *SCORED} | LATE
+EARLY = {"ingest", "split", "blocks", "plan", "index", "retrieve"}
+ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", "worth", *SCORED} | LATE
 LEARN = {"train"} | SCORED
-JUDGE = {"validate", "measure"} | LEARN
+JUDGE = {"validate", "measure", "worth"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
 GENERATION = {"as-drafts", "zero-shot"} | WRITE  # a stage depends on whole packages
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
@@ -121,6 +121,8 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
     "the seed": (set_seed, ALL),
     "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
+    "the blocks": (set_param("blocks", "size", 20), {"blocks", "plan", "retrieve"} | WRITE),
+    "what the study trains": (set_param("study", "pools", 12), {"worth", "report"}),
     "the embedder": (set_param("embedding", "max_windows", 1), {"index", "retrieve"} | WRITE),
     "how many exemplars": (set_param("retrieval", "top_k", 4), {"retrieve"} | WRITE),
     "the language model": (set_param("llm", "model", "other.gguf"), {"zero-shot"} | WRITE),
@@ -154,12 +156,12 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a bound of the quality": (set_param("quality", "nearest", 6), {"measure", "summary", "report"}),
     "a bound of the checks": (set_param("checks", "max_enrolment", 999_999), {"generate"} | JUDGE),
     "what counts as a near-duplicate": (set_param("validation", "duplicates", {"max_jaccard": 0.9}), JUDGE),
-    "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real"} | LEARN),
+    "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real", "worth"} | LEARN),
     "what the model is asked about test trials": (
         add_line("src/trialforge/generation/templates/zero-shot.jinja"),
         GENERATION,
     ),
-    "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), SCORED),
+    "how scores are computed": (add_line("src/trialforge/scoring/bootstrap.py"), {"worth"} | SCORED),
     "the report's style": (add_line("src/trialforge/reporting/templates/report.css"), {"report"}),
     "the report's size": (set_param("report", "max_records", 5), {"report"}),
     "an export": (add_line("src/trialforge/exports/export.py"), set()),

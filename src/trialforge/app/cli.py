@@ -263,6 +263,20 @@ def report(
     emit(value, as_json=as_json, text=text)
 
 
+@app.command(short_help="Say how many real trials 100 synthetic ones are worth.")
+def worth(
+    metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
+    plots: Annotated[Path, typer.Option(help="The folder of the plots' tables.")] = Path("plots"),
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many real trials 100 synthetic ones are worth, beside what other mixes are (docs/worth.md)."""
+    from trialforge.app.worth import HEADINGS, read_worth, worth_rows
+
+    found, table = read_worth(metrics, plots)
+    text = "\n".join([*found["answer"], "", align(worth_rows(table), HEADINGS)])
+    emit(found | {"arms": table.to_dicts()}, as_json=as_json, text=text)
+
+
 @app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
@@ -305,7 +319,9 @@ def predict(
 
 @app.command(short_help="Set a profile's parameters in params.yaml.")
 def profile(
-    name: Annotated[str, typer.Argument(help="quick (the default), real or paper: a file of profiles/.")],
+    name: Annotated[
+        str, typer.Argument(help="quick (the default), real, paper or scarcity: a file of profiles/.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Set the parameters of a profile in params.yaml, and say which others are not those of the default."""

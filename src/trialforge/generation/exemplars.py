@@ -14,13 +14,13 @@ from trialforge.generation.prompts import record_json
 from trialforge.generation.schema import CUT_MARK
 
 ExemplarOrder = Literal["mixed", "shuffled"]
-_GROUP = ("intervention", "label", "arm")
+_GROUP = ("intervention", "label", "arm", "block")
 
 
 def exemplar_sets(plan: pl.DataFrame, exemplars: pl.DataFrame, *, count: int, share: bool) -> pl.DataFrame:
-    """Return `intervention`, `label`, `arm`, `exemplars`, `targets`: one row a set, in the plan's order.
+    """Return `intervention`, `label`, `arm`, `block`, `exemplars`, `targets`: one row a set, in plan order.
 
-    With `share`, the targets of one intervention, label and arm are shown the same `count` exemplars:
+    With `share`, the targets of one intervention, label, arm and block are shown the same `count` exemplars:
     those with the highest sum of reciprocal ranks over these targets. Otherwise each target keeps the
     `count` best of its own. A target without exemplars has an empty set.
     """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from trialforge.embedding.encoder import Encoder
     from trialforge.learning.classifier import FitTask, Influence, Scores
@@ -53,18 +54,66 @@ def fit_logistic(
     rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
 ) -> LinearModel:
     """Return the logistic regression whose `C` has the least log-loss on held-out rows."""
-    from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
     best: tuple[float, LinearModel] | None = None
     for penalty in penalties:
-        model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels, weights)
-        line = LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        line = _fit(rows, labels, weights, penalty)
         loss = log_loss(held_labels, sigmoid(line.odds(held_rows))) if len(penalties) > 1 else 0.0
         if best is None or loss < best[0]:
             best = loss, line
     assert best is not None  # noqa: S101 - params hold one penalty at least
     return best[1]
+
+
+def fit_by_folds(
+    rows: Any, labels: Any, weights: Any, folds: Any, scored: Any, penalties: Sequence[float]
+) -> LinearModel:
+    """Return the logistic regression whose `C` has the least log-loss in folds of its own training rows.
+
+    Args:
+        rows: (trials, features).
+        labels: (trials,) 0 or 1.
+        weights: (trials,).
+        folds: (trials,) the fold that each trial is left out with.
+        scored: (trials,) whether a trial counts in the log-loss of its fold: real ones do.
+        penalties: the values of `C` to choose from; equally good ones give the smallest.
+    """
+    span, back = _reduce(rows)
+    losses = np.zeros(len(penalties))
+    for fold in np.unique(folds) if len(penalties) > 1 else ():
+        kept, held = folds != fold, (folds == fold) & scored
+        if len(np.unique(labels[kept])) < 2 or not held.any():
+            continue  # nothing to be learned or seen there
+        for number, penalty in enumerate(penalties):
+            odds = _fit(span[kept], labels[kept], weights[kept], penalty).odds(span[held])
+            losses[number] += (
+                weights[held] * np.logaddexp(0, np.where(labels[held] == 1, -odds, odds))
+            ).sum()
+    line = _fit(span, labels, weights, penalties[int(np.argmin(losses))])
+    return LinearModel(back(line.weights), line.intercept)
+
+
+def _reduce(rows: Any) -> tuple[NDArray[np.float64], Callable[[Any], NDArray[np.float64]]]:
+    """Return rows in the space that they span, and what turns weights there into weights of features.
+
+    A penalised line lies in that space (representer theorem), so the line is the same; with fewer trials than
+    words it is found many times faster.
+    """
+    if rows.shape[0] >= rows.shape[1]:
+        return (rows.toarray() if hasattr(rows, "toarray") else rows), lambda weights: weights
+    products = rows @ rows.T
+    strengths, axes = np.linalg.eigh(products.toarray() if hasattr(products, "toarray") else products)
+    kept = strengths > strengths[-1] * 1e-10
+    scale, axes = np.sqrt(strengths[kept]), axes[:, kept]
+    return axes * scale, lambda weights: np.asarray(rows.T @ (axes @ (weights / scale))).ravel()
+
+
+def _fit(rows: Any, labels: Any, weights: Any, penalty: float) -> LinearModel:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels, weights)
+    return LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
 def fit_support_vectors(
@@ -110,22 +159,29 @@ class WordClassifier:
         self._params, self._fit_line = params, fit_line
         self._words = WordWeights(params.ngram_max, params.min_count, params.max_words)
 
+    def learn_features(self, texts: Sequence[str]) -> None:
+        """Learn the vocabulary."""
+        self._words.fit(texts)
+
+    def rows(self, examples: pl.DataFrame) -> csr_matrix:
+        """Return the features of each example."""
+        return self._words.transform(examples["text"].to_list())
+
     def fit(self, task: FitTask) -> None:
         """Learn vocabulary and weights."""
-        self._words.fit(task.known_texts)
-        rows = self._words.transform(task.train["text"].to_list())
-        held = self._words.transform(task.validation["text"].to_list())
+        self.learn_features(task.known_texts)
+        rows, held = self.rows(task.train), self.rows(task.validation)
         labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
         self._line = self._fit_line(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
-        return sigmoid(self._line.odds(self._words.transform(examples["text"].to_list())))
+        return sigmoid(self._line.odds(self.rows(examples)))
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
         """Return the words with the largest share in each example's log-odds."""
         names = self._words.names
-        rows = self._words.transform(examples["text"].to_list()).multiply(self._line.weights).tocsr()  # type: ignore[attr-defined]
+        rows = self.rows(examples).multiply(self._line.weights).tocsr()  # type: ignore[attr-defined]
         return [
             top_influences([names[column] for column in row.indices], row.data.tolist(), count)
             for row in (rows[number] for number in range(rows.shape[0]))
@@ -160,20 +216,24 @@ class VectorClassifier:
         """Hash of the frozen encoder."""
         return self._encoder.digest
 
-    def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
+    def learn_features(self, texts: Sequence[str]) -> None:
+        """Learn nothing: the encoder is frozen."""
+
+    def rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
+        """Return the features of each example."""
         vectors = self._encoder.encode(examples["text"].to_list()).astype(np.float64)
         # Features of variance about 1, so that a penalty means what it does on others.
         return np.asarray(vectors * np.sqrt(vectors.shape[1]), dtype=np.float64)
 
     def fit(self, task: FitTask) -> None:
         """Learn the weights."""
-        rows, held = self._rows(task.train), self._rows(task.validation)
+        rows, held = self.rows(task.train), self.rows(task.validation)
         labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
         self._line = fit_logistic(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
-        return sigmoid(self._line.odds(self._rows(examples)))
+        return sigmoid(self._line.odds(self.rows(examples)))
 
     def explain(self, examples: pl.DataFrame, count: int) -> list[list[Influence]]:
         """Return the fields whose absence changes each example's log-odds most."""

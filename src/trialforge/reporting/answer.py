@@ -109,5 +109,8 @@ def build_answer(inputs: Inputs) -> Headline:
     told = ("assay.words", "primary.words")
     said = [score.get(name) for name in told]
     lines = [str(line) for line in said if line]
+    lines += [
+        str(line) for name, line in inputs.metrics.get("worth", {}).items() if name.startswith("answer.")
+    ]
     figures = [*_effect(score), *_counts(inputs, score)]
     return Headline(_headline(score), lines, [figure for figure in figures if figure.value is not None])

@@ -142,6 +142,25 @@ def draw_sweep(frame: pl.DataFrame) -> Chart:
     return _lines(_first_model(frame), "x", "mean", "series", (frame["axis"][0], "ROC-AUC"))
 
 
+def draw_worth(frame: pl.DataFrame) -> Chart:
+    """Return the learning curve of real trials and each mix above the real trials that it has."""
+    shown = _first_model(frame)
+    axes = {
+        "x": alt.X("real:Q", title="real trials", scale=alt.Scale(type="log", nice=False)),
+        "y": alt.Y("roc_auc:Q", title="ROC-AUC", scale=alt.Scale(zero=False)),
+    }
+    columns = frame.select("arm", "real", "added", "roc_auc", "worth", "worth_low", "worth_high")
+    mixes = shown.filter(pl.col("arm") != "real")
+    curve = _chart(shown.filter(arm="real"), 320).mark_line(strokeWidth=2, color="var(--ink-2)", point=True)
+    color = alt.Color("arm:N", sort=_order(mixes, "arm"), title=None)
+    dots = _chart(mixes, 320).mark_point(filled=True, size=70, opacity=1)
+    both = alt.layer(
+        curve.encode(**axes, tooltip=_hints(columns)),
+        dots.encode(**axes, color=color, tooltip=_hints(columns)),
+    )
+    return both.properties(width="container")
+
+
 def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     """Return where each measure lies between random text (0) and held-out real trials (1)."""
     span = pl.col("ceiling") - pl.col("worst")

@@ -58,6 +58,13 @@ PICTURES: dict[str, Picture] = {
             ("few-real", "When real trials are few", "Without and with all synthetic trials."),
         )
     },
+    "worth/arms": Picture(
+        "learning",
+        "What synthetic trials are worth in real ones",
+        "The line is what real trials alone reach; a mix stands above the real trials that it has. As far as "
+        "it must be moved right to meet the line, so many real trials its added ones are worth.",
+        charts.draw_worth,
+    ),
     "learning/roc": Picture(
         "synthetic", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
     ),

@@ -108,5 +108,6 @@ def make_dense_query(params: RetrievalParams, vector: Matrix, where: Filter, siz
 
 def make_filter(where: Filter) -> list[dict[str, Any]]:
     """Return the terms that a trial must have."""
+    among = [] if where.among is None else [{"terms": {"nct_id": sorted(where.among)}}]
     terms = {"normalized_interventions": where.intervention, "label": where.label}
-    return [{"term": {name: value}} for name, value in terms.items() if value is not None]
+    return [{"term": {name: value}} for name, value in terms.items() if value is not None] + among

@@ -32,21 +32,33 @@ def target_text(target: dict[str, Any]) -> str:
     return " ".join(filter(None, [target["intervention"], *(target["conditions"] or []), target["phase"]]))
 
 
-def filter_ladder(target: dict[str, Any]) -> list[tuple[str, Filter]]:
+def filter_ladder(target: dict[str, Any], among: frozenset[str] | None) -> list[tuple[str, Filter]]:
     """Return the filters to try in turn while exemplars are lacking, each with its name.
 
     The label is given up last: an exemplar of another intervention still shows how trials succeed or
-    fail, one of the other label shows the opposite of what is asked for.
+    fail, one of the other label shows the opposite of what is asked for. What is not among the trials of the
+    target's block is never shown.
     """
     return [
-        ("intervention+label", Filter(target["intervention"], target["label"])),
-        ("label", Filter(None, target["label"])),
-        ("none", Filter()),
+        ("intervention+label", Filter(target["intervention"], target["label"], among)),
+        ("label", Filter(None, target["label"], among)),
+        ("none", Filter(among=among)),
     ]
 
 
-def choose_exemplars(plan: pl.DataFrame, retriever: Retriever, params: RetrievalParams) -> pl.DataFrame:
-    """Return EXEMPLAR_SCHEMA: `top_k` exemplars a target, with the filter that each one passed."""
+def choose_exemplars(
+    plan: pl.DataFrame, blocks: pl.DataFrame | None, retriever: Retriever, params: RetrievalParams
+) -> pl.DataFrame:
+    """Return EXEMPLAR_SCHEMA: `top_k` exemplars a target, with the filter that each one passed.
+
+    Args:
+        plan: the targets; one with a `block` is shown trials of this block alone.
+        blocks: `nct_id` and `block`; None or no row where no target has a block.
+        retriever: searches the pool.
+        params: how it searches.
+    """
+    placed = () if blocks is None else blocks.group_by("block").agg("nct_id").iter_rows()
+    members = {block: frozenset(ids) for block, ids in placed}
     targets = [row for row in plan.iter_rows(named=True) if mode_of_arm(row["arm"], params.mode)]
     texts = [target_text(target) for target in targets]
     vectors = retriever.encode(texts) if texts and params.mode in ("dense", "hybrid") else [None] * len(texts)
@@ -56,13 +68,14 @@ def choose_exemplars(plan: pl.DataFrame, retriever: Retriever, params: Retrieval
         query = Query(
             text, mode, params.top_k, vector=vector, mmr_lambda=params.mmr_lambda, seed=target["seed"]
         )
-        rows.extend({"target_id": target["target_id"], **row} for row in _climb(target, query, retriever))
+        ladder = filter_ladder(target, None if target["block"] is None else members[target["block"]])
+        rows.extend({"target_id": target["target_id"], **row} for row in _climb(ladder, query, retriever))
     return pl.DataFrame(rows, schema=EXEMPLAR_SCHEMA)
 
 
-def _climb(target: dict[str, Any], query: Query, retriever: Retriever) -> list[dict[str, Any]]:
+def _climb(ladder: list[tuple[str, Filter]], query: Query, retriever: Retriever) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for name, where in filter_ladder(target):
+    for name, where in ladder:
         taken = frozenset(row["nct_id"] for row in rows)
         wanted = query.top_k - len(taken)
         if not wanted:

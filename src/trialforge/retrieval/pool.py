@@ -53,6 +53,9 @@ class Pool:
         rows = np.arange(len(self.ids))
         if where.intervention is not None:
             rows = self._by_intervention.get(where.intervention, np.zeros(0, dtype=np.int64))
+        if where.among is not None:
+            allowed = sorted(self.row_of[nct_id] for nct_id in where.among if nct_id in self.row_of)
+            rows = np.intersect1d(rows, np.array(allowed, dtype=np.int64), assume_unique=True)
         return rows if where.label is None else rows[self._labels[rows] == where.label]
 
     def interventions(self) -> list[str]:

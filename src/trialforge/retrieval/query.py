@@ -20,10 +20,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Trials to look at: of this normalised intervention and this label; None means any."""
+    """Trials to look at: of this normalised intervention, this label and these ids; None means any."""
 
     intervention: str | None = None
     label: int | None = None
+    among: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,22 @@ class SplitParams(Section):
         return self
 
 
+class BlockParams(Section):
+    """Blocks of real trials, each of which a generator sees alone, so that what it writes can be priced.
+
+    Attributes:
+        enabled: whether the plan asks for trials by block; otherwise there is no block.
+        size: real trials of a block.
+        most: blocks at most.
+        records: synthetic trials that are asked for, a block, in each generation.
+    """
+
+    enabled: bool = False
+    size: int = Field(default=25, ge=5)
+    most: int = Field(default=48, ge=6)
+    records: int = Field(default=50, ge=1)
+
+
 LabelShares = Literal["pool", "equal"]
 GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
 

@@ -18,7 +18,7 @@ from trialforge.trial.skeleton import SKELETON_SCHEMA
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
     "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "generation": pl.Int64(),
-    "seed": pl.Int64(), "skeleton": pl.Struct(SKELETON_SCHEMA),
+    "seed": pl.Int64(), "block": pl.Int64(), "skeleton": pl.Struct(SKELETON_SCHEMA),
 }  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
                             "arm": arm,
                             "generation": generation,
                             "seed": derive_seed(seed, "target", name, label, number, *again),
+                            "block": None,
                             "skeleton": skeleton,
                         }
                     )
@@ -90,6 +91,56 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
             hint="raise plan.records or plan.interventions, or set plan.label_shares to equal",
         )
     return plan
+
+
+def plan_blocks(
+    train: pl.DataFrame, blocks: pl.DataFrame, params: PlanParams, records: int, seed: int
+) -> pl.DataFrame:
+    """Return PLAN_SCHEMA: `records` targets for each block, arm and generation, each after one of its trials.
+
+    Intervention, conditions, phase and label are those of the trial, so labels have the block's own shares;
+    skeletons are drawn from the block alone.
+    Each trial with an intervention stands for as many targets as the next one, in an order drawn by lot.
+
+    Args:
+        train: the trials.
+        blocks: `nct_id` and `block`.
+        params: arms and generations.
+        records: targets of a block.
+        seed: of the run.
+
+    Raises:
+        ParameterError: no trial of a block has an intervention that is no control.
+    """
+    names = pl.col("normalized_interventions").list.filter(~pl.element().is_in(CONTROLS))
+    named = train.join(blocks, on="nct_id").with_columns(intervention=names.list.first()).sort("nct_id")
+    rows = []
+    for block in blocks["block"].unique().sort():
+        mine = named.filter((pl.col("block") == block) & pl.col("intervention").is_not_null())
+        if mine.is_empty():
+            raise ParameterError(f"no trial of block {block} names an intervention", hint="raise blocks.size")
+        donors = Donorhood(mine, params.max_words)
+        for generation in range(params.generations):
+            order = random_stream(seed, "plan", "block", block, generation).permutation(mine.height)
+            for number in range(records):
+                trial = mine.row(int(order[number % mine.height]), named=True)
+                asked = {name: trial[name] for name in ("intervention", "conditions", "phase", "label")}
+                own = random_stream(seed, "skeleton", "block", block, number, generation)
+                skeleton = donors.draw(asked, trial, own).model_dump()
+                for arm in params.arms:
+                    key = "|".join(map(str, ("block", block, number, arm, generation)))
+                    rows.append(
+                        asked
+                        | {
+                            "target_id": f"T-{hash_text(key)[:12]}",
+                            "arm": arm,
+                            "generation": generation,
+                            "seed": derive_seed(seed, "target", "block", block, number, generation),
+                            "block": block,
+                            "skeleton": skeleton,
+                        }
+                    )
+    return pl.DataFrame(rows, schema=PLAN_SCHEMA)
 
 
 def share_labels(share: float, records: int, rank: int) -> dict[int, int]:

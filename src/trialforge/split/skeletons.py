@@ -40,7 +40,7 @@ class Donorhood:
 
     def __init__(self, train: pl.DataFrame, max_words: int) -> None:
         self.rows = [_measure(row) for row in train.sort("nct_id").iter_rows(named=True)]
-        self.short = [row for row in self.rows if row["longest"] <= max_words]
+        self.short = [row for row in self.rows if row["longest"] <= max_words] or self.rows
 
     def draw(self, target: Row, subject: Row, stream: np.random.Generator) -> Skeleton:
         """Return a skeleton for a target.

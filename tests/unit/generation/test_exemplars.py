@@ -10,6 +10,7 @@ PLAN = pl.DataFrame(
         "intervention": ["x"] * 4,
         "label": [1, 1, 0, 1],
         "arm": ["retrieval-reasoning"] * 3 + ["no-retrieval"],
+        "block": pl.Series([None] * 4, dtype=pl.Int64),
     }
 )
 EXEMPLARS = pl.DataFrame(
@@ -17,6 +18,15 @@ EXEMPLARS = pl.DataFrame(
     schema=["target_id", "rank", "nct_id"],
     orient="row",
 )
+
+
+def test_targets_of_two_blocks_share_no_exemplars() -> None:
+    parted = PLAN.with_columns(pl.Series("block", [0, 1, 0, 1]))
+    sets = exemplar_sets(parted, EXEMPLARS, count=2, share=True).to_dicts()
+    assert [(row["exemplars"], row["targets"]) for row in sets[:2]] == [
+        (["T1", "T2"], ["a"]),
+        (["T3", "T4"], ["b"]),
+    ]
 
 
 def test_targets_of_one_intervention_label_and_arm_share_the_best_exemplars() -> None:

@@ -110,11 +110,12 @@ def test_equal_scores_at_the_edge_are_cut_in_order() -> None:
 
 
 PLAN = {"target_id": "T1", "intervention": "metformin", "conditions": ["diabetes"], "phase": "Phase 2"}
+BLOCKS = pl.DataFrame({"nct_id": ["NCT2", "NCT3", "NCT5"], "block": [0, 0, 1]})
 
 
 def choose(retriever: Retriever, params: RetrievalParams, **target: object) -> list[tuple[str, str]]:
-    plan = pl.DataFrame([PLAN | {"label": 1, "arm": "retrieval-reasoning", "seed": 7} | target])
-    chosen = choose_exemplars(plan, retriever, params).sort("rank")
+    asked = {"label": 1, "arm": "retrieval-reasoning", "seed": 7, "block": None}
+    chosen = choose_exemplars(pl.DataFrame([PLAN | asked | target]), BLOCKS, retriever, params).sort("rank")
     assert chosen["rank"].to_list() == list(range(1, chosen.height + 1))
     return list(chosen.select("nct_id", "filter").iter_rows())
 
@@ -126,6 +127,16 @@ def test_exemplars_fall_back_to_other_interventions_then_to_all_and_say_so(
     assert [name for _, name in chosen] == ["intervention+label"] * 2 + ["label", "none"]
     assert {nct_id for nct_id, _ in chosen[:2]} == {"NCT1", "NCT5"}
     assert chosen[2][0] == "NCT3"
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense", "random"])
+def test_a_target_of_a_block_is_shown_trials_of_this_block_alone(
+    retriever: Retriever, params: RetrievalParams, mode: str
+) -> None:
+    chosen = choose(retriever, params.model_copy(update={"mode": mode, "top_k": 4}), block=0)
+    # NCT1 and NCT5 fit better and are of no block, and of another one.
+    found = [("NCT3", "label"), ("NCT2", "none")]
+    assert chosen == (found[1:] if mode == "lexical" else found)  # no word of the target is in NCT3
 
 
 @pytest.mark.parametrize(

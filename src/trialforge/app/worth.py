@@ -1,0 +1,49 @@
+"""What the stage `worth` found, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import read_json
+
+HEADINGS = ["model", "mix", "real", "added", "ROC-AUC", "over real alone", "100 are worth"]
+
+
+def read_worth(metrics: Path, plots: Path) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return the declared question's figures with the answer in sentences, and the row of each mix.
+
+    Raises:
+        ArtifactError: the study has not run, or this run has no blocks.
+    """
+    found = read_json(metrics / "worth.json")
+    if not found.get("blocks"):
+        raise ArtifactError(
+            "this run did not measure what synthetic trials are worth",
+            hint="trialforge profile scarcity (or set blocks.enabled to true), then: dvc repro worth",
+        )
+    return found, pl.read_csv(plots / "worth/arms.csv")
+
+
+def worth_rows(table: pl.DataFrame) -> Iterator[list[str]]:
+    """Yield a line for each mix: what it reaches, its gain over real trials alone, and what 100 are worth."""
+    for row in table.iter_rows(named=True):
+        worth = _interval(
+            *(row[name] for name in ("worth", "worth_low", "worth_high")), form="{:.0f}", times=100
+        )
+        yield [
+            row["model"], row["arm"], f"{row['real']}", f"{row['added']:.0f}", f"{row['roc_auc']:.3f}",
+            _interval(row["gain"], row["gain_low"], row["gain_high"], form="{:+.3f}"),
+            worth + (" and beyond" if row["beyond_curve"] else ""),
+        ]  # fmt: skip
+
+
+def _interval(value: float | None, low: float, high: float, *, form: str, times: int = 1) -> str:
+    if value is None:
+        return ""
+    middle, least, most = (form.format(times * one) for one in (value, low, high))
+    return f"{middle} ({least} to {most})"

@@ -1,0 +1,164 @@
+"""What a pool of blocks trains on: a mix of `learning`, and what is done with the trials that it adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from trialforge.core.rng import random_stream
+from trialforge.learning.arms import Draw, TrainingPool, compose
+from trialforge.learning.linear import LinearModel, fit_by_folds, sigmoid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from trialforge.learning.params import LabelShares
+    from trialforge.study.features import Features
+    from trialforge.study.params import StudyArm
+
+FOLDS = 4
+_LIKELIEST = 10.0  # a density ratio above it is cut: one trial must not stand for all
+
+
+@dataclass(frozen=True, slots=True)
+class Fitter:
+    """Fits lines on examples of one pool, with a penalty chosen by folds of whole blocks."""
+
+    features: Features
+    penalties: Sequence[float]
+
+    def fit(self, mix: pl.DataFrame) -> LinearModel:
+        """Return the line of examples with `label`, `weight`, `block` and `origin`.
+
+        The folds hold whole blocks with all that was made from them, and only the pool's real trials are
+        scored: what is added may have the labels of a teacher.
+        """
+        return fit_by_folds(
+            self.features.rows(mix),
+            mix["label"].to_numpy(),
+            mix["weight"].to_numpy(),
+            block_folds(mix["block"]),
+            (mix["origin"] == "real").to_numpy(),
+            self.penalties,
+        )
+
+    def chances(self, line: LinearModel, examples: pl.DataFrame) -> NDArray[np.float64]:
+        """Return the probability of label 1 of each example."""
+        return sigmoid(line.odds(self.features.rows(examples)))
+
+
+def block_folds(blocks: pl.Series) -> NDArray[np.int64]:
+    """Return the fold of each trial: its block's; those of no block and of a lone block are dealt out."""
+    places = np.arange(blocks.len())
+    known = blocks.drop_nulls().unique(maintain_order=True)
+    if known.len() < 2:
+        return places % FOLDS
+    fold_of = dict(zip(known, range(known.len()), strict=True))
+    folds = np.array([fold_of[block] if block is not None else -1 for block in blocks], dtype=np.int64)
+    folds = np.where(folds < 0, places, folds)
+    return folds % min(known.len(), FOLDS)
+
+
+def mix_pool(
+    arm: StudyArm,
+    pool: TrainingPool,
+    seed: int,
+    order: int,
+    *,
+    label_shares: LabelShares,
+    word_dropout: float,
+    teacher: Fitter,
+) -> pl.DataFrame:
+    """Return the examples of an arm in a pool: those of `compose`, whose added ones are then changed.
+
+    Args:
+        arm: what is added, and what is done with it.
+        pool: the real trials of some blocks, with what was written from these.
+        seed: of the run.
+        order: the number of the pool, for draws of its own.
+        label_shares: what added trials are weighed to, as in `learning`.
+        word_dropout: share of words that dropout removes, as in `learning`.
+        teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
+    """
+    mix = compose(arm, pool, Draw(seed, order, word_dropout, label_shares))
+    own = mix.filter(pl.col("origin") == "real")
+    added = mix.filter(pl.col("origin") != "real")
+    if arm.labels == "permuted":
+        added = permute_labels(added, seed, order)
+    if added.height and (arm.labels == "teacher" or arm.best is not None):
+        chance = _crossed(own, added, teacher.fit, teacher.chances)
+        if arm.best is not None:
+            added, chance = _best(added, chance, arm.best)
+        if arm.labels == "teacher":
+            added = soften(added, chance)
+    if added.height and arm.density:
+        added = added.with_columns(weight=pl.col("weight") * pl.Series(_density(own, added, teacher)))
+    return pl.concat([own, added])
+
+
+def permute_labels(added: pl.DataFrame, seed: int, order: int) -> pl.DataFrame:
+    """Return trials with the labels of each block permuted among its own."""
+    luck = random_stream(seed, "study", "permuted", order).random(added.height)
+    lots = added.with_columns(pl.Series("luck", luck))
+    return lots.with_columns(pl.col("label", "weight").sort_by("luck").over("block")).drop("luck")
+
+
+def soften(added: pl.DataFrame, chance: NDArray[np.float64]) -> pl.DataFrame:
+    """Return each trial twice, as a success and as a failure, each weighed by its probability."""
+    likely = pl.Series(chance)
+    return pl.concat(
+        [
+            added.with_columns(label=pl.lit(1, pl.Int64), weight=pl.col("weight").mean() * likely),
+            added.with_columns(label=pl.lit(0, pl.Int64), weight=pl.col("weight").mean() * (1 - likely)),
+        ]
+    )
+
+
+def _best(
+    added: pl.DataFrame, chance: NDArray[np.float64], share: float
+) -> tuple[pl.DataFrame, NDArray[np.float64]]:
+    """Return the share of each label whose label is the likeliest, with their chances."""
+    scored = added.with_row_index("place").with_columns(
+        fit=pl.when(pl.col("label") == 1).then(pl.Series(chance)).otherwise(pl.Series(1 - chance))
+    )
+    rank = pl.col("fit").rank("ordinal", descending=True).over("label")
+    kept = scored.filter(rank <= (pl.len().over("label") * share).ceil())
+    return kept.select(added.columns), chance[kept["place"].to_numpy()]
+
+
+def _crossed(
+    own: pl.DataFrame,
+    added: pl.DataFrame,
+    fit: Callable[[pl.DataFrame], LinearModel],
+    chances: Callable[[LinearModel, pl.DataFrame], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return the chance of success of added trials, each by a model without the block that it is of."""
+    found = np.full(added.height, float(own["label"].to_numpy().mean()))
+    for block in added["block"].unique(maintain_order=True):
+        mine = added["block"].is_null() if block is None else added["block"] == block
+        rest = own if block is None else own.filter(pl.col("block") != block)
+        if rest["label"].n_unique() == 2:
+            found[mine.to_numpy()] = chances(fit(rest), added.filter(mine))
+    return found
+
+
+def _density(own: pl.DataFrame, added: pl.DataFrame, teacher: Fitter) -> NDArray[np.float64]:
+    """Return weights of mean 1: the odds that a trial's words are a real one's, cross-fitted by block."""
+    both = pl.concat(
+        [own.with_columns(label=pl.lit(1, pl.Int64)), added.with_columns(label=pl.lit(0, pl.Int64))]
+    )
+    even = both.with_columns(weight=pl.lit(1.0))
+    ratio = np.ones(added.height)
+    for block in added["block"].unique(maintain_order=True):
+        mine = added["block"].is_null() if block is None else added["block"] == block
+        rest = even if block is None else even.filter(pl.col("block").ne_missing(block))
+        if rest["label"].n_unique() == 2:
+            scored = replace(teacher, penalties=teacher.penalties[:1])
+            odds = scored.chances(scored.fit(rest), added.filter(mine))
+            ratio[mine.to_numpy()] = np.minimum(odds / (1 - odds), _LIKELIEST)
+    return np.asarray(ratio / ratio.mean())

@@ -1,0 +1,53 @@
+"""What the study reads, from the tables of the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from trialforge.core.errors import LearningError
+from trialforge.study.study import Corpus
+from trialforge.trial.controls import cluster_key
+
+if TYPE_CHECKING:
+    from trialforge.learning.tables import Tables
+
+
+def make_corpus(
+    tables: Tables, test: pl.DataFrame, blocks: pl.DataFrame, synthetic: pl.DataFrame, plan: pl.DataFrame
+) -> Corpus:
+    """Return the examples of `tables` by block.
+
+    Args:
+        tables: examples, checked.
+        test: the test part as it is in the run, for the interventions of its trials.
+        blocks: `nct_id` and `block` of the real trials.
+        synthetic: the synthetic trials, with `target_id`.
+        plan: `target_id` and `block`.
+
+    Raises:
+        LearningError: a synthetic trial is of no block, so that what it was made from is not known.
+    """
+    pool = tables.pool
+    real = pool.real.join(blocks, on="nct_id", maintain_order="left")
+    of_block = synthetic.join(plan.select("target_id", "block"), on="target_id").select("nct_id", "block")
+    written = None
+    if pool.synthetic is not None:
+        written = pool.synthetic.join(of_block, on="nct_id", how="left", maintain_order="left")
+        if lost := written.filter(pl.col("block").is_null())["nct_id"].to_list():
+            raise LearningError(
+                f"{len(lost)} synthetic trials are of no block, {lost[0]} first",
+                hint="run: dvc repro generate",
+            )
+    none = pl.lit(None, dtype=pl.Int64).alias("block")
+    pool = replace(
+        pool,
+        real=real,
+        synthetic=written,
+        held_back=None if pool.held_back is None else pool.held_back.with_columns(none),
+        as_drafts=None if pool.as_drafts is None else pool.as_drafts.with_columns(none),
+    )
+    clusters = tables.test.join(test.select("nct_id", cluster_key()), on="nct_id", maintain_order="left")
+    return Corpus(pool, tables.test, clusters["cluster"].to_numpy())

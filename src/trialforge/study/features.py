@@ -1,0 +1,40 @@
+"""What a classifier of the study reads of each trial, computed once for all pools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from trialforge.learning.linear import VectorClassifier, WordClassifier
+
+    Reader = WordClassifier | VectorClassifier
+
+
+class Features:
+    """Rows of features by text.
+
+    Words and their weights are those of the texts of all blocks, without labels, in every arm and in pools of
+    every size: arms then differ by what they learn from, and not by the words that they can see.
+
+    Args:
+        reader: the classifier; it learns its words from `known`.
+        known: texts of all real trials of the study.
+        tables: examples that will be asked for; other texts are read when they come.
+    """
+
+    def __init__(self, reader: Reader, known: pl.Series, tables: list[pl.DataFrame]) -> None:
+        self._reader = reader
+        reader.learn_features(known.to_list())
+        texts = pl.concat([table.select("text") for table in tables]).unique(maintain_order=True)
+        self._places = {text: place for place, text in enumerate(texts["text"])}
+        self._rows: Any = reader.rows(texts)
+
+    def rows(self, examples: pl.DataFrame) -> Any:
+        """Return the features of examples, one row each."""
+        texts = examples["text"].to_list()
+        if all(text in self._places for text in texts):
+            return self._rows[np.array([self._places[text] for text in texts], dtype=np.int64)]
+        return self._reader.rows(examples)

@@ -1,0 +1,174 @@
+"""The study: each arm in each pool of blocks, scored on the same test trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from trialforge.core.errors import LearningError
+from trialforge.core.progress import Progress
+from trialforge.core.rng import random_stream
+from trialforge.learning.arms import TrainingPool
+from trialforge.learning.factory import make_classifier
+from trialforge.learning.linear import VectorClassifier, WordClassifier
+from trialforge.scoring.bootstrap import draw_weights, roc_auc
+from trialforge.study.arms import Fitter, mix_pool
+from trialforge.study.exchange import Areas
+from trialforge.study.features import Features
+from trialforge.study.params import StudyArm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trialforge.learning.params import LearningParams
+    from trialforge.study.params import StudyParams
+
+REAL = StudyArm(name="real")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What the study reads.
+
+    Attributes:
+        pool: real and synthetic examples with `block`; held-back ones, whose `block` is null.
+        test: examples that are scored.
+        clusters: (test trials,) the intervention of each.
+    """
+
+    pool: TrainingPool
+    test: pl.DataFrame
+    clusters: NDArray[np.str_]
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return self.pool.real["block"].n_unique()
+
+    @property
+    def tables(self) -> list[pl.DataFrame]:
+        """All examples that it holds."""
+        pool = self.pool
+        return [
+            table
+            for table in (pool.real, pool.synthetic, pool.held_back, pool.as_drafts, self.test)
+            if table is not None
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """ROC-AUCs by model, arm and blocks of a pool; the learning curve is the arm `real`."""
+
+    areas: dict[tuple[str, str, int], Areas]
+    block_size: int
+    clusters: int
+
+    def curve(self, model: str) -> dict[int, Areas]:
+        """The learning curve of a classifier: ROC-AUCs by number of real trials."""
+        return {
+            size * self.block_size: areas
+            for (name, arm, size), areas in self.areas.items()
+            if name == model and arm == REAL.name
+        }
+
+
+def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, seed: int) -> StudyResult:
+    """Return the ROC-AUC of each arm in each pool by each classifier.
+
+    Raises:
+        LearningError: an arm needs trials that there are none of, or there are fewer blocks than a pool has.
+    """
+    blocks = corpus.blocks
+    if 2 * max(params.sizes) > blocks:
+        raise LearningError(
+            f"{blocks} blocks are too few for pools of {max(params.sizes)}: twice as many are needed",
+            hint="lower study.sizes, or take more trials",
+        )
+    fitters = _make_fitters(corpus, params, learning)
+    # A pool of more than two thirds of all blocks says nothing of the trials that there might have been.
+    curve = [size for size in params.curve if 3 * size <= 2 * blocks]
+    turns = [(REAL, size) for size in curve] + [(arm, size) for arm in params.arms for size in params.sizes]
+    orders = draw_orders(blocks, params.pools, seed)
+    draws = draw_weights(corpus.clusters, 1, params.draws, seed).trials
+    weights = np.vstack([np.ones(corpus.test.height), draws])
+    areas: dict[tuple[str, str, int], Areas] = {}
+    with Progress("study", len(turns) * len(params.models)) as progress:
+        for model in params.models:
+            cells = _Cells(corpus, learning, seed, fitters[model], fitters[_other(model)], orders, weights)
+            for arm, size in turns:
+                areas[model, arm.name, size] = cells.score(arm, size)
+                progress.advance(note=f"{model}, arm {arm.name}, {size} blocks")
+    return StudyResult(areas, corpus.pool.real.height // blocks, len(np.unique(corpus.clusters)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Trains an arm in each pool of a size, by one classifier."""
+
+    corpus: Corpus
+    learning: LearningParams
+    seed: int
+    student: Fitter
+    teacher: Fitter
+    orders: list[list[int]]
+    weights: NDArray[np.float64]
+
+    def score(self, arm: StudyArm, size: int) -> Areas:
+        labels = self.corpus.test["label"].to_numpy()
+        members = np.zeros((len(self.orders), self.corpus.blocks), dtype=np.bool_)
+        values, added = [], []
+        for number, order in enumerate(self.orders):
+            members[number, order[:size]] = True
+            mix = mix_pool(
+                arm, _pool_of(self.corpus.pool, order[:size]), self.seed, number,
+                label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
+                teacher=self.teacher,
+            )  # fmt: skip
+            odds = _odds(self.student, mix, self.corpus.test)
+            values.append(roc_auc(labels, odds, 0.0, self.weights))
+            added.append(mix.filter(pl.col("origin") != "real")["nct_id"].n_unique())
+        return Areas(np.stack(values), members, float(np.mean(added)))
+
+
+def draw_orders(blocks: int, pools: int, seed: int) -> list[list[int]]:
+    """Return orders of all blocks; the first k of each are a pool of k, so larger pools hold smaller ones.
+
+    They are independent: pools that share blocks in a pattern would pass for blocks that differ.
+    """
+    stream = random_stream(seed, "study", "orders")
+    return [stream.permutation(blocks).tolist() for _ in range(pools)]
+
+
+def _make_fitters(corpus: Corpus, params: StudyParams, learning: LearningParams) -> dict[str, Fitter]:
+    """Return what fits each classifier; the teacher of another kind is made only where an arm asks for it."""
+    taught = any(arm.labels == "teacher" or arm.best or arm.density for arm in params.arms)
+    names = {*params.models, *((_other(model) for model in params.models) if taught else ())}
+    fitters = {}
+    for name in sorted(names):
+        reader = make_classifier(name, learning.classifiers)
+        assert isinstance(reader, WordClassifier | VectorClassifier)  # noqa: S101 - the parameters allow no other
+        fitters[name] = Fitter(Features(reader, corpus.pool.real["text"], corpus.tables), params.penalties)
+    return fitters | {_other(name): fitters[name] for name in names if _other(name) not in names}
+
+
+def _other(model: str) -> str:
+    return "embedding-logreg" if model == "tfidf-logreg" else "tfidf-logreg"
+
+
+def _odds(fitter: Fitter, mix: pl.DataFrame, test: pl.DataFrame) -> NDArray[np.float64]:
+    """Return the log-odds of test trials; all alike where a pool has but one label to learn from."""
+    if mix.filter(pl.col("weight") > 0)["label"].n_unique() < 2:
+        return np.zeros(test.height)
+    return fitter.fit(mix).odds(fitter.features.rows(test))
+
+
+def _pool_of(pool: TrainingPool, blocks: Sequence[int]) -> TrainingPool:
+    """Return the pool of some blocks: their real trials, and what was written from these."""
+    mine = pl.col("block").is_in(list(blocks))
+    synthetic = None if pool.synthetic is None else pool.synthetic.filter(mine)
+    return TrainingPool(pool.real.filter(mine), synthetic, pool.held_back, pool.as_drafts)

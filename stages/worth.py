@@ -1,0 +1,50 @@
+"""Blocks of real trials and what was written from them -> what a synthetic trial is worth in real ones."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialforge.core.files import read_parquet, write_csv, write_json
+from trialforge.core.made_from import name_tables
+from trialforge.core.params import load_section, load_seed
+from trialforge.core.stage import claim_out, run_stage
+from trialforge.learning.params import LearningParams
+from trialforge.learning.tables import make_tables
+from trialforge.study.answer import ROW_SCHEMA, answer, say, tabulate
+from trialforge.study.corpus import make_corpus
+from trialforge.study.params import StudyParams
+from trialforge.study.study import run_study
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("synthetic", type=Path)
+    for name in ("plan", "blocks", "train", "validation", "test", "held-back", "as-drafts"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--metrics", type=claim_out, required=True)
+    parser.add_argument("--arms", type=claim_out, required=True)
+    args = parser.parse_args()
+    params, learning = load_section(StudyParams, "study"), load_section(LearningParams, "learning")
+    blocks = read_parquet(args.blocks)
+    table = pl.DataFrame(schema=ROW_SCHEMA)
+    figures: dict[str, Any] = {"blocks": blocks["block"].n_unique()}
+    if blocks.height:
+        parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
+        parts["held-back"] = read_parquet(args.held_back)
+        synthetic = read_parquet(args.synthetic)
+        tables = make_tables(parts, learning.fields, synthetic, None, read_parquet(args.as_drafts))
+        corpus = make_corpus(tables, parts["test"], blocks, synthetic, read_parquet(args.plan))
+        result = run_study(corpus, params, learning, load_seed())
+        table = tabulate(result, params)
+        figures |= answer(result, table, params)
+        figures["answer"] = say(figures, params.level)
+    write_csv(table, args.arms)
+    write_json(figures | name_tables(args.synthetic), args.metrics)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trialforge.core.params import load_section
+from trialforge.learning.arms import TrainingPool
+from trialforge.learning.factory import make_classifier
+from trialforge.learning.linear import fit_by_folds
+from trialforge.learning.params import LearningParams
+from trialforge.study.arms import Fitter, block_folds, mix_pool, permute_labels
+from trialforge.study.features import Features
+from trialforge.study.known_writers import known_corpus
+from trialforge.study.params import StudyArm
+from trialforge.study.study import Corpus
+
+LEARNING = load_section(LearningParams, "learning", Path(__file__).resolve().parents[3] / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return known_corpus(blocks=4, size=15, tests=60, fields=LEARNING.fields, seed=2)
+
+
+@pytest.fixture(scope="module")
+def fitter(corpus: Corpus) -> Fitter:
+    reader = make_classifier("tfidf-logreg", LEARNING.classifiers)
+    return Fitter(Features(reader, corpus.pool.real["text"], corpus.tables), (1.0, 9.0))
+
+
+def mix(corpus: Corpus, fitter: Fitter, pool: TrainingPool | None = None, **arm: object) -> pl.DataFrame:
+    asked = StudyArm.model_validate({"name": "arm", "extra": "synthetic", "generation_arm": "true"} | arm)
+    return mix_pool(
+        asked, pool or corpus.pool, 1, 0, label_shares="asked", word_dropout=0.2, teacher=fitter
+    )  # fmt: skip
+
+
+def test_permuted_labels_are_those_of_the_block(corpus: Corpus, fitter: Fitter) -> None:
+    given, permuted = (mix(corpus, fitter, labels=labels) for labels in ("given", "permuted"))
+    assert given["nct_id"].to_list() == permuted["nct_id"].to_list()
+    moved = (given["label"] != permuted["label"]).to_numpy()
+    added = (given["origin"] != "real").to_numpy()
+    assert moved[added].any()
+    assert not moved[~added].any()
+    counts = [frame.group_by("block", "origin").agg(pl.col("label").sum()) for frame in (given, permuted)]
+    assert counts[0].sort("block", "origin").equals(counts[1].sort("block", "origin"))
+    again = permute_labels(given, 1, 0)
+    assert again.equals(permute_labels(given, 1, 0))
+    assert not again.equals(permute_labels(given, 1, 1))
+
+
+def test_soft_labels_share_a_trial_by_its_chance(corpus: Corpus, fitter: Fitter) -> None:
+    soft = mix(corpus, fitter, labels="teacher").filter(pl.col("origin") != "real")
+    whole = soft.group_by("nct_id").agg(pl.col("weight").sum(), pl.col("label").n_unique())
+    assert whole["weight"].to_numpy() == pytest.approx(1.0)
+    assert set(whole["label"]) == {2}
+
+
+def test_a_teacher_does_not_know_the_block_that_a_trial_was_written_from(
+    corpus: Corpus, fitter: Fitter
+) -> None:
+    """The labels of block 0 decide no soft label of block 0, and some of the others."""
+    turned = corpus.pool.real.with_columns(
+        label=pl.when(pl.col("block") == 0).then(1 - pl.col("label")).otherwise("label")
+    )
+    soft = [
+        mix(corpus, fitter, TrainingPool(real, corpus.pool.synthetic), labels="teacher").filter(
+            pl.col("origin") != "real"
+        )
+        for real in (corpus.pool.real, turned)
+    ]
+    same = np.isclose(soft[0]["weight"], soft[1]["weight"])
+    mine = (soft[0]["block"] == 0).to_numpy()
+    assert same[mine].all()
+    assert not same[~mine].any()
+
+
+def test_the_best_half_keeps_half_of_each_label(corpus: Corpus, fitter: Fitter) -> None:
+    every, half = (mix(corpus, fitter, best=best).filter(pl.col("origin") != "real") for best in (None, 0.5))
+    for label in (0, 1):
+        count = every.filter(label=label).height
+        assert half.filter(label=label).height == -(-count // 2)
+    assert set(half["nct_id"]) < set(every["nct_id"])
+
+
+def test_density_weights_prefer_what_reads_like_a_real_trial(corpus: Corpus, fitter: Fitter) -> None:
+    odd = corpus.pool.synthetic.filter(generation_arm="true").with_columns(
+        text=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("pain of adults " * 30)).otherwise("text")
+    )
+    added = mix(corpus, fitter, TrainingPool(corpus.pool.real, odd), density=True).filter(
+        pl.col("origin") != "real"
+    )
+    assert added["weight"].to_numpy().mean() == pytest.approx(1.0)
+    strange = added["text"].str.starts_with("pain of adults pain")
+    assert added.filter(strange)["weight"].max() < added.filter(~strange)["weight"].min()
+
+
+def test_folds_leave_whole_blocks_out() -> None:
+    folds = block_folds(pl.Series([0, 0, 5, 5, 7, 7, 9, None, None]))
+    assert folds[:7].tolist() == [0, 0, 1, 1, 2, 2, 3]
+    assert len(set(block_folds(pl.Series([3] * 12)))) == 4
+
+
+def test_the_penalty_of_copies_is_that_of_the_trials_once_each() -> None:
+    """Three copies of all at a third of the penalty are the same line: a copier gains nothing."""
+    stream = np.random.default_rng(0)
+    rows, blocks = stream.normal(size=(40, 200)), np.arange(40) % 4
+    labels = (rows[:, :10].sum(axis=1) + stream.normal(0, 2, 40) > 0).astype(int)
+    once = fit_by_folds(rows, labels, np.ones(40), blocks, np.ones(40, bool), (0.01, 0.03, 0.09, 0.27))
+    tripled = [np.concatenate([values] * 3) for values in (rows, labels, blocks)]
+    scored = np.arange(120) < 40
+    three = fit_by_folds(
+        tripled[0], tripled[1], np.ones(120), tripled[2], scored, (0.01 / 3, 0.01, 0.03, 0.09)
+    )
+    assert three.weights == pytest.approx(once.weights, abs=1e-3)
