@@ -12,6 +12,10 @@ from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
 
 
+# Where a skeleton has them, no check of a record lets them be absent.
+NEEDED_FIELDS = ("title", "summary", "inclusion", "exclusion")
+
+
 class PromptParams(Section):
     """How exemplars and labels stand in a prompt; the paper's variants."""
 
@@ -41,6 +45,9 @@ class GenerationParams(PromptParams):
     @classmethod
     def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in fields if name not in WRITTEN_FIELDS]
-        if unknown or len(set(fields)) < len(fields) or not fields:
+        if unknown or len(set(fields)) < len(fields):
             raise ValueError(f"each at most once of {', '.join(WRITTEN_FIELDS)}; not {', '.join(unknown)}")
+        absent = [name for name in NEEDED_FIELDS if name not in fields]
+        if absent:
+            raise ValueError(f"no record is valid without {', '.join(absent)}")
         return tuple(name for name in WRITTEN_FIELDS if name in fields)
