@@ -18,7 +18,7 @@ def canonical_criteria(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    lists = split_criteria(text)
+    lists = [[item for item in items if any(map(str.isalnum, item))] for items in split_criteria(text)]
     if not any(lists):
         return " ".join(text.split()) or None
     joined = join_criteria(*lists)
