@@ -107,29 +107,34 @@ class DraftWriter:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
         schema = part_schema(part, target["skeleton"], params.fields) or {}
-        record = tell_record(draft.record) if draft.record else ""
-        values = {
-            "position": params.label_position,
-            "reasons": [neutralize(reason) for reason in target["reasons"]],
-            "verb": label_verb(target["label"], params.label_wording),
-            "label": label_line(target["label"], params.label_wording),
-            "target": "\n".join([tell_target(target), tell_skeleton(target["skeleton"])]),
-            "record": record,
-            "asked": ask_for(part, target["skeleton"], params.fields),
-        }
-        room = self._context_tokens - params.sampling.max_tokens - FRAME_TOKENS
-        room -= sum(count_at_most(str(value)) for value in values.values())
-        messages = render(PROMPT, exemplars=self._show(target, part, room), **values)
+        # One half is for the exemplars: the same in all prompts of a set, so that an engine reads it once.
+        room = (self._context_tokens - params.sampling.max_tokens - FRAME_TOKENS) // 2
+        told = [tell_target(target), tell_skeleton(target["skeleton"]), *target["reasons"]]
+        left = room - sum(map(count_at_most, told))
+        messages = render(
+            PROMPT,
+            exemplars=self._show(target, part, room),
+            position=params.label_position,
+            reasons=[neutralize(reason) for reason in target["reasons"]],
+            verb=label_verb(target["label"], params.label_wording),
+            label=label_line(target["label"], params.label_wording),
+            target="\n".join(told[:2]),
+            record=tell_record(draft.record, left) if draft.record else "",
+            asked=ask_for(part, target["skeleton"], params.fields),
+        )
         seed = derive_seed(target["seed"], part)
         return Question(messages, schema, seed, lambda text: self._accept(draft, part, schema, text))
 
     def _show(self, target: Row, part: PartName, room: int) -> list[dict[str, str]]:
         trials = {name: self._train[name] for name in target["exemplars"]}
         labels = {name: trial["label"] for name, trial in trials.items()}
-        order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, target["seed"])
-        stream = random_stream(target["seed"], "shown", part)
+        order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, 0)
         fields = self._params.fields
-        texts = [show_part(part, trials[name], fields, room // len(order), stream) for name in order]
+        streams = [random_stream(0, "shown", part, name) for name in order]
+        texts = [
+            show_part(part, trials[name], fields, room // len(order), stream)
+            for name, stream in zip(order, streams, strict=True)
+        ]
         shown = zip(order, texts, strict=True)
         return [self._tell(trials[name], target, text) for name, text in shown if text]
 

@@ -182,7 +182,7 @@ def tell_skeleton(skeleton: Row) -> str:
         "Design": ", ".join(filter(None, design)),
         "Purpose": skeleton["primary_purpose"],
         "Enrolment": skeleton["enrolment_planned"],
-        "Ages": f"{_years(low, 'any')} to {_years(high, 'any')}" if low or high else None,
+        "Ages": _ages(low, high),
         "Sex": skeleton["sex"],
         "Healthy volunteers": None if volunteers is None else ("Yes" if volunteers else "No"),
         "Sponsor": skeleton["sponsor_class"],
@@ -194,14 +194,24 @@ def _masking(masking: str | None) -> str | None:
     return None if masking is None else ("open label" if masking == "None" else f"{masking} blind")
 
 
-def _years(age: float | None, none: str) -> str:
-    return none if age is None else f"{age:g}"
+def _ages(low: float | None, high: float | None) -> str | None:
+    if low and high:
+        return f"{low:g} to {high:g} years"
+    return f"{low:g} years and older" if low else f"up to {high:g} years" if high else None
 
 
-def tell_record(record: Row) -> str:
-    """Return what later parts of a record must fit: its title, endpoints and inclusion criteria so far."""
+def tell_record(record: Row, tokens: int) -> str:
+    """Return what later parts of a record must fit: its title, arms, endpoints and criteria so far.
+
+    It takes at most so many tokens: the last texts are left out.
+    """
     parts: tuple[PartName, ...] = ("header", "design", "inclusion")
-    told = ("title", "summary", "arms", "primary_outcomes", "inclusion")
-    views = [view_part(part, record, told) for part in parts]
-    seen = {name: texts for view in views for name, texts in view.items()}
-    return record_json(seen) if seen else ""
+    told = ("title", "arms", "primary_outcomes", "inclusion", "summary")
+    views = {name: texts for part in parts for name, texts in view_part(part, record, told).items()}
+    kept: dict[str, list[Any]] = {}
+    for name, text in ((field, text) for field in told for text in views.get(field, ())):
+        tokens -= count_at_most(record_json({name: text}))
+        if tokens < 0:
+            break
+        kept.setdefault(name, []).append(text)
+    return record_json(kept) if kept else ""

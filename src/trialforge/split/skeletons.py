@@ -66,7 +66,9 @@ class Donorhood:
         texts, endpoints, criteria = pick(self.short), pick(self.short), pick(self.short)
         room = self.max_words - endpoints["endpoint_words"]
         form = pick(self.short, lambda row: row["arms_fit"] and row["arm_words"] <= room)
-        design = pick(own, _designs_like(own, form, name))
+        # Of this intervention always: what a record lists beside it must have been given with it.
+        alike = [row for row in own if name in (row["normalized_interventions"] or [])] or own
+        design = pick(alike, _designs_like(alike, form, name))
         eligibility, size = pick(own), pick(own)
         oldest = pick(own, lambda row: _above(row["maximum_age"], eligibility["minimum_age"]))
         interventions = _interventions(design, form, name, self.rows)
@@ -146,6 +148,7 @@ def _stratum(rows: Sequence[Row], target: Row) -> Sequence[Row]:
     conditions = {plain_text(one) for one in target["conditions"] or []}
     area = [row for row in rows if conditions & {plain_text(one) for one in row["conditions"] or []}]
     ladder = (
+        [row for row in area if name in (row["normalized_interventions"] or [])],
         [row for row in like if row["phase"] == phase],
         like,
         [row for row in area if row["phase"] == phase],
