@@ -11,7 +11,8 @@ from trialforge.core.files import read_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.generation.drafts import ask_draft
 from trialforge.generation.params import GenerationParams, ReasoningParams
-from trialforge.generation.reasons import ask_reasons
+from trialforge.generation.reasons import ask_reasons, reason_line
+from trialforge.generation.support import Background
 from trialforge.llm.backend import Request
 from trialforge.llm.params import LlmParams
 from trialforge.split.params import PlanParams
@@ -40,12 +41,15 @@ def pipeline_calls() -> tuple[list[Request], list[Request]]:
     shown = sets["exemplars"].explode(empty_as_null=True, keep_nulls=True)
     trials = {row["nct_id"]: row for row in train.filter(pl.col("nct_id").is_in(shown.implode())).to_dicts()}
     targets = plan_targets(train, plan, seed)
+    background = Background(train, seed, trials)
+    told = sets.select("reasons_id", pl.col("reasons").list.eval(reason_line()))
+    lines = dict(told.iter_rows())
     reasons, drafts = [], []
     for group in sets.to_dicts():
         mine = [trials[name] for name in group["exemplars"]]
-        why = ask_reasons(group["intervention"], group["label"], mine, reasoning, seed, context)
-        reasons.append(why.request(reasoning.sampling, 0))
-        said = [reason["text"] for reason in group["reasons"] or []]
+        why = ask_reasons(group, mine, background, reasoning, seed, context)
+        reasons += [question.request(reasoning.sampling, 0) for question in why]
+        said = lines[group["reasons_id"]]
         known = {trial["nct_id"]: trial for trial in mine}
         for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
             draft = ask_draft(target, said, known, generation, context, checks=())

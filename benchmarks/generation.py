@@ -139,9 +139,15 @@ def compare_engines(
         f"llama.cpp's own choice of slots {evaluated(bare[1]):.2f}",
     )
     # The first record of each set: reasons for it alone, then the draft. Each further one costs as much.
-    pairs = zip(asked_reasons, asked_drafts[::RECORDS_A_SET], strict=True)
-    paper = Server(1, reuse=False, exact=exact).run([call for pair in pairs for call in pair])
-    found, base = len(asked_drafts) / (reasons[0] + drafts[0]) * 3600, len(asked_reasons) / paper[0] * 3600
+    first = asked_drafts[::RECORDS_A_SET]
+    each = len(asked_reasons) // len(first)
+    calls = [
+        call
+        for place, draft in enumerate(first)
+        for call in (*asked_reasons[place * each : (place + 1) * each], draft)
+    ]
+    paper = Server(1, reuse=False, exact=exact).run(calls)
+    found, base = len(asked_drafts) / (reasons[0] + drafts[0]) * 3600, len(first) / paper[0] * 3600
     say(
         f"records an hour: {found:.0f}",
         f"the paper's way {base:.0f}",

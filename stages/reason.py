@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
 from trialforge.generation.params import ReasoningParams
 from trialforge.generation.prompts import prompt_hash
 from trialforge.generation.reasons import PROMPT, REASONS_SCHEMA, ask_reasons, measure_reasons, reasons_row
+from trialforge.generation.support import Background
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
 
@@ -33,23 +35,30 @@ def main() -> None:
     sets = exemplar_sets(
         read_parquet(args.plan), read_parquet(args.exemplars), count=params.exemplars, share=params.share
     ).to_dicts()
-    train = exemplar_rows(read_parquet(args.train), sets)
-    asked = [group for group in sets if group["arm"] != "no-reasoning"]
+    train = read_parquet(args.train)
+    trials = exemplar_rows(train, sets)
+    background = Background(train, seed, trials)
     questions = [
-        ask_reasons(
-            group["intervention"],
-            group["label"],
-            [train[name] for name in group["exemplars"]],
+        []
+        if group["arm"] == "no-reasoning"
+        else ask_reasons(
+            group,
+            [trials[name] for name in group["exemplars"]],
+            background,
             params,
             seed,
             llm.context_tokens,
         )
-        for group in asked
+        for group in sets
     ]
     generator = load_generator(llm)
-    answers, tally = ask_for_stage("reason", generator, questions, params.sampling, params.retries)
-    answered = dict(zip((id(group) for group in asked), answers, strict=True))
-    rows = [reasons_row(group, answered.get(id(group)), prompt_hash(PROMPT)) for group in sets]
+    flat = [question for asked in questions for question in asked]
+    answers, tally = ask_for_stage("reason", generator, flat, params.sampling, params.retries)
+    left = iter(answers)
+    rows = [
+        reasons_row(group, [*islice(left, len(asked))], prompt_hash(PROMPT))
+        for group, asked in zip(sets, questions, strict=True)
+    ]
     write_parquet(pl.DataFrame(rows, schema=REASONS_SCHEMA), args.reasons)
     write_json(measure_reasons(rows, tally) | name_tables(args.reasons), args.metrics)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.generation.asking import ask_for_stage
+from trialforge.generation.asking import ask_first_tokens
 from trialforge.generation.zero_shot import (
     ZeroShotParams,
     add_unasked,
@@ -26,13 +26,11 @@ def main() -> None:
     parser.add_argument("--answers", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(ZeroShotParams, "zero_shot")
-    seed = load_seed()
     test = read_parquet(args.test)
-    trials = choose_trials(test, params, seed).to_dicts()
-    questions = ask_outcomes(trials, params, seed)
+    trials = choose_trials(test, params, load_seed()).to_dicts()
     generator = load_generator(load_section(LlmParams, "llm"))
-    answers, _ = ask_for_stage("zero-shot", generator, questions, params.sampling, retries=0)
-    write_parquet(add_unasked(zero_shot_rows(trials, answers, params), test), args.answers)
+    answers = ask_first_tokens("zero-shot", generator, ask_outcomes(trials))
+    write_parquet(add_unasked(zero_shot_rows(trials, answers), test), args.answers)
 
 
 if __name__ == "__main__":

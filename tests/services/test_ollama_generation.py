@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
+from trialforge.llm.backend import MOST_TOKENS, Message, ask_first_token
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.schemas import check_forcing
@@ -58,6 +59,15 @@ def test_answer_that_is_cut_says_so(generator: OllamaGenerator) -> None:
     ((_, completion),) = generator.complete([ask(max_tokens=5)])
     assert completion.finish_reason == "length"
     generator.close()
+
+
+def test_first_tokens_come_with_their_probabilities(generator: OllamaGenerator) -> None:
+    chat = (Message("system", "Answer with one word only."), Message("user", "Outcome (success or failure):"))
+    ((_, completion),) = generator.complete([ask_first_token(chat)])
+    generator.close()
+    assert len(completion.first_tokens) == MOST_TOKENS
+    assert {"Success", "Failure"} <= {item.token for item in completion.first_tokens}
+    assert (completion.text, completion.finish_reason) == ("", "stop")
 
 
 @pytest.mark.parametrize("given", ["-1", "10", "10m"])

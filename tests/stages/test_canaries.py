@@ -151,8 +151,16 @@ def test_the_run_measures_how_many_canaries_of_exemplars_came_out(ran: Run) -> N
     measures = pl.read_csv(ran.folder / "plots/quality/measures.csv")
     exposed = measures.filter(metric="privacy.canaries").row(0, named=True)
     records = pl.read_parquet(ran.folder / "data/synthetic.parquet")
-    shown = records.select("nct_id", "exemplars").explode("exemplars")
-    texts = {row["nct_id"]: str(row).lower() for row in records.iter_rows(named=True)}
-    out = [ran.train[trial] in texts[record] for record, trial in shown.iter_rows()]
+    reasons = pl.read_parquet(ran.folder / "data/reasons.parquet").select("reasons_id", told="reasons")
+    records = records.join(reasons, on="reasons_id", how="left")
+    prompts = {
+        row["nct_id"]: str([row["shown"], row["told"]]).lower() for row in records.iter_rows(named=True)
+    }
+    texts = {row["nct_id"]: str(row).lower() for row in records.drop("shown", "told").iter_rows(named=True)}
+    shown = records.select("nct_id", "exemplars").explode("exemplars").iter_rows()
+    # What the form of a draft cuts away, no record could repeat.
+    words = [(record, ran.train[trial]) for record, trial in shown if ran.train[trial] in prompts[record]]
+    assert words
+    out = [word in texts[record] for record, word in words]
     assert exposed["n"] == len(out)
     assert exposed["value"] == pytest.approx(sum(out) / len(out), abs=1e-4)

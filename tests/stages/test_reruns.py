@@ -126,7 +126,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "how many calls are in flight": (set_param("llm", "slots", 4), {"report"}),
     "a knob of reasoning": (set_param("reasoning", "retries", 5), WRITE),
     "a question to the model about test trials": (
-        set_param("zero_shot", "answers", 4),
+        set_param("zero_shot", "half_width", 0.2),
         {"zero-shot"} | SCORED,
     ),
     "the search": (

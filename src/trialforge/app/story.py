@@ -19,7 +19,7 @@ from trialforge.trial.text import trial_text
 
 # How the record came about, beside its target, exemplars and reasons.
 MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")
-_REASONS_BY = ("reasons_id", "grounded", "reject_reason", "prompt_hash", "model_digest", "seed", "attempt")
+_REASONS_BY = ("reasons_id", "grounded", "reject_reasons", "prompt_hash", "model_digest")
 
 
 def tell_story(start: str, data: Path) -> dict[str, Any]:
@@ -100,10 +100,10 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
         lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
-        lines += [
-            f"      {cited['nct_id']} {cited['field']}{'' if cited['true'] else ' (does not say so)'}"
-            for cited in reason["citations"]
-        ]
+        if reason["quotation"] is not None:
+            doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
+            cited = f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
+            lines += wrap(cited, width, initial_indent="      ", subsequent_indent="      ")
     for exemplar in story["exemplars"]:
         outcome = label_line(exemplar["label"], "plain")
         heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")

@@ -14,7 +14,14 @@ from jsonschema import Draft202012Validator
 from trialforge.core.files import write_json
 from trialforge.core.progress import Progress
 from trialforge.core.rng import derive_seed
-from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
+from trialforge.llm.backend import (
+    Completion,
+    Message,
+    Request,
+    Sampling,
+    TextGenerator,
+    ask_first_token,
+)
 from trialforge.llm.calls import find_project
 from trialforge.trial.checks.record_checks import explain
 
@@ -149,6 +156,29 @@ def ask_for_stage(
     with StageAsking(stage, generator, len(questions)) as asking:
         answers = asking.ask(questions, sampling, retries)
     return answers, asking.tally
+
+
+def ask_first_tokens(
+    stage: str, generator: TextGenerator, chats: Sequence[Sequence[Message]]
+) -> list[Completion]:
+    """Return, for each chat, how an answer to it would begin; as `ask_for_stage` otherwise.
+
+    Raises:
+        GenerationError: the engine itself fails, or tells no probabilities.
+    """
+    tally = Tally()
+    found: dict[int, Completion] = {}
+    try:
+        with Progress(stage, len(chats)) as progress:
+            for index, completion in generator.complete([ask_first_token(chat) for chat in chats]):
+                found[index] = completion
+                tally.count(completion, 0, None)
+                note = f"{tally.replayed} cache hits"
+                progress.advance(timed=not completion.from_cache, note=note)
+    finally:
+        generator.close()
+    write_timings(stage, tally, progress.seconds)
+    return [found[index] for index in range(len(chats))]
 
 
 def ask_all(

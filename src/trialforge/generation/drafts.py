@@ -29,6 +29,7 @@ from trialforge.generation.prompts import (
     render,
     target_line,
 )
+from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, cut_fields, name_record
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
@@ -48,6 +49,7 @@ class Draft:
     """A record as it is written: its target, the texts so far, and the fault that it was given up for."""
 
     target: Row
+    shown: list[str]  # of each exemplar, in the order of their ids: what the prompts of all parts show
     texts: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
@@ -84,7 +86,7 @@ class DraftWriter:
 
     def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
         """Return a draft for each target, so many `together`: each keeps its prompt with one worker."""
-        drafts = [Draft(target) for target in targets]
+        drafts = [Draft(target, self.show_all(target)) for target in targets]
         for start in range(0, len(drafts), together):
             for part in PARTS:
                 self._write_part(drafts[start : start + together], part, asking)
@@ -107,13 +109,15 @@ class DraftWriter:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
         schema = part_schema(part, target["skeleton"], params.fields) or {}
-        # One half is for the exemplars: the same in all prompts of a set, so that an engine reads it once.
-        room = (self._context_tokens - params.sampling.max_tokens - FRAME_TOKENS) // 2
         told = [tell_target(target), tell_skeleton(target["skeleton"]), *target["reasons"]]
-        left = room - sum(map(count_at_most, told))
+        left = self._room - sum(map(count_at_most, told))
         messages = render(
             PROMPT,
-            exemplars=self._show(target, part, room),
+            exemplars=[
+                self._tell(self._train[name], target, text)
+                for name, text in self._show(target, part).items()
+                if text
+            ],
             position=params.label_position,
             reasons=[neutralize(reason) for reason in target["reasons"]],
             verb=label_verb(target["label"], params.label_wording),
@@ -125,18 +129,35 @@ class DraftWriter:
         seed = derive_seed(target["seed"], part)
         return Question(messages, schema, seed, lambda text: self._accept(draft, part, schema, text))
 
-    def _show(self, target: Row, part: PartName, room: int) -> list[dict[str, str]]:
-        trials = {name: self._train[name] for name in target["exemplars"]}
-        labels = {name: trial["label"] for name, trial in trials.items()}
-        order = order_exemplars(sorted(trials), labels, self._params.exemplar_order, 0)
-        fields = self._params.fields
-        streams = [random_stream(0, "shown", part, name) for name in order]
-        texts = [
-            show_part(part, trials[name], fields, room // len(order), stream)
-            for name, stream in zip(order, streams, strict=True)
+    def show_all(self, target: Row) -> list[str]:
+        """Return what the prompts of all parts show of each exemplar, in the order of their ids."""
+        parts = [self._show(target, part) for part in PARTS]
+        return [
+            "\n".join(filter(None, (part[name] for part in parts))) for name in sorted(target["exemplars"])
         ]
-        shown = zip(order, texts, strict=True)
-        return [self._tell(trials[name], target, text) for name, text in shown if text]
+
+    @property
+    def _room(self) -> int:
+        """Tokens for the exemplars, and as many for the rest.
+
+        What is shown of exemplars is the same in all prompts of a set, so that an engine reads it once.
+        """
+        return (self._context_tokens - self._params.sampling.max_tokens - FRAME_TOKENS) // 2
+
+    def _show(self, target: Row, part: PartName) -> dict[str, str]:
+        """What a part's prompt shows of each exemplar, by id in the order of the prompt."""
+        labels = {name: self._train[name]["label"] for name in target["exemplars"]}
+        order = order_exemplars(sorted(labels), labels, self._params.exemplar_order, 0)
+        return {
+            name: show_part(
+                part,
+                self._train[name],
+                self._params.fields,
+                self._room // len(order),
+                random_stream(0, "shown", part, name),
+            )
+            for name in order
+        }
 
     def _tell(self, trial: Row, target: Row, text: str) -> dict[str, str]:
         """An exemplar: what it is a trial of, above its part."""
@@ -194,6 +215,7 @@ def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
         | {
             "source": "synthetic",
             "normalized_interventions": [draft.target["intervention"]],
+            "shown": draft.shown,
             "reject_reason": draft.fault,
             "model_digest": draft.model_digest,
             "attempt": draft.retries,
@@ -202,12 +224,12 @@ def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
 
 
 def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
-    """Return targets with `exemplars`, `reasons` (texts) and `reasons_id`, those of one set together.
+    """Return targets with `exemplars`, `reasons` (as the prompt says them) and `reasons_id`, by set.
 
     Raises:
         ArtifactError: a target has no row in the reasons.
     """
-    texts = pl.col("reasons").list.eval(pl.element().struct.field("text"))
+    texts = pl.col("reasons").list.eval(reason_line())
     sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
     owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
     joined = plan.with_row_index("place").join(owned, on="target_id", how="left")

@@ -21,8 +21,9 @@ from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {
     "normalized_interventions": pl.List(pl.String()), "label": pl.Int64(), "target_id": pl.String(),
     "intervention": pl.String(), "arm": pl.String(), "generation": pl.Int64(), "reject_reason": pl.String(),
-    "exemplars": pl.List(pl.String()), "reasons_id": pl.String(), "prompt_hash": pl.String(),
-    "model": pl.String(), "model_digest": pl.String(), "engine": pl.String(), "version": pl.String(),
+    "exemplars": pl.List(pl.String()), "shown": pl.List(pl.String()), "reasons_id": pl.String(),
+    "prompt_hash": pl.String(), "model": pl.String(), "model_digest": pl.String(), "engine": pl.String(),
+    "version": pl.String(),
     "sampling": pl.String(), "seed": pl.Int64(), "attempt": pl.Int64(),
 }  # fmt: skip
 GENERATED_SCHEMA: dict[str, pl.DataType] = REGISTRATION_SCHEMA | LINEAGE_SCHEMA

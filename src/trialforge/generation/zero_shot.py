@@ -1,11 +1,13 @@
 """The language model asked outright how test trials ended: what it knows without any training.
 
-This is a measurement at the end of the pipeline. Nothing flows back from it into what is generated.
+One call a trial and order of the two answers, and not a token is drawn: the score is the odds of the two
+answers among the first tokens that the model holds likely. This is a measurement at the end of the pipeline.
+Nothing flows back from it into what is generated.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,89 +15,118 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from trialforge.core.errors import GenerationError
 from trialforge.core.params import Section
-from trialforge.core.rng import derive_seed, random_stream
-from trialforge.generation.asking import Answer, Fault, Question
+from trialforge.core.rng import random_stream
 from trialforge.generation.prompts import neutralize, render, target_line
-from trialforge.llm.backend import Sampling
+from trialforge.llm.backend import Completion, Message, TokenLogprob
 from trialforge.trial.label_words import LABEL_WORDS
 
 PROMPT = "zero-shot.jinja"
 OUTCOMES = (LABEL_WORDS[0], LABEL_WORDS[1])
+# A small model prefers the word that it read first or last: over both orders that is no answer.
+ORDERS = (OUTCOMES, OUTCOMES[::-1])
+# `logprobs` has, by order, what the model gives each outcome, null where it names it not.
 ZERO_SHOT_SCHEMA: dict[str, pl.DataType] = {
-    "nct_id": pl.String(), "label": pl.Int64(), "score": pl.Float64(), "answers": pl.List(pl.Int64()),
-    "model_digest": pl.String(),
+    "nct_id": pl.String(), "label": pl.Int64(), "score": pl.Float64(),
+    "logprobs": pl.List(pl.Struct(dict.fromkeys(OUTCOMES, pl.Float64()))), "model_digest": pl.String(),
 }  # fmt: skip
+Z_95 = 1.959964
 
 
 class ZeroShotParams(Section):
-    """How many test trials are asked about, how often each, and how much of its summary is shown."""
+    """How many test trials are asked about: as many as the interval of the ROC-AUC needs, or all."""
 
-    trials: int | None = Field(default=None, ge=10)
-    answers: int = Field(default=2, ge=1, le=100)
-    summary_characters: int = Field(default=100, ge=0)
-    sampling: Sampling = Sampling(temperature=1.0, max_tokens=8)
+    half_width: float | None = Field(default=0.1, gt=0, lt=0.5)
 
 
 def _labelled(test: pl.DataFrame) -> pl.DataFrame:
     return test.filter(pl.col("label").is_not_null()).sort("nct_id")
 
 
-def choose_trials(test: pl.DataFrame, params: ZeroShotParams, seed: int) -> pl.DataFrame:
-    """Return the labelled test trials that are asked about, by id: all, or `trials` of them, drawn."""
-    labelled = _labelled(test)
-    if params.trials is None or params.trials >= labelled.height:
-        return labelled
-    drawn = random_stream(seed, "zero-shot", "trials").choice(labelled.height, params.trials, replace=False)
-    return labelled.select(pl.all().gather(np.sort(drawn)))
+def count_needed(available: tuple[int, int], half_width: float) -> tuple[int, int]:
+    """Return how many trials of each label a 95% interval of so wide a half needs, at most the `available`.
 
-
-def ask_outcome(trial: Mapping[str, Any], turn: int, params: ZeroShotParams, seed: int) -> Question[int]:
-    """Return one question about a trial, its answer a label; odd turns name the outcomes the other way round.
-
-    A small model prefers the word that it read first or last: over both orders that is no answer.
+    The interval is that of a model that knows nothing: a ROC-AUC of a trials against b then has the variance
+    (a + b + 1) / (12ab) of the Mann-Whitney statistic. Half of each label is the cheapest; where one has too
+    few, the other gives more.
     """
+    precision = 12 * (half_width / Z_95) ** 2
+    even = math.ceil((1 + math.sqrt(1 + precision)) / precision)
+    rare = min(even, *available)
+    beyond = rare * precision - 1  # where it is not positive, no number of the other label is enough
+    other = math.ceil((rare + 1) / beyond) if beyond > 0 else max(available)
+    first, second = (min(count, rare if count == min(available) else other) for count in available)
+    return first, second
+
+
+def choose_trials(test: pl.DataFrame, params: ZeroShotParams, seed: int) -> pl.DataFrame:
+    """Return the labelled test trials that are asked about, by id: all, or as many as needed, drawn."""
+    labelled = _labelled(test)
+    if params.half_width is None:
+        return labelled
+    places = [np.flatnonzero(labelled["label"].to_numpy() == label) for label in (0, 1)]
+    counts = count_needed((places[0].size, places[1].size), params.half_width)
+    stream = random_stream(seed, "zero-shot", "trials")
+    drawn = [stream.choice(have, count, replace=False) for have, count in zip(places, counts, strict=True)]
+    return labelled.select(pl.all().gather(np.sort(np.concatenate(drawn))))
+
+
+def ask_outcomes(trials: Sequence[Mapping[str, Any]]) -> list[tuple[Message, ...]]:
+    """Return a chat for each trial and order; those about one trial share the start of their prompt."""
+    return [render(PROMPT, record=_tell(trial), options=options) for trial in trials for options in ORDERS]
+
+
+def _tell(trial: Mapping[str, Any]) -> str:
     named = [item["name"] for item in trial["interventions"] or []][:3]
-    lines = [
-        f"Title: {neutralize(trial['title'] or '')}",
-        target_line(", ".join(named), trial["conditions"] or [], trial["phase"]),
-        f"Summary: {neutralize(trial['summary'] or '')[: params.summary_characters]}",
-    ]
-    options = OUTCOMES if turn % 2 else OUTCOMES[::-1]
-    messages = render(PROMPT, record="\n".join(lines), options=options)
-    schema = {"type": "string", "enum": list(OUTCOMES)}
-    return Question(messages, schema, derive_seed(seed, "zero-shot", trial["nct_id"], turn), read_outcome)
+    title = f"Title: {neutralize(trial['title'] or '')}"
+    return f"{title}\n{target_line(', '.join(named), trial['conditions'] or [], trial['phase'])}"
 
 
-def read_outcome(text: str) -> int:
-    """Return the label that an answer names.
+def find_logprob(tokens: Sequence[TokenLogprob], word: str) -> float | None:
+    """Return the log probability that an answer begins as `word` does, in any case; None if no token does.
+
+    Vocabularies cut words: "success" may begin with "success", "Succ" or "s".
+    """
+    starts = [item.logprob for item in tokens if begins(item.token, word)]
+    return float(np.logaddexp.reduce(starts)) if starts else None
+
+
+def begins(token: str, word: str) -> bool:
+    """Tell whether a token is a start of a word, quotes and emphasis aside."""
+    start = token.strip(" \n\t*\"'`").casefold()
+    return bool(start) and word.startswith(start)
+
+
+def log_odds(tokens: Sequence[TokenLogprob]) -> float:
+    """Return the log odds of success against failure in one answer.
+
+    What is not among the tokens told is at most as likely as the least likely of them, and counts as that:
+    so odds are never larger than they are known to be.
+    """
+    least = min(item.logprob for item in tokens)
+    failure, success = (least if (said := find_logprob(tokens, word)) is None else said for word in OUTCOMES)
+    return success - failure
+
+
+def zero_shot_rows(trials: Sequence[Mapping[str, Any]], answers: Sequence[Completion]) -> pl.DataFrame:
+    """Return ZERO_SHOT_SCHEMA rows: a trial's score is the probability that the mean log odds stand for.
 
     Raises:
-        Fault: it names none.
+        GenerationError: the model names no outcome of any trial, so that there are no odds.
     """
-    try:
-        return OUTCOMES.index(json.loads(text))
-    except ValueError as error:
-        raise Fault("not_schema") from error
-
-
-def ask_outcomes(
-    trials: Sequence[Mapping[str, Any]], params: ZeroShotParams, seed: int
-) -> list[Question[int]]:
-    """Return all questions: those about one trial follow each other, and share the start of their prompt."""
-    return [ask_outcome(trial, turn, params, seed) for trial in trials for turn in range(params.answers)]
-
-
-def zero_shot_rows(
-    trials: Sequence[Mapping[str, Any]], answers: Sequence[Answer[int]], params: ZeroShotParams
-) -> pl.DataFrame:
-    """Return ZERO_SHOT_SCHEMA rows: the score of a trial is the share of its answers that say success."""
     rows = []
     for place, trial in enumerate(trials):
-        asked = answers[place * params.answers : (place + 1) * params.answers]
-        said = [answer.value for answer in asked if answer.value is not None]
-        score = sum(said) / len(said) if said else 0.5
-        rows.append((trial["nct_id"], trial["label"], score, said, asked[0].model_digest))
+        asked = [answer.first_tokens for answer in answers[place * len(ORDERS) : (place + 1) * len(ORDERS)]]
+        said = [{word: find_logprob(tokens, word) for word in OUTCOMES} for tokens in asked]
+        mean = sum(map(log_odds, asked)) / len(asked)
+        score = 1 / (1 + math.exp(-mean))
+        rows.append((trial["nct_id"], trial["label"], score, said, answers[place * len(ORDERS)].model_digest))
+    if rows and not any(value is not None for row in rows for order in row[3] for value in order.values()):
+        raise GenerationError(
+            f"the model answers neither {' nor '.join(OUTCOMES)} about any of {len(rows)} trials: no odds",
+            hint="use another llm.model, one that follows instructions",
+        )
     return pl.DataFrame(rows, schema=ZERO_SHOT_SCHEMA, orient="row")
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
 from trialforge.core.errors import GenerationError
 from trialforge.core.params import Section
+from trialforge.core.plain_text import is_text
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "garbled"]
+MOST_TOKENS = 20  # whose probability one call can ask for: Ollama tells no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,33 @@ class Sampling(Section):
     max_tokens: int = Field(default=512, ge=1)
 
 
+class TokenLogprob(NamedTuple):
+    """A token that an answer may begin with, and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: `schema` forces the answer's JSON (None leaves it free); `attempt` counts from 0."""
+    """One call: `schema` forces the answer's JSON (None leaves it free); `attempt` counts from 0.
+
+    With `top_tokens` no answer is written: the completion has the `first_tokens` that the model holds most
+    likely, so many of them, with their probabilities before any sampling and any schema.
+    """
 
     messages: tuple[Message, ...]
     schema: dict[str, Any] | None
     sampling: Sampling
     seed: int
     attempt: int = 0
+    top_tokens: int = 0
+
+
+def ask_first_token(messages: Sequence[Message]) -> Request:
+    """Return the call that asks which tokens an answer would begin with; nothing in it is drawn."""
+    sampling = Sampling(temperature=0, max_tokens=1)
+    return Request(tuple(messages), None, sampling, seed=0, top_tokens=MOST_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,7 @@ class Completion:
     model_digest: str
     finish_reason: FinishReason
     from_cache: bool = False
+    first_tokens: tuple[TokenLogprob, ...] = ()
 
 
 class TextGenerator(Protocol):
@@ -104,6 +125,28 @@ class TextGenerator(Protocol):
 
     def close(self) -> None:
         """Free the model; the generator can't be used afterwards."""
+
+
+def read_first_tokens(told: Sequence[Any], engine: str) -> tuple[TokenLogprob, ...]:
+    """Return the tokens that an engine tells of the start of an answer, the likeliest first.
+
+    Args:
+        told: what the API that OpenAI made common says of each token of an answer, empty if it is silent.
+        engine: its name, for the error.
+
+    Raises:
+        GenerationError: the engine tells none.
+    """
+    first = told[0]["top_logprobs"] if told else ()
+    tokens = [TokenLogprob(str(item["token"]), float(item["logprob"])) for item in first]
+    # Half of a character is no text; it begins neither word that anybody asks about.
+    tokens = [item for item in tokens if is_text(item.token)]
+    if not tokens:
+        raise GenerationError(
+            f"{engine} does not tell the probabilities of tokens",
+            hint="use another version of the engine, or another llm.backend",
+        )
+    return tuple(sorted(tokens, key=lambda item: (-item.logprob, item.token)))
 
 
 def too_slow(what: str, parameter: str = "call_seconds") -> GenerationError:

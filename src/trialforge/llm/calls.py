@@ -19,7 +19,7 @@ from typing import Any
 from trialforge.core.errors import ArtifactError, ParameterError
 from trialforge.core.files import atomic_path, database_errors, hash_text
 from trialforge.core.plain_text import is_text
-from trialforge.llm.backend import Completion, Message, Request, TextGenerator
+from trialforge.llm.backend import Completion, Message, Request, TextGenerator, TokenLogprob
 
 CALLS_FILE = Path(".trialforge/calls.sqlite")  # from the folder of the project
 _EXPERIMENTS = (".dvc", "tmp", "exps")
@@ -69,6 +69,7 @@ def hash_call(model_digest: str, engine: str, request: Request) -> str:
         sorted(request.sampling.model_dump().items()),
         request.seed,
         request.attempt,
+        *([["top_tokens", request.top_tokens]] if request.top_tokens else []),
     ]
     return hash_text(json.dumps(decisive, ensure_ascii=False, separators=(",", ":")))
 
@@ -105,7 +106,9 @@ class CallCache:
             ).fetchone()
         if row is None or checksum_value(key, row[0]) != row[1]:
             return None
-        kept = Completion(**json.loads(row[0]))
+        value = json.loads(row[0])
+        tokens = tuple(TokenLogprob(*pair) for pair in value.pop("first_tokens", ()))
+        kept = Completion(**value, first_tokens=tokens)
         return replace(kept, from_cache=True) if is_text(kept.text) else None
 
     def keep(self, key: str, engine: str, completion: Completion) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import httpx
 
 from trialforge.core.bounded_http import HungUp, open_call, parse_json, read_json
 from trialforge.core.errors import GenerationError
-from trialforge.llm.backend import Completion, Message, Request, too_slow
+from trialforge.llm.backend import Completion, Message, Request, read_first_tokens, too_slow
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
 from trialforge.llm.params import LlmParams
@@ -98,6 +99,9 @@ class EmbeddedGenerator:
         engine.chat(request_json(request) | place, reply)
         completion = reply.finish(self.model_digest, self._params.call_seconds)
         check_count(counted, completion)
+        if request.top_tokens:
+            tokens = read_first_tokens(reply.tokens, self.engine)
+            return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
         check_forced(request, completion.text, self.engine)
         return completion
 
@@ -187,6 +191,7 @@ class Reply:
     def __init__(self, deadline: float, stop: threading.Event) -> None:
         self.deadline = deadline
         self.stop = stop
+        self.tokens: list[Any] = []
         self._pieces: list[str] = []
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
@@ -199,6 +204,7 @@ class Reply:
         for choice in chunk.get("choices", ()):
             self._pieces.append(choice["delta"].get("content") or "")
             self._finish = choice["finish_reason"] or self._finish
+            self.tokens += (choice.get("logprobs") or {}).get("content") or ()
         self._usage = chunk.get("usage") or self._usage
 
     def finish(self, model_digest: str, seconds: float) -> Completion:
@@ -284,6 +290,8 @@ def request_json(request: Request) -> dict[str, Any]:
         "reasoning_format": "none",
         "chat_template_kwargs": {"enable_thinking": False},
     }
+    if request.top_tokens:
+        body |= {"logprobs": True, "top_logprobs": request.top_tokens}
     if request.schema is not None:
         body["grammar"] = schema_grammar(request.schema)
     return body

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from trialforge.core.errors import GenerationError
 from trialforge.core.ollama_client import HOST_VARIABLE, read_addresses
-from trialforge.llm.backend import Completion, Message, Request
+from trialforge.llm.backend import Completion, Message, Request, read_first_tokens
 from trialforge.llm.ollama_host import HostDown, OllamaHost
 from trialforge.llm.params import LlmParams
 from trialforge.llm.pool import answer_all
@@ -105,9 +106,15 @@ class OllamaGenerator:
         body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
         if request.schema is not None:
             body["format"] = request.schema
-        completion = self._read(host.chat(body, stop))
+        if request.top_tokens:
+            body |= {"logprobs": True, "top_logprobs": request.top_tokens}
+        reply = host.chat(body, stop)
+        completion = self._read(reply)
         # A model that was replaced before or during the answer may have given it: it is not kept.
         self._check_same_model(host.read_digest(self.model))
+        if request.top_tokens:
+            tokens = read_first_tokens(reply["tokens"], self.engine)
+            return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
         check_forced(request, completion.text, self.engine)
         return completion
 

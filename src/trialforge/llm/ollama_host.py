@@ -146,7 +146,7 @@ class OllamaHost:
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 
     def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
-        """Return the last part of an answer, with the whole `text` added.
+        """Return the last part of an answer, with the whole `text` and all that is told of `tokens` added.
 
         Raises:
             HostBusy: the server has too many calls.
@@ -187,14 +187,16 @@ class OllamaHost:
 
     def _chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
         pieces: list[str] = []
+        tokens: list[Any] = []
         try:
             with self._server.stream(
                 "/api/chat", body, seconds=self._params.call_seconds, stop=stop
             ) as parts:
                 for part in parts:
                     pieces.append(str(part.get("message", {}).get("content", "")))
+                    tokens += part.get("logprobs") or ()
                     if part.get("done"):
-                        return {**part, "text": "".join(pieces)}
+                        return {**part, "text": "".join(pieces), "tokens": tokens}
             raise httpx.RemoteProtocolError("the answer broke off")
         except (httpx.TransportError, KeyboardInterrupt):
             self._server.unload(self._params.model)

@@ -29,9 +29,33 @@ def _words(texts: pl.Series, name: str) -> pl.DataFrame:
     return listed.explode("word").drop_nulls().unique()
 
 
+def prompt_words(case: Case) -> pl.DataFrame | None:
+    """Return `record` and `word` of what each prompt showed: exemplars as they were cut, and reasons.
+
+    None where the records don't say (column `shown`): then all that exemplars hold counts as shown.
+    """
+    frame = case.candidates.frame
+    if "shown" not in frame.columns:
+        return None
+    texts = frame.select("reasons_id", text=pl.col("shown").list.join("\n"))
+    if case.reasons is not None and "reasons" in case.reasons.columns:
+        told = pl.col("reasons").list.eval(pl.element().struct.field("text")).list.join("\n")
+        reasons = case.reasons.select("reasons_id", told=told).unique("reasons_id")
+        texts = texts.join(reasons, on="reasons_id", how="left", maintain_order="left")
+        texts = texts.select(text=pl.concat_str("text", "told", separator="\n", ignore_nulls=True))
+    return _words(texts["text"], "record")
+
+
+def _that_were_shown(words: pl.DataFrame, case: Case) -> pl.DataFrame:
+    prompted = prompt_words(case)
+    return words if prompted is None else words.join(prompted, on=["record", "word"], how="semi")
+
+
 @lru_cache(maxsize=4)
 def exposed_words(case: Case) -> pl.DataFrame:
     """Return `record`, `trial` and `word`: a word of one exemplar alone in all of train that came out.
+
+    It counts only where the record's prompt showed it.
 
     Words of the record's own target (intervention, conditions) are left out: they were asked for.
     """
@@ -46,12 +70,8 @@ def exposed_words(case: Case) -> pl.DataFrame:
     out = _words(case.candidates.free_text, "record").join(
         _words(target, "record"), on=["record", "word"], how="anti"
     )
-    return (
-        out.join(rare_words(case.reference.free_text), on="word")
-        .join(shown, on=["record", "trial"])
-        .select("record", "trial", "word")
-        .sort("record", "trial", "word")
-    )
+    exposed = out.join(rare_words(case.reference.free_text), on="word").join(shown, on=["record", "trial"])
+    return _that_were_shown(exposed.select("record", "trial", "word"), case).sort("record", "trial", "word")
 
 
 def rare_word_share(case: Case) -> Estimate:
@@ -64,16 +84,17 @@ def rare_word_share(case: Case) -> Estimate:
 
 
 def exposed_canaries(case: Case) -> pl.DataFrame:
-    """Return each canary that a record's exemplars held: `record`, `trial`, `word`, and if it came `out`.
+    """Return each canary that a record's prompt showed: `record`, `trial`, `word`, and if it came `out`.
 
     Raises:
-        MetricError: no exemplar holds a canary, as in every run but one made to test exposure.
+        MetricError: no prompt showed a canary, as in every run but one made to test exposure.
     """
     words = case.reference.free_text.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
     planted = words.to_frame().with_row_index("trial").explode("word").drop_nulls().unique()
-    shown = planted.join(shown_trials(case), on="trial").select("record", "trial", "word")
+    held = planted.join(shown_trials(case), on="trial").select("record", "trial", "word")
+    shown = _that_were_shown(held, case)
     if not len(shown):
-        raise MetricError("no exemplar holds a planted canary")
+        raise MetricError("no exemplar holds a planted canary that a prompt showed")
     out = _words(case.candidates.free_text, "record").with_columns(out=pl.lit(value=True))
     return (
         shown.join(out, on=["record", "word"], how="left")

@@ -8,6 +8,7 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side, build_scale
+from trialforge.quality.copies import copies_table, worst_copies
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import diversity_table
 from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_table
@@ -30,6 +31,7 @@ TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "picture": draw_picture,
     "marginals": marginal_table,
     "diversity": diversity_table,
+    "copies": copies_table,
     "overlap": overlap_table,
     "closest": closest_table,
     "calibration": calibration_table,
@@ -101,8 +103,9 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.iter_rows()]
     texts, train = case.candidates.texts, case.reference
     copies = find_near_copies(texts, train.texts, case.scale.validation.duplicates)
-    names = ("excess_50", "any_100", "longest_ngram", "train_13", "train_50")
+    names = ("any_100", "longest_ngram", "train_13", "train_50")
     return {f"memorisation.{name}": ngrams for name in names} | {
+        "copies.fields": worst_copies(case, most),
         "leakage.outcome_told": sentences,
         "leakage.test_gap": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],

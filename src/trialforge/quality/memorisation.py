@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.trial.overlap import Overlap, match_ngrams
 from trialforge.trial.words import Words, number_words
 
@@ -85,6 +85,16 @@ def shown_trials(case: Case) -> pl.DataFrame:
     return pairs.join(trials, on="nct_id").select("record", "trial").unique().sort("record", "trial")
 
 
+def exemplar_sets(records: pl.DataFrame) -> np.ndarray:
+    """Return a number for each record, equal for those that were shown the same exemplars."""
+    alone = pl.int_range(pl.len()).cast(pl.String)
+    if "exemplars" not in records.columns:
+        return np.arange(len(records))
+    shown = pl.col("exemplars").list.sort().list.join(" ").fill_null("")
+    key = pl.when(shown == "").then(alone).otherwise(shown)
+    return records.select(key.rank("dense")).to_series().to_numpy()
+
+
 def _match_shown(case: Case, records: Words, train: Words) -> Overlap | None:
     pairs = shown_trials(case)
     if not len(pairs):
@@ -141,15 +151,8 @@ def real_13(case: Case) -> Estimate:
     return _share(case, _need(match_case(case).real, "held-out trials"), 13)
 
 
-def excess_50(case: Case) -> Estimate:
-    """Share of records with a 50-gram of a train trial, minus that of held-out trials; at most 0."""
-    ngrams = match_case(case)
-    ours, real = ngrams.pool.has_ngram(50), _need(ngrams.real, "held-out trials").has_ngram(50)
-    return contrast(np.mean, ours, real, case.scale.stream("memorisation", "excess"), case.params.bootstrap)
-
-
 def any_100(case: Case) -> Estimate:
-    """Share of records with a 100-gram of any real trial, train, held-out or unseen; must be 0."""
+    """Share of records with a 100-gram of any real trial, train, held-out or unseen."""
     has = np.any([overlap.has_ngram(100) for overlap in _real_parts(case).values()], axis=0)
     return bootstrap_mean(has, case.scale.stream("memorisation", "any"), case.params.bootstrap)
 
@@ -250,7 +253,6 @@ METRICS = (
     Metric("memorisation.train_13", Direction.REAL, 0, 1, pool_13),
     Metric("memorisation.train_50", Direction.LOWER, 0, 1, pool_50, headline=False),
     Metric("memorisation.real_13", Direction.REAL, 0, 1, real_13),
-    Metric("memorisation.excess_50", Direction.LOWER, -1, 1, excess_50),
     Metric("memorisation.any_100", Direction.LOWER, 0, 1, any_100),
     Metric("memorisation.longest_ngram", Direction.LOWER, 0, float("inf"), longest_ngram),
     Metric("memorisation.shown_25", Direction.LOWER, 0, 1, shown_25),

@@ -36,6 +36,6 @@ class QualityParams(Section):
         if found:
             raise ValueError(
                 f"{found[0]} is a distance to the closest record (DCR, NNDR), which is blind to a few "
-                "verbatim copies and never a gate; bound privacy.copies or memorisation.any_100"
+                "verbatim copies and never a gate; bound privacy.copies or copies.fields"
             )
         return gates

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import bootstrap_difference
 from trialforge.quality.case import Case, Side
+from trialforge.quality.memorisation import exemplar_sets
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.twosample import (
     Scored,
@@ -24,6 +27,7 @@ from trialforge.quality.twosample import (
     roc_auc,
     score_by_folds,
 )
+from trialforge.trial.controls import cluster_key
 from trialforge.trial.text import field_text
 
 VIEWS = ("title", "style", "words")
@@ -68,10 +72,30 @@ class Labelled:
 
     rows: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray
 
     def take(self, places: np.ndarray) -> Labelled:
         """Return the rows at the given places."""
-        return Labelled(self.rows[places], self.labels[places])
+        return Labelled(self.rows[places], self.labels[places], self.groups[places])
+
+
+def fold_groups(frame: pl.DataFrame) -> np.ndarray:
+    """Return a number for each trial, equal for those of one intervention and those of one exemplar set.
+
+    What a probe learns of a label from an intervention, or from exemplars that records share, is no leak.
+    """
+    size = len(frame)
+    named = {"normalized_interventions", "nct_id"} <= set(frame.columns)
+    keys = [exemplar_sets(frame)]
+    keys += [frame.select(cluster_key().rank("dense")).to_series().to_numpy()] if named else []
+    rows = np.concatenate([np.arange(size)] * len(keys))
+    nodes = np.concatenate(
+        [np.unique(key, return_inverse=True)[1] + size * (at + 1) for at, key in enumerate(keys)]
+    )
+    most = size * (len(keys) + 1)
+    graph = coo_matrix((np.ones(len(rows)), (rows, nodes)), shape=(most, most))
+    groups: np.ndarray = connected_components(graph, directed=False)[1][:size]
+    return groups
 
 
 def view_side(side: Side, view: str) -> Labelled:
@@ -84,14 +108,15 @@ def view_side(side: Side, view: str) -> Labelled:
         raise MetricError("the set has no labels")
     places = np.flatnonzero(side.frame["label"].is_not_null().to_numpy())
     labels = side.frame["label"].to_numpy()[places].astype(np.int64)
+    groups = fold_groups(side.frame)[places]
     if view == "style":
-        return Labelled(style_features(side.prose)[places], labels)
+        return Labelled(style_features(side.prose)[places], labels, groups)
     texts = (
         side.prose
         if view == "words"
         else side.frame.select(field_text("title").fill_null("absent")).to_series()
     )
-    return Labelled(np.array(texts.to_list(), dtype=object)[places], labels)
+    return Labelled(np.array(texts.to_list(), dtype=object)[places], labels, groups)
 
 
 def draw_alike(
@@ -111,7 +136,10 @@ def draw_alike(
 def _score(labelled: Labelled, view: str, case: Case) -> Scored:
     seed = int(case.scale.stream("probe", view).integers(2**31))
     classifier = linear_probe() if view == "style" else word_probe()
-    return score_by_folds(labelled.rows, labelled.labels, classifier, case.params.folds, seed)
+    groups: np.ndarray | None = labelled.groups
+    if any(len(np.unique(labelled.groups[labelled.labels == label])) < 2 for label in (0, 1)):
+        groups = None  # of one intervention alone, none can be left out
+    return score_by_folds(labelled.rows, labelled.labels, classifier, case.params.folds, seed, groups)
 
 
 @lru_cache(maxsize=8)
@@ -213,7 +241,7 @@ def _field_row(case: Case, field: str) -> tuple[Any, ...]:
     real = view_side(case.reference, "words")
     frame = case.reference.frame.filter(pl.col("label").is_not_null())
     texts = frame.select(field_text(field).fill_null("absent")).to_series().to_list()
-    labelled = Labelled(np.array(texts, dtype=object), real.labels)
+    labelled = Labelled(np.array(texts, dtype=object), real.labels, real.groups)
     labelled, _ = draw_alike(
         labelled, labelled, case.scale.stream("probe", field), case.params.max_probe_records
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trialforge.quality import (
+    copies,
     cosine,
     diversity,
     exposure,
@@ -28,6 +29,7 @@ METRICS: dict[str, Metric] = index_metrics(
         *marginals.METRICS,
         *vocabulary.METRICS,
         *diversity.METRICS,
+        *copies.METRICS,
         *memorisation.METRICS,
         *privacy.METRICS,
         *exposure.METRICS,

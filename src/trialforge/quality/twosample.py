@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -48,12 +48,24 @@ def fit_probe(classifier: Any, rows: Any, labels: np.ndarray) -> Any:
         raise MetricError(f"a probe can't be trained on {len(labels)} records: {error}") from error
 
 
-def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, seed: int) -> Scored:
+def score_by_folds(
+    rows: Any, labels: np.ndarray, classifier: Any, folds: int, seed: int, groups: np.ndarray | None = None
+) -> Scored:
     """Return scores of each row by a classifier trained on the other folds.
 
+    Args:
+        rows: what the classifier reads.
+        labels: 0 or 1.
+        classifier: has `fit` and `decision_function`.
+        folds: how many at most.
+        seed: of the draw of folds.
+        groups: rows of one group stay in one fold; None: each row is by itself.
+
     Raises:
-        MetricError: a class has fewer than two rows, or there is nothing to learn from in the rows.
+        MetricError: a class has fewer than two rows, or one group alone, or there is nothing to learn from.
     """
+    if groups is not None:
+        return _score_by_groups(rows, np.asarray(labels), classifier, folds, seed, groups)
     labels = np.asarray(labels)
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
     if rarer < 2:
@@ -65,6 +77,21 @@ def score_by_folds(rows: Any, labels: np.ndarray, classifier: Any, folds: int, s
         # Folds differ in their intercept, so a score is its rank within the fold: with few rows of a class
         # the pooled ROC-AUC falls far below .5 otherwise.
         scores[test] = rankdata(classifier.decision_function(rows[test])) / (len(test) + 1)
+    return Scored(labels, scores)
+
+
+def _score_by_groups(
+    rows: Any, labels: np.ndarray, classifier: Any, folds: int, seed: int, groups: np.ndarray
+) -> Scored:
+    folds = min(folds, *(len(np.unique(groups[labels == label])) for label in (0, 1)))
+    if folds < 2:
+        raise MetricError("a class has fewer than two groups of records, too few to train a probe")
+    scores = np.full(len(labels), 0.5)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in splitter.split(np.zeros(len(labels)), labels, groups):
+        if len(test) and len(np.unique(labels[train])) == 2:
+            fit_probe(classifier, rows[train], labels[train])
+            scores[test] = rankdata(classifier.decision_function(rows[test])) / (len(test) + 1)
     return Scored(labels, scores)
 
 

@@ -23,8 +23,8 @@ SHOWN = (
     ("quality.memorisation.longest_ngram", "longest n-gram shared with a training trial"),
     ("quality.privacy.copies", "share of near-copies of training trials, above that of held-out trials"),
     (
-        "quality.membership.exemplar_auc",
-        "ROC-AUC of telling which trials the model was shown; 0.5 tells nothing",
+        "quality.membership.gain",
+        "ROC-AUC of telling which trials the model was shown, above that by the target; 0 tells nothing",
     ),
     ("quality.leakage.words_gap", "ROC-AUC of reading the label from words, above that of real trials"),
     ("score.primary.effect", "change of the classifier's score by adding the records"),

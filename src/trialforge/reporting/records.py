@@ -129,7 +129,9 @@ def _reasons(reasons: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:
         row["reasons_id"]: [
             {
                 "text": reason["text"],
-                "cites": [f"{cited['nct_id']}, {cited['field']}" for cited in reason["citations"] or []],
+                "cites": []
+                if reason["quotation"] is None
+                else [f'{reason["nct_id"]}, {reason["field"]}: "{reason["quotation"]}"'],
             }
             for reason in row["reasons"] or []
         ]

@@ -198,13 +198,18 @@ def privacy_section(inputs: Inputs) -> ReportSection:
     )
     figures = (
         ("quality.memorisation.longest_ngram", "longest copied run", "words of a training trial", ""),
-        ("quality.memorisation.any_100", "100-grams", "share of records that have one", "share"),
+        ("quality.copies.largest_excess", "copied most", "share of a field above real trials'", "share"),
         ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
-        ("quality.membership.exemplar_auc", "membership attack", "ROC-AUC; 0.5 tells nothing", "score"),
+        (
+            "quality.membership.gain",
+            "membership attack",
+            "ROC-AUC above the target's; 0 tells nothing",
+            "score",
+        ),
         ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),
         ("quality.leakage.words_gap", "label told by words", "ROC-AUC above that of real text", "score"),
     )
-    groups = ("memorisation", "privacy", "membership", "leakage")
+    groups = ("copies", "memorisation", "privacy", "membership", "leakage")
     tables = measure_tables(inputs.plots.get("quality/measures"), groups)
     tables += detail_tables(inputs.plots, "privacy")
     rows = closest_rows(inputs.plots.get("quality/closest"))

@@ -80,6 +80,9 @@ def score_metrics(
 def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> dict[str, Any]:
     """Return the ROC-AUC of the generator asked outright: above 0.5, it knows or guesses outcomes.
 
+    The upper bound of its interval is what it may know. `named_share` is the probability that the model gives
+    the two outcomes together: where it is small, their odds say little. `answered` trials had any of it.
+
     Raises:
         LearningError: it was asked about other trials than those that were scored.
     """
@@ -91,20 +94,24 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
             hint="run: dvc repro zero-shot",
         )
     asked = answers["score"].is_not_null().to_numpy()
+    said = answers.filter(asked).explode("logprobs").select("nct_id", pl.col("logprobs").struct.unnest())
+    said = said.select("nct_id", named=pl.sum_horizontal(pl.exclude("nct_id").exp()))
     area = roc_test(scoring.labels[asked], answers["score"].to_numpy()[asked], scoring.clusters[asked])
     low, high = area.interval(level)
-    figure = f"ROC-AUC {area.value:.3f} ({low:.3f} to {high:.3f})"
     knows = low > CHANCE
+    figure = f"its ROC-AUC is at most {high:.3f} ({area.value:.3f}, from {low:.3f})"
+    of = f"{asked.sum()} of the {asked.size} test trials"
     words = (
-        f"The generator, asked outright, tells how these test trials ended better than chance: {figure}. "
+        f"The generator, asked outright about {of}, tells how they ended better than chance: {figure}. "
         "It may know them, so no figure of synthetic trials is free of that."
         if knows
-        else f"The generator, asked outright, is not shown to know how the test trials ended: {figure}."
+        else f"The generator, asked outright about {of}, is not shown to know how they ended: {figure}."
     )
     return {
         "trials": int(asked.sum()),
-        "answered": int((answers["answers"].list.len() > 0).sum()),
-        "says_success": round(float(answers["answers"].explode().mean() or 0.0), 6),  # type: ignore[arg-type]
+        "answered": said.filter(pl.col("named") > 0)["nct_id"].n_unique(),
+        "named_share": round(float(np.mean(said["named"].to_numpy())), 6),
+        "says_success": round(float(np.mean(answers["score"].to_numpy()[asked] > CHANCE)), 6),
         "roc_auc": round(area.value, 6), "low": round(low, 6), "high": round(high, 6),
         "knows": knows, "words": words,
     }  # fmt: skip

@@ -13,8 +13,9 @@ def summarise(
 ) -> dict[str, Number]:
     """Return the headline figures, rounded to three places; None where a run has none.
 
-    How many synthetic trials there are, how well a classifier tells them from real ones, how well it tells
-    which trials were their exemplars; and the declared primary comparison: both arms, effect and interval.
+    How many synthetic trials there are, how well a classifier tells them from real ones, how much of a field
+    is copied above what real trials share, how well records tell their exemplars above what targets tell; and
+    the declared primary comparison: both arms, effect and interval.
     """
     scored = flatten(dict(score))
     metric, model = scored.get("primary.metric"), scored.get("primary.model")
@@ -23,7 +24,8 @@ def summarise(
         "synthetic": validation.get("accepted"),
         "acceptance_rate": validation.get("acceptance_rate"),
         "two_sample_auc": quality.get("fidelity.two_sample_auc"),
-        "exemplar_auc": quality.get("membership.exemplar_auc"),
+        "copied_ngrams": quality.get("copies.largest_excess"),
+        "membership_gain": quality.get("membership.gain"),
         **{f"{metric}.{arm}": scored.get(f"{metric}.{model}.{arm}") for arm in arms},
         **{name: scored.get(f"primary.{name}") for name in ("effect", "low", "high")},
     }

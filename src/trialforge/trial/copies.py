@@ -68,7 +68,14 @@ def measure_copies(
         words and how many of these are `shared`; and the words of its `longest` run that stands in one field
         of one reference. An item of fewer words is one n-gram, shared if a reference has it as an item.
     """
-    ours, theirs = field_items(records), field_items(references).rename({"record": "trial"})
+    return measure_items(field_items(records), field_items(references), shown)
+
+
+def measure_items(
+    ours: pl.DataFrame, theirs: pl.DataFrame, shown: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return `measure_copies` of what `field_items` has read of records and references."""
+    theirs = theirs.rename({"record": "trial"})
     if shown is None:
         ours, theirs = (items.with_columns(group=pl.lit(0, pl.UInt32)) for items in (ours, theirs))
     else:

@@ -24,10 +24,12 @@ ORIGIN = {
 REASONS: dict[str, Any] = {
     "reasons_id": "R-1", "intervention": "levodopa", "label": 0, "arm": "retrieval-reasoning",
     "exemplars": ["SIM1"], "targets": ["T-1", "T-2", "T-3"], "grounded": 0.5, "prompt_hash": "q" * 64,
-    "reasons": [{"text": "Off time was measured in too few people.", "citations": [
-        {"nct_id": "SIM1", "field": "primary_outcomes", "true": True},
-        {"nct_id": "SIM1", "field": "masking", "true": False},
-    ]}],
+    "reasons": [{
+        "text": "Off time was measured in too few people.", "nct_id": "SIM1", "field": "primary_outcomes",
+        "quotation": "Hours of off time each day (12 weeks)", "rank": 3, "true": False,
+        "seed": 4, "attempt": 0,
+    }],
+    "reject_reasons": ["recital"],
 }  # fmt: skip
 
 
@@ -63,7 +65,8 @@ def test_the_story_has_all_that_made_a_record(data: Path, capsys: pytest.Capture
     said = capsys.readouterr().out
     for part in (
         name, "Levodopa Inhaled Powder", "T-1", "Parkinson Disease", "R-1", "Off time was measured",
-        "SIM1 primary_outcomes\n", "SIM1 masking (does not say so)", "p" * 64, "q" * 64, "d" * 64, "small",
+        'SIM1 primary_outcomes: "Hours of off time each day', "(speaks of it no more than of other trials)",
+        "p" * 64, "q" * 64, "d" * 64, "small",
         "llama.cpp 1", '{"temperature": 0.8}', "SIM1  Outcome: failure", "Slow Release Levodopa",
     ):  # fmt: skip
         assert part in said
@@ -78,7 +81,7 @@ def test_the_story_as_json(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert story["record"]["nct_id"] == name
     assert story["target"]["target_id"] == "T-1"
     assert (story["made_by"]["attempt"], story["made_by"]["seed"]) == (0, 7)
-    assert story["reasons"][0]["citations"][0]["nct_id"] == "SIM1"
+    assert (story["reasons"][0]["nct_id"], story["reasons"][0]["rank"]) == ("SIM1", 3)
     assert [trial["nct_id"] for trial in story["exemplars"]] == ["SIM1"]
 
 

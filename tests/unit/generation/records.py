@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from trialforge.core.params import load_section
 from trialforge.generation.asking import Answer
 from trialforge.generation.drafts import Draft, DraftWriter
@@ -187,3 +189,34 @@ class QueuedGenerator:
 
     def close(self) -> None:
         pass
+
+
+# Each trial of its own drug and its own words, so that a text can be of one of them.
+OTHER_WORDS = (
+    "asthma spirometry", "psoriasis plaques", "migraine aura", "sepsis lactate", "glaucoma pressure",
+    "anaemia ferritin", "hepatitis fibrosis", "lymphoma remission", "obesity waist", "osteoporosis fracture",
+    "epilepsy seizures", "gout urate", "malaria parasitaemia", "eczema itching", "angina exertion",
+    "insomnia polysomnography", "stroke thrombolysis", "cirrhosis ascites", "melanoma nodes",
+    "lupus nephritis",
+    "rosacea erythema", "tinnitus audiometry",
+)  # fmt: skip
+
+
+def make_background_trials(*own: dict[str, Any]) -> pl.DataFrame:
+    """These trials, and enough of other interventions to rank them among."""
+    rows = [
+        make_trial(
+            f"OTH{place}",
+            label=place % 2,
+            conditions=[words.split()[0]],
+            interventions=[Intervention(type="Drug", name=f"drug{place}")],
+            title=f"Drug{place} in {words}",
+            summary=f"This study asks whether drug{place} helps people with {words}.",
+            arms=[Arm(label=f"Arm of {words}", type="Experimental")],
+            primary_outcomes=[Endpoint(measure=f"Course of {words}", time_frame="12 weeks")],
+            criteria=f"Inclusion Criteria:\n\n- Proven {words}\n\nExclusion Criteria:\n\n- Earlier {words}",
+        )
+        | {"normalized_interventions": [f"drug{place}"]}
+        for place, words in enumerate(OTHER_WORDS)
+    ]
+    return pl.DataFrame([*own, *rows], infer_schema_length=None)

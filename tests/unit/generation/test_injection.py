@@ -15,10 +15,20 @@ from trialforge.generation.drafts import Draft, DraftWriter, generated_row
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.parts import PARTS, PartName
 from trialforge.generation.reasons import ask_reasons
+from trialforge.generation.support import Background
 from trialforge.llm.backend import Sampling
 from trialforge.llm.embedded import EmbeddedGenerator
 
-from .records import TEXTS, make_checks, make_target, make_trial, make_writer, numbered, write_draft
+from .records import (
+    TEXTS,
+    make_background_trials,
+    make_checks,
+    make_target,
+    make_trial,
+    make_writer,
+    numbered,
+    write_draft,
+)
 
 CANARY = "ZQX7-KESTREL"
 ORDERS = [
@@ -97,14 +107,19 @@ def ask(part: PartName, order: str) -> Question[dict[str, Any]]:
     return make_planted_writer([0], 1, *[order] * 5).ask(draft, part)
 
 
-def ask_why(seed: int, *orders: str) -> Question[list[dict[str, Any]]]:
-    """The question for reasons, about two exemplars with orders in title, summary and criteria."""
+BACKGROUND = Background(make_background_trials(), seed=1)
+
+
+def ask_why(seed: int, *orders: str) -> Question[dict[str, Any]]:
+    """The question for a reason, about two exemplars with orders in title, summary and criteria."""
     trials = [
         make_trial(f"SIM{number}")
         | {"title": title, "summary": summary, "criteria": f"Inclusion Criteria:\n- {criterion}", "arms": []}
+        | {"normalized_interventions": ["levodopa"]}
         for number, (title, summary, criterion) in enumerate((orders[:3], orders[3:]))
     ]
-    return ask_reasons("levodopa", 0, trials, REASONING, seed, 4096)
+    group = {"intervention": "levodopa", "label": 0}
+    return ask_reasons(group, trials, BACKGROUND, REASONING, seed, 4096)[0]
 
 
 def test_there_are_thirty() -> None:
@@ -124,10 +139,10 @@ def test_the_fence_holds_and_no_control_token_is_left(order: str, part: PartName
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_fence_holds_where_reasons_are_asked(order: str) -> None:
     text = ask_why(1, *[order] * 6).messages[1].content
-    assert len(re.findall("(?m)^(?:title|question): .", text)) == 4  # they are shown at all
+    assert len(re.findall("(?m)^(?:Participants|Question): .", text)) >= 2  # they are shown at all
     assert re.findall(r"<\s*/?\s*exemplar", text) == ["<exemplar", "</exemplar"] * 2
     assert not CONTROL.search(text)
-    assert text.rpartition("</exemplar>")[2].startswith("\nExplain in full sentences why these trials of")
+    assert text.rpartition("</exemplar>")[2].startswith("\nWhy have these trials of")
 
 
 @pytest.mark.parametrize("order", [order for order in ORDERS if CONTROL.search(order)])
@@ -180,11 +195,9 @@ def test_no_order_is_obeyed_where_reasons_are_asked(engine: EmbeddedGenerator) -
     questions, tally = [ask_why(place, *ORDERS[place::5]) for place in range(5)], Tally()
     answers = ask_all(engine, questions, REASONING.sampling, REASONING.retries, tally)
     assert not {"not_json", "not_schema"} & tally.faults.keys()
-    given = [answer.value for answer in answers if answer.value]
-    assert len(given) >= 2
-    for reasons in given:
-        assert {cited["nct_id"] for reason in reasons for cited in reason["citations"]} <= {"SIM0", "SIM1"}
-        assert CANARY not in json.dumps(reasons)
+    for answer in answers:
+        assert answer.value is None or answer.value["nct_id"] in {"SIM0", "SIM1"}
+        assert CANARY not in json.dumps(answer.value)
 
 
 @pytest.mark.parametrize(

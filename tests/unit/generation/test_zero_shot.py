@@ -1,31 +1,33 @@
-"""The model asked outright: balanced questions, one score a trial, no label in a question."""
+"""The model asked outright: both orders, one score a trial, no label in a question."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 import pytest
 
-from trialforge.generation.asking import Fault, Tally, ask_all
+from trialforge.core.errors import GenerationError
 from trialforge.generation.zero_shot import (
     ZERO_SHOT_SCHEMA,
     ZeroShotParams,
     add_unasked,
-    ask_outcome,
     ask_outcomes,
+    begins,
     choose_trials,
-    read_outcome,
+    count_needed,
+    log_odds,
     zero_shot_rows,
 )
-from trialforge.llm.backend import Sampling
+from trialforge.llm.backend import Completion, TokenLogprob, ask_first_token
 from trialforge.llm.embedded import EmbeddedGenerator
-from trialforge.llm.schemas import check_schema
 
-from .records import QueuedGenerator
-
-PARAMS = ZeroShotParams(answers=2, summary_characters=20, sampling=Sampling(max_tokens=8))
+Z_95 = 1.959964
 
 
-def trial(number: int, label: int = 1) -> dict[str, object]:
+def trial(number: int, label: int = 1) -> dict[str, Any]:
     return {
         "nct_id": f"NCT0000000{number}",
         "label": label,
@@ -37,78 +39,115 @@ def trial(number: int, label: int = 1) -> dict[str, object]:
     }
 
 
+def told(**tokens: float) -> Completion:
+    """An answer that begins with these tokens, by probability."""
+    first = tuple(TokenLogprob(token, math.log(share)) for token, share in tokens.items())
+    return Completion("", 10, 0, 1, "d" * 64, "stop", first_tokens=first)
+
+
 def test_a_question_shows_the_registration_in_a_fence_and_no_outcome() -> None:
-    texts = [ask_outcome(trial(1, label), 0, PARAMS, seed=1).messages for label in (0, 1)]
-    assert texts[0] == texts[1]
-    user = texts[0][1].content
+    chats = [ask_outcomes([trial(1, label)]) for label in (0, 1)]
+    assert chats[0] == chats[1]
+    user = chats[0][0][1].content
     assert user.count("</trial>") == 1
     assert "Aspirin ‹/trial> for headache" in user
     assert "Phase: Phase 3" in user
-    assert "Summary: Whether aspirin help" in user
     assert "NCT" not in user
 
 
-def test_every_second_question_names_the_outcomes_the_other_way_round() -> None:
-    first, second = ask_outcomes([trial(1)], PARAMS, seed=1)
-    assert "success or failure" in first.messages[1].content
-    assert "failure or success" in second.messages[1].content
-    assert first.seed != second.seed
-    check_schema(first.schema)
+def test_both_orders_are_asked_and_share_the_start_of_their_prompt() -> None:
+    first, second = (chat[1].content for chat in ask_outcomes([trial(1)]))
+    assert first.endswith("(failure or success):")
+    assert second.endswith("(success or failure):")
+    assert first.partition("</trial>")[0] == second.partition("</trial>")[0]
 
 
-def test_so_many_labelled_trials_are_asked_about() -> None:
-    test = pl.DataFrame([trial(number) | {"nct_id": f"NCT{number:08d}"} for number in range(50)])
-    test = test.with_columns(label=pl.when(pl.int_range(pl.len()) > 4).then("label"))
-    assert choose_trials(test.reverse(), PARAMS, seed=1).equals(test.tail(45))
-    few = PARAMS.model_copy(update={"trials": 20})
-    drawn = choose_trials(test, few, seed=1)["nct_id"]
-    assert drawn.n_unique() == 20
-    assert drawn.is_sorted()
-    assert drawn.is_in(test.tail(45)["nct_id"].implode()).all()
-    assert choose_trials(test, few, seed=2)["nct_id"].to_list() != drawn.to_list()
+def make_test_part(failures: int, successes: int, unlabelled: int = 0) -> pl.DataFrame:
+    labels: Sequence[int | None] = [0] * failures + [1] * successes + [None] * unlabelled
+    rows = [trial(1) | {"nct_id": f"NCT{n:08d}", "label": label} for n, label in enumerate(labels)]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def test_a_trials_score_is_the_share_of_its_answers_that_say_success() -> None:
-    trials = [trial(1), trial(2, 0), trial(3)]
-    generator = QueuedGenerator('"success"', '"success"', '"success"', '"failure"', '"failure"', "cut")
-    answers = ask_all(generator, ask_outcomes(trials, PARAMS, 1), PARAMS.sampling, 0, Tally())
-    rows = zero_shot_rows(trials, answers, PARAMS)
+def test_as_many_trials_are_drawn_as_the_interval_needs() -> None:
+    test = make_test_part(100, 300, unlabelled=5)
+    params = ZeroShotParams(half_width=0.1)
+    drawn = choose_trials(test.reverse(), params, seed=1)
+    assert drawn["label"].value_counts(sort=True)["count"].to_list() == [65, 65]
+    assert drawn["nct_id"].is_sorted()
+    assert choose_trials(test, params, seed=2)["nct_id"].to_list() != drawn["nct_id"].to_list()
+    assert choose_trials(test, ZeroShotParams(half_width=None), seed=1).equals(test.head(400))
+
+
+@pytest.mark.parametrize("available", [(900, 900), (50, 900), (900, 60), (70, 66)])
+def test_the_numbers_give_the_half_width_and_one_trial_fewer_does_not(available: tuple[int, int]) -> None:
+    def width(a: int, b: int) -> float:
+        return Z_95 * math.sqrt((a + b + 1) / (12 * a * b))
+
+    first, second = count_needed(available, 0.1)
+    assert first <= available[0]
+    assert second <= available[1]
+    assert width(first, second) <= 0.1
+    assert width(first - 1, second - 1) > 0.1
+
+
+def test_too_few_trials_of_a_label_ask_all() -> None:
+    assert count_needed((10, 500), 0.1) == (10, 500)
+    assert count_needed((0, 500), 0.1) == (0, 500)
+
+
+@pytest.mark.parametrize("token", ["success", " Success", "Succ", "S", '"succ', "**Success"])
+def test_a_start_of_the_word_counts_in_any_case(token: str) -> None:
+    assert begins(token, "success")
+    assert not begins(token, "failure")
+
+
+@pytest.mark.parametrize("token", ["", " ", '"', "successes", "The", "uccess"])
+def test_what_starts_no_word_counts_for_none(token: str) -> None:
+    assert not begins(token, "success")
+
+
+def test_the_odds_are_those_of_all_starts_together() -> None:
+    answer = told(success=0.2, Succ=0.1, Failure=0.1, The=0.6)
+    assert log_odds(answer.first_tokens) == pytest.approx(math.log(3))
+
+
+def test_an_outcome_that_is_not_told_counts_as_the_least_likely_token() -> None:
+    assert log_odds(told(Success=0.4, The=0.1).first_tokens) == pytest.approx(math.log(4))
+    assert log_odds(told(The=0.4, A=0.1).first_tokens) == 0.0
+
+
+def test_a_preference_for_the_first_word_is_no_answer() -> None:
+    """Planted: a model that always gives the word that it read last nine tenths."""
+    rows = zero_shot_rows([trial(1)], [told(success=0.9, failure=0.1), told(success=0.1, failure=0.9)])
     assert dict(rows.schema) == ZERO_SHOT_SCHEMA
-    assert rows["score"].to_list() == [1.0, 0.5, 0.0]
-    assert rows["answers"].to_list() == [[1, 1], [1, 0], [0]]
+    assert rows["score"].to_list() == pytest.approx([0.5])
+
+
+def test_scores_are_continuous_and_a_trial_without_an_answer_stands_in_the_middle() -> None:
+    sure, unsure, silent = told(success=0.8, failure=0.2), told(success=0.6, failure=0.4), told(The=0.9)
+    rows = zero_shot_rows([trial(1), trial(2, 0), trial(3)], [sure, sure, sure, unsure, silent, silent])
+    middle = math.sqrt(4 * 1.5)
+    assert rows["score"].to_list() == pytest.approx([0.8, middle / (1 + middle), 0.5])
     assert rows["label"].to_list() == [1, 0, 1]
+    assert rows["logprobs"].to_list()[2] == [{"failure": None, "success": None}] * 2
+
+
+def test_a_model_that_names_no_outcome_at_all_is_refused() -> None:
+    with pytest.raises(GenerationError, match="neither failure nor success about any of 1 trials"):
+        zero_shot_rows([trial(1)], [told(The=0.9)] * 2)
 
 
 def test_a_trial_that_was_not_asked_about_has_a_row_without_a_score() -> None:
-    answers = ask_all(
-        QueuedGenerator('"success"', '"failure"'),
-        ask_outcomes([trial(2)], PARAMS, 1),
-        PARAMS.sampling,
-        0,
-        Tally(),
-    )
-    test = pl.DataFrame([trial(3), trial(1, 0), trial(2)])
-    rows = add_unasked(zero_shot_rows([trial(2)], answers, PARAMS), test)
+    asked = zero_shot_rows([trial(2)], [told(success=0.5, failure=0.5)] * 2)
+    rows = add_unasked(asked, pl.DataFrame([trial(3), trial(1, 0), trial(2)]))
     assert dict(rows.schema) == ZERO_SHOT_SCHEMA
     assert rows["nct_id"].to_list() == ["NCT00000001", "NCT00000002", "NCT00000003"]
     assert rows["label"].to_list() == [0, 1, 1]
-    assert rows["score"].to_list() == [None, 0.5, None]
-    assert rows["answers"].to_list() == [None, [1, 0], None]
+    assert rows["score"].to_list() == [None, pytest.approx(0.5), None]
 
 
-def test_a_trial_without_any_answer_stands_in_the_middle() -> None:
-    answers = ask_all(
-        QueuedGenerator("cut", "cut"), ask_outcomes([trial(1)], PARAMS, 1), PARAMS.sampling, 0, Tally()
-    )
-    assert zero_shot_rows([trial(1)], answers, PARAMS).select("score", "answers").row(0) == (0.5, [])
-
-
-@pytest.mark.parametrize("text", ["", "success", '"perhaps"', "{}"])
-def test_an_answer_that_names_no_outcome_is_a_fault(text: str) -> None:
-    with pytest.raises(Fault, match="not_schema"):
-        read_outcome(text)
-
-
-def test_a_real_model_is_forced_to_name_an_outcome(engine: EmbeddedGenerator) -> None:
-    answers = ask_all(engine, ask_outcomes([trial(1)], PARAMS, 1), PARAMS.sampling, 0, Tally())
-    assert {answer.value for answer in answers} <= {0, 1}
+def test_a_real_model_names_both_outcomes(engine: EmbeddedGenerator) -> None:
+    answers = dict(engine.complete([ask_first_token(chat) for chat in ask_outcomes([trial(1)])]))
+    (row,) = zero_shot_rows([trial(1)], [answers[0], answers[1]]).to_dicts()
+    assert 0 < row["score"] < 1
+    assert all(value is not None for order in row["logprobs"] for value in order.values())

@@ -23,6 +23,7 @@ class SmallOllama:
     version: str = "0.17.4"
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"name": "m:latest", "digest": "a" * 64}])
     parts: list[str] = field(default_factory=lambda: [ANSWER])
+    first_tokens: dict[str, float] = field(default_factory=dict)  # logarithms, where it tells them
     prompt_tokens: int | None = 20
     pause: float = 0.0
     silent_after: float = float("inf")  # chats; to later ones it never says anything
@@ -84,6 +85,9 @@ def _handler(state: SmallOllama) -> type[BaseHTTPRequestHandler]:
             if state.refusal:
                 return self._say(500, [json.dumps({"error": state.refusal})])
             lines = [json.dumps({"message": {"content": part}}, ensure_ascii=False) for part in state.parts]
+            if body.get("logprobs") and state.first_tokens:
+                told = [{"token": token, "logprob": value} for token, value in state.first_tokens.items()]
+                lines = [json.dumps({"message": {"content": "x"}, "logprobs": [{"top_logprobs": told}]})]
             last = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
             last |= {"eval_count": 9}
             if state.prompt_tokens is not None:

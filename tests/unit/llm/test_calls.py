@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.llm.asking import SCHEMA, RuledGenerator, answer, ask
 from trialforge.core.errors import ArtifactError, DiskError, ParameterError
-from trialforge.llm.backend import Request
+from trialforge.llm.backend import Request, TokenLogprob
 from trialforge.llm.calls import (
     CachedGenerator,
     CallCache,
@@ -45,6 +45,14 @@ def test_kept_answer_comes_back_equal_but_for_its_origin(cache: CallCache) -> No
     assert found is not None
     assert found.from_cache
     assert (found.text, found.prompt_tokens, found.finish_reason) == ("größer", 10, "stop")
+
+
+def test_first_tokens_are_kept_to_the_last_bit(cache: CallCache) -> None:
+    tokens = (TokenLogprob("é", -0.1 / 3), TokenLogprob("no", -7.0))
+    cache.keep("k", "ruled 1", replace(answer(""), first_tokens=tokens))
+    found = cache.find("k")
+    assert found is not None
+    assert found.first_tokens == tokens
 
 
 def test_answer_is_there_for_another_connection_at_once(cache: CallCache) -> None:
@@ -90,6 +98,7 @@ REORDERED = {**SCHEMA, "properties": dict(reversed(SCHEMA["properties"].items())
         ask(max_tokens=41),
         ask(schema=None),
         ask(schema=REORDERED),
+        replace(ask(), top_tokens=20),
     ],
 )
 def test_key_follows_what_decides_the_answer(other: Request) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from tests.processes import is_alive, wait_until
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
-from trialforge.llm.backend import Message
+from trialforge.llm.backend import MOST_TOKENS, Message, ask_first_token
 from trialforge.llm.embedded import EmbeddedGenerator
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
@@ -62,6 +63,23 @@ def test_slots_threads_order_and_prefix_cache_do_not_show(
         ((_, completion),) = alone.complete([REQUESTS[index]])
         assert completion.text == together[index]
     alone.close()
+
+
+def test_first_tokens_are_equal_however_they_are_computed(
+    engine: EmbeddedGenerator, packaged_model: ModelFile
+) -> None:
+    requests = [ask_first_token(request.messages) for request in REQUESTS[:4]]
+    together = dict(engine.complete(requests))
+    alone = EmbeddedGenerator(packaged_model, LlmParams(context_tokens=768, slots=1, threads=1))
+    again = dict(alone.complete(requests[::-1]))
+    alone.close()
+    for index, completion in together.items():
+        tokens = completion.first_tokens
+        assert tokens == again[3 - index].first_tokens
+        assert (completion.text, completion.finish_reason) == ("", "stop")
+        assert len(tokens) == MOST_TOKENS
+        assert [item.logprob for item in tokens] == sorted((item.logprob for item in tokens), reverse=True)
+        assert 0 < sum(math.exp(item.logprob) for item in tokens) <= 1
 
 
 def test_a_shared_start_is_evaluated_once_a_slot(engine: EmbeddedGenerator) -> None:

@@ -16,6 +16,7 @@ from tests.unit.llm.small_ollama import ANSWER, SmallOllama, serve
 from trialforge.app import cli
 from trialforge.core.errors import GenerationError
 from trialforge.core.ollama_client import read_addresses
+from trialforge.llm.backend import ask_first_token
 from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
@@ -62,6 +63,24 @@ def test_keep_alive_without_a_unit_is_sent_as_a_number(server: SmallOllama, give
 def test_keep_alive_of_another_form_is_refused() -> None:
     with pytest.raises(ValueError, match="keep_alive"):
         LlmParams(keep_alive="10 minutes")
+
+
+def test_first_tokens_are_asked_for_and_read(server: SmallOllama) -> None:
+    server.first_tokens = {"no": -2.5, "\ud83d": -2.0, "yes": -0.5}
+    generator = load(server.address)
+    ((_, completion),) = generator.complete([ask_first_token(ask().messages)])
+    generator.close()
+    assert completion.first_tokens == (("yes", -0.5), ("no", -2.5))
+    assert (completion.text, completion.finish_reason) == ("", "stop")
+    (body,) = server.asked
+    assert (body["logprobs"], body["top_logprobs"], body["options"]["num_predict"]) == (True, 20, 1)
+
+
+def test_server_that_tells_no_probabilities_is_refused(server: SmallOllama) -> None:
+    generator = load(server.address)
+    with pytest.raises(GenerationError, match="does not tell the probabilities of tokens"):
+        list(generator.complete([ask_first_token(ask().messages)]))
+    generator.close()
 
 
 @pytest.mark.parametrize("version", ["0.17.0", "0.9.2", "0.16.9-rc1", "unknown"])

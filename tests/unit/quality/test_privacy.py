@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,6 @@ from trialforge.quality.leaks import outcome_share
 from trialforge.quality.measurement import worst_records
 from trialforge.quality.memorisation import (
     any_100,
-    excess_50,
     gap_to_test,
     longest_ngram,
     pool_50,
@@ -101,7 +101,6 @@ def test_runs_of_50_and_100_words_are_told_by_where_they_come_from(
     ).with_columns(exemplars=pl.Series([[source["train"]["nct_id"][0]]] * 6))  # fmt: skip
     case = make_case(records, source, params)
     assert pool_50(case).value == pytest.approx(2 / 6)
-    assert excess_50(case).value == pytest.approx(2 / 6)
     # One of train, one of the held-out trials.
     assert any_100(case).value == pytest.approx(2 / 6)
     assert longest_ngram(case).value == 100
@@ -198,6 +197,14 @@ def test_canaries_planted_in_exemplars_are_counted_as_they_come_out(
     found = canary_share(case)
     assert (found.value, found.n) == (3 / 8, 8)
     assert rare_word_share(case).value == pytest.approx(2 / 4)
+    # A prompt that cut two of the three away, one of which a reason told, showed two.
+    prompts = [[canaries[shown[0]], "cut"], ["cut", "cut"], ["cut", "cut"], ["cut", "cut"]]
+    told = pl.DataFrame({"reasons_id": ["R-1"], "reasons": [[{"text": f"It had {canaries[shown[2]]}."}]]})
+    cut = records.with_columns(shown=pl.Series(prompts), reasons_id=pl.Series(["R-0", "R-1", "R-0", "R-0"]))
+    case = replace(make_case(cut, parts, params, train), reasons=told)
+    found = canary_share(case)
+    assert (found.value, found.n) == (1, 2)
+    assert rare_word_share(case).value == pytest.approx(2 / 4)
     with pytest.raises(MetricError, match="no exemplar holds a planted canary"):
         canary_share(make_case(records, parts, params))
 
@@ -225,10 +232,12 @@ def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_whic
         )
     message = str(caught.value)
     lines = {
-        line.split()[0]: line.split() for line in message.splitlines() if line.startswith(("mem", "priv"))
+        line.split()[0]: line.split()
+        for line in message.splitlines()
+        if line.startswith(("mem", "priv", "copies"))
     }
     assert lines["privacy.copies"][1:] == ["1", "at", "most", "0.01", "0.99"]
-    assert {"memorisation.any_100", "memorisation.excess_50"} <= set(lines)
+    assert lines["copies.fields"][2:5] == ["at", "most", "0"]
     assert lines["memorisation.train_50"][1:] == ["1", "at", "most", "0.5", "0.5"]
     assert f"{copies['nct_id'][0]}: 100% of the n-grams of {parts['train']['nct_id'][0]}" in message
     assert "words" in message

@@ -87,8 +87,13 @@ def generated_table(count: int = 6) -> pl.DataFrame:
 def reasons_table() -> pl.DataFrame:
     """One set of reasons, with markup in it."""
     reasons = [
-        {"text": "A clear endpoint", "citations": [{"nct_id": "NCT90000001", "field": "primary_outcomes"}]},
-        {"text": f"Markup {PLANTED}", "citations": []},
+        {
+            "text": "A clear endpoint",
+            "nct_id": "NCT90000001",
+            "field": "primary_outcomes",
+            "quotation": f"Hours off {PLANTED}",
+        },
+        {"text": f"Markup {PLANTED}", "nct_id": None, "field": None, "quotation": None},
     ]
     return pl.DataFrame({"reasons_id": ["reasons-1"], "reasons": [reasons]})
 

@@ -26,7 +26,9 @@ def test_records_hold_each_exemplar_once() -> None:
     assert len(held["records"]) == 6
     assert sorted(held["exemplars"]) == ["NCT90000000", "NCT90000001", "NCT90000002"]
     assert held["exemplars"]["NCT90000001"]["label"] == "success"
-    assert held["reasons"]["reasons-1"][0]["cites"] == ["NCT90000001, primary_outcomes"]
+    first, second = held["reasons"]["reasons-1"]
+    assert first["cites"] == [f'NCT90000001, primary_outcomes: "Hours off {sample.PLANTED}"']
+    assert second["cites"] == []
 
 
 def test_limit_keeps_the_first_and_tells_the_total() -> None:

@@ -377,26 +377,34 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
     names = [f"NCT2{number:07d}" for number in range(TRIALS)]
     guesses = np.random.default_rng(1).integers(0, 2, TRIALS)
     for said, knows, words in (
-        (np.where(guesses == 1, labels, guesses), True, "better than chance: ROC-AUC 0."),
-        (guesses, False, "is not shown to know how the test trials ended: ROC-AUC 0."),
-        (np.ones(TRIALS), False, "ROC-AUC 0.500 (0.500 to 0.500)"),
+        (
+            np.where(guesses == 1, labels, guesses),
+            True,
+            "better than chance: its ROC-AUC is at most 0.",
+        ),
+        (guesses, False, "is not shown to know how they ended: its ROC-AUC is at most 0."),
+        (
+            np.ones(TRIALS),
+            False,
+            "of the 200 test trials, is not shown to know how they ended: its ROC-AUC is at most 0.5",
+        ),
     ):
         answers = pl.DataFrame(
             {
                 "nct_id": names,
                 "label": labels,
                 "score": said.astype(float),
-                "answers": [[int(one)] for one in said],
+                "logprobs": [[{"failure": np.log(0.06), "success": np.log(0.04)}]] * TRIALS,
             }
         )
         found = zero_shot_metrics(answers, scoring, 0.95)
         assert found["knows"] is knows
         assert words in found["words"]
-        assert found["answered"] == TRIALS
+        assert (found["answered"], found["named_share"]) == (TRIALS, pytest.approx(0.1))
     with pytest.raises(LearningError, match=r"asked about other test trials \(199\)"):
         zero_shot_metrics(answers.head(TRIALS - 1), scoring, 0.95)
     drawn = answers.with_columns(
-        pl.when(pl.int_range(pl.len()) >= 50).then(pl.col("score", "answers")).name.keep()
+        pl.when(pl.int_range(pl.len()) >= 50).then(pl.col("score", "logprobs")).name.keep()
     )
     few = zero_shot_metrics(drawn, scoring, 0.95)
     assert (few["trials"], few["answered"]) == (150, 150)

@@ -1,0 +1,378 @@
+"""Are fields of records copied, from the exemplars shown or from train, more than real trials' are?
+
+The yardstick is what held-out real trials share with train, and with train trials that might have been
+their exemplars. They are first cut to what records hold: of short lists more stands elsewhere by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from trialforge.core.errors import MetricError
+from trialforge.core.resampling import percentile_interval
+from trialforge.quality.case import Case, Side
+from trialforge.quality.memorisation import exemplar_sets, shown_trials
+from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.trial.controls import CONTROLS
+from trialforge.trial.copies import NGRAM, field_items, measure_items
+
+WHOLE = "all fields"
+TAIL = 0.01  # of held-out trials lie above the bound of a record
+MARGIN = 0.03  # an excess of fewer points is none, however many records show it
+LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
+FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Numbers of the held-out trials whose upper tail, and of those whose mean, records are held against."""
+
+    every: np.ndarray
+    same: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A field of the records beside held-out trials.
+
+    `ours` has `record` and `copied`; `usual` are copied shares of held-out trials of the same interventions
+    (or of all, where they are few), `sets` the number of the exemplar set of each record.
+    """
+
+    reference: str
+    field: str
+    yardstick: str
+    ours: pl.DataFrame
+    usual: np.ndarray
+    sets: np.ndarray
+    above: float
+    p_above: float
+    p_mean: float
+
+
+def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
+    """Return `record`, `field`, `copied` and `weight`, and rows for all fields of a record together.
+
+    `copied` is the mean of two shares: that of n-grams that stand in the references, and that of the longest
+    run in the words of the field. It is 1 for a field that is copied whole, item by item in its order.
+    `weight` is it times the logarithm of the words: a short list may stand elsewhere by chance.
+    """
+    whole = copies.group_by("record", maintain_order=True).agg(
+        pl.lit(WHOLE).alias("field"), pl.col("words", "ngrams", "shared", "longest").sum()
+    )
+    both = pl.concat([copies, whole], how="diagonal_relaxed")
+    copied = (pl.col("shared") / pl.col("ngrams") + pl.col("longest") / pl.col("words")) / 2
+    return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
+
+
+def cut_alike(items: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
+    """Return items of real trials, as many and as long as those of records are; fields as `field_items`.
+
+    Each trial takes after the record of its rank by length, field by field: as many items as the record has,
+    the first of those that are not longer than the record's longest; where all are, the first one is cut.
+    What has fewer words than an n-gram is never cut: it counts as a whole.
+    """
+    words = pl.col("text").str.count_matches(r"\S+")
+    form = (
+        pl.len().alias("items"),
+        words.max().clip(lower_bound=NGRAM).alias("most"),
+        words.sum().alias("n"),
+    )
+    sides = [
+        frame.group_by("field", "record").agg(form).sort("field", "n", "record").with_columns(
+            rank=(pl.int_range(pl.len()).over("field") + 0.5) / pl.len().over("field")
+        )
+        for frame in (items, like)
+    ]  # fmt: skip
+    forms = sides[0].select("field", "record", "rank").sort("rank").join_asof(
+        sides[1].select("field", "rank", "items", "most").sort("rank"), on="rank", by="field",
+        strategy="nearest", check_sortedness=False,
+    )  # fmt: skip
+    taken = items.join(forms, on=["field", "record"], maintain_order="left").drop_nulls("items")
+    fits, own = words <= pl.col("most"), ["field", "record"]
+    is_first = pl.int_range(pl.len()).over(own) == 0
+    kept = taken.filter(fits | (is_first & ~fits.any().over(own)))
+    kept = kept.filter(pl.int_range(pl.len()).over(own) < pl.col("items"))
+    cut = pl.col("text").str.extract_all(r"\S+").list.head(pl.col("most")).list.join(" ")
+    return kept.select("record", "field", text=pl.when(fits).then("text").otherwise(cut))
+
+
+@lru_cache(maxsize=4)
+def compare_copies(case: Case) -> tuple[Compared, ...]:
+    """Return each field of the records beside the yardstick, by what it may be copied from.
+
+    Raises:
+        MetricError: there is no held-out trial.
+    """
+    held_out = [side.frame for side in (case.held_out, case.unseen) if side is not None and len(side)]
+    if not held_out:
+        raise MetricError("the set has no held-out trials")
+    real = pl.concat(held_out, how="diagonal_relaxed")
+    records, train = case.candidates.frame, case.reference.frame
+    ours = field_items(records)
+    theirs = cut_alike(field_items(real), ours)
+    both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])
+    pool = field_items(train)
+    shown = shown_trials(case)
+    measured = {"train": copied_shares(measure_items(both, pool))}
+    if len(shown):
+        most = int(shown.group_by("record").len()["len"].median())  # type: ignore[arg-type]
+        like_shown = likely_exemplars(real, train, most, case.scale.stream("copies", "exemplars"))
+        pairs = pl.concat([shown, like_shown.with_columns(pl.col("record") + len(records))])
+        measured["exemplars"] = copied_shares(measure_items(both, pool, pairs))
+    validation = len(held_out[0]) if len(held_out) > 1 else len(real)
+    yardstick = _choose_yardstick(case, real, validation, measured["train"])
+    owners = exemplar_sets(records)
+    return tuple(
+        compared
+        for reference, shares in measured.items()
+        for compared in _compare_fields(reference, shares, owners, yardstick)
+    )
+
+
+def likely_exemplars(
+    trials: pl.DataFrame, train: pl.DataFrame, most: int, stream: np.random.Generator
+) -> pl.DataFrame:
+    """Return `record` and `trial`: `most` train trials for each trial, as a search would show for it.
+
+    Those with an intervention and a condition of the trial come first, then those with an intervention, those
+    with a condition, and others; by lot among equals.
+    """
+    sides = [frame.with_row_index("row") for frame in (trials, train)]
+    found = []
+    for name, weight in (("normalized_interventions", 2), ("conditions", 1)):
+        if name not in trials.columns or name not in train.columns:
+            continue
+        keys = [
+            side.select("row", key=name)
+            .explode("key")
+            .drop_nulls()
+            .with_columns(pl.col("key").str.to_lowercase())
+            for side in sides
+        ]
+        pairs = keys[0].filter(~pl.col("key").is_in(CONTROLS)).join(keys[1], on="key", suffix="_trial")
+        found.append(pairs.select(record="row", trial="row_trial").unique().with_columns(weight=weight))
+    most = min(most, len(train))
+    lots = [stream.choice(len(train), most, replace=False) for _ in range(len(trials))]
+    others = pl.DataFrame(
+        {"record": np.repeat(np.arange(len(trials)), most), "trial": np.concatenate([[], *lots])}
+    ).select(pl.col("record", "trial").cast(pl.UInt32), weight=0)
+    ranked = pl.concat([*found, others]).group_by("record", "trial").agg(pl.col("weight").sum())
+    ranked = ranked.sort("record", "trial")
+    ranked = ranked.with_columns(lot=pl.Series(stream.permutation(len(ranked))))
+    best = ranked.sort("record", "weight", "lot", descending=[False, True, False])
+    return (
+        best.group_by("record", maintain_order=True)
+        .head(most)
+        .select("record", "trial")
+        .sort("record", "trial")
+    )
+
+
+def _choose_yardstick(case: Case, real: pl.DataFrame, validation: int, shares: pl.DataFrame) -> Yardstick:
+    """Return which held-out trials are the yardstick.
+
+    The first `validation` are of train's time. Test trials, which may be much newer, join them where no rank
+    test tells apart what the two share with train.
+    """
+    first = len(case.candidates)
+    whole = shares.filter(pl.col("field") == WHOLE, pl.col("record") >= first)
+    rows, copied = whole["record"].to_numpy() - first, whole["copied"].to_numpy()
+    older, newer = copied[rows < validation], copied[rows >= validation]
+    joined = len(older) and len(newer) and stats.mannwhitneyu(older, newer).pvalue >= LEVEL
+    every = np.arange(first, first + (len(real) if joined else validation))
+    same = every[_same_interventions(case.candidates, real)[: len(every)]]
+    name = "validation and test" if joined else "validation"
+    if len(same) >= FEW:
+        return Yardstick(every, same, f"{name}, those of the same interventions for the mean")
+    return Yardstick(every, every, name)
+
+
+def _same_interventions(records: Side, real: pl.DataFrame) -> np.ndarray:
+    """Return which trials test an intervention that a record tests."""
+    name = "normalized_interventions"
+    if name not in records.frame.columns or name not in real.columns:
+        return np.zeros(len(real), dtype=bool)
+    asked = set(records.frame[name].explode().drop_nulls()) - CONTROLS
+    lists = real.select(
+        pl.col(name).list.eval(pl.element().is_in(list(asked))).list.any().fill_null(value=False)
+    )
+    return lists.to_series().to_numpy()
+
+
+def _compare_fields(
+    reference: str, shares: pl.DataFrame, owners: np.ndarray, yardstick: Yardstick
+) -> Iterator[Compared]:
+    ours = shares.filter(pl.col("record") < len(owners))
+    for field in ours["field"].unique(maintain_order=True):
+        mine = ours.filter(field=field)
+        # A field that no real trial has may hold what another field of theirs has.
+        for name, place in ((field, ""), (WHOLE, ", in all fields")):
+            theirs = shares.filter(pl.col("field") == name)
+            every, same = (
+                theirs.filter(pl.col("record").is_in(rows.tolist()))
+                for rows in (yardstick.every, yardstick.same)
+            )
+            if len(every):
+                usual = (same if len(same) else every)["copied"].to_numpy()
+                copied, sets = mine["copied"].to_numpy(), owners[mine["record"].to_numpy()]
+                # Where many short fields are copied whole by chance, long ones stand out by their weight.
+                tails = [
+                    exceed_tail(mine[by].to_numpy(), every[by].to_numpy()) for by in ("copied", "weight")
+                ]
+                above, p_above = min(tails, key=lambda tail: tail[1])
+                yield Compared(
+                    reference, field, yardstick.name + place, mine, usual, sets, above, min(1.0, 2 * p_above),
+                    compare_means(copied, usual, sets),
+                )  # fmt: skip
+                break
+
+
+def exceed_tail(ours: np.ndarray, real: np.ndarray) -> tuple[float, float]:
+    """Return the share of our values above the upper TAIL of real ones, and the chance of as many by chance.
+
+    Of n of ours and m real values in one order, how many of ours lie above the k-th real one has a negative
+    hypergeometric distribution, whatever the distribution of the values. Where many real values are the
+    largest there is, those as large are counted (Fisher's exact test).
+    """
+    n, m = len(ours), len(real)
+    rank = max(1, int(TAIL * m))
+    bound = np.sort(real)[-rank]
+    above = int((ours > bound).sum())
+    if not above:
+        above, known = int((ours >= bound).sum()), int((real >= bound).sum())
+        chance = stats.hypergeom.sf(above - 1, n + m, above + known, n)
+        return above / n, float(chance) if above / n - known / m > MARGIN else 1.0
+    # At most rank - 1 real values among the first.
+    chance = stats.hypergeom.cdf(rank - 1, n + m, m, above + rank - 1)
+    return above / n, float(chance) if above / n > MARGIN else 1.0
+
+
+def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
+    """Return the p-value of a mean that is no more than MARGIN above that of real trials (Welch's test).
+
+    Records that share their exemplars are no independent ones: the error of our mean is that of set means.
+    """
+    excess = float(ours.mean() - real.mean()) - MARGIN
+    if excess <= 0 or len(ours) < 2 or len(real) < 2:
+        return 1.0
+    distinct, place = np.unique(sets, return_inverse=True)
+    if len(distinct) < 2:
+        distinct, place = np.arange(len(ours)), np.arange(len(ours))
+    sums = np.bincount(place, weights=ours - ours.mean())
+    groups = len(distinct)
+    parts = (
+        float((sums**2).sum()) / len(ours) ** 2 * groups / (groups - 1),
+        float(real.var(ddof=1)) / len(real),
+    )
+    error = float(np.sqrt(sum(parts)))
+    if not error:
+        return 0.0
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (groups - 1) + parts[1] ** 2 / (len(real) - 1))
+    return float(stats.t.sf(excess / error, freedom))
+
+
+def _certain(compared: tuple[Compared, ...]) -> list[bool]:
+    """Return which fields are copied for certain: Holm's correction covers both tests of all of them."""
+    chances = np.array([[one.p_mean, one.p_above] for one in compared]).ravel()
+    order = np.argsort(chances, kind="stable")
+    adjusted = np.maximum.accumulate(chances[order] * np.arange(len(chances), 0, -1))
+    found = np.empty(len(chances), dtype=bool)
+    found[order] = adjusted <= LEVEL
+    return [bool(both.any()) for both in found.reshape(-1, 2)]
+
+
+def _excess(one: Compared, case: Case) -> Estimate:
+    """Return the mean copied share of a field minus that of the yardstick; its interval draws sets."""
+    ours, real = one.ours["copied"].to_numpy(), one.usual
+    _, place = np.unique(one.sets, return_inverse=True)
+    sums, sizes = np.bincount(place, weights=ours), np.bincount(place)
+    stream, draws = case.scale.stream("copies", one.reference, one.field), case.params.bootstrap
+    sets = stream.integers(0, len(sums), (draws, len(sums)))
+    drawn = sums[sets].sum(axis=1) / sizes[sets].sum(axis=1)
+    drawn = drawn - real[stream.integers(0, len(real), (draws, len(real)))].mean(axis=1)
+    return Estimate(float(ours.mean() - real.mean()), *percentile_interval(drawn), len(ours))
+
+
+def largest_excess(case: Case) -> Estimate:
+    """Largest mean copied share of a field above that of held-out trials, by exemplars shown and by train.
+
+    A share is the mean of two: n-grams of 8 words that stand in the references, and the longest run in the
+    words of the field. The interval is of that field alone.
+    """
+    return max((_excess(one, case) for one in compare_copies(case)), key=lambda found: found.value)
+
+
+def copied_fields(case: Case) -> Estimate:
+    """Number of fields that are copied more than held-out trials share by chance; 0 is best.
+
+    Such a field has a mean copied share that is more than .03 above that of held-out trials (Welch's test,
+    by exemplar set), or more than .03 of the records above their 99th percentile, and too many (exact test of
+    ranks; by the copied share, or that times the logarithm of the words). Holm's correction covers all
+    fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have such a field.
+    """
+    certain = _certain(compare_copies(case))
+    return Estimate(float(sum(certain)), n=len(certain))
+
+
+def copies_table(case: Case) -> pl.DataFrame:
+    """Return copied shares by reference and field beside the yardstick, and whether it is copied for certain.
+
+    Columns: `reference`, `field`, `records`, `copied` and `real` (mean copied shares), `excess`, `low` and
+    `high` (95% interval), `above` (share of records above the 99th percentile of held-out trials), `p_mean`
+    and `p_above` (of the two tests, before Holm's correction), `certain`, `yardstick` (which trials),
+    and `trials`, their number.
+    """
+    compared = compare_copies(case)
+    rows = []
+    for one, certain in zip(compared, _certain(compared), strict=True):
+        excess = _excess(one, case)
+        usual = float(one.usual.mean())
+        numbers = (usual + excess.value, usual, excess.value, excess.low, excess.high, one.above)
+        chances = (float(f"{chance:.3g}") for chance in (one.p_mean, one.p_above))
+        rounded = (round(number or 0, 4) for number in numbers)
+        rows.append(
+            (
+                one.reference,
+                one.field,
+                len(one.ours),
+                *rounded,
+                *chances,
+                certain,
+                one.yardstick,
+                len(one.usual),
+            )
+        )
+    names = [
+        "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "p_mean",
+        "p_above", "certain", "yardstick", "trials",
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def worst_copies(case: Case, most: int = 3) -> list[str]:
+    """Return the fields that are copied for certain, each with the records that copy most of it."""
+    compared = compare_copies(case)
+    ids = case.candidates.frame["nct_id"]
+    found = []
+    for one, certain in zip(compared, _certain(compared), strict=True):
+        if certain:
+            worst = one.ours.sort("copied", "record", descending=[True, False]).head(most)
+            named = [
+                f"{ids[row]} {copied:.0%}" for row, copied in worst.select("record", "copied").iter_rows()
+            ]
+            found.append(f"{one.field}, of {one.reference}: {', '.join(named)}")
+    return found
+
+
+METRICS = (
+    Metric("copies.largest_excess", Direction.LOWER, -1, 1, largest_excess),
+    Metric("copies.fields", Direction.LOWER, 0, float("inf"), copied_fields),
+)
