@@ -11,7 +11,6 @@ from trialforge.generation.prompts import LabelPosition
 from trialforge.llm.backend import Sampling
 from trialforge.trial.label_words import LabelWording
 
-
 # Where a skeleton has them, no check of a record lets them be absent.
 NEEDED_FIELDS = ("title", "summary", "inclusion", "exclusion")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
+from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")

@@ -181,8 +181,12 @@ def test_a_skeleton_without_a_text_is_asked_for_none_and_lacks_none() -> None:
         write_draft(writer, bare_target(lost), lost)
 
 
-@pytest.mark.parametrize(("fields", "absent"), [(("title", "inclusion"), "summary, exclusion"), ((), "title")])
-def test_fields_without_which_no_record_is_valid_can_not_be_left_out(fields: tuple[str, ...], absent: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "absent"), [(("title", "inclusion"), "summary, exclusion"), ((), "title")]
+)
+def test_fields_without_which_no_record_is_valid_can_not_be_left_out(
+    fields: tuple[str, ...], absent: str
+) -> None:
     with pytest.raises(ValueError, match=f"no record is valid without {absent}"):
         GenerationParams(fields=fields)
 
@@ -219,7 +223,9 @@ class Asked(QueuedGenerator):
             yield index, next(super().complete([request]))[1]
 
 
-def write_all(generator: Any, targets: Sequence[dict[str, Any]], together: int = 2) -> tuple[list[Draft], Any]:
+def write_all(
+    generator: Any, targets: Sequence[dict[str, Any]], together: int = 2
+) -> tuple[list[Draft], Any]:
     writer = make_writer(EXEMPLAR)
     with StageAsking("generate", generator, writer.count_parts(targets)) as asking:
         return writer.write(targets, asking, together), asking.tally
@@ -293,7 +299,9 @@ def test_a_run_without_exemplars_has_records_too() -> None:
 
 
 def test_exemplars_have_the_room_that_a_context_leaves() -> None:
-    long = make_trial(criteria="Inclusion Criteria:\n" + "\n".join(f"- Item {n} of the list" for n in range(500)))
+    long = make_trial(
+        criteria="Inclusion Criteria:\n" + "\n".join(f"- Item {n} of the list" for n in range(500))
+    )
     for context in (1536, 2560):
         writer = DraftWriter({"SIM1": long}, GenerationParams(), context, ())
         (message,) = writer.ask(Draft(TARGET), "inclusion").messages[1:]

@@ -152,9 +152,7 @@ def test_the_tokenizer_sees_no_more_turns_than_there_are(order: str, engine: Emb
 
 def count_turns(engine: EmbeddedGenerator, order: str) -> int:
     """Turns that the model sees: control tokens of the rendered chats."""
-    pieces = [
-        token["piece"] for part in PARTS for token in engine.tokenize(ask(part, order).messages)
-    ]
+    pieces = [token["piece"] for part in PARTS for token in engine.tokenize(ask(part, order).messages)]
     return sum(piece in ("<|im_start|>", "<|im_end|>", "<|endoftext|>") for piece in pieces)
 
 

@@ -110,7 +110,9 @@ def test_a_text_has_as_many_words_as_its_sentences_together(words: int) -> None:
     assert max(counts) <= 33
 
 
-@pytest.mark.parametrize(("text", "tidied"), [("- Adults", "Adults"), (" two\n lines ", "two lines"), ("A - B", "A - B")])
+@pytest.mark.parametrize(
+    ("text", "tidied"), [("- Adults", "Adults"), (" two\n lines ", "two lines"), ("A - B", "A - B")]
+)
 def test_a_bullet_is_no_part_of_a_text(text: str, tidied: str) -> None:
     assert tidy(text) == tidied
 

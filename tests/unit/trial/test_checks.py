@@ -149,7 +149,9 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
         (
-            {"official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which the Medicine Works"},
+            {
+                "official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which the Medicine Works"
+            },
             "copied_official_title_text",
         ),
         (
@@ -157,7 +159,9 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             "copied_summary_text",
         ),
         (
-            {"detailed_description": "In homes, every person keeps a diary of the hours in which all is well."},
+            {
+                "detailed_description": "In homes, every person keeps a diary of the hours in which all is well."
+            },
             "copied_detailed_description_text",
         ),
         (
@@ -238,8 +242,13 @@ def test_only_texts_that_were_asked_for_can_be_absent() -> None:
 
 def test_bounds_of_copies_are_those_of_real_trials() -> None:
     """What trials of one intervention share with each other, and a tenth at least."""
-    boiler = "All patients will be followed for survival every three months until death from any cause occurs. "
-    own = ("Alpha beta gamma delta epsilon zeta eta theta iota kappa.", "One two three four five six seven eight nine.")
+    boiler = (
+        "All patients will be followed for survival every three months until death from any cause occurs. "
+    )
+    own = (
+        "Alpha beta gamma delta epsilon zeta eta theta iota kappa.",
+        "One two three four five six seven eight nine.",
+    )
     trials = [
         {
             "nct_id": f"NCT{place}",

@@ -82,7 +82,9 @@ def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Valid
 def plan_of(asked: pl.DataFrame, skeleton: dict[str, Any] = SKELETON) -> pl.DataFrame:
     """The plan that these records meet."""
     targets = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    return targets.with_columns(skeleton=pl.lit(pl.Series([skeleton], dtype=pl.Struct(SKELETON_SCHEMA))).first())
+    return targets.with_columns(
+        skeleton=pl.lit(pl.Series([skeleton], dtype=pl.Struct(SKELETON_SCHEMA))).first()
+    )
 
 
 def add_to(field: str, text: str) -> Callable[[Row], Row]:
