@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +10,10 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.generation.drafts import ask_draft
+from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.fields import PARTS
 from trialforge.generation.params import GenerationParams, ReasoningParams
+from trialforge.generation.parts import part_schema
 from trialforge.generation.reasons import ask_reasons, reason_line
 from trialforge.generation.support import Background
 from trialforge.llm.backend import Request
@@ -22,8 +25,10 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 RECORDS_A_SET = 4  # as in profiles/paper.yaml
 
 
-def pipeline_calls() -> tuple[list[Request], list[Request]]:
+def pipeline_calls() -> tuple[list[Request], list[list[Request]]]:
     """Return the first call for the reasons of each exemplar set, and those for its records, set by set.
+
+    A record has a call for each of its parts. Each is asked as if nothing had been written before.
 
     Raises:
         ArtifactError: the pipeline has not run here.
@@ -51,7 +56,21 @@ def pipeline_calls() -> tuple[list[Request], list[Request]]:
         reasons += [question.request(reasoning.sampling, 0) for question in why]
         said = lines[group["reasons_id"]]
         known = {trial["nct_id"]: trial for trial in mine}
+        writer = DraftWriter(known, generation, context, checks=())
+        shared = {"exemplars": group["exemplars"], "reasons": said, "reasons_id": group["reasons_id"]}
         for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
-            draft = ask_draft(target, said, known, generation, context, checks=())
-            drafts.append(draft.request(generation.sampling, 0))
+            draft = Draft(target | shared)
+            parts = [part for part in PARTS if part_schema(part, target["skeleton"], generation.fields)]
+            drafts.append([writer.ask(draft, part).request(generation.sampling, 0) for part in parts])
     return reasons, drafts
+
+
+def in_stage_order(records: Sequence[Sequence[Request]], together: int) -> list[Request]:
+    """Return the calls of records as the stage asks them: part by part, so many records together."""
+    return [
+        parts[place]
+        for start in range(0, len(records), together)
+        for place in range(len(PARTS))
+        for parts in records[start : start + together]
+        if place < len(parts)
+    ]

@@ -1,6 +1,6 @@
 """Records an hour against distilabel with Ollama: the model, prompts and sampling of the last run for both.
 
-A record is an answer that holds to its schema. distilabel can't hand Ollama one, so its answers are shorter
+A record is here the first part of one, an answer that holds to its schema. distilabel can't hand Ollama one, so its answers are shorter
 and hardly any is a record: answers are counted beside. Time is from the first call to the last answer; the
 seconds in which distilabel starts its pipeline are printed, and not counted.
 An extra in an environment of its own: `uv venv DIR`, then
@@ -77,7 +77,7 @@ def main(number: int = 12) -> None:
     params = LlmParams(backend="ollama", model=MODEL, context_tokens=4096, slots=4)
     requests = [
         replace(one, sampling=one.sampling.model_copy(update={"max_tokens": MAX_TOKENS}))
-        for one in pipeline_calls()[1][:number]
+        for one, *_ in pipeline_calls()[1][:number]
     ]
     embedded = LlmParams(context_tokens=4096)
     try:

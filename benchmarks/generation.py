@@ -16,13 +16,14 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks._pipeline_calls import RECORDS_A_SET, pipeline_calls
+from benchmarks._pipeline_calls import RECORDS_A_SET, in_stage_order, pipeline_calls
 from tests.killed_run import SLOTS, run_with_kills
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_json
 from trialforge.generation import prompts as rendering
 from trialforge.generation.drafts import PROMPT
-from trialforge.generation.schema import draft_schema
+from trialforge.generation.parts import text_schema
+from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.embedded import EmbeddedGenerator, request_json
@@ -35,6 +36,7 @@ METRICS = Path(__file__).resolve().parents[1] / "metrics/generation.json"
 PARAMS = LlmParams(slots=8)
 MODEL = find_model(PARAMS)
 WORDS = ("patients", "randomized", "placebo", "blind", "efficacy", "safety", "dose", "arm", "criteria")
+SCHEMA = closed_object({"title": text_schema(12), "summary": text_schema(40)})
 Run = tuple[float, list[Completion]]
 
 
@@ -42,7 +44,7 @@ def draft_request(number: int, record: int, words: int = 150) -> Request:
     chosen = np.random.default_rng(number).choice(WORDS, words)
     text = f"Exemplars of real trials:\n{' '.join(chosen)}\nWrite a new trial, number {record}."
     messages = (Message("system", "You write new clinical trials."), Message("user", text))
-    return Request(messages, draft_schema(), Sampling(max_tokens=32), seed=100 * number + record)
+    return Request(messages, SCHEMA, Sampling(max_tokens=32), seed=100 * number + record)
 
 
 def timed(work: Callable[[], list[Completion]]) -> Run:
@@ -122,12 +124,13 @@ def compare_speed() -> None:
 
 
 def compare_engines(
-    asked_reasons: Sequence[Request], asked_drafts: Sequence[Request], exact: bool
+    asked_reasons: Sequence[Request], asked_drafts: Sequence[Sequence[Request]], exact: bool
 ) -> tuple[float, float]:
     """Return the records an hour, ours and in the paper's way, of engines with equal settings."""
     params = PARAMS.model_copy(update={"exact": exact})
-    reasons, drafts = run_ours(asked_reasons, params), run_ours(asked_drafts, params)
-    bare = Server(PARAMS.slots, reuse=True, exact=exact).run(asked_drafts)
+    parts = in_stage_order(asked_drafts, PARAMS.slots)
+    reasons, drafts = run_ours(asked_reasons, params), run_ours(parts, params)
+    bare = Server(PARAMS.slots, reuse=True, exact=exact).run(parts)
     say(
         f"llm.exact {exact}: drafts, tokens a second {rate(drafts):.1f}",
         f"llama.cpp's own server {rate(bare):.1f}",
@@ -144,7 +147,7 @@ def compare_engines(
     calls = [
         call
         for place, draft in enumerate(first)
-        for call in (*asked_reasons[place * each : (place + 1) * each], draft)
+        for call in (*asked_reasons[place * each : (place + 1) * each], *draft)
     ]
     paper = Server(1, reuse=False, exact=exact).run(calls)
     found, base = len(asked_drafts) / (reasons[0] + drafts[0]) * 3600, len(first) / paper[0] * 3600
@@ -248,7 +251,7 @@ def check_changed_word() -> None:
     )
     say(
         f"a changed word in the generation prompt: asked anew are {reasons} calls for reasons (0)",
-        f"{drafts} for drafts",
+        f"{drafts} records",
     )
 
 

@@ -19,7 +19,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
 from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.schema import DEFAULT_FIELDS
+from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.measurement import TABLES, RunTables, build_case
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
@@ -102,7 +102,7 @@ def _make_parts(synthetic: int, real: int) -> tuple[pl.DataFrame, RunTables]:
         exemplars=pl.Series(shown),
         arm=pl.lit("retrieval-reasoning"),
     )
-    drafts = as_drafts(held_back, DEFAULT_FIELDS)
+    drafts = as_drafts(held_back, WRITTEN_FIELDS)
     lineage = records.select("nct_id", "exemplars"), records.select("nct_id")
     return records, RunTables(train, validation, test, held_back, drafts, *lineage)
 

@@ -42,8 +42,9 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", fields=["title", "summary", "inclusion", "exclusion"], retries=1)
-        self.set("llm", context_tokens=1024, slots=8)
+        self.set("generation", retries=1)
+        self.params["generation"]["sampling"] |= {"max_tokens": 200}
+        self.set("llm", context_tokens=1536, slots=8)
 
     def set(self, section: str, **values: Any) -> None:
         self.params[section] |= values

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,10 +20,13 @@ from trialforge.app.worth import read_worth
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import write_parquet
 from trialforge.core.params import load_section
-from trialforge.generation.drafts import ask_draft
+from trialforge.generation.asking import Question
+from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
+from trialforge.generation.fields import PARTS
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.reasons import ask_reasons
+from trialforge.generation.support import Background
 
 pytestmark = pytest.mark.timeout(900)
 SIZES = {
@@ -70,13 +74,14 @@ def test_no_word_of_another_block_comes_into_a_prompt(ran: Path) -> None:
     trials = exemplar_rows(train, sets)
     prompts: dict[int, list[str]] = {}
     targets = {row["target_id"]: row for row in plan.iter_rows(named=True)}
+    background = Background(train, 1, trials)
+    writer = DraftWriter(trials, generation, 4096, [])
     for group in sets:
         shown = [trials[name] for name in group["exemplars"]]
-        asked = [ask_reasons(group["intervention"], group["label"], shown, reasoning, 1, 4096)]
-        asked += [
-            ask_draft(targets[name], [], {trial["nct_id"]: trial for trial in shown}, generation, 4096, [])
-            for name in group["targets"]
-        ]
+        asked: list[Question[Any]] = [*ask_reasons(group, shown, background, reasoning, 1, 4096)]
+        for name in group["targets"]:
+            target = targets[name] | {"exemplars": group["exemplars"], "reasons": []}
+            asked += [writer.ask(Draft(target), part) for part in PARTS]
         words = [message.content.lower() for question in asked for message in question.messages]
         prompts.setdefault(group["block"], []).extend(words)
     _, canaries = plant_canaries(train, train["nct_id"], seed=1)

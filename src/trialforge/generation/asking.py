@@ -112,7 +112,7 @@ class StageAsking:
     """
 
     def __init__(
-        self, stage: str, generator: TextGenerator, questions: int, *, at_once: int, kept: int = 0
+        self, stage: str, generator: TextGenerator, questions: int, *, at_once: int = 1, kept: int = 0
     ) -> None:
         self.tally = Tally()
         self._stage = stage

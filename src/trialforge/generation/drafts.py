@@ -48,7 +48,9 @@ class Draft:
     """A record as it is written: its target, the texts so far, and the fault that it was given up for."""
 
     target: Row
-    shown: list[str]  # of each exemplar, in the order of their ids: what the prompts of all parts show
+    shown: list[str] = field(
+        default_factory=list
+    )  # of each exemplar, by id: what the prompts of all parts show
     texts: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None

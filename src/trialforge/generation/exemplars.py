@@ -1,17 +1,14 @@
-"""Exemplars: which targets are shown the same ones, in which order, and cut to the room that a prompt has."""
+"""Exemplars: which targets are shown the same ones, in which order, and how much room they take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import polars as pl
 
 from trialforge.core.files import hash_json
 from trialforge.core.rng import random_stream
-from trialforge.generation.prompts import record_json
-from trialforge.generation.schema import CUT_MARK
 
 ExemplarOrder = Literal["mixed", "shuffled"]
 _GROUP = ("intervention", "label", "arm", "block")
@@ -63,81 +60,6 @@ def order_exemplars(
     return [name for _, _, name in sorted(places)]
 
 
-MIN_WORDS = 5  # a field cut to fewer words than this says nothing: it is dropped
-
-
-@dataclass(frozen=True, slots=True)
-class FittedTexts:
-    """What is left of each record, and what is not: (record number, field) of the cut and the dropped."""
-
-    records: list[dict[str, str]]
-    cut: list[tuple[int, str]]
-    dropped: list[tuple[int, str]]
-
-
-def fit_to_budget(
-    records: Sequence[Mapping[str, str]], count_tokens: Callable[[str], int], budget: int
-) -> FittedTexts:
-    """Return records whose fields together count at most `budget` tokens.
-
-    The first field of every record is kept before the second of any: the order of keys, which all
-    records share, is the order of worth. The field that no longer fits whole shares what is left
-    evenly among the records; there a text ends at a word with CUT_MARK. Later fields are dropped.
-
-    Args:
-        records: texts by field, as they will be shown (headings included); empty texts are left out.
-        count_tokens: tokens of a text.
-        budget: bound of the sum over all fields of all records.
-    """
-    kept: list[dict[str, str]] = [{} for _ in records]
-    cut: list[tuple[int, str]] = []
-    dropped: list[tuple[int, str]] = []
-    left = budget
-    for name in dict.fromkeys(name for record in records for name in record):
-        texts = {number: record[name] for number, record in enumerate(records) if record.get(name)}
-        sizes = {number: count_tokens(text) for number, text in texts.items()}
-        fits = sum(sizes.values()) <= left
-        shares = sizes if fits else _share(sizes, left)
-        for number, text in texts.items():
-            shown = text if sizes[number] <= shares[number] else cut_text(text, count_tokens, shares[number])
-            if shown is None:
-                dropped.append((number, name))
-                continue
-            kept[number][name] = shown
-            if shown != text:
-                cut.append((number, name))
-        left = left - sum(sizes.values()) if fits else 0
-    return FittedTexts(kept, cut, dropped)
-
-
-def cut_text(text: str, count_tokens: Callable[[str], int], budget: int) -> str | None:
-    """Return the longest run of first words that, with CUT_MARK, counts at most `budget` tokens.
-
-    None where fewer than MIN_WORDS words fit. Line ends are kept.
-    """
-    ends = [end for end in range(1, len(text) + 1) if end == len(text) or text[end].isspace()]
-    ends = [end for end in ends if not text[end - 1].isspace()]
-    low, high = MIN_WORDS, len(ends) - 1
-    best = None
-    while low <= high:
-        middle = (low + high) // 2
-        candidate = f"{text[: ends[middle - 1]]} {CUT_MARK}"
-        if count_tokens(candidate) <= budget:
-            best, low = candidate, middle + 1
-        else:
-            high = middle - 1
-    return best
-
-
-def _share(sizes: Mapping[int, int], budget: int) -> dict[int, int]:
-    """Return even shares of the budget; what a short text leaves goes to the longer ones."""
-    shares = {}
-    for done, number in enumerate(sorted(sizes, key=lambda number: (sizes[number], number))):
-        shares[number] = min(sizes[number], budget // (len(sizes) - done))
-        budget -= shares[number]
-    return shares
-
-
 # Registry English has 3.5 or more in the vocabularies of the models tried, JSON and numbers included. The
 # engine counts exactly before each call, and refuses what still doesn't fit.
 BYTES_PER_TOKEN = 3
@@ -147,25 +69,3 @@ FRAME_TOKENS = 500  # of a prompt beside its exemplars' fields and its reasons, 
 def count_at_most(text: str) -> int:
     """Return a bound of the tokens of a text, which is the same for every model and costs no call."""
     return -(-len(text.encode()) // BYTES_PER_TOKEN)
-
-
-def fit_views(views: Sequence[Mapping[str, Any]], tokens: int) -> list[dict[str, Any]]:
-    """Return exemplars in the shape of a draft that take at most `tokens` together.
-
-    Fields go as `fit_to_budget` says, the last first; a text is cut at a word and marked, a list or a
-    mapping that doesn't fit whole is left out.
-    """
-    texts = [{name: _text(name, value) for name, value in view.items()} for view in views]
-    fitted = fit_to_budget(texts, count_at_most, tokens).records
-    return [
-        {
-            name: value if kept[name] == text[name] else kept[name].removeprefix(f"{name} ")
-            for name, value in view.items()
-            if name in kept and (kept[name] == text[name] or isinstance(value, str))
-        }
-        for view, text, kept in zip(views, texts, fitted, strict=True)
-    ]
-
-
-def _text(name: str, value: Any) -> str:
-    return f"{name} {value if isinstance(value, str) else record_json(value)}"

@@ -35,12 +35,13 @@ class Donorhood:
 
     Args:
         train: labelled registration views with `normalized_interventions`.
-        max_words: a trial with a longer text gives no lengths: its record would not fit a prompt.
+        max_words: what is written in one answer has no more words; a trial with more gives no lengths.
     """
 
     def __init__(self, train: pl.DataFrame, max_words: int) -> None:
         self.rows = [_measure(row) for row in train.sort("nct_id").iter_rows(named=True)]
         self.short = [row for row in self.rows if row["longest"] <= max_words] or self.rows
+        self.max_words = max_words
 
     def draw(self, target: Row, subject: Row, stream: np.random.Generator) -> Skeleton:
         """Return a skeleton for a target.
@@ -63,7 +64,8 @@ class Donorhood:
 
         own = [row for row in self.rows if row["label"] == label]
         texts, endpoints, criteria = pick(self.short), pick(self.short), pick(self.short)
-        form = pick(self.short, lambda row: row["arms_fit"])
+        room = self.max_words - endpoints["endpoint_words"]
+        form = pick(self.short, lambda row: row["arms_fit"] and row["arm_words"] <= room)
         # Of this intervention always: what a record lists beside it must have been given with it.
         alike = [row for row in own if name in (row["normalized_interventions"] or [])] or own
         design = pick(alike, _designs_like(alike, form, name))
@@ -107,9 +109,24 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
     lists = split_criteria(row["criteria"])
     words = {name: count_words(row[name]) for name in _TEXTS}
     criteria = [[count_words(item) or 1 for item in items] for items in lists]
-    longest = max(sum(map(sum, criteria)), *(count or 0 for count in words.values()))
-    lengths = {"words": words, "inclusion": criteria[0], "exclusion": criteria[1], "longest": longest}
-    return row | lengths | {"arms_fit": not row["arms"] or _are_sound(row["arms"])}
+    endpoints = [*(row["primary_outcomes"] or []), *(row["secondary_outcomes"] or [])]
+    arms = [*(row["arms"] or []), *(row["interventions"] or [])]
+    endpoint_words = _sum_words(endpoints, ("measure", "time_frame", "description"))
+    arm_words = _sum_words(arms, ("label", "description"))
+    header = sum(count or 0 for count in words.values())
+    return row | {
+        "words": words,
+        "inclusion": criteria[0],
+        "exclusion": criteria[1],
+        "endpoint_words": endpoint_words,
+        "arm_words": arm_words,
+        "longest": max(header, endpoint_words, arm_words, *map(sum, criteria)),
+        "arms_fit": not row["arms"] or _are_sound(row["arms"]),
+    }
+
+
+def _sum_words(items: Sequence[Row], parts: Sequence[str]) -> int:
+    return sum(count_words(item.get(part)) or 0 for item in items for part in parts)
 
 
 def count_words(text: str | None) -> int | None:
@@ -131,7 +148,7 @@ def _stratum(rows: Sequence[Row], target: Row) -> Sequence[Row]:
     conditions = {plain_text(one) for one in target["conditions"] or []}
     area = [row for row in rows if conditions & {plain_text(one) for one in row["conditions"] or []}]
     ladder = (
-        [row for row in area if row in like],
+        [row for row in area if name in (row["normalized_interventions"] or [])],
         [row for row in like if row["phase"] == phase],
         like,
         [row for row in area if row["phase"] == phase],
@@ -185,7 +202,10 @@ def _interventions(design: Row, form: Row, name: str, rows: Iterable[Row]) -> li
                 description=count_words(shown),
             )
         )
-    return list({plain_text(shape.name): shape for shape in reversed(shapes)}.values())[::-1]
+    unique: dict[str, InterventionShape] = {}
+    for shape in shapes:
+        unique.setdefault(plain_text(shape.name), shape)
+    return list(unique.values())
 
 
 def _surface_name(name: str, rows: Iterable[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
+from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")
@@ -17,8 +18,14 @@ def canonical_criteria(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    lists = split_criteria(text)
-    return join_criteria(*lists) if any(lists) else " ".join(text.split()) or None
+    lists = [[item for item in items if any(map(str.isalnum, item))] for items in split_criteria(text)]
+    if not any(lists):
+        return " ".join(text.split()) or None
+    joined = join_criteria(*lists)
+    # An item that names a side may be read as a heading, once its own heading is gone.
+    if joined == text or not any(may_name_side(item) for items in lists for item in items):
+        return joined
+    return canonical_criteria(joined)
 
 
 def canonical(trials: pl.DataFrame) -> pl.DataFrame:

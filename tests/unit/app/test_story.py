@@ -9,12 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.unit.generation.records import TARGET, make_draft, make_trial
+from tests.unit.generation.records import TEXTS, make_target, make_trial, make_writer, write_draft
 from trialforge.app import cli
-from trialforge.generation.asking import Answer
-from trialforge.generation.drafts import generated_row
+from trialforge.generation.drafts import Draft, generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.generation.record import GENERATED_SCHEMA, draft_to_record, name_record
+from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
@@ -36,15 +35,14 @@ REASONS: dict[str, Any] = {
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    values = {"intervention": "levodopa", "intervention_type": "Drug", "conditions": TARGET["conditions"]}
     titles = ("Levodopa Inhaled Powder", "Levodopa Taken at Night")
-    made = [draft_to_record(make_draft(title=title), phase="Phase 2", **values) for title in titles]
-    answers = [
-        *(Answer(record | {"nct_id": name_record(record, "T")}, None, 1, 5, "d" * 64) for record in made),
-        Answer(None, "cut", 4, 9, "d" * 64),
-    ]
-    targets = [TARGET | {"target_id": f"T-{number}"} for number in (1, 2, 3)]
-    rows = [generated_row(*pair, ORIGIN) for pair in zip(targets, answers, strict=True)]
+    targets = [make_target(TEXTS, target_id=f"T-{number}") for number in (1, 2, 3)]
+    drafts = [Draft(targets[2], fault="cut", retries=4, model_digest="d" * 64)]
+    for target, title in zip(targets, titles, strict=False):
+        texts = TEXTS | {"title": title}
+        target["skeleton"] = make_target(texts)["skeleton"]
+        drafts.insert(-1, write_draft(make_writer(make_trial()), target, texts))
+    rows = [generated_row(draft, ORIGIN) for draft in drafts]
     plan = [{name: target[name] for name in PLAN_SCHEMA} for target in targets]
     trial = {name: make_trial()[name] for name in (*REGISTRATION_SCHEMA, "label")}
     for name, table, schema in (
@@ -95,7 +93,7 @@ def test_the_story_as_json(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     story = json.loads(capsys.readouterr().out)
     assert story["record"]["nct_id"] == name
     assert story["target"]["target_id"] == "T-1"
-    assert (story["made_by"]["attempt"], story["made_by"]["seed"]) == (1, 5)
+    assert (story["made_by"]["attempt"], story["made_by"]["seed"]) == (0, 7)
     assert (story["reasons"][0]["nct_id"], story["reasons"][0]["rank"]) == ("SIM1", 3)
     assert [trial["nct_id"] for trial in story["exemplars"]] == ["SIM1"]
 

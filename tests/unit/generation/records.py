@@ -1,25 +1,125 @@
-"""A trial and a draft to test with, and a model of queued answers whose history can be read."""
+"""A trial, a target and the texts of its draft to test with, and a model of queued answers whose history can be read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.params import load_section
+from trialforge.generation.asking import Answer
+from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.fields import FIELDS_OF_PART, PARTS, PROSE_FIELDS, PartName
+from trialforge.generation.params import GenerationParams
 from trialforge.llm.backend import Completion, FinishReason, Message, Request
 from trialforge.trial.checks.check import Check
+from trialforge.trial.checks.exemplars import COPIED_FIELDS
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
 from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
+from trialforge.trial.skeleton import ArmShape, Donors, InterventionShape, Skeleton
 
-TARGET: dict[str, Any] = {
-    "target_id": "T-1", "intervention": "levodopa", "conditions": ["Parkinson Disease"], "phase": "Phase 2",
-    "label": 0, "arm": "retrieval-reasoning", "generation": 0, "seed": 7, "exemplars": ["SIM1"],
-}  # fmt: skip
+SKELETON: dict[str, Any] = Skeleton(
+    interventions=[
+        InterventionShape(type="Drug", name="Levodopa"),
+        InterventionShape(type="Drug", name="Placebo"),
+    ],
+    arms=[
+        ArmShape(type="Experimental", interventions=["Levodopa"], label=2),
+        ArmShape(type="Placebo Comparator", interventions=["Placebo"], label=2),
+    ],
+    primary_outcomes=[],
+    secondary_outcomes=[],
+    inclusion=[],
+    exclusion=[],
+    allocation="Randomized",
+    intervention_model="Parallel",
+    masking="Double",
+    primary_purpose="Treatment",
+    minimum_age=30.0,
+    sex="All",
+    healthy_volunteers=False,
+    enrolment_planned=90,
+    sponsor_class="Industry",
+    condition_mesh=["Parkinson Disease"],
+    donors=Donors(**{block: f"SIM-{block}" for block in Donors.model_fields}),
+).model_dump()
+# What a model may answer, part by part: the fields of all four parts together.
+TEXTS: dict[str, Any] = {
+    "title": "Levodopa Inhaled Powder in Parkinson Disease",
+    "summary": {
+        "1": "The study asks whether inhaled levodopa ends off periods of Parkinson disease sooner than placebo."
+    },
+    "arms": {"1": {"label": "Levodopa powder"}, "2": {"label": "Placebo powder"}},
+    "primary_outcomes": {
+        "1": {
+            "measure": "Minutes until the off period ends",
+            "time_frame": {"number": 8, "unit": "weeks"},
+        }
+    },
+    "inclusion": {"1": "Diagnosis of Parkinson Disease", "2": "Two off periods a day"},
+    "exclusion": {"1": "Chronic obstructive pulmonary disease", "2": "Smoking within a year"},
+}
+
+
+def numbered(*texts: Any) -> dict[str, Any]:
+    """Texts of a list as an answer has them."""
+    return {str(place): text for place, text in enumerate(texts, start=1)}
+
+
+def make_target(texts: Mapping[str, Any] = TEXTS, **changes: Any) -> dict[str, Any]:
+    """A target whose skeleton has room for just these texts."""
+    skeleton = SKELETON | {name: _shape(name, value) for name, value in texts.items()}
+    target = {
+        "target_id": "T-1", "intervention": "levodopa", "conditions": ["Parkinson Disease"],
+        "phase": "Phase 2", "label": 0, "arm": "retrieval-reasoning", "generation": 0, "seed": 7,
+        "exemplars": ["SIM1"], "reasons": [], "reasons_id": "R-1", "skeleton": skeleton,
+    }  # fmt: skip
+    return target | changes
+
+
+def _shape(name: str, value: Any) -> Any:
+    """The numbers of words of an answer's texts, as a skeleton has them."""
+    if isinstance(value, str):
+        return len(value.split())
+    if name in PROSE_FIELDS:
+        return sum(len(text.split()) for text in value.values())
+    if name == "keywords":
+        return len(value)
+    if name in ("inclusion", "exclusion"):
+        return [len(text.split()) for text in value.values()]
+    blank = {"description": None} | ({} if name in ("arms", "interventions") else {"time_frame": None})
+    shapes = []
+    for place, item in enumerate(value.values()):
+        given = SKELETON[name][place] if name in ("arms", "interventions") else {}
+        words = {part: 2 if isinstance(text, dict) else len(text.split()) for part, text in item.items()}
+        shapes.append(blank | given | words)
+    return shapes
+
+
+TARGET = make_target()
+
+
+def part_answer(part: PartName, texts: Mapping[str, Any] = TEXTS) -> dict[str, Any]:
+    """The answer to one part."""
+    return {name: texts[name] for name in FIELDS_OF_PART[part] if name in texts}
+
+
+def write_draft(writer: DraftWriter, target: Mapping[str, Any], texts: Mapping[str, Any] = TEXTS) -> Draft:
+    """The draft of a target whose model answers with these texts.
+
+    Raises:
+        Fault: a part is refused.
+    """
+    draft = Draft(target)
+    for part in PARTS:
+        if answer := part_answer(part, texts):
+            value = writer.ask(draft, part).accept(json.dumps(answer))
+            draft.take(Answer(value, None, 0, 5, "d" * 64))
+    return draft
 
 
 def make_trial(nct_id: str = "SIM1", label: int | None = 0, **changes: Any) -> dict[str, Any]:
@@ -51,37 +151,20 @@ def make_trial(nct_id: str = "SIM1", label: int | None = 0, **changes: Any) -> d
     return Trial.model_validate(values | changes).model_dump()
 
 
-def make_draft(**changes: Any) -> dict[str, Any]:
-    return {
-        "title": "Levodopa Inhaled Powder for Off Periods",
-        "summary": "The study asks whether inhaled levodopa ends an off period sooner than placebo.",
-        "design": {
-            "allocation": "Randomized",
-            "intervention_model": "Parallel",
-            "masking": "Double",
-            "arms": [
-                {"label": "Levodopa powder", "type": "Experimental"},
-                {"label": "Placebo powder", "type": "Placebo Comparator"},
-            ],
-        },
-        "primary_outcomes": [{"measure": "Minutes until the off period ends", "time_frame": "8 weeks"}],
-        "inclusion": ["Diagnosis of Parkinson Disease", "Two off periods a day"],
-        "exclusion": ["Chronic obstructive pulmonary disease", "Smoking within a year"],
-        "ages": {"minimum_age": 30, "maximum_age": None},
-        "primary_purpose": "Treatment",
-        "sex": "All",
-        "healthy_volunteers": False,
-        "enrolment_planned": 90,
-    } | changes
-
-
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def make_checks(*trials: dict[str, Any]) -> list[Check]:
     """The checks of the default run, where the prompt showed these trials."""
     bounds = load_section(CheckParams, "checks", ROOT / "params.yaml")
-    return record_checks(bounds, {trial["nct_id"]: trial for trial in trials})
+    copies = dict.fromkeys(COPIED_FIELDS, 0.1)
+    return record_checks(bounds, {trial["nct_id"]: trial for trial in trials}, copies)
+
+
+def make_writer(*trials: dict[str, Any], **params: Any) -> DraftWriter:
+    """The writer of the default run, with these trials as exemplars."""
+    known = {trial["nct_id"]: trial for trial in trials}
+    return DraftWriter(known, GenerationParams(**params), 4096, make_checks(*trials))
 
 
 class QueuedGenerator:

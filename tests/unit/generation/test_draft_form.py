@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import polars as pl
 import pytest
 
+from tests.unit.split.pools import simulated_pool
 from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.schema import DEFAULT_FIELDS, TEXT_BOUNDS
-from trialforge.ingest.registry import RegistrySource
-from trialforge.simulation.corpus import simulate
-from trialforge.trial.leakage import registration_view
-from trialforge.trial.text import trial_text
+from trialforge.generation.fields import WRITTEN_FIELDS
+from trialforge.trial.canonical import canonical
+
+EMPTIED = {"official_title", "detailed_description", "keywords", "secondary_outcomes", "arms"}
+FIELDS = tuple(name for name in WRITTEN_FIELDS if name not in EMPTIED)
 
 
-def ready(trials: pl.DataFrame) -> pl.DataFrame:
-    view = registration_view(trials)
-    names = pl.col("interventions").list.eval(pl.element().struct.field("name").str.to_lowercase())
-    return view.with_columns(
-        normalized_interventions=names, label=(pl.int_range(pl.len()) % 2).cast(pl.Int64)
-    )
+def test_a_trial_keeps_all_that_a_record_can_have() -> None:
+    """Nothing is shortened: a record has as many items, and as long ones."""
+    trials = simulated_pool(60, 1)
+    assert as_drafts(trials, WRITTEN_FIELDS).equals(canonical(trials))
 
 
-def check_form(trials: pl.DataFrame) -> pl.DataFrame:
-    drafts = as_drafts(trials, DEFAULT_FIELDS)
-    same = ["nct_id", "label", "phase", "conditions", "first_submitted"]
-    assert drafts.select(same).equals(trials.select(same).with_columns(pl.col("conditions").fill_null([])))
+def test_a_trial_loses_what_a_record_is_not_asked_for() -> None:
+    trials = simulated_pool(60, 1)
+    drafts = as_drafts(trials, FIELDS)
     assert drafts.schema == trials.schema
-    assert drafts["keywords"].list.len().max() == drafts["secondary_outcomes"].list.len().max() == 0
-    assert (
-        drafts["detailed_description"].null_count() == drafts["official_title"].null_count() == drafts.height
-    )
-    for name in ("title", "summary"):
-        assert (drafts[name].str.len_chars().fill_null(0) <= TEXT_BOUNDS[name].high).all()
-    assert drafts["primary_outcomes"].list.len().max() == 1
-    assert drafts["arms"].list.len().max() <= 3
-    return drafts
+    kept = [name for name in drafts.columns if name not in EMPTIED]
+    assert drafts.select(kept).equals(canonical(trials).select(kept))
+    assert drafts["arms"].list.len().max() == drafts["keywords"].list.len().max() == 0
+    assert drafts["official_title"].null_count() == drafts.height
 
 
-def test_simulated_trials_keep_what_a_draft_holds_and_lose_the_rest() -> None:
-    trials = ready(simulate(60, 1))
-    drafts = check_form(trials)
-    assert drafts["criteria"].str.contains("Inclusion").all()
-    assert drafts["interventions"].list.len().min() == 1
-    long, short = (frame.select(trial_text())["text"].str.len_chars().mean() for frame in (trials, drafts))
-    assert 0.2 * float(long) < float(short) < float(long)
-
-
-@pytest.mark.shared
-def test_registry_records_of_every_kind_have_a_draft(shared_data: Path) -> None:
-    source = RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz")
-    trials = ready(pl.concat([batch.trials for batch in source.batches()]))
-    assert check_form(trials).height > 300
+@pytest.mark.parametrize("side", ["inclusion", "exclusion"])
+def test_criteria_are_there_if_either_side_is_asked_for(side: str) -> None:
+    trials = simulated_pool(20, 1)
+    assert as_drafts(trials, ("title", side))["criteria"].null_count() == 0
+    assert as_drafts(trials, ("title",))["criteria"].null_count() == trials.height

@@ -1,30 +1,58 @@
-"""Drafts with a fault are refused with its reason before they become records; good ones become records."""
+"""A part with a fault is refused with its reason; parts that are good become one record."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from trialforge.generation.asking import Fault
-from trialforge.generation.drafts import ask_draft
+from trialforge.generation.asking import Fault, StageAsking
+from trialforge.generation.drafts import Draft, DraftWriter, generated_row, measure_drafts
+from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.params import GenerationParams
+from trialforge.generation.record import GENERATED_SCHEMA
+from trialforge.llm.backend import Completion, Message, Request
+from trialforge.llm.calls import CachedGenerator, CallCache
+from trialforge.llm.schemas import check_schema
+from trialforge.trial.record import REGISTRATION_SCHEMA, Trial
 
-from .records import TARGET, make_checks, make_draft, make_trial
+from .records import (
+    TARGET,
+    TEXTS,
+    QueuedGenerator,
+    make_checks,
+    make_target,
+    make_trial,
+    make_writer,
+    numbered,
+    part_answer,
+    write_draft,
+)
 
-EXEMPLAR = make_trial(official_title="Protocol EORTC-22922: Levodopa as COVID-19 Spreads")
-QUESTION = ask_draft(TARGET, [], {"SIM1": EXEMPLAR}, GenerationParams(), 4096, make_checks(EXEMPLAR))
-GIVEN = {"intervention": "levodopa", "condition": "Parkinson Disease", "phase": "Phase 2"}
+EXEMPLAR = make_trial(
+    official_title="Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
+    detailed_description="Every person takes levodopa four times a day for twelve weeks, and keeps a diary of "
+    "the hours in which the medicine does not work at home and at the clinic.",
+)
 
 
-def accept(**changes: Any) -> dict[str, Any]:
-    return QUESTION.accept(json.dumps(GIVEN | make_draft(**changes)))
+def write(**changes: Any) -> dict[str, Any]:
+    """The record of the good texts with some changed, each with the room that it needs."""
+    texts = TEXTS | changes
+    return write_draft(make_writer(EXEMPLAR), make_target(texts), texts).record
 
 
 def with_arms(*labels: str) -> dict[str, Any]:
-    arms = [{"label": label, "type": "Experimental"} for label in labels]
-    return make_draft()["design"] | {"arms": arms}
+    return numbered(*({"label": label} for label in labels))
+
+
+def timed(frame: str) -> dict[str, Any]:
+    return numbered({"measure": "Hours of off time each day", "time_frame": frame})
 
 
 @pytest.mark.parametrize(
@@ -33,69 +61,250 @@ def with_arms(*labels: str) -> dict[str, Any]:
         (
             {
                 "title": "Carbidopa alone in Parkinson Disease",
-                "summary": "Carbidopa is compared with nothing at all.",
-                "design": with_arms("Carbidopa", "Nothing"),
+                "summary": numbered("Carbidopa is compared with nothing at all."),
+                "arms": with_arms("Carbidopa", "Nothing"),
             },
             "unnamed_intervention",
         ),
         (
             {
                 "title": "Levodopa for Restless Legs",
-                "summary": "The study asks whether levodopa calms restless legs at night.",
-                "inclusion": ["Restless legs for a year", "Adults who can consent"],
+                "summary": numbered("The study asks whether levodopa calms restless legs at night."),
+                "inclusion": numbered("Restless legs for a year", "Adults who can consent"),
             },
             "unnamed_condition",
         ),
         ({"title": "A Phase III Trial of Levodopa in Parkinson Disease"}, "misnamed_phase"),
-        ({"summary": "A study of levodopa failed to help people with Parkinson disease."}, "tells_outcome"),
+        ({"summary": numbered("A study of levodopa failed to help people with Parkinson disease.")}, "tells_outcome"),
         (
-            {"summary": "The trial of levodopa was stopped early because of slow accrual."},
+            {"summary": numbered("The trial of levodopa was stopped early because of slow accrual.")},
             "tells_outcome",
         ),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
-        ({"inclusion": ["Adults here", "adults here."]}, "repeated_criteria"),
+        ({"inclusion": numbered("Adults here", "adults here.")}, "repeated_criteria"),
         (
-            {"inclusion": ["Adults here", "Dementia now"], "exclusion": ["Dementia now", "Any cancer"]},
+            {
+                "inclusion": numbered("Adults here", "Dementia now"),
+                "exclusion": numbered("Dementia now", "Any cancer"),
+            },
             "repeated_criteria",
         ),
         ({"title": "Levodopa in Parkinson Disease (Protocol EORTC-22922)"}, "copied_code"),
-        ({"summary": EXEMPLAR["summary"].upper()}, "copied_summary"),
+        ({"summary": numbered(EXEMPLAR["summary"].upper())}, "copied_summary"),
+        (
+            {"summary": numbered(f"With levodopa, {EXEMPLAR['detailed_description'][13:90]}.")},
+            "copied_summary_text",
+        ),
+        ({"detailed_description": numbered(EXEMPLAR["detailed_description"])}, "copied_detailed_description_text"),
+        (
+            {"inclusion": numbered("Age of 40 years or older", "Parkinson Disease for years")},
+            "copied_criteria_text",
+        ),
         ({"title": "{{Levodopa}} in Parkinson Disease"}, "markup"),
-        ({"summary": "Levodopa as in NCT01234567 is studied in adults with off periods."}, "registry_id"),
-        ({"summary": "Levodopa 化疗 is studied in adults who have Parkinson disease."}, "other_script"),
-        ({"design": with_arms("Levodopa", "levodopa.")}, "repeated_arms"),
+        ({"summary": numbered("Levodopa as in NCT01234567 is studied in adults with off periods.")}, "registry_id"),
+        ({"summary": numbered("Levodopa 化疗 is studied in adults who have Parkinson disease.")}, "other_script"),
+        ({"arms": with_arms("Levodopa", "levodopa.")}, "repeated_arms"),
+        ({"primary_outcomes": timed("Blue and green and red")}, "unreadable_time_frame"),
+        ({"primary_outcomes": timed("up to 900 years after")}, "impossible_time_frame"),
         (
-            {"primary_outcomes": [{"measure": "Hours of off time", "time_frame": "Blue"}]},
-            "unreadable_time_frame",
-        ),
-        (
-            {"primary_outcomes": [{"measure": "Hours of off time", "time_frame": "900 years"}]},
-            "impossible_time_frame",
-        ),
-        (
-            {"exclusion": ["mujeres embarazadas o en la lactancia", "alergia a los productos del estudio"]},
+            {
+                "exclusion": numbered(
+                    "mujeres embarazadas o en la lactancia", "alergia a los productos del estudio"
+                )
+            },
             "not_english",
         ),
-        ({"summary": "Levodopa is given to all of the adults daily. " * 6}, "repetition"),
-        ({"summary": "A trial of levodopa in [insert condition], which is TBD."}, "boilerplate"),
-        ({"summary": "As an AI language model I describe a levodopa trial here."}, "prompt_echo"),
-        ({"summary": "Ask for levodopa by (301) 496-8959 in all of the weeks."}, "telephone"),
-        ({"summary": "Dr. Maria Lopez will give levodopa to adults in this trial."}, "person"),
-        ({"summary": "Adults are given levodopa at Massachusetts General Hospital."}, "site"),
+        ({"summary": numbered("Levodopa is given every day. " * 6)}, "repetition"),
+        ({"summary": numbered("A trial of levodopa in [insert condition], which is TBD.")}, "boilerplate"),
+        ({"summary": numbered("As an AI language model I describe a levodopa trial here.")}, "prompt_echo"),
+        ({"summary": numbered("Ask for levodopa by (301) 496-8959 in all of the weeks.")}, "telephone"),
+        ({"summary": numbered("Dr. Maria Lopez will give levodopa to adults in this trial.")}, "person"),
+        ({"summary": numbered("Adults are given levodopa at Massachusetts General Hospital.")}, "site"),
     ],
-)
-def test_a_draft_with_a_fault_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
+)  # fmt: skip
+def test_a_part_with_a_fault_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(Fault, match=f"^{reason}$"):
-        accept(**change)
+        write(**change)
 
 
-def test_a_good_draft_becomes_a_record() -> None:
-    assert accept()["nct_id"].startswith("SYN-")
-    assert accept(title="Levodopa in Parkinson Disease During COVID-19")["phase"] == "Phase 2"
-    repeated = accept(inclusion=["Parkinson Disease", "parkinson disease.", "Off periods a day"])
-    assert repeated["criteria"].count("arkinson") == 1
+def test_the_part_that_has_the_fault_is_the_one_that_is_refused() -> None:
+    writer, draft = make_writer(EXEMPLAR), Draft(TARGET)
+    accepted = writer.ask(draft, "header").accept(json.dumps(part_answer("header")))
+    assert accepted["record"]["criteria"] is None  # what a later part brings is no fault yet
+    late = TEXTS | {"exclusion": numbered("Two off periods a day", "Any cancer")}
+    with pytest.raises(Fault, match="^repeated_criteria$"):
+        write_draft(writer, make_target(late), late)
 
 
-def test_fields_without_which_no_record_is_valid_can_not_be_left_out() -> None:
-    with pytest.raises(ValueError, match="no record is valid without summary, exclusion"):
-        GenerationParams(fields=("title", "inclusion"))
+def test_good_parts_become_a_record_with_all_that_the_plan_decides() -> None:
+    record = write()
+    frame = pl.DataFrame([record], schema=REGISTRATION_SCHEMA)
+    Trial.model_validate(frame.row(0, named=True))
+    assert re.fullmatch("SYN-[0-9a-f]{12}", record["nct_id"])
+    assert record["source"] == "synthetic"
+    assert (record["phase"], record["conditions"]) == ("Phase 2", ["Parkinson Disease"])
+    assert (record["minimum_age"], record["enrolment_planned"]) == (30.0, 90)
+    assert record["criteria"] == (
+        "Inclusion Criteria:\n- Diagnosis of Parkinson Disease\n- Two off periods a day\n"
+        "Exclusion Criteria:\n- Chronic obstructive pulmonary disease\n- Smoking within a year"
+    )
+    assert [(arm["type"], arm["interventions"]) for arm in record["arms"]] == [
+        ("Experimental", ["Levodopa"]),
+        ("Placebo Comparator", ["Placebo"]),
+    ]
+    assert write(title="Levodopa in Parkinson Disease During COVID-19")["title"].endswith("COVID-19")
+
+
+def test_an_id_follows_from_the_texts_and_the_target() -> None:
+    assert write()["nct_id"] == write()["nct_id"] != write(title="Levodopa Taken at Night")["nct_id"]
+    other = make_target(target_id="T-2")
+    assert write_draft(make_writer(EXEMPLAR), other).record["nct_id"] != write()["nct_id"]
+
+
+def test_a_skeleton_without_a_text_is_asked_for_none_and_lacks_none() -> None:
+    """As in a corpus of four fields."""
+    bare = {"inclusion": TEXTS["inclusion"], "exclusion": TEXTS["exclusion"]}
+
+    def bare_target(texts: dict[str, Any]) -> dict[str, Any]:
+        return make_target(texts) | {"skeleton": make_target(texts)["skeleton"] | {"arms": []}}
+
+    target = bare_target(bare)
+    writer = make_writer(EXEMPLAR)
+    assert writer.count_parts([TARGET, target]) == 4 + 2
+    record = write_draft(writer, target, bare).record
+    assert (record["title"], record["summary"], record["arms"]) == (None, None, [])
+    assert "Parkinson" in record["criteria"]
+    lost = {"inclusion": numbered("Restless legs for a year", "Adults who can consent")} | {
+        "exclusion": bare["exclusion"]
+    }
+    with pytest.raises(Fault, match="^unnamed_condition$"):
+        write_draft(writer, bare_target(lost), lost)
+
+
+@pytest.mark.parametrize(
+    ("fields", "absent"), [(("title", "inclusion"), "summary, exclusion"), ((), "title")]
+)
+def test_fields_without_which_no_record_is_valid_can_not_be_left_out(
+    fields: tuple[str, ...], absent: str
+) -> None:
+    with pytest.raises(ValueError, match=f"no record is valid without {absent}"):
+        GenerationParams(fields=fields)
+
+
+def test_fields_that_nothing_writes_are_named() -> None:
+    with pytest.raises(ValueError, match="not sex"):
+        GenerationParams(fields=("title", "summary", "inclusion", "exclusion", "sex"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_engines_can_force_every_part(part: PartName) -> None:
+    check_schema(make_writer(EXEMPLAR).ask(Draft(TARGET), part).schema)
+
+
+def test_later_parts_see_what_was_written_and_exemplars_only_the_same_part() -> None:
+    writer = make_writer(EXEMPLAR)
+    draft = write_draft(writer, TARGET, part_answer("header") | part_answer("design"))
+    asked = writer.ask(draft, "exclusion").messages[1].content
+    shown, own = asked.split("</exemplar>")
+    assert "Dementia at screening" in shown
+    assert "Age of 40 years" not in shown
+    assert "Slow Release" not in shown
+    assert "Levodopa Inhaled Powder in Parkinson Disease" in own
+    assert "Minutes until the off period ends" in own
+
+
+class Asked(QueuedGenerator):
+    """Answers the parts of drafts in the order in which they are asked; stops where the queue ends."""
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        for index, request in enumerate(requests):
+            if not self._answers:
+                raise KeyboardInterrupt
+            yield index, next(super().complete([request]))[1]
+
+
+def write_all(
+    generator: Any, targets: Sequence[dict[str, Any]], together: int = 2
+) -> tuple[list[Draft], Any]:
+    writer = make_writer(EXEMPLAR)
+    with StageAsking("generate", generator, writer.count_parts(targets)) as asking:
+        return writer.write(targets, asking, together), asking.tally
+
+
+ANSWERS = {part: part_answer(part) for part in PARTS}
+BAD = {"inclusion": numbered("Diagnosis of Parkinson Disease", "diagnosis of parkinson disease.")}
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_only_the_part_that_failed_is_asked_again_and_told_why() -> None:
+    generator = Asked(ANSWERS["header"], ANSWERS["design"], BAD, ANSWERS["inclusion"], ANSWERS["exclusion"])
+    (draft,), tally = write_all(generator, [TARGET])
+    assert (draft.fault, draft.retries, tally.asked) == (None, 1, 5)
+    assert tally.faults == {"repeated_criteria": 1}
+    first, again = (request.messages[-1].content for request in generator.history[2:4])
+    assert again.startswith(first)
+    assert "An earlier answer was refused" in again.removeprefix(first)
+    assert "fewer than two criteria of a kind" in again.removeprefix(first)
+    assert [request.attempt for request in generator.history] == [0, 0, 0, 1, 0]
+    assert len({request.seed for request in generator.history}) == 5
+    metrics = measure_drafts([draft], tally)
+    assert (metrics["parts"], metrics["retries"], metrics["attempts_a_part"]) == (4, 1, 1.25)
+    assert (metrics["accepted"], metrics["first_try_accepted_share"]) == (1, 0.0)
+
+
+def test_a_target_whose_part_fails_to_the_end_is_given_up_alone() -> None:
+    bad = [BAD] * 5
+    other = make_target(target_id="T-2", seed=8)
+    answers = [ANSWERS["header"]] * 2 + [ANSWERS["design"]] * 2
+    generator = Asked(*answers, BAD, ANSWERS["inclusion"], *bad[1:], ANSWERS["exclusion"])
+    drafts, tally = write_all(generator, [TARGET, other])
+    assert [draft.fault for draft in drafts] == ["repeated_criteria", None]
+    assert (drafts[0].retries, tally.asked) == (4, 3 * 2 + 4 + 1)
+    rows = pl.DataFrame([generated_row(draft, {}) for draft in drafts], schema=GENERATED_SCHEMA)
+    assert rows["reject_reason"].to_list() == ["repeated_criteria", None]
+    assert rows["nct_id"].is_null().to_list() == [True, False]
+    assert rows["title"].to_list() == [None, TEXTS["title"]]
+    assert rows["target_id"].to_list() == ["T-1", "T-2"]
+    assert rows["label"].to_list() == [0, 0]
+    assert rows["normalized_interventions"].to_list() == [["levodopa"]] * 2
+    metrics = measure_drafts(drafts, tally)
+    assert (metrics["given_up"], metrics["given_up_share"], metrics["fault_repeated_criteria"]) == (1, 0.5, 5)
+
+
+def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> None:
+    """The calls of finished parts are replayed; the record is that of a run in one go."""
+    whole, _ = write_all(Asked(*ANSWERS.values()), [TARGET])
+
+    def cached(engine: Asked) -> CachedGenerator:
+        return CachedGenerator(engine, CallCache(tmp_path / "calls.sqlite"))
+
+    answers = list(ANSWERS.values())
+    with pytest.raises(KeyboardInterrupt):
+        write_all(cached(Asked(*answers[:2])), [TARGET])
+    rest = Asked(*answers[2:])
+    found, tally = write_all(cached(rest), [TARGET])
+    assert [generated_row(draft, {}) for draft in found] == [generated_row(draft, {}) for draft in whole]
+    assert (len(rest.history), tally.replayed) == (2, 2)
+
+
+def test_a_run_without_exemplars_has_records_too() -> None:
+    target = make_target(exemplars=[])
+    writer = DraftWriter({}, GenerationParams(), 4096, make_checks())
+    assert "<exemplar>" not in writer.ask(Draft(target), "header").messages[1].content
+    assert write_draft(writer, target).record["title"] == TEXTS["title"]
+
+
+def test_exemplars_have_the_room_that_a_context_leaves() -> None:
+    long = make_trial(
+        criteria="Inclusion Criteria:\n" + "\n".join(f"- Item {n} of the list" for n in range(500))
+    )
+    for context in (1536, 2560):
+        writer = DraftWriter({"SIM1": long}, GenerationParams(), context, ())
+        (message,) = writer.ask(Draft(TARGET), "inclusion").messages[1:]
+        assert isinstance(message, Message)
+        assert len(message.content.encode()) < 3 * (context - GenerationParams().sampling.max_tokens)
+        assert "Item" in message.content

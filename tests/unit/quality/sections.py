@@ -9,7 +9,7 @@ import yaml
 
 from trialforge.core.params import load_section
 from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.schema import DEFAULT_FIELDS
+from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.validation.params import ValidationParams
 
 if TYPE_CHECKING:
@@ -26,6 +26,6 @@ def write_run(folder: Path, parts: dict[str, pl.DataFrame]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "data").mkdir()
     held_back = parts["validation"].tail(24)
-    tables = parts | {"held_back": held_back, "held_back_drafts": as_drafts(held_back, DEFAULT_FIELDS)}
+    tables = parts | {"held_back": held_back, "held_back_drafts": as_drafts(held_back, WRITTEN_FIELDS)}
     for name, frame in tables.items():
         frame.head(60 if name == "train" else 24).write_parquet(folder / f"data/{name}.parquet")

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.resampling import Clusters
 from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.schema import DEFAULT_FIELDS
+from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.case import Case
 from trialforge.quality.label_fidelity import auc_within, label_table
 from trialforge.quality.measurement import RunTables, build_case, name_fields
@@ -46,7 +46,7 @@ def make_case(records: pl.DataFrame, trials: pl.DataFrame, params: QualityParams
     """Records beside 500 train trials and 150 held-back ones."""
     held_back = trials[500:650]
     none = trials.clear()
-    run = RunTables(trials[:500], none, none, held_back, as_drafts(held_back, DEFAULT_FIELDS))
+    run = RunTables(trials[:500], none, none, held_back, as_drafts(held_back, WRITTEN_FIELDS))
     return build_case(records, run, params, VALIDATION, 1)
 
 
@@ -76,7 +76,7 @@ def test_a_view_tells_its_own_difference_and_no_other(
 def test_drafts_stand_beside_what_the_form_of_a_draft_does_to_real_trials(
     trials: pl.DataFrame, params: QualityParams
 ) -> None:
-    case = make_case(as_drafts(trials[650:800], DEFAULT_FIELDS), trials, params)
+    case = make_case(as_drafts(trials[650:800], WRITTEN_FIELDS), trials, params)
     for view in VIEWS:
         assert measure(case, f"{view}_auc") == pytest.approx(measure(case, f"{view}_auc_as_drafts"), abs=0.07)
     assert measure(case, "form_auc") > 0.95

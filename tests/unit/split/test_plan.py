@@ -3,6 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from tests.unit.split.pools import make_pool
 from trialforge.core.errors import ParameterError
 from trialforge.split.params import PlanParams
 from trialforge.split.plan import (
@@ -28,14 +29,17 @@ def pool() -> pl.DataFrame:
         ("D0", ["aspirin"], None, ["unlabelled"], "N/A"),
         ("D1", [], 0, ["nothing given"], "N/A"),
     ]
-    schema = {
-        "nct_id": pl.String(),
-        "normalized_interventions": pl.List(pl.String()),
-        "label": pl.Int64(),
-        "conditions": pl.List(pl.String()),
-        "phase": pl.String(),
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return make_pool(
+        {
+            "nct_id": name,
+            "normalized_interventions": given,
+            "label": label,
+            "conditions": conditions,
+            "phase": phase,
+            "interventions": [{"name": one} for one in given],
+        }
+        for name, given, label, conditions, phase in rows
+    )
 
 
 def test_interventions_need_enough_of_both_labels_and_placebo_is_none() -> None:

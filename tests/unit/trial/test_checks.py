@@ -9,9 +9,17 @@ import polars as pl
 import pytest
 
 from trialforge.core.params import load_section
+from trialforge.ingest.interventions import NameCollector, add_normalized
+from trialforge.ingest.registry import RegistrySource
+from trialforge.trial.canonical import canonical
+from trialforge.trial.checks.exemplars import COPIED_FIELDS, copy_bounds, exemplar_checks
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
 from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
+from trialforge.trial.controls import CONTROLS
+from trialforge.trial.criteria_lists import join_criteria, split_criteria
+from trialforge.trial.leakage import registration_view
+from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
 BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
@@ -20,6 +28,9 @@ EXEMPLARS: dict[str, dict[str, Any]] = {
         "title": "Slow Release Levodopa Against Wearing-Off",
         "official_title": "Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
         "summary": "This study tests whether levodopa shortens the hours in which it does not work.",
+        "detailed_description": "Every person keeps a diary of the hours in which the medicine does not work.",
+        "criteria": "Inclusion Criteria:\n- Age of 40 years or older\n- Off time of at least two hours a day in "
+        "each of three diaries\nExclusion Criteria:\n- Dementia at screening",
     },
 }
 GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
@@ -45,12 +56,21 @@ GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
     "target_phase": "Phase 2",
     "target_label": 0,
 }
-CHECKS = record_checks(BOUNDS, EXEMPLARS)
+CHECKS = record_checks(BOUNDS, EXEMPLARS, dict.fromkeys(COPIED_FIELDS, 0.1))
 
 
 def reasons_of(**changes: Any) -> list[str]:
     """The reasons against a good record with some values changed."""
     return list(find_faults(pl.DataFrame([GOOD | changes], schema=CHECKED_SCHEMA), CHECKS)[0])
+
+
+def arm(label: str, given: str | None = None, description: str | None = None) -> dict[str, Any]:
+    return {
+        "label": label,
+        "type": "Experimental",
+        "interventions": [given] if given else [],
+        "description": description,
+    }
 
 
 def outcome(time_frame: str | None) -> list[dict[str, Any]]:
@@ -96,6 +116,8 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"enrolment_planned": 0}, "impossible_enrolment"),
         ({"enrolment_planned": 50_000_000}, "impossible_enrolment"),
         ({"arms": [{"label": "Levodopa"}, {"label": "levodopa."}]}, "repeated_arms"),
+        ({"arms": [arm("Levodopa", "levodopa"), arm("Placebo")]}, "idle_arm"),
+        ({"arms": [arm("Levodopa", "levodopa"), arm("Also levodopa", "levodopa")]}, "same_arms"),
         ({"criteria": "Adults only"}, "short_criteria"),
         ({"criteria": "Inclusion Criteria:\n- Adults of 18 years or older"}, "one_sided_criteria"),
         (
@@ -126,6 +148,29 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"title": "A Phase III Trial of Levodopa"}, "misnamed_phase"),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
+        (
+            {
+                "official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which the Medicine Works"
+            },
+            "copied_official_title_text",
+        ),
+        (
+            {"summary": "Levodopa in adults. Every person keeps a diary of the hours in which it works."},
+            "copied_summary_text",
+        ),
+        (
+            {
+                "detailed_description": "In homes, every person keeps a diary of the hours in which all is well."
+            },
+            "copied_detailed_description_text",
+        ),
+        (
+            {
+                "criteria": "Inclusion Criteria:\n- Parkinson disease for a year\n- Off time of at least two "
+                "hours a day in one diary\nExclusion Criteria:\n- Dementia at screening\n- Smoking"
+            },
+            "copied_criteria_text",
+        ),
         ({"title": "Levodopa (Protocol EORTC-22922)"}, "copied_code"),
         ({"keywords": ["levodopa", "化疗"]}, "other_script"),
         ({"summary": "Levodopa is given to all of the adults. " * 20}, "repetition"),
@@ -161,6 +206,10 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
         {"summary": "Previous trials of levodopa failed; this one asks why."},
         {"summary": "Levodopa at 25 ㎎ or 30 µg."},
         {"conditions": ["Parkinson Disease", "University"], "keywords": ["Hospital stay"]},
+        {"arms": [arm("Levodopa"), arm("Placebo")]},  # as older records have them
+        {"arms": [arm("Levodopa", "levodopa"), arm("Nothing") | {"type": "No Intervention"}]},
+        {"arms": [arm("Low", "levodopa", "25 mg levodopa"), arm("High", "levodopa", "100 mg levodopa")]},
+        {"title": None, "summary": None, "arms": [], "target_fields": ["criteria"]},
     ],
 )
 def test_what_is_no_fault_is_left(changed: dict[str, Any]) -> None:
@@ -183,6 +232,70 @@ def test_what_is_no_fault_is_left(changed: dict[str, Any]) -> None:
 )
 def test_criteria_of_another_language_alone_are_not_english(criteria: str) -> None:
     assert "not_english" in reasons_of(criteria=criteria)
+
+
+def test_only_texts_that_were_asked_for_can_be_absent() -> None:
+    bare = {"title": None, "summary": None, "criteria": None, "arms": []}
+    assert reasons_of(**bare)[:3] == ["no_title", "no_summary", "no_criteria"]
+    assert reasons_of(**bare, target_fields=["summary", "criteria"])[:2] == ["no_summary", "no_criteria"]
+
+
+def test_bounds_of_copies_are_those_of_real_trials() -> None:
+    """What trials of one intervention share with each other, and a tenth at least."""
+    boiler = (
+        "All patients will be followed for survival every three months until death from any cause occurs. "
+    )
+    own = (
+        "Alpha beta gamma delta epsilon zeta eta theta iota kappa.",
+        "One two three four five six seven eight nine.",
+    )
+    trials = [
+        {
+            "nct_id": f"NCT{place}",
+            "normalized_interventions": ["levodopa"],
+            "summary": f"{boiler if place < 8 else ''}Trial {place} has words {place + 7} of its own in part {place}.",
+            "detailed_description": " ".join(f"{word}{place}" for word in own[place % 2].split()),
+        }
+        for place in range(16)
+    ]
+    schema = REGISTRATION_SCHEMA | {"normalized_interventions": pl.List(pl.String())}
+    train = pl.DataFrame([dict.fromkeys(schema) | row for row in trials], schema=schema)
+    bounds = copy_bounds(train)
+    assert bounds == copy_bounds(train.sort("nct_id", descending=True))
+    assert 0.3 < bounds["summary"] < 0.8
+    assert bounds["detailed_description"] == bounds["criteria"] == 0.1
+    assert copy_bounds(train.clear()) == dict.fromkeys(COPIED_FIELDS, 0.1)
+
+
+@pytest.mark.shared
+def test_a_copier_is_refused_and_held_out_trials_are_not(shared_data: Path) -> None:
+    """A record of the exemplars' own criteria, against real trials beside three others of their drug."""
+    batches = RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz").batches()
+    trials = pl.concat(batch.trials for batch in batches).filter(pl.col("study_type") == "Interventional")
+    collector = NameCollector()
+    collector.add(trials)
+    named = canonical(registration_view(add_normalized(trials, collector.normalize())).sort("nct_id"))
+    held_out = named.gather_every(3)
+    train = named.join(held_out, on="nct_id", how="anti").to_dicts()
+    bounds = copy_bounds(named.join(held_out, on="nct_id", how="anti"))
+    refused = copiers = shown = 0
+    for trial in held_out.to_dicts():
+        drugs = {*(trial["normalized_interventions"] or [])} - CONTROLS
+        alike = [one for one in train if drugs & {*(one["normalized_interventions"] or [])}][:3]
+        told = [items for one in alike for items in split_criteria(one["criteria"])]
+        if len(alike) < 2 or not told[0] or not told[1]:
+            continue
+        shown += 1
+        exemplars = {one["nct_id"]: one for one in alike}
+        checks = [one for one in exemplar_checks(exemplars, bounds) if one.reason == "copied_criteria_text"]
+        copy = trial | {"criteria": join_criteria(told[0][:4], told[1][:4])}
+        rows = [row | {"exemplars": [*exemplars]} for row in (trial, copy)]
+        found = find_faults(pl.DataFrame(rows, schema=CHECKED_SCHEMA), checks)
+        refused += len(found[0]) > 0
+        copiers += len(found[1]) > 0
+    assert shown >= 15
+    assert copiers == shown
+    assert refused <= 2
 
 
 def test_criteria_of_nouns_alone_are_english() -> None:

@@ -22,6 +22,7 @@ from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.people import scrub_people
 from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.skeleton import SKELETON_SCHEMA, Donors, Skeleton
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.validate import (
     COPY_OF,
@@ -38,6 +39,12 @@ ROOT = Path(__file__).resolve().parents[3]
 BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
 PARAMS = load_section(ValidationParams, "validation", ROOT / "params.yaml")
 Row = dict[str, Any]
+# A record of every kind of text.
+SKELETON = Skeleton(
+    title=9, summary=40, interventions=[], arms=[], primary_outcomes=[], secondary_outcomes=[],
+    inclusion=[5, 5], exclusion=[5, 5],
+    donors=Donors(**dict.fromkeys(Donors.model_fields, "SIM1")),
+).model_dump()  # fmt: skip
 
 
 def as_trials(trials: pl.DataFrame) -> pl.DataFrame:
@@ -69,8 +76,15 @@ def as_drafts(trials: pl.DataFrame) -> pl.DataFrame:
 
 def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Validated:
     """Validate rows against the targets that the records of `asked` meet."""
-    plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    return validate(rows, plan, train, BOUNDS, PARAMS)
+    return validate(rows, plan_of(asked), train, BOUNDS, PARAMS)
+
+
+def plan_of(asked: pl.DataFrame, skeleton: dict[str, Any] = SKELETON) -> pl.DataFrame:
+    """The plan that these records meet."""
+    targets = asked.select("target_id", "intervention", "conditions", "phase", "label")
+    return targets.with_columns(
+        skeleton=pl.lit(pl.Series([skeleton], dtype=pl.Struct(SKELETON_SCHEMA))).first()
+    )
 
 
 def add_to(field: str, text: str) -> Callable[[Row], Row]:
@@ -176,7 +190,7 @@ def find_prose_faults(trials: pl.DataFrame) -> pl.Series:
     """For each trial, what its prose does not name of its own fields."""
     drafts = as_drafts(trials)
     asked = drafts.with_columns(pl.col(name).alias(to) for name, to in TARGET_COLUMNS.items())
-    checks = [check for check in record_checks(BOUNDS, {}) if check.reason in PROSE_REASONS]
+    checks = [check for check in record_checks(BOUNDS, {}, {}) if check.reason in PROSE_REASONS]
     return find_faults(asked, checks)
 
 
@@ -275,8 +289,7 @@ def test_copies_that_the_embedding_alone_finds_name_the_nearest(
     asked = pl.concat([drafts.head(2), copy])
     duplicates = {"max_cosine": 0.9, "max_jaccard": 1.0}
     params = PARAMS.model_copy(update={"duplicates": PARAMS.duplicates.model_copy(update=duplicates)})
-    plan = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    rejected = validate(pl.concat([asked, twin]), plan, train, BOUNDS, params).rejected
+    rejected = validate(pl.concat([asked, twin]), plan_of(asked), train, BOUNDS, params).rejected
     assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
         (copy["nct_id"][0], [TRAIN_COPY], train["nct_id"][7]),
         ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1]),
@@ -316,3 +329,27 @@ def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.Data
     drafts, train = simulated
     with pytest.raises(MetricError, match="of no target of the plan"):
         judge(drafts.with_columns(target_id=pl.lit("stranger")), drafts, train)
+
+
+@pytest.mark.parametrize(("absent", "refused"), [(None, True), ("title", False)])
+def test_a_text_may_be_absent_where_the_skeleton_has_none(
+    absent: str | None, refused: bool, simulated: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    drafts, train = simulated
+    untitled = drafts.head(3).with_columns(title=pl.lit(None, pl.String))
+    whole = drafts.slice(3, 1)
+    plan = pl.concat([plan_of(untitled, SKELETON | ({absent: None} if absent else {})), plan_of(whole)])
+    found = validate(pl.concat([untitled, whole]), plan, train, BOUNDS, PARAMS).rejected
+    assert ("no_title" in found[REASONS].explode().to_list()) is refused
+
+
+def test_a_record_that_copies_its_exemplars_criteria_is_refused(
+    simulated: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    drafts, train = simulated
+    copied = drafts.head(1).with_columns(
+        criteria=pl.lit(train["criteria"][0]), exemplars=pl.Series([[train["nct_id"][0]]])
+    )
+    asked = pl.concat([drafts.head(1), drafts.slice(3, 1)])
+    found = judge(pl.concat([copied, drafts.slice(3, 1)]), asked, train.sort("nct_id")).rejected
+    assert "copied_criteria_text" in found[REASONS].explode().to_list()

@@ -96,8 +96,10 @@ def _lines(names: Sequence[str]) -> str:
 
 
 def _leaves_intervention(record: Record) -> bool:
+    """A record without these texts, as in a corpus that has none, leaves nothing."""
     said = [record["title"], record["summary"], *(arm["label"] for arm in record["arms"] or [])]
-    return not names_intervention(" ".join(filter(None, said)), record["target_intervention"])
+    text = " ".join(filter(None, said))
+    return bool(text) and not names_intervention(text, record["target_intervention"])
 
 
 def _leaves_condition(record: Record) -> bool:

@@ -1,0 +1,215 @@
+"""Skeletons: form without the label, blocks of different trials, sound arms, numbers that the stratum has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.unit.split.pools import make_pool, simulated_pool
+from trialforge.split.params import PlanParams
+from trialforge.split.plan import PLAN_SCHEMA, plan_targets
+from trialforge.split.skeletons import Donorhood, count_words
+from trialforge.trial.checks.form import form_checks
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.target import names_intervention
+from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.skeleton import Skeleton, filled_fields
+
+PARAMS = PlanParams(min_success=3, min_failure=3, interventions=3, records=8, arms=("retrieval-reasoning",))
+FORM = (
+    "title", "official_title", "summary", "detailed_description", "keywords", "primary_outcomes",
+    "secondary_outcomes", "inclusion", "exclusion",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def train() -> pl.DataFrame:
+    return simulated_pool(260, 3)
+
+
+@pytest.fixture(scope="module")
+def plan(train: pl.DataFrame) -> list[dict[str, Any]]:
+    return plan_targets(train, PARAMS, 7).to_dicts()
+
+
+def draws(train: pl.DataFrame, label: int, count: int = 12) -> Iterator[tuple[dict[str, Any], Skeleton]]:
+    """Targets of a label, each with a skeleton; the draws are the same for either label."""
+    donors = Donorhood(train, 600)
+    for number, trial in enumerate(train.head(count).to_dicts()):
+        names = [name for name in trial["normalized_interventions"] if name != "placebo"]
+        target = {"intervention": names[0], "conditions": trial["conditions"], "phase": trial["phase"]}
+        target["label"] = label
+        yield target, donors.draw(target, trial, np.random.default_rng(number))
+
+
+def test_form_says_nothing_of_the_label(train: pl.DataFrame) -> None:
+    for (_, success), (_, failure) in zip(draws(train, 1), draws(train, 0), strict=True):
+        assert success.model_dump(include=set(FORM)) == failure.model_dump(include=set(FORM))
+        assert success.donors.criteria == failure.donors.criteria
+
+
+def test_form_is_the_same_where_every_other_trial_ended_otherwise(train: pl.DataFrame) -> None:
+    turned = train.with_columns(label=1 - pl.col("label"))
+    for (_, one), (_, other) in zip(draws(train, 1), draws(turned, 1), strict=True):
+        assert one.model_dump(include=set(FORM)) == other.model_dump(include=set(FORM))
+    drawn = [(one, other) for (_, one), (_, other) in zip(draws(train, 1), draws(turned, 0), strict=True)]
+    assert all(one == other for one, other in drawn)
+
+
+def test_substance_is_that_of_trials_of_the_label(train: pl.DataFrame) -> None:
+    labels = dict(train.select("nct_id", "label").iter_rows())
+    for label in (0, 1):
+        for _, skeleton in draws(train, label):
+            donors = skeleton.donors
+            assert {labels[name] for name in (donors.design, donors.eligibility, donors.size)} == {label}
+
+
+def test_no_two_blocks_are_of_one_trial(plan: list[dict[str, Any]]) -> None:
+    for target in plan:
+        donors = target["skeleton"]["donors"]
+        assert len(set(donors.values())) == len(donors)
+
+
+def test_a_lone_trial_gives_all_blocks() -> None:
+    """A stratum that has no other trial is no error."""
+    one = {"nct_id": "A", "label": 1, "interventions": [{"name": "aspirin"}], "conditions": ["pain"]}
+    train = make_pool([one | {"normalized_interventions": ["aspirin"], "title": "Aspirin for pain"}])
+    target = {"intervention": "aspirin", "conditions": ["pain"], "phase": None, "label": 1}
+    skeleton = Donorhood(train, 600).draw(target, train.row(0, named=True), np.random.default_rng(1))
+    assert set(skeleton.donors.model_dump().values()) == {"A"}
+    assert skeleton.title == 3
+
+
+def test_arms_are_sound_and_one_gets_what_was_asked_for(plan: list[dict[str, Any]]) -> None:
+    checks = {check.reason: check.found for check in form_checks(CheckParams())}
+    for target in plan:
+        skeleton = target["skeleton"]
+        arms = [arm | {"description": None} for arm in skeleton["arms"]]
+        assert not checks["idle_arm"]({"arms": arms})
+        assert not checks["same_arms"]({"arms": arms})
+        names = [one["name"] for one in skeleton["interventions"]]
+        assert names_intervention(names[0], target["intervention"])
+        assert len(set(map(str.lower, names))) == len(names)
+        if arms:
+            given = {name for arm in arms for name in arm["interventions"]}
+            assert names[0] in given <= set(names)
+
+
+def test_numbers_are_those_of_the_stratum(train: pl.DataFrame) -> None:
+    """Every trial here is of one drug, phase and condition: they are the stratum."""
+    rows = [
+        {
+            "nct_id": f"A{n}",
+            "label": n % 2,
+            "phase": "Phase 2",
+            "conditions": ["pain"],
+            "interventions": [{"name": "Aspirin"}],
+            "normalized_interventions": ["aspirin"],
+            "minimum_age": (18.0, 40.0, 65.0)[n % 3],
+            "maximum_age": (50.0, None, 80.0)[n % 3],
+            "enrolment_planned": 20 + 10 * n,
+        }
+        for n in range(20)
+    ]
+    train = make_pool(rows)
+    enrolled = []
+    for number in range(40):
+        target = {"intervention": "aspirin", "conditions": ["pain"], "phase": "Phase 2", "label": 1}
+        skeleton = Donorhood(train, 600).draw(target, train.row(1, named=True), np.random.default_rng(number))
+        enrolled.append(skeleton.enrolment_planned)
+        assert skeleton.minimum_age in (18.0, 40.0, 65.0)
+        assert skeleton.maximum_age in (50.0, None, 80.0)
+        assert skeleton.maximum_age is None or (skeleton.minimum_age or 0) < skeleton.maximum_age
+    assert set(enrolled) <= {row["enrolment_planned"] for row in rows if row["label"] == 1}
+    assert len(set(enrolled)) > 5
+
+
+def test_what_is_written_in_one_answer_has_a_bounded_number_of_words() -> None:
+    """A long header is made of texts each of which has room alone, and so are arms beside endpoints."""
+    texts = ("title", "official_title", "summary", "detailed_description")
+    kinds: list[dict[str, Any]] = [
+        dict.fromkeys(texts, "word " * 30),
+        dict.fromkeys(texts, "Aspirin for pain") | {"primary_outcomes": [{"measure": "word " * 30}]},
+        {"arms": [{"label": "word " * 30, "type": "Experimental", "interventions": ["aspirin"]}]},
+    ]
+    given = {"interventions": [{"name": "aspirin"}], "normalized_interventions": ["aspirin"]}
+    train = make_pool({"nct_id": f"A{n}", "label": n // 3 % 2} | given | kinds[n % 3] for n in range(30))
+    donors, subject = Donorhood(train, 50), train.row(0, named=True)
+    target = {"intervention": "aspirin", "conditions": [], "phase": None, "label": 1}
+    drawn = [donors.draw(target, subject, np.random.default_rng(number)) for number in range(30)]
+    assert {sum(getattr(one, name) or 0 for name in texts) for one in drawn} == {0, 12}
+    design = {(len(one.primary_outcomes), sum(arm.label for arm in one.arms)) for one in drawn}
+    assert design == {(0, 0), (0, 30), (1, 0)}
+
+
+def test_a_corpus_of_four_fields_gives_skeletons_of_four_fields() -> None:
+    rows = [
+        {
+            "nct_id": f"A{n}",
+            "label": n % 2,
+            "phase": "Phase 2",
+            "conditions": ["pain"],
+            "interventions": [{"name": "aspirin"}],
+            "normalized_interventions": ["aspirin"],
+            "criteria": "Inclusion Criteria:\n- Pain\nExclusion Criteria:\n- Ulcer",
+        }
+        for n in range(12)
+    ]
+    for target in plan_targets(make_pool(rows), PARAMS, 1).to_dicts():
+        skeleton = target["skeleton"]
+        filled = {name for name, value in skeleton.items() if value not in (None, [], 0)}
+        assert filled == {"interventions", "inclusion", "exclusion", "donors"}
+        assert filled_fields(skeleton) == ["criteria"]
+
+
+def test_a_corpus_of_all_fields_gives_skeletons_with_what_it_has(
+    train: pl.DataFrame, plan: list[dict[str, Any]]
+) -> None:
+    trials = {row["nct_id"]: row for row in train.to_dicts()}
+    assert {name for target in plan for name in filled_fields(target["skeleton"])} == {
+        "title", "summary", "criteria",
+    }  # fmt: skip
+    for target in plan:
+        skeleton, donors = target["skeleton"], target["skeleton"]["donors"]
+        assert skeleton["title"] == count_words(trials[donors["texts"]]["title"])
+        items = split_criteria(trials[donors["criteria"]]["criteria"])
+        assert [len(skeleton[name]) for name in ("inclusion", "exclusion")] == [len(side) for side in items]
+        told = trials[donors["endpoints"]]["primary_outcomes"]
+        assert [one["measure"] for one in skeleton["primary_outcomes"]] == [
+            count_words(one["measure"]) for one in told
+        ]
+        assert skeleton["sponsor_class"] == trials[donors["size"]]["sponsor_class"]
+
+
+def test_a_seed_gives_its_skeletons_in_any_order_of_trials(train: pl.DataFrame) -> None:
+    one, again = (plan_targets(trials, PARAMS, 7) for trials in (train, train.reverse()))
+    assert one.equals(again)
+    assert one.schema == pl.Schema(PLAN_SCHEMA)
+    other = plan_targets(train, PARAMS, 8)
+    assert not one["skeleton"].equals(other["skeleton"])
+
+
+def test_a_name_that_stands_twice_leaves_the_target_first() -> None:
+    """Registry records list one drug in two spellings; the arms must still get it."""
+    rows = [
+        {
+            "nct_id": f"A{n}",
+            "label": n % 2,
+            "interventions": [{"name": name} for name in ("Aspirin", "Placebo", "aspirin")],
+            "normalized_interventions": ["aspirin"],
+            "arms": [
+                {"label": "Aspirin", "type": "Experimental", "interventions": ["Aspirin"]},
+                {"label": "Placebo", "type": "Placebo Comparator", "interventions": ["Placebo"]},
+            ],
+        }
+        for n in range(12)
+    ]
+    target = {"intervention": "aspirin", "conditions": [], "phase": None, "label": 1}
+    train = make_pool(rows)
+    skeleton = Donorhood(train, 600).draw(target, train.row(0, named=True), np.random.default_rng(1))
+    assert [one.name for one in skeleton.interventions] == ["Aspirin", "Placebo"]
+    assert [arm.interventions for arm in skeleton.arms] == [["Aspirin"], ["Placebo"]]
