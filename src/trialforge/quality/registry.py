@@ -15,6 +15,7 @@ from trialforge.quality import (
     prdc,
     privacy,
     probe,
+    skeletons,
     twosample,
     vocabulary,
 )
@@ -32,6 +33,7 @@ METRICS: dict[str, Metric] = index_metrics(
         *copies.METRICS,
         *memorisation.METRICS,
         *privacy.METRICS,
+        *skeletons.METRICS,
         *exposure.METRICS,
         *membership.METRICS,
         *probe.METRICS,
