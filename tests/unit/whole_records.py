@@ -12,8 +12,10 @@ from trialforge.generation.drafts import Draft, generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
 from trialforge.split.params import PlanParams
+from trialforge.simulation.corpus import simulate
 from trialforge.split.plan import plan_targets
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.leakage import registration_view
 
 PLAN = PlanParams(min_success=1, min_failure=1, interventions=3, records=4, arms=("retrieval-reasoning",))
 ORIGIN = {
@@ -28,8 +30,18 @@ _ITEMS = {
 }  # fmt: skip
 
 
+def simulated_trials(size: int = 120) -> pl.DataFrame:
+    """Simulated trials, labelled by turns."""
+    return registration_view(simulate(size, 3)).with_columns(
+        label=pl.int_range(pl.len(), dtype=pl.Int64) % 2,
+        normalized_interventions=pl.col("interventions").list.eval(
+            pl.element().struct.field("name").str.to_lowercase()
+        ),
+    )
+
+
 def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN) -> dict[str, pl.DataFrame]:
-    """Tables of a run in which no model wrote: `train`, `plan`, `generated`, `rejected`, `reasons`.
+    """Tables of a run in which no model wrote: `train`, `plan`, `generated`, `synthetic`, `rejected`, `reasons`.
 
     Args:
         train: labelled trials with `normalized_interventions`; each record is shown three of them.
@@ -54,8 +66,9 @@ def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN
         "train": train,
         "plan": planned,
         "generated": generated,
+        "synthetic": generated.filter(pl.int_range(pl.len()) != 1),
         "rejected": generated.slice(1, 1).with_columns(
-            reject_reasons=pl.lit(["copied_title", "near_copy_of_train"]), near_copy_of=pl.lit("SIM1")
+            reject_reasons=pl.lit(["copied_title", "near_copy_of_train"]), near_copy_of=pl.lit(train["nct_id"][0])
         ),
         "reasons": pl.DataFrame(reasons, schema=REASONS_SCHEMA),
     }

@@ -128,7 +128,7 @@ def _record(row: dict[str, Any], copied: tuple[int, int] | None) -> dict[str, An
         "arm": row.get("arm") or "",
         "verdict": row["verdict"],
         "why": row["why"],
-        "words": [explain(reason) for reason in row["why"]],
+        "faults": [explain(reason) for reason in row["why"]],
         "page": registry_page(row),
         "copied": copied,
         "exemplars": row.get("exemplars") or [],

@@ -7,11 +7,9 @@ import pytest
 
 from tests.unit.quality.sections import VALIDATION
 from trialforge.quality.case import Case, Side, build_scale
-from trialforge.quality.measurement import worst_records
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
-from trialforge.quality.skeletons import CATEGORIES, NUMBERS, nearest_skeletons
-from trialforge.split.plan import plan_targets
+from trialforge.quality.skeletons import CATEGORIES, NUMBERS, nearest_skeletons, worst_skeletons
 from trialforge.trial.record import Arm, Endpoint, Trial, trials_to_frame
 from trialforge.trial.text import filled_fields
 
@@ -90,7 +88,7 @@ def test_records_with_the_fields_of_a_train_trial_are_found(parts: Parts, params
     assert measure(case, "skeleton_equal") >= 0.5 > 0.2 > measure(clean, "skeleton_equal")
     assert measure(case, "skeleton_distance") < measure(clean, "skeleton_distance") / 2
     assert measure(case, "real_skeleton_distance") == measure(clean, "real_skeleton_distance")
-    assert worst_records(case)["privacy.skeleton_equal"][0].startswith("SYN-")
+    assert worst_skeletons(case)[0].startswith("SYN-")
 
 
 def test_real_trials_are_as_far_as_other_real_trials(parts: Parts, params: QualityParams) -> None:

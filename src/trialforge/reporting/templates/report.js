@@ -72,7 +72,7 @@ let shown = 0;
 let chosen = null;
 
 for (const record of data.records) {
-  record.words = [record.id, record.title, record.intervention, ...record.words, ...Object.values(record.page).flat(2)].join(" ").toLowerCase();
+  record.words = [record.id, record.title, record.intervention, ...record.faults, ...Object.values(record.page).flat(2)].join(" ").toLowerCase();
 }
 for (const name of FILTERS) {
   const values = [...new Set(data.records.map((record) => record[name]))].sort();
@@ -143,7 +143,7 @@ function choose(record, move) {
   }
 }
 
-const percent = ([shared, all]) => `${all ? Math.round((100 * shared) / all) : 0}%`;
+const percent = ([shared, all]) => (shared && shared < all / 100 ? "under 1%" : `${Math.round((100 * shared) / Math.max(all, 1))}%`);
 
 // Copies are counted as trial/copies.py counts them: text by text, in words without case and marks. A text of
 // fewer than n words is one n-gram, which a text of just these words shares.
@@ -241,7 +241,7 @@ function compare(record, at) {
 
 function verdict(record) {
   const box = make("div", {}, make("h3", {}, `Verdict: ${record.verdict}`));
-  if (record.words.length) box.append(make("ul", {}, ...record.words.map((words) => make("li", {}, words))));
+  if (record.faults.length) box.append(make("ul", {}, ...record.faults.map((words) => make("li", {}, words))));
   if (record.verdict === "given up") {
     box.append(make("p", { class: "aside" }, "The model's last answer was refused for this, so there is no record to check."));
     return box;
