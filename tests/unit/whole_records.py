@@ -68,7 +68,8 @@ def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN
         "generated": generated,
         "synthetic": generated.filter(pl.int_range(pl.len()) != 1),
         "rejected": generated.slice(1, 1).with_columns(
-            reject_reasons=pl.lit(["copied_title", "near_copy_of_train"]), near_copy_of=pl.lit(train["nct_id"][0])
+            reject_reasons=pl.lit(["copied_title", "near_copy_of_train"]),
+            near_copy_of=pl.lit(train["nct_id"][0]),
         ),
         "reasons": pl.DataFrame(reasons, schema=REASONS_SCHEMA),
     }
@@ -87,7 +88,11 @@ def _texts(skeleton: Mapping[str, Any], writer: Mapping[str, Any], like: pl.Data
         | {side: _number(items, len(skeleton[side]), words) for side, items in sides.items()}
         | {
             name: {
-                str(place): {part: "12 weeks" if part == "time_frame" else next(words) for part in parts if item.get(part)}
+                str(place): {
+                    part: "12 weeks" if part == "time_frame" else next(words)
+                    for part in parts
+                    if item.get(part)
+                }
                 for place, item in enumerate(skeleton[name], start=1)
             }
             for name, parts in _ITEMS.items()

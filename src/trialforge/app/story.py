@@ -46,7 +46,9 @@ def tell_story(start: str, data: Path) -> dict[str, Any]:
         "made_by": {name: row[name] for name in MADE_BY},
         "reasons_by": {name: reasons[name] for name in _REASONS_BY},
         "reasons": reasons["reasons"],
-        "exemplars": [{name: trial[name] for name in ("nct_id", "label", "title", "text")} for trial in exemplars],
+        "exemplars": [
+            {name: trial[name] for name in ("nct_id", "label", "title", "text")} for trial in exemplars
+        ],
         "copies": _count_copies(found, exemplars) if row["nct_id"] else [],
     }
 
@@ -171,7 +173,10 @@ def _verdict(found: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return ["  none yet: dvc repro validate"]
     copied = f", near copy of {found['near_copy_of']}" if found["near_copy_of"] else ""
-    return [f"  {found['verdict']}{copied}", *(f"    {explain(reason)}" for reason in found["reject_reasons"] or [])]
+    return [
+        f"  {found['verdict']}{copied}",
+        *(f"    {explain(reason)}" for reason in found["reject_reasons"] or []),
+    ]
 
 
 def _told_copies(copies: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.trial.checks.record_checks import explain, reason_words
+from trialforge.trial.checks.record_checks import SET_REASONS, explain, reason_words
 from trialforge.trial.copies import NGRAM, measure_copies
 from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, registry_page
@@ -64,7 +64,7 @@ def browse_records(tables: dict[str, pl.DataFrame], limit: int) -> dict[str, Any
     stands once: how headings are laid out, the blocks of a skeleton, the checks, the words of an n-gram.
     """
     if "generated" not in tables:
-        return {"records": [], "exemplars": {}, "reasons": {}, "total": 0} | _shared()
+        return {"records": [], "exemplars": {}, "reasons": {}, "total": 0} | _shared(tables)
     judged = judge(tables["generated"], tables.get("rejected"))
     shown = _with_sources(judged.head(limit), tables.get("plan"))
     train = tables.get("train")
@@ -77,17 +77,18 @@ def browse_records(tables: dict[str, pl.DataFrame], limit: int) -> dict[str, Any
         "titles": _titles(train, {name for record in records for name in record["sources"]}),
         "reasons": _reasons(tables.get("reasons"), {record["reasons"] for record in records}),
         "total": judged.height,
-    } | _shared()
+    } | _shared(tables)
 
 
-def _shared() -> dict[str, Any]:
+def _shared(tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
     return {
         "layout": [
             {"heading": heading, "kind": layout.kind, "columns": layout.columns, "free": layout.free}
             for heading, layout in LAYOUT.items()
         ],
         "blocks": list(BLOCKS.items()),
-        "checks": list(reason_words().items()),
+        "checks": list(reason_words().items()) if "rejected" in tables else [],
+        "late_checks": list(SET_REASONS),
         "ngram": NGRAM,
         "status": SYNTHETIC_STATUS,
     }

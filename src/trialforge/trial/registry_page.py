@@ -29,7 +29,7 @@ class Layout:
 
     Attributes:
         kind: of its content.
-        columns: of a table.
+        columns: of a table; of facts, all the names that there may be.
         free: the columns of a table that hold free text, in which copies are looked for.
     """
 
@@ -38,12 +38,19 @@ class Layout:
     free: tuple[int, ...] = ()
 
 
+_OVERVIEW = {"Phase": "phase", "Study type": "study_type", "Conditions": "conditions"}
+_DESIGN = {
+    "Allocation": "allocation", "Intervention model": "intervention_model", "Masking": "masking",
+    "Primary purpose": "primary_purpose", "Planned enrolment": "enrolment_planned",
+    "Minimum age": "minimum_age", "Maximum age": "maximum_age", "Sex": "sex",
+    "Healthy volunteers": "healthy_volunteers", "Sponsor class": "sponsor_class",
+}  # fmt: skip
 _ENDPOINTS = Layout(Kind.TABLE, ("Measure", "Time frame", "Description"), (0, 2))
 LAYOUT: dict[str, Layout] = {
     "Title": Layout(Kind.TEXT),
     "Official title": Layout(Kind.TEXT),
-    "Overview": Layout(Kind.FACTS),
-    "Design": Layout(Kind.FACTS),
+    "Overview": Layout(Kind.FACTS, tuple(_OVERVIEW)),
+    "Design": Layout(Kind.FACTS, tuple(_DESIGN)),
     "Interventions": Layout(Kind.TABLE, ("Type", "Name", "Other names", "Description"), (3,)),
     "Arms": Layout(Kind.TABLE, ("Type", "Label", "Interventions", "Description"), (1, 3)),
     "Primary outcomes": _ENDPOINTS,
@@ -55,13 +62,6 @@ LAYOUT: dict[str, Layout] = {
     "Eligibility criteria": Layout(Kind.TEXT),
     "Keywords": Layout(Kind.ITEMS),
 }
-_OVERVIEW = {"Phase": "phase", "Study type": "study_type", "Conditions": "conditions"}
-_DESIGN = {
-    "Allocation": "allocation", "Intervention model": "intervention_model", "Masking": "masking",
-    "Primary purpose": "primary_purpose", "Planned enrolment": "enrolment_planned",
-    "Minimum age": "minimum_age", "Maximum age": "maximum_age", "Sex": "sex",
-    "Healthy volunteers": "healthy_volunteers", "Sponsor class": "sponsor_class",
-}  # fmt: skip
 _TABLES = {
     "Interventions": ("interventions", ("type", "name", "other_names", "description")),
     "Arms": ("arms", ("type", "label", "interventions", "description")),

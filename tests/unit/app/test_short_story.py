@@ -31,7 +31,15 @@ def test_the_record_reads_as_a_registry_page(data: Path) -> None:
     lines = told.splitlines()
     assert lines[0].startswith(f"{row['nct_id']}  ")
     assert "Synthetic record, not a registered trial" in lines[:3]
-    heads = ("Overview", "Design", "Interventions", "Primary outcomes", "Inclusion criteria", "Verdict", "Sources")
+    heads = (
+        "Overview",
+        "Design",
+        "Interventions",
+        "Primary outcomes",
+        "Inclusion criteria",
+        "Verdict",
+        "Sources",
+    )
     assert [line for line in lines if line in heads] == list(heads)
     assert f"  Phase          {row['phase']}" in lines
     assert max(map(len, lines)) <= 100

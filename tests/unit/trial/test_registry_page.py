@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.unit.reporting.sample import PLANTED
 from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
-from trialforge.trial.registry_page import LAYOUT, registry_page
+from trialforge.trial.registry_page import LAYOUT, Kind, registry_page
 
 WHOLE = Trial(
     nct_id="SYN-1", source="synthetic", title="Verazumab at Night", official_title="A Trial of Verazumab",
@@ -40,12 +40,14 @@ def test_a_whole_trial_fills_the_page_in_its_order() -> None:
 def test_rows_are_as_wide_as_their_columns() -> None:
     page = registry_page(WHOLE.model_dump())
     for heading, layout in LAYOUT.items():
-        if layout.columns:
+        if layout.kind is Kind.TABLE:
             assert {len(row) for row in page[heading]} == {len(layout.columns)}
 
 
 def test_what_a_trial_lacks_has_no_heading() -> None:
-    few = Trial(nct_id="NCT1", source="top", phase="Phase 3", conditions=["Gout"], criteria="Inclusion Criteria:")
+    few = Trial(
+        nct_id="NCT1", source="top", phase="Phase 3", conditions=["Gout"], criteria="Inclusion Criteria:"
+    )
     page = registry_page(few.model_dump())
     assert list(page) == ["Overview", "Eligibility criteria"]
     assert registry_page({}) == {}

@@ -130,8 +130,8 @@ function choose(record, move) {
       make("li", { class: "chip" }, `asked label: ${record.label}`),
       make("li", { class: "chip" }, record.intervention),
       make("li", { class: "chip" }, record.arm)),
-    compare(record, 0),
     verdict(record),
+    compare(record, 0),
     reasons(record),
     sources(record),
     lineage(record),
@@ -187,9 +187,18 @@ function marked(text, known) {
 const SHOW = {
   text: (content, layout, known) => make("p", { class: "text" }, ...marked(content, known)),
   items: (content, layout, known) => make("ul", { class: layout.heading === "Keywords" ? "inline" : "items" }, ...content.map((item) => make("li", {}, ...marked(item, known)))),
-  facts: (content) => make("dl", { class: "facts" }, ...content.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
+  facts: showFacts,
   table: showTable,
 };
+
+// What only the other side tells has a line here as well, so that both sides stand level.
+function showFacts(facts, { heading, columns }, _known, sides) {
+  const own = new Map(facts);
+  const told = new Set(sides.flatMap((side) => (side.page[heading] ?? []).map(([name]) => name)));
+  return make("dl", { class: "facts" }, ...columns.filter((name) => told.has(name)).flatMap((name) => [
+    make("dt", {}, name), own.has(name) ? make("dd", {}, own.get(name)) : make("dd", { class: "none" }, "not given"),
+  ]));
+}
 
 // The last column is a description: it stands under its row, where there is room for prose.
 function showTable(rows, { heading, columns, free }, known) {
@@ -232,7 +241,7 @@ function compare(record, at) {
     for (const side of sides) {
       const content = side.page[layout.heading];
       grid.append(make("div", { class: "cell", role: "group", "aria-label": `${layout.heading}, ${side.name}`, "data-from": exemplar ? side.name : "" },
-        content ? SHOW[layout.kind](content, layout, side.known) : make("p", { class: "none" }, "not given")));
+        content ? SHOW[layout.kind](content, layout, side.known, sides) : make("p", { class: "none" }, "not given")));
     }
   }
   box.append(grid);
@@ -240,19 +249,27 @@ function compare(record, at) {
 }
 
 function verdict(record) {
-  const box = make("div", {}, make("h3", {}, `Verdict: ${record.verdict}`));
+  const box = make("div", {}, make("p", {}, make("strong", {}, `Verdict: ${record.verdict}`)));
   if (record.faults.length) box.append(make("ul", {}, ...record.faults.map((words) => make("li", {}, words))));
   if (record.verdict === "given up") {
     box.append(make("p", { class: "aside" }, "The model's last answer was refused for this, so there is no record to check."));
     return box;
   }
-  const found = data.checks.filter(([reason]) => record.why.includes(reason)).length;
-  box.append(make("details", {}, make("summary", {}, `All ${data.checks.length} checks: ${data.checks.length - found} passed, ${found} failed`),
+  if (!data.checks.length) return box; // nothing has been validated
+  // Near-copies are looked for among records without another fault.
+  const isLate = (reason) => data.late_checks.includes(reason);
+  const faulty = record.why.some((reason) => !isLate(reason));
+  const verdicts = data.checks.map(([reason]) => {
+    if (record.why.includes(reason)) return "failed";
+    return faulty && isLate(reason) ? "not looked at" : "passed";
+  });
+  const count = (wanted) => verdicts.filter((one) => one === wanted).length;
+  const tones = { passed: "good", failed: "bad", "not looked at": "none" };
+  box.append(make("details", {}, make("summary", {}, `All ${verdicts.length} checks: ${count("passed")} passed, ${count("failed")} failed`),
     make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "All checks" }, make("table", {},
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Looked for"), make("th", { scope: "col" }, "Check"), make("th", { scope: "col" }, "Verdict"))),
-      make("tbody", {}, ...data.checks.map(([reason, words]) => make("tr", {},
-        make("th", { scope: "row" }, words), make("td", {}, reason),
-        record.why.includes(reason) ? make("td", { class: "bad" }, "failed") : make("td", { class: "good" }, "passed"))))))));
+      make("tbody", {}, ...data.checks.map(([reason, words], at) => make("tr", {},
+        make("th", { scope: "row" }, words), make("td", {}, reason), make("td", { class: tones[verdicts[at]] }, verdicts[at]))))))));
   return box;
 }
 

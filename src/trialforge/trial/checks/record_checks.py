@@ -47,8 +47,8 @@ def record_checks(
     ]
 
 
-# Reasons of `validate` that are of a whole set, not of one record.
-_OF_SETS = {
+# Reasons of `validate` that are of a whole set: looked for in records without another fault.
+SET_REASONS = {
     "near_copy_of_train": "it is a near-copy of a train trial",
     "near_copy_of_sibling": "it is a near-copy of an earlier record",
 }
@@ -57,7 +57,7 @@ _OF_SETS = {
 @cache
 def reason_words() -> dict[str, str]:
     """Return what is wrong with a record, by the reason that `validate` gives."""
-    return {check.reason: check.message for check in record_checks(CheckParams(), {}, {})} | _OF_SETS
+    return {check.reason: check.message for check in record_checks(CheckParams(), {}, {})} | SET_REASONS
 
 
 def explain(reason: str) -> str:
