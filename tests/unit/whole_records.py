@@ -11,8 +11,8 @@ import polars as pl
 from trialforge.generation.drafts import Draft, generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
-from trialforge.split.params import PlanParams
 from trialforge.simulation.corpus import simulate
+from trialforge.split.params import PlanParams
 from trialforge.split.plan import plan_targets
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.leakage import registration_view
@@ -41,7 +41,7 @@ def simulated_trials(size: int = 120) -> pl.DataFrame:
 
 
 def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN) -> dict[str, pl.DataFrame]:
-    """Tables of a run in which no model wrote: `train`, `plan`, `generated`, `synthetic`, `rejected`, `reasons`.
+    """Return the tables of a run in which no model wrote, by name.
 
     Args:
         train: labelled trials with `normalized_interventions`; each record is shown three of them.

@@ -1,4 +1,4 @@
-"""The story of a synthetic trial, which `trialforge show` prints: the record, its verdict, what it was made of."""
+"""The story of a synthetic trial, as `trialforge show` prints it: the record, its verdict, and its making."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[di
 
 
 def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
-    """Return a story in short: the record as a registry page, its verdict and reasons, what it was made of."""
+    """Return a story in short: the record as a registry page, its verdict, and what it was made of."""
     record, target, made_by = story["record"], story["target"], story["made_by"]
     lines = [*_page(record, width), ""] if record else [f"given up: {story['given_up']}", ""]
     asked = (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")

@@ -132,7 +132,7 @@ def skeleton_equal(case: Case) -> Estimate:
 
 
 def real_skeleton_distance(case: Case) -> Estimate:
-    """Median Gower distance of the structured fields of held-out trials to those of the nearest train trial."""
+    """Median Gower distance of the structured fields of held-out trials to the nearest train trial's."""
     return _measure(case, "real", np.median)
 
 
