@@ -40,7 +40,7 @@ WORDS = {
     "privacy.closer": "records nearer to a training trial than 95% of unseen ones are",
     "privacy.copies": "near-copies of training trials, minus those of unseen trials",
     "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
-    "privacy.skeleton_distance": "distance of a record's design to that of the nearest training trial, median",
+    "privacy.skeleton_distance": "distance of a record's design to the nearest training trial's, median",
     "privacy.real_skeleton_distance": "distance of an unseen real trial's design to the nearest, median",
     "privacy.skeleton_equal": "records with the whole design of one training trial",
     "privacy.real_skeleton_equal": "unseen real trials with the whole design of a training trial",
