@@ -54,14 +54,15 @@ def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN
         record = build_record(target, _texts(target["skeleton"], writers.row(place, named=True), like))
         whole = record | {"nct_id": name_record(record, target["target_id"])}
         shown = {"exemplars": like["nct_id"].to_list(), "reasons_id": "R-1"}
-        draft = Draft(target=target | shown, record=whole)
+        draft = Draft(target | shown, shown=[], record=whole)
         rows.append(generated_row(draft, ORIGIN))
     generated = pl.DataFrame(rows, schema=GENERATED_SCHEMA)
+    shown = train.row(0, named=True)
     reason = {
-        "text": "The trial that failed was smaller.",
-        "citations": [{"nct_id": train["nct_id"][0], "field": "enrolment_planned", "true": True}],
-    }
-    reasons = [{"reasons_id": "R-1", "grounded": 1.0, "reasons": [reason]}]
+        "text": "The trial that failed was smaller.", "nct_id": shown["nct_id"], "field": "summary",
+        "quotation": shown["summary"], "rank": 1, "true": True, "seed": 1, "attempt": 0,
+    }  # fmt: skip
+    reasons = [{"reasons_id": "R-1", "grounded": 1.0, "reasons": [reason], "reject_reasons": []}]
     return {
         "train": train,
         "plan": planned,

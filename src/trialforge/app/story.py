@@ -119,6 +119,7 @@ def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
         lines += ["", "Reasons that it was given"]
     for reason in story["reasons"]:
         lines += _filled(reason["text"], width, "  - ")
+        lines += _filled(_cited(reason), width, "      ")
     if story["exemplars"]:
         lines += ["", "Exemplars"]
     for trial in story["exemplars"]:
@@ -151,22 +152,32 @@ def _page(record: Mapping[str, Any], width: int) -> Iterator[str]:
 def _content(heading: str, content: Content, width: int) -> Iterator[str]:
     if isinstance(content, str):
         yield from _filled(content, width, "  ")
-    elif LAYOUT[heading].kind is Kind.FACTS:
-        yield from _table(dict(content))  # type: ignore[arg-type]
+        return
+    kind, parts = LAYOUT[heading].kind, list[Any](content)
+    if kind is Kind.FACTS:
+        yield from _table(dict(parts))
     elif heading == "Keywords":
-        yield from _filled("; ".join(map(str, content)), width, "  ")
-    elif LAYOUT[heading].kind is Kind.TABLE:
-        for *parts, description in content:
-            yield from _filled(" | ".join(filter(None, parts)), width, "  - ")
+        yield from _filled("; ".join(parts), width, "  ")
+    elif kind is Kind.TABLE:
+        for *named, description in parts:
+            yield from _filled(" | ".join(filter(None, named)), width, "  - ")
             yield from _filled(description, width, "      ")
     else:
-        for item in content:
-            yield from _filled(str(item), width, "  - ")
+        for item in parts:
+            yield from _filled(item, width, "  - ")
 
 
 def _filled(text: str, width: int, begin: str = "") -> list[str]:
     """A text in lines, the later ones as far in as the first."""
     return wrap(text, width, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def _cited(reason: Mapping[str, Any]) -> str:
+    """What a reason rests on; empty where it quotes nothing."""
+    if reason["quotation"] is None:
+        return ""
+    doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
+    return f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
 
 
 def _verdict(found: Mapping[str, Any] | None) -> list[str]:
@@ -207,10 +218,7 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
         lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
-        if reason["quotation"] is not None:
-            doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
-            cited = f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
-            lines += wrap(cited, width, initial_indent="      ", subsequent_indent="      ")
+        lines += _filled(_cited(reason), width, "      ")
     for exemplar in story["exemplars"]:
         outcome = label_line(exemplar["label"], "plain")
         heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")

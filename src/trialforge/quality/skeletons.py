@@ -88,8 +88,8 @@ def _read_fields(trials: pl.DataFrame) -> pl.DataFrame:
 
 
 def _range(values: pl.Series) -> float:
-    known = values.drop_nulls()
-    return float(known.max() - known.min()) or 1.0 if len(known) else 1.0  # type: ignore[operator]
+    known = values.drop_nulls().to_numpy()
+    return float(np.ptp(known)) or 1.0 if len(known) else 1.0
 
 
 @lru_cache(maxsize=4)
