@@ -1,8 +1,8 @@
-"""The story of a synthetic trial, which `trialforge show` prints: what was asked, how, and beside what."""
+"""The story of a synthetic trial, as `trialforge show` prints it: the record, its verdict, and its making."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
@@ -13,8 +13,11 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.trial.checks.record_checks import explain
+from trialforge.trial.copies import NGRAM, measure_copies
 from trialforge.trial.label_words import label_line
 from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, Content, Kind, registry_page
+from trialforge.trial.skeleton import BLOCKS
 from trialforge.trial.text import trial_text
 
 # How the record came about, beside its target, exemplars and reasons.
@@ -43,8 +46,19 @@ def tell_story(start: str, data: Path) -> dict[str, Any]:
         "made_by": {name: row[name] for name in MADE_BY},
         "reasons_by": {name: reasons[name] for name in _REASONS_BY},
         "reasons": reasons["reasons"],
-        "exemplars": [{name: trial[name] for name in ("nct_id", "label", "text")} for trial in exemplars],
+        "exemplars": [
+            {name: trial[name] for name in ("nct_id", "label", "title", "text")} for trial in exemplars
+        ],
+        "copies": _count_copies(found, exemplars) if row["nct_id"] else [],
     }
+
+
+def _count_copies(record: pl.DataFrame, exemplars: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return, by field that the record fills, its n-grams and how many of them stand in its exemplars."""
+    if not exemplars:
+        return []
+    found = measure_copies(record, pl.DataFrame(exemplars, schema_overrides=REGISTRATION_SCHEMA))
+    return found.select("field", "ngrams", "shared", "longest").to_dicts()
 
 
 def _find_verdict(data: Path, row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -90,48 +104,121 @@ def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[di
 
 
 def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
-    """Return a story in short: what was asked for, what came of it, why, from which trials, and the text."""
+    """Return a story in short: the record as a registry page, its verdict, and what it was made of."""
     record, target, made_by = story["record"], story["target"], story["made_by"]
-    verdict = story["validation"] or {"verdict": "none yet: dvc repro validate"}
+    lines = [*_page(record, width), ""] if record else [f"given up: {story['given_up']}", ""]
+    asked = (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")
     told = {
-        "asked for": ", ".join(
-            (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")
-        ),
-        "label": label_line(target["label"], "plain").removeprefix("Outcome: "),
+        "asked for": f"{', '.join(asked)}; {_outcome(target['label'])}",
         "by": f"{made_by['model']}, attempt {made_by['attempt']}, {made_by['arm']}",
-        "verdict": _flat(verdict["verdict"]),
-        "near copy of": verdict.get("near_copy_of"),
-        "exemplars": ", ".join(
-            f"{trial['nct_id']} ({label_line(trial['label'], 'plain').removeprefix('Outcome: ')})"
-            for trial in story["exemplars"]
-        )
-        or "none",
     }
-    title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
-    lines = [title, "", *_table(told)]
-    lines += [f"    {explain(reason)}" for reason in verdict.get("reject_reasons") or []]
-    lines += ["", "Reasons that it was given"] if story["reasons"] else []
+    lines += ["Made", *_table(told), "", "Verdict", *_verdict(story["validation"])]
+    lines += _told_copies(story["copies"])
+    lines += _sources(target)
+    if story["reasons"]:
+        lines += ["", "Reasons that it was given"]
     for reason in story["reasons"]:
-        lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
-    text = [part for line in story["text"].splitlines() for part in wrap(line, width) or [""]]
-    return "\n".join([*lines, "", *text, "", "trialforge show --full has hashes, sampling and each exemplar"])
+        lines += _filled(reason["text"], width, "  - ")
+        lines += _filled(_cited(reason), width, "      ")
+    if story["exemplars"]:
+        lines += ["", "Exemplars"]
+    for trial in story["exemplars"]:
+        line = f"  {trial['nct_id']} ({_outcome(trial['label'])})  {trial['title'] or ''}".rstrip()
+        lines.append(shorten(line, width))
+    return "\n".join([*lines, "", "trialforge show --full has hashes, sampling, and each exemplar beside it"])
+
+
+def shorten(line: str, width: int) -> str:
+    """Return a line of at most `width` characters."""
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def _outcome(label: int | None) -> str:
+    return label_line(label, "plain").removeprefix("Outcome: ")
+
+
+def _page(record: Mapping[str, Any], width: int) -> Iterator[str]:
+    """The record as a registry page."""
+    page = registry_page(record)
+    yield from _filled(f"{record['nct_id']}  {record['title']}", width)
+    yield SYNTHETIC_STATUS
+    for heading, content in page.items():
+        if heading != "Title":
+            yield ""
+            yield heading
+            yield from _content(heading, content, width)
+
+
+def _content(heading: str, content: Content, width: int) -> Iterator[str]:
+    if isinstance(content, str):
+        yield from _filled(content, width, "  ")
+        return
+    kind, parts = LAYOUT[heading].kind, list[Any](content)
+    if kind is Kind.FACTS:
+        yield from _table(dict(parts))
+    elif heading == "Keywords":
+        yield from _filled("; ".join(parts), width, "  ")
+    elif kind is Kind.TABLE:
+        for *named, description in parts:
+            yield from _filled(" | ".join(filter(None, named)), width, "  - ")
+            yield from _filled(description, width, "      ")
+    else:
+        for item in parts:
+            yield from _filled(item, width, "  - ")
+
+
+def _filled(text: str, width: int, begin: str = "") -> list[str]:
+    """A text in lines, the later ones as far in as the first."""
+    return wrap(text, width, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def _cited(reason: Mapping[str, Any]) -> str:
+    """What a reason rests on; empty where it quotes nothing."""
+    if reason["quotation"] is None:
+        return ""
+    doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
+    return f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
+
+
+def _verdict(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return ["  none yet: dvc repro validate"]
+    copied = f", near copy of {found['near_copy_of']}" if found["near_copy_of"] else ""
+    return [
+        f"  {found['verdict']}{copied}",
+        *(f"    {explain(reason)}" for reason in found["reject_reasons"] or []),
+    ]
+
+
+def _told_copies(copies: Sequence[Mapping[str, Any]]) -> list[str]:
+    shared = [one for one in copies if one["shared"]]
+    if not copies:
+        return []
+    parts = [f"{one['field'].replace('_', ' ')} {one['shared']} of {one['ngrams']}" for one in shared]
+    return [f"  runs of {NGRAM} words that stand in its exemplars: {', '.join(parts) or 'none'}"]
+
+
+def _sources(target: Mapping[str, Any]) -> list[str]:
+    donors = (target.get("skeleton") or {}).get("donors") or {}
+    if not donors:
+        return []
+    width = max(map(len, donors.values()))
+    return ["", "Sources", *(f"  {donors[block]:<{width}}  {gives}" for block, gives in BLOCKS.items())]
 
 
 def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     """Return a story as text, with the record beside each exemplar."""
     record, target = story["record"], story["target"]
     title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
-    lines = [title, "", "Target", *_table(target), "", "Made by", *_table(story["made_by"])]
+    asked = {name: value for name, value in target.items() if name != "skeleton"}
+    lines = [title, "", "Target", *_table(asked), *_sources(target), "", "Made by", *_table(story["made_by"])]
     lines += ["", "Validation", *_table(story["validation"] or {"verdict": "none yet: dvc repro validate"})]
     refused = (story["validation"] or {}).get("reject_reasons") or []
     lines += [f"    {explain(reason)}" for reason in refused]
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
         lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
-        if reason["quotation"] is not None:
-            doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
-            cited = f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
-            lines += wrap(cited, width, initial_indent="      ", subsequent_indent="      ")
+        lines += _filled(_cited(reason), width, "      ")
     for exemplar in story["exemplars"]:
         outcome = label_line(exemplar["label"], "plain")
         heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")
@@ -142,7 +229,8 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:
-    return [f"  {name:<14} {_flat(value)}" for name, value in values.items() if value is not None]
+    width = max([14, *map(len, values)])
+    return [f"  {name:<{width}} {_flat(value)}" for name, value in values.items() if value is not None]
 
 
 def _flat(value: Any) -> str:

@@ -24,6 +24,7 @@ from trialforge.quality.picture import draw_picture
 from trialforge.quality.privacy import calibration_table, closest_table
 from trialforge.quality.probe import label_words, probe_table
 from trialforge.quality.registry import METRICS
+from trialforge.quality.skeletons import worst_skeletons
 from trialforge.quality.views import field_table
 from trialforge.quality.yardstick import compare_yardsticks, matching_table
 from trialforge.trial.text import filled_fields
@@ -167,6 +168,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
         "leakage.test_gap": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
         "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
+        "privacy.skeleton_equal": worst_skeletons(case, most),
         "diversity.near_copies": _worst_copies(copies, "sibling", ids, ids, most),
     }
 

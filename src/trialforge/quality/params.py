@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from trialforge.core.params import Section
 
 # A few verbatim copies move no distance to the closest record, so that a bound on one would promise nothing.
-NO_GATES = ("privacy.closer", "privacy.distance_ratio")
+NO_GATES = ("privacy.closer", "privacy.distance_ratio", "privacy.skeleton_distance")
 
 
 class GateParams(Section):

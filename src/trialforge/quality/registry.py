@@ -16,6 +16,7 @@ from trialforge.quality import (
     prdc,
     privacy,
     probe,
+    skeletons,
     twosample,
     vocabulary,
 )
@@ -34,6 +35,7 @@ METRICS: dict[str, Metric] = index_metrics(
         *copies.METRICS,
         *memorisation.METRICS,
         *privacy.METRICS,
+        *skeletons.METRICS,
         *exposure.METRICS,
         *membership.METRICS,
         *probe.METRICS,

@@ -13,7 +13,7 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import Number, flatten, hash_file, read_json, read_parquet
 from trialforge.core.made_from import MADE_FROM, check_fit
 
-TABLES = ("train", "reasons", "generated", "synthetic", "rejected")
+TABLES = ("train", "plan", "reasons", "generated", "synthetic", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

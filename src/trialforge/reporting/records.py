@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.trial.checks.record_checks import explain
+from trialforge.trial.checks.record_checks import SET_REASONS, explain, reason_words
+from trialforge.trial.copies import NGRAM, measure_copies
 from trialforge.trial.label_words import LABEL_WORDS
-from trialforge.trial.record import TEXT_FIELDS, facet
-from trialforge.trial.text import field_text
+from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, registry_page
+from trialforge.trial.skeleton import BLOCKS
 
 LINEAGE = (
     "target_id",
@@ -24,17 +25,6 @@ LINEAGE = (
     "seed",
     "attempt",
 )
-
-
-def list_fields(trials: pl.DataFrame) -> list[list[list[str]]]:
-    """Return for each trial its fields that have text, as [heading, text]."""
-    fields = [name for name in TEXT_FIELDS if name in trials.columns]
-    headings = [facet(name).heading for name in fields]
-    rows = trials.select(field_text(name) for name in fields).iter_rows()
-    return [
-        [[str(heading), str(text)] for heading, text in zip(headings, row, strict=True) if text]
-        for row in rows
-    ]
 
 
 def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFrame:
@@ -68,29 +58,69 @@ def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFram
 
 
 def browse_records(tables: dict[str, pl.DataFrame], limit: int) -> dict[str, Any]:
-    """Return what the page's browser holds: records, their exemplars and their reasons.
+    """Return what the page's browser holds: records, their exemplars, sources and reasons.
 
-    At most `limit` records, the first by target; `total` says how many there are.
+    At most `limit` records, the first by target; `total` says how many there are. What all records share
+    stands once: how headings are laid out, the blocks of a skeleton, the checks, the words of an n-gram.
     """
     if "generated" not in tables:
-        return {"records": [], "exemplars": {}, "reasons": {}, "total": 0}
+        return {"records": [], "exemplars": {}, "reasons": {}, "total": 0} | _shared(tables)
     judged = judge(tables["generated"], tables.get("rejected"))
-    shown = judged.head(limit)
-    records = [
-        _record(row, fields)
-        for row, fields in zip(shown.iter_rows(named=True), list_fields(shown), strict=True)
-    ]
+    shown = _with_sources(judged.head(limit), tables.get("plan"))
+    train = tables.get("train")
+    copies = _count_copies(shown, train)
+    records = [_record(row, copied) for row, copied in zip(shown.iter_rows(named=True), copies, strict=True)]
+    exemplars = {name for record in records for name in record["exemplars"]}
     return {
         "records": records,
-        "exemplars": _exemplars(
-            tables.get("train"), {name for record in records for name in record["exemplars"]}
-        ),
+        "exemplars": _exemplars(train, exemplars),
+        "titles": _titles(train, {name for record in records for name in record["sources"]}),
         "reasons": _reasons(tables.get("reasons"), {record["reasons"] for record in records}),
         "total": judged.height,
+    } | _shared(tables)
+
+
+def _shared(tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    return {
+        "layout": [
+            {"heading": heading, "kind": layout.kind, "columns": layout.columns, "free": layout.free}
+            for heading, layout in LAYOUT.items()
+        ],
+        "blocks": list(BLOCKS.items()),
+        "checks": list(reason_words().items()) if "rejected" in tables else [],
+        "late_checks": list(SET_REASONS),
+        "ngram": NGRAM,
+        "status": SYNTHETIC_STATUS,
     }
 
 
-def _record(row: dict[str, Any], fields: list[list[str]]) -> dict[str, Any]:
+def _with_sources(records: pl.DataFrame, plan: pl.DataFrame | None) -> pl.DataFrame:
+    """Add `donors`, null where the plan has no skeleton."""
+    if plan is None or "skeleton" not in plan.columns:
+        return records.with_columns(donors=None)
+    donors = plan.select("target_id", donors=pl.col("skeleton").struct.field("donors"))
+    return records.join(donors, on="target_id", how="left", maintain_order="left")
+
+
+def _count_copies(records: pl.DataFrame, train: pl.DataFrame | None) -> list[tuple[int, int] | None]:
+    """Return, by record, how many of its n-grams stand in its exemplars, and how many it has."""
+    none: list[tuple[int, int] | None] = [None] * records.height
+    if train is None or "exemplars" not in records.columns:
+        return none
+    trials = train.with_row_index("trial").select("trial", exemplars="nct_id")
+    pairs = records.with_row_index("record").select("record", "exemplars").explode("exemplars")
+    shown = pairs.join(trials, on="exemplars").select("record", "trial").unique().sort("record", "trial")
+    if shown.is_empty():
+        return none
+    used = shown["trial"].unique().sort()
+    numbers = pl.DataFrame({"trial": used}).with_row_index("place")
+    shown = shown.join(numbers, on="trial", maintain_order="left").select("record", trial="place")
+    found = measure_copies(records, train[used], shown).group_by("record").agg(pl.sum("shared", "ngrams"))
+    counts = {record: (shared, ngrams) for record, shared, ngrams in found.iter_rows()}
+    return [counts.get(place) for place in range(records.height)]
+
+
+def _record(row: dict[str, Any], copied: tuple[int, int] | None) -> dict[str, Any]:
     return {
         "id": row["nct_id"] or f"target {row['target_id']}",
         "title": row.get("title") or "(no title)",
@@ -98,9 +128,12 @@ def _record(row: dict[str, Any], fields: list[list[str]]) -> dict[str, Any]:
         "label": LABEL_WORDS.get(row["label"], "no label"),
         "arm": row.get("arm") or "",
         "verdict": row["verdict"],
-        "why": [explain(reason) for reason in row["why"]],
-        "fields": fields,
+        "why": row["why"],
+        "faults": [explain(reason) for reason in row["why"]],
+        "page": registry_page(row),
+        "copied": copied,
         "exemplars": row.get("exemplars") or [],
+        "sources": list((row["donors"] or {}).values()),
         "reasons": row.get("reasons_id") or "",
         "lineage": [[name, str(row[name])] for name in LINEAGE if row.get(name) is not None],
     }
@@ -112,13 +145,19 @@ def _exemplars(train: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:
     trials = train.filter(pl.col("nct_id").is_in(sorted(wanted))).sort("nct_id")
     return {
         row["nct_id"]: {
-            "title": row["title"] or "",
             "label": LABEL_WORDS.get(row["label"], "no label"),
             "source": row["source"],
-            "fields": fields,
+            "page": registry_page(row),
         }
-        for row, fields in zip(trials.iter_rows(named=True), list_fields(trials), strict=True)
+        for row in trials.iter_rows(named=True)
     }
+
+
+def _titles(train: pl.DataFrame | None, wanted: set[str]) -> dict[str, str]:
+    if train is None:
+        return {}
+    named = train.filter(pl.col("nct_id").is_in(sorted(wanted))).sort("nct_id").select("nct_id", "title")
+    return {name: title or "(no title)" for name, title in named.iter_rows()}
 
 
 def _reasons(reasons: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:

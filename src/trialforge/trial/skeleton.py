@@ -89,6 +89,16 @@ class Skeleton(Part):
 
 
 SKELETON_SCHEMA = schema_of(Skeleton)
+# What each block gives, for readers.
+BLOCKS: dict[str, str] = {
+    "subject": "conditions and phase",
+    "texts": "which texts there are, and how long",
+    "endpoints": "how many endpoints, and how long",
+    "criteria": "how many criteria, and how long",
+    "design": "allocation, model, masking, purpose, interventions, arms",
+    "eligibility": "ages, sex, healthy volunteers",
+    "size": "enrolment (near it), sponsor class",
+}
 
 
 def filled_fields(skeleton: Mapping[str, Any]) -> list[str]:

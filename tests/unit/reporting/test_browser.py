@@ -101,7 +101,7 @@ def test_search_needs_every_word(page: Page) -> None:
 def test_exemplars_are_shown_one_beside_the_record_and_shared_runs_marked(page: Page) -> None:
     choose(page, "intervention", "verazumab")
     page.evaluate("document.querySelectorAll('.switch button')[1].click()")
-    text = page.evaluate("document.querySelector('.compare thead').innerText")
+    text = page.evaluate("document.querySelector('.compare > header + header').innerText")
     assert "NCT90000001 (simulated, success)" in text
     assert page.evaluate("document.querySelectorAll('.compare mark').length") > 0
 

@@ -72,7 +72,7 @@ let shown = 0;
 let chosen = null;
 
 for (const record of data.records) {
-  record.words = [record.id, record.title, record.intervention, ...record.why, ...record.fields.map((field) => field[1])].join(" ").toLowerCase();
+  record.words = [record.id, record.title, record.intervention, ...record.faults, ...Object.values(record.page).flat(2)].join(" ").toLowerCase();
 }
 for (const name of FILTERS) {
   const values = [...new Set(data.records.map((record) => record[name]))].sort();
@@ -105,7 +105,7 @@ function listItem(record) {
   return make("li", {}, make(
     "button", { type: "button", "data-id": record.id, onclick: () => choose(record, true) },
     make("span", { class: "name" }, record.title),
-    make("span", { class: "meta" }, `${record.intervention} · ${record.label} · ${record.verdict}`),
+    make("span", { class: "meta" }, [record.intervention, record.label, record.verdict, ...(record.copied ? [`copied ${percent(record.copied)}`] : [])].join(" · ")),
   ));
 }
 
@@ -130,11 +130,10 @@ function choose(record, move) {
       make("li", { class: "chip" }, `asked label: ${record.label}`),
       make("li", { class: "chip" }, record.intervention),
       make("li", { class: "chip" }, record.arm)),
-    make("h3", {}, record.title),
-    make("p", { class: "meta" }, record.id),
-    record.why.length ? make("div", {}, make("strong", {}, "Why it was not accepted"), make("ul", {}, ...record.why.map((why) => make("li", {}, why)))) : null,
+    verdict(record),
     compare(record, 0),
     reasons(record),
+    sources(record),
     lineage(record),
   ].filter(Boolean));
   if (move) {
@@ -144,53 +143,143 @@ function choose(record, move) {
   }
 }
 
-const RUN = 6;
-const splitWords = (text) => text.match(/\S+\s*/g) ?? [];
-const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+const percent = ([shared, all]) => (shared && shared < all / 100 ? "under 1%" : `${Math.round((100 * shared) / Math.max(all, 1))}%`);
 
-// Runs of RUN words or more that the exemplar has as well are marked, so that copying is seen.
-function marked(text, other) {
+// Copies are counted as trial/copies.py counts them: text by text, in words without case and marks. A text of
+// fewer than n words is one n-gram, which a text of just these words shares.
+const splitWords = (text) => [...text.matchAll(/[\p{L}\p{N}]+/gu)];
+const keysOf = (words) => {
+  const plain = words.map((word) => word[0].toLowerCase());
+  if (plain.length < data.ngram) return plain.length ? [plain.join(" ")] : [];
+  return plain.slice(data.ngram - 1).map((_, at) => plain.slice(at, at + data.ngram).join(" "));
+};
+function freeTexts(page) {
+  return data.layout.filter((layout) => page[layout.heading]).flatMap(({ heading, kind, free }) => {
+    if (kind === "facts") return [];
+    return kind === "table" ? page[heading].flatMap((row) => free.map((at) => row[at])) : [page[heading]].flat();
+  });
+}
+const ngramsOf = (pages) => new Set(pages.flatMap(freeTexts).flatMap((text) => keysOf(splitWords(text))));
+
+// The text, with what stands in `known` marked.
+function marked(text, known) {
   const words = splitWords(text);
-  const there = splitWords(other).map(plain);
-  const runs = new Set(there.slice(0, Math.max(0, there.length - RUN + 1)).map((_, at) => there.slice(at, at + RUN).join(" ")));
-  const keys = words.map(plain);
-  const shared = new Array(words.length).fill(false);
-  keys.forEach((_, at) => {
-    if (at + RUN <= keys.length && runs.has(keys.slice(at, at + RUN).join(" "))) shared.fill(true, at, at + RUN);
-  });
   const parts = [];
-  words.forEach((word, at) => {
-    if (at && shared[at] === shared[at - 1]) parts.at(-1).text += word;
-    else parts.push({ shared: shared[at], text: word });
+  let done = 0;
+  let from = null;
+  let end = 0;
+  const close = () => {
+    if (from === null) return;
+    parts.push(text.slice(done, from), make("mark", {}, text.slice(from, end)));
+    done = end;
+    from = null;
+  };
+  keysOf(words).forEach((key, at) => {
+    if (!known.has(key)) return;
+    const last = words[Math.min(at + data.ngram, words.length) - 1];
+    if (from === null || words[at].index > end) { close(); from = words[at].index; }
+    end = last.index + last[0].length;
   });
-  return parts.map((part) => (part.shared ? make("mark", {}, part.text) : part.text));
+  close();
+  return [...parts, text.slice(done)];
 }
 
+const SHOW = {
+  text: (content, layout, known) => make("p", { class: "text" }, ...marked(content, known)),
+  items: (content, layout, known) => make("ul", { class: layout.heading === "Keywords" ? "inline" : "items" }, ...content.map((item) => make("li", {}, ...marked(item, known)))),
+  facts: showFacts,
+  table: showTable,
+};
+
+// What only the other side tells has a line here as well, so that both sides stand level.
+function showFacts(facts, { heading, columns }, _known, sides) {
+  const own = new Map(facts);
+  const told = new Set(sides.flatMap((side) => (side.page[heading] ?? []).map(([name]) => name)));
+  return make("dl", { class: "facts" }, ...columns.filter((name) => told.has(name)).flatMap((name) => [
+    make("dt", {}, name), own.has(name) ? make("dd", {}, own.get(name)) : make("dd", { class: "none" }, "not given"),
+  ]));
+}
+
+// The last column is a description: it stands under its row, where there is room for prose.
+function showTable(rows, { heading, columns, free }, known) {
+  const filled = columns.slice(0, -1).map((name, at) => [name, at]).filter(([, at]) => rows.some((row) => row[at]));
+  const show = (text, at) => (free.includes(at) ? marked(text, known) : [text]);
+  return make("table", { class: "inner", "aria-label": heading },
+    make("thead", {}, make("tr", {}, ...filled.map(([name]) => make("th", { scope: "col" }, name)))),
+    make("tbody", {}, ...rows.flatMap((row) => [
+      make("tr", {}, ...filled.map(([, at]) => make("td", {}, ...show(row[at], at)))),
+      ...(row.at(-1) ? [make("tr", { class: "told" }, make("td", { colspan: filled.length }, ...show(row.at(-1), columns.length - 1)))] : []),
+    ])));
+}
+
+// The record as a registry page, and one of its exemplars beside it, heading by heading.
 function compare(record, at) {
   const ids = record.exemplars.filter((id) => data.exemplars[id]);
   const exemplar = data.exemplars[ids[at]];
-  const own = new Map(record.fields);
-  const others = new Map(exemplar ? exemplar.fields : []);
-  const everything = [...others.values()].join(" \n ");
-  const headings = [...new Set([...own.keys(), ...others.keys()])];
-  const box = make("div", {});
   const from = exemplar ? `${ids[at]} (${exemplar.source}, ${exemplar.label})` : "";
+  const sides = [{ name: "Synthetic trial", page: record.page, known: ngramsOf(ids.map((id) => data.exemplars[id].page)) }];
+  if (exemplar) sides.push({ name: from, page: exemplar.page, known: ngramsOf([record.page]) });
+  const box = make("div", {});
   if (ids.length) {
+    const counted = record.copied ? `${percent(record.copied)} of its runs of ${data.ngram} words stand in its exemplars: ` : "";
     box.append(make("div", { class: "switch", role: "group", "aria-label": "Exemplar to compare with" }, "Beside exemplar ",
       ...ids.map((id, position) => make("button", {
         type: "button", "aria-pressed": String(position === at),
         onclick: () => { const next = compare(record, position); box.replaceWith(next); next.querySelectorAll(".switch button")[position].focus(); },
-      }, id)), "shared runs of 6 words are marked"));
+      }, id)), make("span", {}, counted, make("mark", {}, "marked"))));
   }
-  const cell = (nodes, name) => (nodes.length ? make("td", { "data-from": name }, ...nodes) : make("td", { "data-from": name, class: "none" }, "not given"));
-  box.append(make("table", { class: "compare" },
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Field"), make("th", { scope: "col" }, "Synthetic trial"),
-      exemplar ? make("th", { scope: "col" }, from) : null)),
-    make("tbody", {}, ...headings.map((heading) => make("tr", {},
-      make("th", { scope: "row" }, heading),
-      cell(own.has(heading) ? marked(own.get(heading), everything) : [], "Synthetic"),
-      exemplar ? cell(others.has(heading) ? [others.get(heading)] : [], from) : null)))));
+  const grid = make("div", { class: exemplar ? "compare two" : "compare" });
+  const heads = [[record.id, data.status], [ids[at], exemplar && `Exemplar shown to the model: ${exemplar.source}, ${exemplar.label}`]];
+  sides.forEach((side, which) => grid.append(make("header", {},
+    make("p", { class: "meta" }, side.name),
+    make("h3", {}, ...marked(side.page.Title ?? (which ? "(no title)" : record.title), side.known)),
+    make("p", { class: which ? "status" : "status warn" }, heads[which][1]),
+    which ? null : make("p", { class: "meta" }, heads[which][0]))));
+  for (const layout of data.layout) {
+    if (layout.heading === "Title" || !sides.some((side) => side.page[layout.heading])) continue;
+    grid.append(make("h4", {}, layout.heading));
+    for (const side of sides) {
+      const content = side.page[layout.heading];
+      grid.append(make("div", { class: "cell", role: "group", "aria-label": `${layout.heading}, ${side.name}`, "data-from": exemplar ? side.name : "" },
+        content ? SHOW[layout.kind](content, layout, side.known, sides) : make("p", { class: "none" }, "not given")));
+    }
+  }
+  box.append(grid);
   return box;
+}
+
+function verdict(record) {
+  const box = make("div", {}, make("p", {}, make("strong", {}, `Verdict: ${record.verdict}`)));
+  if (record.faults.length) box.append(make("ul", {}, ...record.faults.map((words) => make("li", {}, words))));
+  if (record.verdict === "given up") {
+    box.append(make("p", { class: "aside" }, "The model's last answer was refused for this, so there is no record to check."));
+    return box;
+  }
+  if (!data.checks.length) return box; // nothing has been validated
+  // Near-copies are looked for among records without another fault.
+  const isLate = (reason) => data.late_checks.includes(reason);
+  const faulty = record.why.some((reason) => !isLate(reason));
+  const verdicts = data.checks.map(([reason]) => {
+    if (record.why.includes(reason)) return "failed";
+    return faulty && isLate(reason) ? "not looked at" : "passed";
+  });
+  const count = (wanted) => verdicts.filter((one) => one === wanted).length;
+  const tones = { passed: "good", failed: "bad", "not looked at": "none" };
+  box.append(make("details", {}, make("summary", {}, `All ${verdicts.length} checks: ${count("passed")} passed, ${count("failed")} failed`),
+    make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "All checks" }, make("table", {},
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Looked for"), make("th", { scope: "col" }, "Check"), make("th", { scope: "col" }, "Verdict"))),
+      make("tbody", {}, ...data.checks.map(([reason, words], at) => make("tr", {},
+        make("th", { scope: "row" }, words), make("td", {}, reason), make("td", { class: tones[verdicts[at]] }, verdicts[at]))))))));
+  return box;
+}
+
+function sources(record) {
+  if (!record.sources.length) return null;
+  return make("details", {}, make("summary", {}, "Sources: the real trials that its structured fields come from"),
+    make("table", {},
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Taken over"), make("th", { scope: "col" }, "From"))),
+      make("tbody", {}, ...record.sources.map((id, at) => make("tr", {},
+        make("th", { scope: "row" }, data.blocks[at][1]), make("td", {}, make("span", { class: "meta" }, id), ` ${data.titles[id] ?? ""}`))))));
 }
 
 function reasons(record) {

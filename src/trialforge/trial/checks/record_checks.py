@@ -47,11 +47,23 @@ def record_checks(
     ]
 
 
+# Reasons of `validate` that are of a whole set: looked for in records without another fault.
+SET_REASONS = {
+    "near_copy_of_train": "it is a near-copy of a train trial",
+    "near_copy_of_sibling": "it is a near-copy of an earlier record",
+}
+
+
 @cache
+def reason_words() -> dict[str, str]:
+    """Return what is wrong with a record, by the reason that `validate` gives."""
+    return {check.reason: check.message for check in record_checks(CheckParams(), {}, {})} | SET_REASONS
+
+
 def explain(reason: str) -> str:
     """Return a reason with what it means, where it is that of a check."""
-    messages = [check.message for check in record_checks(CheckParams(), {}, {}) if check.reason == reason]
-    return ": ".join([reason, *messages])
+    message = reason_words().get(reason)
+    return f"{reason}: {message}" if message else reason
 
 
 def find_faults(records: pl.DataFrame, checks: Sequence[Check]) -> pl.Series:
