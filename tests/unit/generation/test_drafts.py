@@ -36,8 +36,8 @@ from .records import (
 
 EXEMPLAR = make_trial(
     official_title="Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
-    detailed_description="Every person takes levodopa four times a day for twelve weeks, and keeps a diary of "
-    "the hours in which the medicine does not work at home and at the clinic.",
+    detailed_description="Every person takes levodopa four times a day for twelve weeks, and keeps a diary "
+    "of the hours in which the medicine does not work at home and at the clinic.",
 )
 
 
@@ -75,7 +75,7 @@ def timed(frame: str) -> dict[str, Any]:
             "unnamed_condition",
         ),
         ({"title": "A Phase III Trial of Levodopa in Parkinson Disease"}, "misnamed_phase"),
-        ({"summary": numbered("A study of levodopa failed to help people with Parkinson disease.")}, "tells_outcome"),
+        ({"summary": numbered("A study of levodopa failed to help people at all.")}, "tells_outcome"),
         (
             {"summary": numbered("The trial of levodopa was stopped early because of slow accrual.")},
             "tells_outcome",
@@ -95,14 +95,17 @@ def timed(frame: str) -> dict[str, Any]:
             {"summary": numbered(f"With levodopa, {EXEMPLAR['detailed_description'][13:90]}.")},
             "copied_summary_text",
         ),
-        ({"detailed_description": numbered(EXEMPLAR["detailed_description"])}, "copied_detailed_description_text"),
+        (
+            {"detailed_description": numbered(EXEMPLAR["detailed_description"])},
+            "copied_detailed_description_text",
+        ),
         (
             {"inclusion": numbered("Age of 40 years or older", "Parkinson Disease for years")},
             "copied_criteria_text",
         ),
         ({"title": "{{Levodopa}} in Parkinson Disease"}, "markup"),
-        ({"summary": numbered("Levodopa as in NCT01234567 is studied in adults with off periods.")}, "registry_id"),
-        ({"summary": numbered("Levodopa 化疗 is studied in adults who have Parkinson disease.")}, "other_script"),
+        ({"summary": numbered("Levodopa as in NCT01234567 is studied in adults here.")}, "registry_id"),
+        ({"summary": numbered("Levodopa 化疗 is studied in adults who are ill.")}, "other_script"),
         ({"arms": with_arms("Levodopa", "levodopa.")}, "repeated_arms"),
         ({"primary_outcomes": timed("Blue and green and red")}, "unreadable_time_frame"),
         ({"primary_outcomes": timed("up to 900 years after")}, "impossible_time_frame"),
