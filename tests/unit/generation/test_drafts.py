@@ -216,13 +216,17 @@ def test_later_parts_see_what_was_written_and_exemplars_only_the_same_part() -> 
     assert "Minutes until the off period ends" in own
 
 
+class EndOfRun(Exception):
+    """The engine is gone."""
+
+
 class Asked(QueuedGenerator):
     """Answers the parts of drafts in the order in which they are asked; stops where the queue ends."""
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         for index, request in enumerate(requests):
             if not self._answers:
-                raise KeyboardInterrupt
+                raise EndOfRun
             yield index, next(super().complete([request]))[1]
 
 
@@ -286,7 +290,7 @@ def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> Non
         return CachedGenerator(engine, CallCache(tmp_path / "calls.sqlite"))
 
     answers = list(ANSWERS.values())
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(EndOfRun):
         write_all(cached(Asked(*answers[:2])), [TARGET])
     rest = Asked(*answers[2:])
     found, tally = write_all(cached(rest), [TARGET])
