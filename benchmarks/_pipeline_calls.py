@@ -59,7 +59,7 @@ def pipeline_calls() -> tuple[list[Request], list[list[Request]]]:
         writer = DraftWriter(known, generation, context, checks=())
         shared = {"exemplars": group["exemplars"], "reasons": said, "reasons_id": group["reasons_id"]}
         for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
-            draft = Draft(target | shared)
+            draft = Draft(target | shared, [])
             parts = [part for part in PARTS if part_schema(part, target["skeleton"], generation.fields)]
             drafts.append([writer.ask(draft, part).request(generation.sampling, 0) for part in parts])
     return reasons, drafts

@@ -1,7 +1,8 @@
 """Records an hour against distilabel with Ollama: the model, prompts and sampling of the last run for both.
 
-A record is here the first part of one, an answer that holds to its schema. distilabel can't hand Ollama one, so
-its answers are shorter and hardly any is a record: answers are counted beside. Time is from the first call to the last answer; the
+A record is here the first part of one, an answer that holds to its schema. distilabel can't hand Ollama
+one, so its answers are shorter and hardly any is a record: answers are counted beside.
+Time is from the first call to the last answer; the
 seconds in which distilabel starts its pipeline are printed, and not counted.
 An extra in an environment of its own: `uv venv DIR`, then
 `uv pip install --python DIR/bin/python distilabel[ollama] setuptools requests`,

@@ -39,7 +39,7 @@ from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
 # What a record lacks while its criteria are not yet written.
-_CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria", "repeated_criteria")
+_CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria")
 Row = Mapping[str, Any]
 
 

@@ -102,6 +102,6 @@ BLOCKS: dict[str, str] = {
 
 
 def filled_fields(skeleton: Mapping[str, Any]) -> list[str]:
-    """Return which of the texts that a record can be asked for it is to have: title, summary, criteria."""
-    named = [name for name in ("title", "summary") if skeleton[name]]
+    """Return which texts a record was asked to have, of title, summary, criteria and the sides of these."""
+    named = [name for name in ("title", "summary", "inclusion", "exclusion") if skeleton[name]]
     return named + ["criteria"] * bool(skeleton["inclusion"] or skeleton["exclusion"])

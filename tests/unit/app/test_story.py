@@ -37,7 +37,7 @@ REASONS: dict[str, Any] = {
 def data(tmp_path: Path) -> Path:
     titles = ("Levodopa Inhaled Powder", "Levodopa Taken at Night")
     targets = [make_target(TEXTS, target_id=f"T-{number}") for number in (1, 2, 3)]
-    drafts = [Draft(targets[2], fault="cut", retries=4, model_digest="d" * 64)]
+    drafts = [Draft(targets[2], [], fault="cut", retries=4, model_digest="d" * 64)]
     for target, title in zip(targets, titles, strict=False):
         texts = TEXTS | {"title": title}
         target["skeleton"] = make_target(texts)["skeleton"]

@@ -1,4 +1,4 @@
-"""A trial, a target and the texts of its draft to test with, and a model of queued answers whose history can be read."""
+"""A trial, a target and the texts of its draft, and a model of queued answers whose history can be read."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ SKELETON: dict[str, Any] = Skeleton(
 # What a model may answer, part by part: the fields of all four parts together.
 TEXTS: dict[str, Any] = {
     "title": "Levodopa Inhaled Powder in Parkinson Disease",
-    "summary": {
-        "1": "The study asks whether inhaled levodopa ends off periods of Parkinson disease sooner than placebo."
-    },
+    "summary": {"1": "The study asks whether inhaled levodopa ends off periods of Parkinson disease sooner."},
     "arms": {"1": {"label": "Levodopa powder"}, "2": {"label": "Placebo powder"}},
     "primary_outcomes": {
         "1": {
@@ -114,7 +112,7 @@ def write_draft(writer: DraftWriter, target: Mapping[str, Any], texts: Mapping[s
     Raises:
         Fault: a part is refused.
     """
-    draft = Draft(target)
+    draft = Draft(target, writer.show_all(target))
     for part in PARTS:
         if answer := part_answer(part, texts):
             value = writer.ask(draft, part).accept(json.dumps(answer))

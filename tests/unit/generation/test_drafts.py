@@ -36,8 +36,8 @@ from .records import (
 
 EXEMPLAR = make_trial(
     official_title="Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
-    detailed_description="Every person takes levodopa four times a day for twelve weeks, and keeps a diary of "
-    "the hours in which the medicine does not work at home and at the clinic.",
+    detailed_description="Every person takes levodopa four times a day for twelve weeks, and keeps a diary "
+    "of the hours in which the medicine does not work at home and at the clinic.",
 )
 
 
@@ -75,7 +75,7 @@ def timed(frame: str) -> dict[str, Any]:
             "unnamed_condition",
         ),
         ({"title": "A Phase III Trial of Levodopa in Parkinson Disease"}, "misnamed_phase"),
-        ({"summary": numbered("A study of levodopa failed to help people with Parkinson disease.")}, "tells_outcome"),
+        ({"summary": numbered("A study of levodopa failed to help people at all.")}, "tells_outcome"),
         (
             {"summary": numbered("The trial of levodopa was stopped early because of slow accrual.")},
             "tells_outcome",
@@ -95,14 +95,17 @@ def timed(frame: str) -> dict[str, Any]:
             {"summary": numbered(f"With levodopa, {EXEMPLAR['detailed_description'][13:90]}.")},
             "copied_summary_text",
         ),
-        ({"detailed_description": numbered(EXEMPLAR["detailed_description"])}, "copied_detailed_description_text"),
+        (
+            {"detailed_description": numbered(EXEMPLAR["detailed_description"])},
+            "copied_detailed_description_text",
+        ),
         (
             {"inclusion": numbered("Age of 40 years or older", "Parkinson Disease for years")},
             "copied_criteria_text",
         ),
         ({"title": "{{Levodopa}} in Parkinson Disease"}, "markup"),
-        ({"summary": numbered("Levodopa as in NCT01234567 is studied in adults with off periods.")}, "registry_id"),
-        ({"summary": numbered("Levodopa 化疗 is studied in adults who have Parkinson disease.")}, "other_script"),
+        ({"summary": numbered("Levodopa as in NCT01234567 is studied in adults here.")}, "registry_id"),
+        ({"summary": numbered("Levodopa 化疗 is studied in adults who are ill.")}, "other_script"),
         ({"arms": with_arms("Levodopa", "levodopa.")}, "repeated_arms"),
         ({"primary_outcomes": timed("Blue and green and red")}, "unreadable_time_frame"),
         ({"primary_outcomes": timed("up to 900 years after")}, "impossible_time_frame"),
@@ -128,11 +131,11 @@ def test_a_part_with_a_fault_is_refused_with_its_reason(change: dict[str, Any], 
 
 
 def test_the_part_that_has_the_fault_is_the_one_that_is_refused() -> None:
-    writer, draft = make_writer(EXEMPLAR), Draft(TARGET)
+    writer, draft = make_writer(EXEMPLAR), Draft(TARGET, [])
     accepted = writer.ask(draft, "header").accept(json.dumps(part_answer("header")))
     assert accepted["record"]["criteria"] is None  # what a later part brings is no fault yet
     late = TEXTS | {"exclusion": numbered("Two off periods a day", "Any cancer")}
-    with pytest.raises(Fault, match="^repeated_criteria$"):
+    with pytest.raises(Fault, match=r"^repeated_criteria$"):
         write_draft(writer, make_target(late), late)
 
 
@@ -177,7 +180,7 @@ def test_a_skeleton_without_a_text_is_asked_for_none_and_lacks_none() -> None:
     lost = {"inclusion": numbered("Restless legs for a year", "Adults who can consent")} | {
         "exclusion": bare["exclusion"]
     }
-    with pytest.raises(Fault, match="^unnamed_condition$"):
+    with pytest.raises(Fault, match=r"^unnamed_condition$"):
         write_draft(writer, bare_target(lost), lost)
 
 
@@ -198,7 +201,7 @@ def test_fields_that_nothing_writes_are_named() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_engines_can_force_every_part(part: PartName) -> None:
-    check_schema(make_writer(EXEMPLAR).ask(Draft(TARGET), part).schema)
+    check_schema(make_writer(EXEMPLAR).ask(Draft(TARGET, []), part).schema)
 
 
 def test_later_parts_see_what_was_written_and_exemplars_only_the_same_part() -> None:
@@ -213,13 +216,17 @@ def test_later_parts_see_what_was_written_and_exemplars_only_the_same_part() -> 
     assert "Minutes until the off period ends" in own
 
 
+class EndOfRun(Exception):
+    """The engine is gone."""
+
+
 class Asked(QueuedGenerator):
     """Answers the parts of drafts in the order in which they are asked; stops where the queue ends."""
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         for index, request in enumerate(requests):
             if not self._answers:
-                raise KeyboardInterrupt
+                raise EndOfRun
             yield index, next(super().complete([request]))[1]
 
 
@@ -283,7 +290,7 @@ def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> Non
         return CachedGenerator(engine, CallCache(tmp_path / "calls.sqlite"))
 
     answers = list(ANSWERS.values())
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(EndOfRun):
         write_all(cached(Asked(*answers[:2])), [TARGET])
     rest = Asked(*answers[2:])
     found, tally = write_all(cached(rest), [TARGET])
@@ -291,10 +298,18 @@ def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> Non
     assert (len(rest.history), tally.replayed) == (2, 2)
 
 
+def test_a_row_keeps_what_the_prompts_of_all_parts_showed() -> None:
+    writer = make_writer(EXEMPLAR)
+    (shown,) = generated_row(write_draft(writer, TARGET), {})["shown"]
+    for words in ("Slow Release Levodopa", "Hours of off time", "Age of 40 years", "Dementia at screening"):
+        assert words in shown
+    assert writer.show_all(make_target(exemplars=[])) == []
+
+
 def test_a_run_without_exemplars_has_records_too() -> None:
     target = make_target(exemplars=[])
     writer = DraftWriter({}, GenerationParams(), 4096, make_checks())
-    assert "<exemplar>" not in writer.ask(Draft(target), "header").messages[1].content
+    assert "<exemplar>" not in writer.ask(Draft(target, []), "header").messages[1].content
     assert write_draft(writer, target).record["title"] == TEXTS["title"]
 
 
@@ -304,7 +319,7 @@ def test_exemplars_have_the_room_that_a_context_leaves() -> None:
     )
     for context in (1536, 2560):
         writer = DraftWriter({"SIM1": long}, GenerationParams(), context, ())
-        (message,) = writer.ask(Draft(TARGET), "inclusion").messages[1:]
+        (message,) = writer.ask(Draft(TARGET, []), "inclusion").messages[1:]
         assert isinstance(message, Message)
         assert len(message.content.encode()) < 3 * (context - GenerationParams().sampling.max_tokens)
         assert "Item" in message.content

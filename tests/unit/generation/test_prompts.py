@@ -25,7 +25,7 @@ from .records import make_target, make_trial, make_writer
 def user_text(part: PartName = "design", target: Any = None, trials: Any = None, **params: Any) -> str:
     shown = [make_trial()] if trials is None else trials
     asked = make_target(exemplars=[trial["nct_id"] for trial in shown]) | (target or {})
-    return make_writer(*shown, **params).ask(Draft(asked), part).messages[1].content
+    return make_writer(*shown, **params).ask(Draft(asked, []), part).messages[1].content
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_prompts_of_one_set_begin_alike_to_the_end_of_the_exemplars(context: int
     other = {"conditions": ["Epilepsy"], "phase": "Phase 3", "seed": 99, "target_id": "T-9"}
     writer = DraftWriter({trial["nct_id"]: trial for trial in long}, GenerationParams(), context, ())
     one, two = (
-        writer.ask(Draft(make_target(exemplars=["SIM1", "SIM2"]) | reasons | changes), "header")
+        writer.ask(Draft(make_target(exemplars=["SIM1", "SIM2"]) | reasons | changes, []), "header")
         for changes in ({}, other)
     )
     texts = [question.messages[1].content for question in (one, two)]

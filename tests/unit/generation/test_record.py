@@ -147,5 +147,5 @@ def test_a_text_that_ran_into_its_bound_is_found(change: dict[str, Any]) -> None
 def test_a_cut_text_is_asked_again_with_its_field_named() -> None:
     bound = part_schema("header", TARGET["skeleton"], WRITTEN_FIELDS)["properties"]["title"]["maxLength"]  # type: ignore[index]
     title = ("Levodopa Inhaled Powder in Parkinson Disease of Adults " * 9)[:bound]
-    with pytest.raises(Fault, match="^cut_title$"):
+    with pytest.raises(Fault, match=r"^cut_title$"):
         write_draft(make_writer(), make_target(exemplars=[]), TEXTS | {"title": title})

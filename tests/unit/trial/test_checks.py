@@ -28,9 +28,9 @@ EXEMPLARS: dict[str, dict[str, Any]] = {
         "title": "Slow Release Levodopa Against Wearing-Off",
         "official_title": "Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
         "summary": "This study tests whether levodopa shortens the hours in which it does not work.",
-        "detailed_description": "Every person keeps a diary of the hours in which the medicine does not work.",
-        "criteria": "Inclusion Criteria:\n- Age of 40 years or older\n- Off time of at least two hours a day in "
-        "each of three diaries\nExclusion Criteria:\n- Dementia at screening",
+        "detailed_description": "Every person keeps a diary of the hours in which nothing works.",
+        "criteria": "Inclusion Criteria:\n- Age of 40 years or older\n- Off time of at least two hours a day "
+        "in each of three diaries\nExclusion Criteria:\n- Dementia at screening",
     },
 }
 GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
@@ -149,9 +149,7 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
         (
-            {
-                "official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which the Medicine Works"
-            },
+            {"official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which It Works"},
             "copied_official_title_text",
         ),
         (
@@ -159,9 +157,7 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             "copied_summary_text",
         ),
         (
-            {
-                "detailed_description": "In homes, every person keeps a diary of the hours in which all is well."
-            },
+            {"detailed_description": "Here, every person keeps a diary of the hours in which all is well."},
             "copied_detailed_description_text",
         ),
         (
@@ -253,7 +249,7 @@ def test_bounds_of_copies_are_those_of_real_trials() -> None:
         {
             "nct_id": f"NCT{place}",
             "normalized_interventions": ["levodopa"],
-            "summary": f"{boiler if place < 8 else ''}Trial {place} has words {place + 7} of its own in part {place}.",
+            "summary": f"{boiler if place < 8 else ''}Trial {place} has words {place + 7} of its own.",
             "detailed_description": " ".join(f"{word}{place}" for word in own[place % 2].split()),
         }
         for place in range(16)

@@ -116,6 +116,9 @@ def _has_same_arms(record: Record) -> bool:
 
 def _is_one_sided(record: Record) -> bool:
     """Criteria in running text, as a tenth of registered trials have them, need no second part."""
+    asked = record[FIELDS_COLUMN]
+    if asked is not None and not {"inclusion", "exclusion"} <= {*asked}:
+        return False
     criteria = record["criteria"] or ""
     no_exclusion = re.search(_INCLUSION, criteria) and not _EXCLUDING.search(criteria)
     no_inclusion = re.search(_EXCLUSION, criteria) and not _INCLUDING.search(criteria)
