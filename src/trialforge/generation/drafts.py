@@ -29,7 +29,7 @@ from trialforge.generation.prompts import (
     target_line,
 )
 from trialforge.generation.reasons import reason_line
-from trialforge.generation.record import GENERATED_SCHEMA, build_record, cut_fields, name_record
+from trialforge.generation.record import GENERATED_SCHEMA, build_record, end_texts, name_record
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
@@ -166,9 +166,7 @@ class DraftWriter:
         return exemplar_values(trial, f"{subject}\n{text}", self._params.label_wording)
 
     def _accept(self, draft: Draft, part: PartName, schema: Row, text: str) -> dict[str, Any]:
-        answer = parse_answer(text, schema)
-        if cut := cut_fields(answer, draft.target["skeleton"]):
-            raise Fault(f"cut_{cut[0]}")
+        answer = end_texts(parse_answer(text, schema), draft.target["skeleton"])
         texts = draft.texts | answer
         record = build_record(draft.target, texts)
         record["nct_id"] = name_record(record, draft.target["target_id"])

@@ -14,9 +14,10 @@ FIELDS = (
     "title", "official_title", "summary", "detailed_description", "criteria", "arms", "interventions",
     "primary_outcomes", "secondary_outcomes", "keywords",
 )  # fmt: skip
-# The free texts of nested fields. Names of interventions are left out: they are asked for.
+# The free texts of nested fields. Names of interventions and labels of arms are left out: they say what is given,
+# which is asked for.
 _PARTS = {
-    "arms": ("label", "description"),
+    "arms": ("description",),
     "interventions": ("description",),
     "primary_outcomes": ("measure", "description"),
     "secondary_outcomes": ("measure", "description"),
