@@ -14,8 +14,8 @@ FIELDS = (
     "title", "official_title", "summary", "detailed_description", "criteria", "arms", "interventions",
     "primary_outcomes", "secondary_outcomes", "keywords",
 )  # fmt: skip
-# The free texts of nested fields. Names of interventions and labels of arms are left out: they say what is given,
-# which is asked for.
+# The free texts of nested fields. Names of interventions and labels of arms are left out: they say what is
+# given, and that is asked for.
 _PARTS = {
     "arms": ("description",),
     "interventions": ("description",),

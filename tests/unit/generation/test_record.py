@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from trialforge.generation.asking import Fault, parse_answer
 from trialforge.generation.fields import PARTS, WRITTEN_FIELDS
 from trialforge.generation.parts import part_schema, sentence_words, time_schema
-from trialforge.generation.record import build_record, cut_fields, end_sentence, tidy
+from trialforge.generation.record import build_record, end_sentence, end_texts, tidy
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 from .records import TARGET, TEXTS, make_target, make_writer, numbered, part_answer, write_draft
@@ -128,7 +128,7 @@ def test_a_mark_ends_a_sentence_once() -> None:
     "change",
     [
         {"title": "Levodopa " * 30},
-        {"summary": numbered("Levodopa is given to all of the adults of this study. " * 9)},
+        {"summary": numbered("Levodopa is given to all of the adults of this study and " * 9)},
         {"keywords": numbered("levodopa", "powder " * 20)},
         {"primary_outcomes": numbered({"measure": "Minutes of the off period " * 9})},
         {"arms": numbered({"label": "Levodopa powder"}, {"label": "Placebo powder " * 9})},
@@ -140,8 +140,16 @@ def test_a_text_that_ran_into_its_bound_is_found(change: dict[str, Any]) -> None
     """An engine stops it there, in mid-word: here at the bound, where the good one has a word fewer."""
     ((name, value),) = change.items()
     skeleton = make_target(TEXTS | {"keywords": numbered("levodopa", "powder")})["skeleton"]
-    assert cut_fields(part_answer("header") | TEXTS, skeleton) == []
-    assert cut_fields({name: value}, skeleton) == [name]
+    whole = part_answer("header") | TEXTS
+    assert end_texts(whole, skeleton) == whole
+    with pytest.raises(Fault, match=f"^cut_{name}$"):
+        end_texts({name: value}, skeleton)
+
+
+def test_a_text_that_ran_into_its_bound_ends_at_its_last_whole_sentence() -> None:
+    said = "Levodopa is given to all of the adults of this study. " * 9
+    ended = end_texts({"summary": numbered(said)}, TARGET["skeleton"])["summary"]["1"]
+    assert ended == said.strip()
 
 
 def test_a_cut_text_is_asked_again_with_its_field_named() -> None:
