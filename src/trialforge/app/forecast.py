@@ -15,9 +15,12 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_json, read_parquet
 from trialforge.core.progress import format_seconds
 from trialforge.generation.asking import TIMINGS_FOLDER
+from trialforge.generation.fields import PARTS
+from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
 from trialforge.llm.calls import find_project
 
 _ASKING = ("reason", "generate", "zero-shot")
+_ANY = (10**6, 10**6)  # trials of each label, where nobody knows yet how many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +83,24 @@ def stages_to_run(root: Path) -> dict[str, str]:
 def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set[str]) -> int:
     """Return how many calls a stage makes at most: from its tables where they stay, else from params.yaml."""
     if stage == "zero-shot":
-        asked, test = params["zero_shot"], root / "data/test.parquet"
-        trials = asked["trials"]
+        asked, test = ZeroShotParams.model_validate(params["zero_shot"]), root / "data/test.parquet"
         if test.is_file() and "split" not in running:
-            labelled = read_parquet(test, ["label"])["label"].count()
-            trials = min(labelled, trials or labelled)
-        return (trials or 0) * int(asked["answers"])
+            return len(ORDERS) * choose_trials(read_parquet(test), asked, int(params["seed"])).height
+        return 0 if asked.half_width is None else len(ORDERS) * sum(count_needed(_ANY, asked.half_width))
     plan, path = params["plan"], root / "data/plan.parquet"
     if "plan" not in running and path.is_file():
         targets = read_parquet(path, ["intervention", "label", "arm"])
     else:
         sizes = (plan["interventions"], plan["records"], plan["generations"], len(plan["arms"]))
         if stage == "generate":
-            return prod(sizes)
-        return min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
+            return len(PARTS) * prod(sizes)
+        sets = min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
+        return sets * int(params["reasoning"]["count"])
     if stage == "generate":
-        return targets.height
+        return len(PARTS) * targets.height
     reasoned = targets.filter(pl.col("arm") != "no-reasoning")
-    return reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
+    sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
+    return sets * int(params["reasoning"]["count"])
 
 
 def _expect(stage: str, calls: int) -> float | None:
