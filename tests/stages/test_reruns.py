@@ -208,8 +208,8 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
     assert {one.stage.split("@")[0] for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
     told = {one.stage: (one.why, one.calls) for one in found}
     assert told["plan"] == ("changed", None)
-    assert told["generate"][1] == 4 * 4 * 2  # interventions, records, generations
-    assert told["reason"] == ("follows retrieve", 4 * 2)  # one set an intervention and label
+    assert told["generate"][1] == 3 * 4 * 2 * 4  # interventions, records, generations, parts
+    assert told["reason"] == ("follows retrieve", 3 * 2)  # one reason for each intervention and label
     places = [one.stage for one in found]
     assert places.index("plan") < places.index("reason") < places.index("generate")
     assert forecast(copy, yaml.safe_load(kept)) == []
