@@ -34,7 +34,7 @@ def labels_of(path: Path, content: str | bytes) -> dict[str, int]:
         PLAIN.encode("utf-16"),
         PLAIN.replace(",", "\t").encode("utf-16-le"),
         PLAIN.encode("utf-16-be"),
-        gzip.compress(PLAIN.encode()),
+        gzip.compress(PLAIN.encode(), mtime=0),
         PLAIN.replace("nct_id,label", "NCT Number,Label"),
         PLAIN.replace("nct_id,label", "NCTId,Outcome"),
         PLAIN.replace("nct_id,label", '"NCT ID";"Success"').replace(",", ";"),
