@@ -35,7 +35,8 @@ def checkout(tmp_path: Path, alias: str, elasticsearch_url: str, monkeypatch: py
     write_parquet(small_train(), tmp_path / "train.parquet")
     target = {"intervention": "metformin", "conditions": ["diabetes"], "phase": "Phase 2", "seed": 7}
     rows = [
-        target | {"target_id": f"T{label}", "label": label, "arm": "retrieval-reasoning"} for label in (0, 1)
+        target | {"target_id": f"T{label}", "label": label, "arm": "retrieval-reasoning", "block": None}
+        for label in (0, 1)
     ]
     write_parquet(pl.DataFrame(rows), tmp_path / "plan.parquet")
     monkeypatch.chdir(tmp_path)
