@@ -17,6 +17,8 @@ FIELDS_OF_PART: dict[PartName, tuple[str, ...]] = {
 }
 PARTS: tuple[PartName, ...] = tuple(FIELDS_OF_PART)
 WRITTEN_FIELDS = tuple(field for fields in FIELDS_OF_PART.values() for field in fields)
+# Where a skeleton has them, no check of a record lets them be absent.
+NEEDED_FIELDS = ("title", "summary", "inclusion", "exclusion")
 PROSE_FIELDS = ("summary", "detailed_description")  # texts of several sentences
 ENDPOINT_FIELDS = ("primary_outcomes", "secondary_outcomes")
 
@@ -32,6 +34,9 @@ class DraftFields(Section):
     @classmethod
     def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in fields if name not in WRITTEN_FIELDS]
-        if unknown or len(set(fields)) < len(fields) or not fields:
+        if unknown or len(set(fields)) < len(fields):
             raise ValueError(f"each at most once of {', '.join(WRITTEN_FIELDS)}; not {', '.join(unknown)}")
+        absent = [name for name in NEEDED_FIELDS if name not in fields]
+        if absent:
+            raise ValueError(f"no record is valid without {', '.join(absent)}")
         return tuple(name for name in WRITTEN_FIELDS if name in fields)
