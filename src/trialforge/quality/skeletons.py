@@ -97,7 +97,12 @@ def _nearest_of_case(case: Case) -> dict[str, np.ndarray]:
     """Return the distances of records and, if there are any, of held-out trials."""
     train = case.reference.frame
     sides = {"records": case.candidates, "real": case.held_out}
-    frames = {name: side.frame.select(train.columns) for name, side in sides.items() if side}
+    # A set of another tool may lack columns that no skeleton has.
+    frames = {
+        name: side.frame.select(column for column in train.columns if column in side.frame.columns)
+        for name, side in sides.items()
+        if side
+    }
     return {name: nearest_skeletons(frame, train) for name, frame in frames.items()}
 
 

@@ -163,10 +163,11 @@ def draw_worth(frame: pl.DataFrame) -> Chart:
 
 def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     """Return where each measure lies between random text (0) and held-out real trials (1)."""
-    span = pl.col("ceiling") - pl.col("worst")
+    ceiling, worst = (pl.col(name).cast(pl.Float64) for name in ("ceiling", "worst"))
+    span = ceiling - worst
     placed = frame.filter((span.abs() > 0) & pl.col("at_size").is_not_null()).select(
         metric=pl.col("metric").map_elements(_short, return_dtype=pl.String),
-        place=((pl.col("at_size") - pl.col("worst")) / span).round(3),
+        place=((pl.col("at_size").cast(pl.Float64) - worst) / span).round(3),
     )
     first, last = domain = [-0.5, 1.5]
     place = pl.col("place")
