@@ -221,6 +221,8 @@ def test_a_broken_gate_fails_the_stage_with_a_table_of_what_by_how_much_and_whic
     monkeypatch.chdir(tmp_path)
     copies = parts["train"].head(12).with_columns(nct_id=pl.concat_str(pl.lit("SYN-"), "nct_id"))
     frames = {name: parts[name].head(40) for name in ("train", "validation", "test")}
+    held_back = parts["validation"].tail(20)
+    frames |= {"held-back": held_back, "drafts": held_back}
     frames |= {"synthetic": copies, "exemplars": copies.select("nct_id"), "reasons": copies.select("nct_id")}
     for name, frame in frames.items():
         frame.write_parquet(f"{name}.parquet")
