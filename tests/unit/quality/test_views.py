@@ -79,6 +79,14 @@ def test_drafts_stand_beside_what_the_form_of_a_draft_does_to_real_trials(
     case = make_case(as_drafts(trials[650:800], WRITTEN_FIELDS), trials, params)
     for view in VIEWS:
         assert measure(case, f"{view}_auc") == pytest.approx(measure(case, f"{view}_auc_as_drafts"), abs=0.07)
+    assert measure(case, "form_auc") < 0.65  # a draft holds all that a trial has
+
+
+def test_the_form_of_a_draft_with_fewer_fields_is_told_from_real_trials(
+    trials: pl.DataFrame, params: QualityParams
+) -> None:
+    few = ("title", "summary", "inclusion", "exclusion")
+    case = make_case(as_drafts(trials[650:800], few), trials, params)
     assert measure(case, "form_auc") > 0.95
     named = name_fields(case)
     assert {"keywords", "official_title", "detailed_description"} <= {
