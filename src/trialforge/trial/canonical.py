@@ -16,8 +16,8 @@ def canonical_criteria(text: str | None) -> str | None:
 
     A text that no item can be read from keeps its words. `canonical_criteria` of its own result is equal.
     """
-    if text is None:
-        return None
+    if text is None or not any(map(str.isalpha, text)):
+        return " ".join((text or "").split()) or None
     lists = [[item for item in items if any(map(str.isalnum, item))] for items in split_criteria(text)]
     if not any(lists):
         return " ".join(text.split()) or None

@@ -58,13 +58,13 @@ def test_a_short_item_is_shared_only_as_a_whole() -> None:
     train = trials(
         {
             "keywords": ["heart failure", "chronic heart failure of any cause"],
-            "arms": [arm("Drug A high dose")],
+            "arms": [arm("first", "Drug A high dose")],
         }
     )
     records = trials(
         {
             "keywords": ["chronic heart failure", "Heart failure"],
-            "arms": [arm("Drug A"), arm("drug a, high dose")],
+            "arms": [arm("first", "Drug A"), arm("second", "drug a, high dose")],
         }
     )
     copies = measure_copies(records, train)
@@ -93,7 +93,7 @@ def test_every_free_text_is_read_and_no_empty_field_has_a_row() -> None:
     }  # fmt: skip
     items = field_items(trials(record, {"title": "...", "keywords": []}))
     assert items.filter(record=0)["field"].unique(maintain_order=True).to_list() == list(FIELDS)
-    assert items.filter(field="arms")["text"].to_list() == ["label", "description"]
+    assert items.filter(field="arms")["text"].to_list() == ["description"]  # a label is a name
     assert items.filter(field="criteria")["text"].to_list() == ["adults"]
     copies = measure_copies(trials(record, {"title": "..."}), trials(record))
     assert copies["record"].unique().to_list() == [0]

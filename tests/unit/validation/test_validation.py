@@ -343,13 +343,13 @@ def test_a_text_may_be_absent_where_the_skeleton_has_none(
     assert ("no_title" in found[REASONS].explode().to_list()) is refused
 
 
-def test_a_record_that_copies_its_exemplars_criteria_is_refused(
+def test_a_record_that_copies_its_exemplars_summary_is_refused(
     simulated: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
     drafts, train = simulated
     copied = drafts.head(1).with_columns(
-        criteria=pl.lit(train["criteria"][0]), exemplars=pl.Series([[train["nct_id"][0]]])
+        summary=pl.lit(train["summary"][0]), exemplars=pl.Series([[train["nct_id"][0]]])
     )
     asked = pl.concat([drafts.head(1), drafts.slice(3, 1)])
     found = judge(pl.concat([copied, drafts.slice(3, 1)]), asked, train.sort("nct_id")).rejected
-    assert "copied_criteria_text" in found[REASONS].explode().to_list()
+    assert "copied_summary_text" in found[REASONS].explode().to_list()
