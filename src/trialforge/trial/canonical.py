@@ -20,7 +20,8 @@ def canonical_criteria(text: str | None) -> str | None:
         return " ".join((text or "").split()) or None
     lists = [[item for item in items if any(map(str.isalnum, item))] for items in split_criteria(text)]
     if not any(lists):
-        return " ".join(text.split()) or None
+        line = " ".join(text.split())
+        return line if line == text else canonical_criteria(line)  # on one line it may read as an item
     joined = join_criteria(*lists)
     # An item that names a side may be read as a heading, once its own heading is gone.
     if joined == text or not any(may_name_side(item) for items in lists for item in items):
