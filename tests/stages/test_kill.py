@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import polars as pl
+import pytest
 import yaml
 
 from tests.killed_run import SLOTS, run_with_kills
@@ -74,7 +76,10 @@ def count_answers(folder: Path) -> int:
     return entries
 
 
-def test_a_stage_that_is_killed_between_the_parts_of_a_record_goes_on_there(tmp_path: Path) -> None:
+def test_a_stage_that_is_killed_between_the_parts_of_a_record_goes_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         write_inputs(folder, 2)
