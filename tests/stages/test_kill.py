@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-import pytest
 import yaml
 
 from tests.killed_run import SLOTS, run_with_kills
@@ -19,6 +19,9 @@ from trialforge.generation.reasons import REASONS_SCHEMA
 from trialforge.llm.calls import CALLS_FILE, CallCache
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
+
+if TYPE_CHECKING:
+    import pytest
 
 NUMBER, KILLS = 12, 3
 
