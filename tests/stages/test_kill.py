@@ -13,10 +13,11 @@ import polars as pl
 import yaml
 
 from tests.killed_run import SLOTS, run_with_kills
+from tests.stages.test_interrupt import count_answers
 from tests.unit.generation.records import make_target, make_trial
 from trialforge.core.files import read_json
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.llm.calls import CALLS_FILE, CallCache
+from trialforge.llm.calls import CallCache
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
@@ -68,15 +69,6 @@ def write_inputs(folder: Path, targets: int) -> None:
     params["generation"]["sampling"]["max_tokens"] = 160
     params["llm"] |= {"slots": 1, "workers": 1, "threads": 1, "context_tokens": 1280}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def count_answers(folder: Path) -> int:
-    if not (folder / CALLS_FILE).is_file():
-        return 0
-    cache = CallCache(folder / CALLS_FILE)
-    entries = cache.measure().entries
-    cache.close()
-    return entries
 
 
 def test_a_stage_that_is_killed_between_the_parts_of_a_record_goes_on_there(

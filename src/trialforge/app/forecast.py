@@ -12,12 +12,11 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import ArtifactError
-from trialforge.core.files import read_json, read_parquet
+from trialforge.core.files import read_parquet
 from trialforge.core.progress import format_seconds
-from trialforge.generation.asking import TIMINGS_FOLDER
+from trialforge.generation.asking import expect_seconds
 from trialforge.generation.fields import PARTS
 from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
-from trialforge.llm.calls import find_project
 
 _ASKING = ("reason", "generate", "zero-shot")
 _ANY = (10**6, 10**6)  # trials of each label, where nobody knows yet how many there are
@@ -51,7 +50,7 @@ def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
     found = []
     for stage, why in order.items():
         calls = _count_calls(stage, root, params, running) if stage in _ASKING else None
-        found.append(Forecast(stage, why, calls, None if calls is None else _expect(stage, calls)))
+        found.append(Forecast(stage, why, calls, None if calls is None else expect_seconds(stage, calls)))
     return found
 
 
@@ -101,13 +100,6 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
     reasoned = targets.filter(pl.col("arm") != "no-reasoning")
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])
-
-
-def _expect(stage: str, calls: int) -> float | None:
-    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
-    last = read_json(path) if path.is_file() else {}
-    paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
-    return calls * float(last["seconds"]) / paid if paid else None
 
 
 def forecast_rows(found: list[Forecast]) -> list[tuple[str, ...]]:

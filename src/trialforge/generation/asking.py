@@ -139,6 +139,20 @@ class StageAsking:
         """
         return ask_all(self._generator, questions, sampling, retries, self.tally, self._report)
 
+    def ask_once(self, requests: Sequence[Request]) -> list[Completion]:
+        """Return the answer to each request, whatever it is.
+
+        Raises:
+            GenerationError: the engine itself fails.
+        """
+        found: dict[int, Completion] = {}
+        for index, completion in self._generator.complete(requests):
+            found[index] = completion
+            self.tally.count(completion, 0, None)
+            note = f"{self.tally.replayed} cache hits"
+            self._progress.advance(timed=not completion.from_cache, note=note)
+        return [found[index] for index in range(len(requests))]
+
     def skip(self, questions: int) -> None:
         """Count questions that need not be asked any more."""
         self._progress.advance(questions, timed=False)
@@ -179,21 +193,10 @@ def ask_first_tokens(
     Raises:
         GenerationError: the engine itself fails, or tells no probabilities.
     """
-    tally = Tally()
-    found: dict[int, Completion] = {}
     calls = [ask_first_token(chat) for chat in chats]
-    sys.stderr.write(f"{stage}: {foretell(stage, len(calls), generator.count_kept(calls))}\n")
-    try:
-        with Progress(stage, len(chats), at_once=at_once) as progress:
-            for index, completion in generator.complete(calls):
-                found[index] = completion
-                tally.count(completion, 0, None)
-                note = f"{tally.replayed} cache hits"
-                progress.advance(timed=not completion.from_cache, note=note)
-    finally:
-        generator.close()
-    write_timings(stage, tally, progress.seconds)
-    return [found[index] for index in range(len(chats))]
+    kept = generator.count_kept(calls)
+    with StageAsking(stage, generator, len(calls), at_once=at_once, kept=kept) as asking:
+        return asking.ask_once(calls)
 
 
 def ask_all(
@@ -284,15 +287,20 @@ def write_timings(stage: str, tally: Tally, seconds: float) -> None:
 def foretell(stage: str, calls: int, kept: int) -> str:
     """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
     told = f"{calls} calls, {kept} of them answered from the cache"
-    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
     if calls == kept:
         return f"{told}; none is paid for, but for those that are asked again"
+    seconds = expect_seconds(stage, calls - kept)
+    if seconds is None:
+        return f"{told}; how long the others take is not known on this machine yet"
+    return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
+
+
+def expect_seconds(stage: str, calls: int) -> float | None:
+    """Return how long so many calls of a stage take at the rate of its last run here; None without one."""
+    path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
     last = read_json(path) if path.is_file() else {}
     paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
-    if not paid:
-        return f"{told}; how long the others take is not known on this machine yet"
-    seconds = last["seconds"] / paid * (calls - kept)
-    return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
+    return float(last["seconds"]) / paid * calls if paid else None
 
 
 def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,9 +48,8 @@ class Draft:
     """A record as it is written: its target, the texts so far, and the fault that it was given up for."""
 
     target: Row
-    shown: list[str] = field(
-        default_factory=list
-    )  # of each exemplar, by id: what the prompts of all parts show
+    # What the prompts of all parts show of each exemplar, by id.
+    shown: list[str] = field(default_factory=list)
     texts: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
@@ -84,6 +83,7 @@ class DraftWriter:
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
+        self._shown: dict[tuple[PartName, tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
         """Return a draft for each target, so many `together`: each keeps its prompt with one worker."""
@@ -110,7 +110,8 @@ class DraftWriter:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
         schema = part_schema(part, target["skeleton"], params.fields) or {}
-        told = [tell_target(target), tell_skeleton(target["skeleton"]), *target["reasons"]]
+        subject = target_line(target["intervention"], target["conditions"], target["phase"])
+        told = [subject, tell_skeleton(target["skeleton"]), *target["reasons"]]
         left = self._room - sum(map(count_at_most, told))
         messages = render(
             PROMPT,
@@ -146,8 +147,14 @@ class DraftWriter:
         return (self._context_tokens - self._params.sampling.max_tokens - FRAME_TOKENS) // 2
 
     def _show(self, target: Row, part: PartName) -> dict[str, str]:
-        """What a part's prompt shows of each exemplar, by id in the order of the prompt."""
-        labels = {name: self._train[name]["label"] for name in target["exemplars"]}
+        """What a part's prompt shows of each exemplar, by id in the order of the prompt; read once a set."""
+        key = part, tuple(target["exemplars"])
+        if key not in self._shown:
+            self._shown[key] = self._read_shown(*key)
+        return self._shown[key]
+
+    def _read_shown(self, part: PartName, exemplars: Sequence[str]) -> dict[str, str]:
+        labels = {name: self._train[name]["label"] for name in exemplars}
         order = order_exemplars(sorted(labels), labels, self._params.exemplar_order, 0)
         return {
             name: show_part(
@@ -170,27 +177,23 @@ class DraftWriter:
         texts = draft.texts | answer
         record = build_record(draft.target, texts)
         record["nct_id"] = name_record(record, draft.target["target_id"])
-        if fault := next(iter(self._faults(record, draft.target, part)), None):
+        if fault := self._find_fault(record, draft.target, part):
             raise Fault(fault)
         return {"texts": answer, "record": record}
 
-    def _faults(self, record: Row, target: Row, part: PartName) -> Iterator[str]:
-        """Yield what validation would find, but for what a later part may still mend."""
+    def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
+        """Return what validation would find first, but for what a later part may still mend."""
         left = [name for name in PARTS[PARTS.index(part) + 1 :] if self._writes(target, name)]
         pending: set[str] = set()
         if left:
             pending |= {*_CRITERIA_REASONS}
             if not (target["skeleton"]["title"] or target["skeleton"]["summary"]):
                 pending |= {*PROSE_REASONS}
-        yield from (name for name in find_record_faults(record, target, self._checks) if name not in pending)
+        found = find_record_faults(record, target, self._checks)
+        return next((name for name in found if name not in pending), None)
 
     def _writes(self, target: Row, part: PartName) -> bool:
         return part_schema(part, target["skeleton"], self._params.fields) is not None
-
-
-def tell_target(target: Row) -> str:
-    """Return the lines that say what a target is of."""
-    return target_line(target["intervention"], target["conditions"], target["phase"])
 
 
 def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:

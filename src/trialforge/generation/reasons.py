@@ -27,7 +27,7 @@ from trialforge.llm.backend import Message
 from trialforge.trial.checks.exemplars import copied_codes
 from trialforge.trial.checks.language import has_other_script
 from trialforge.trial.label_words import LABEL_WORDS, label_verb
-from trialforge.trial.text import plain_text
+from trialforge.trial.text import plain_text, word_ngrams
 
 PROMPT = "reason.jinja"
 # `quotation` stands word for word in `field` of trial `nct_id`. `rank`: of the field among the same one of
@@ -265,20 +265,14 @@ def check_reason(said: str, quotation: str | None, shown: Sequence[Lines], quest
     Raises:
         Fault: `echo` of the question, `recital` of what the prompt shows, or `result` that is claimed.
     """
-    if ngrams(said, _ECHO) & ngrams(question, _ECHO):
+    if word_ngrams(said, _ECHO) & word_ngrams(question, _ECHO):
         raise Fault("echo")
     lines = {line for trial in shown for own in trial.values() for line in own} - {quotation}
-    copied = any(ngrams(said, _RECITED) & ngrams(line, _RECITED) for line in lines)
+    copied = any(word_ngrams(said, _RECITED) & word_ngrams(line, _RECITED) for line in lines)
     if copied or len(_words(said) - _words(quotation or "") - _words(question)) < _OWN_WORDS:
         raise Fault("recital")
     if _RESULT.search(said):
         raise Fault("result")
-
-
-def ngrams(text: str, length: int) -> set[tuple[str, ...]]:
-    """Return the runs of so many words in a text."""
-    words = plain_text(text).split()
-    return set(zip(*(words[start:] for start in range(length)), strict=False))
 
 
 def _words(text: str) -> set[str]:

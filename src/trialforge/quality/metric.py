@@ -101,17 +101,19 @@ def contrast(
     statistic: Callable[[np.ndarray], float],
     ours: np.ndarray,
     real: np.ndarray,
-    stream: np.random.Generator,
-    draws: int,
-    clusters: Clusters | None = None,
+    case: Case,
+    *stream: str,
 ) -> Estimate:
-    """Return a statistic of our values minus that of real ones, with its interval, ours by `clusters`."""
+    """Return a statistic of records' values minus that of real ones, with its interval.
+
+    Records are drawn by exemplar set. `stream` names the draws.
+    """
     low, high = bootstrap_difference(
         lambda places: statistic(ours[places]),
         lambda places: statistic(real[places]),
-        (clusters or Clusters.single(len(ours)), Clusters.single(len(real))),
-        stream,
-        draws,
+        (case.candidates.clusters, Clusters.single(len(real))),
+        case.scale.stream(*stream),
+        case.params.bootstrap,
     )
     return Estimate(float(statistic(ours) - statistic(real)), low, high, len(ours))
 

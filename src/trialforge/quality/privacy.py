@@ -51,14 +51,7 @@ def distance_ratio(case: Case) -> Estimate:
     NNDR (Lowe 2004, IJCV 60): a record far nearer to one train trial than to any other imitates that one.
     """
     ours, real = (ratio_of_distances(distances) for distances in _closest(case))
-    return contrast(
-        np.median,
-        ours,
-        real,
-        case.scale.stream("privacy", "ratio"),
-        case.params.bootstrap,
-        case.candidates.clusters,
-    )
+    return contrast(np.median, ours, real, case, "privacy", "ratio")
 
 
 def closest_table(case: Case) -> pl.DataFrame:
@@ -89,14 +82,7 @@ def copy_share(case: Case) -> Estimate:
     Calibrated: a share of verbatim copies planted among held-out trials reads as that share.
     """
     ours, real = _copies(case)
-    return contrast(
-        np.mean,
-        ours,
-        real,
-        case.scale.stream("privacy", "copies"),
-        case.params.bootstrap,
-        case.candidates.clusters,
-    )
+    return contrast(np.mean, ours, real, case, "privacy", "copies")
 
 
 @lru_cache(maxsize=4)

@@ -115,6 +115,7 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
     arm_words = _sum_words(arms, ("label", "description"))
     header = sum(count or 0 for count in words.values())
     return row | {
+        "plain_conditions": _plain(row["conditions"]),
         "words": words,
         "inclusion": criteria[0],
         "exclusion": criteria[1],
@@ -123,6 +124,10 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
         "longest": max(header, endpoint_words, arm_words, *map(sum, criteria)),
         "arms_fit": not row["arms"] or _are_sound(row["arms"]),
     }
+
+
+def _plain(conditions: Iterable[str] | None) -> frozenset[str]:
+    return frozenset(plain_text(one) for one in conditions or [])
 
 
 def _sum_words(items: Sequence[Row], parts: Sequence[str]) -> int:
@@ -145,8 +150,8 @@ def _stratum(rows: Sequence[Row], target: Row) -> Sequence[Row]:
     """The narrowest set of trials like the target that has MIN_STRATUM of them."""
     name, phase = target["intervention"], target["phase"]
     like = [row for row in rows if name in (row["normalized_interventions"] or [])]
-    conditions = {plain_text(one) for one in target["conditions"] or []}
-    area = [row for row in rows if conditions & {plain_text(one) for one in row["conditions"] or []}]
+    conditions = _plain(target["conditions"])
+    area = [row for row in rows if conditions & row["plain_conditions"]]
     ladder = (
         [row for row in area if name in (row["normalized_interventions"] or [])],
         [row for row in like if row["phase"] == phase],

@@ -17,6 +17,12 @@ def plain_text(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold()))
 
 
+def word_ngrams(text: str, length: int) -> set[tuple[str, ...]]:
+    """Return the n-grams of so many words of a text, without case and marks."""
+    words = plain_text(text).split()
+    return set(zip(*(words[start:] for start in range(length)), strict=False))
+
+
 def _joined(*parts: pl.Expr, separator: str = " ") -> pl.Expr:
     return pl.concat_str(parts, separator=separator, ignore_nulls=True)
 

@@ -13,7 +13,7 @@ from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.copies import measure_copies
 from trialforge.trial.record import REGISTRATION_SCHEMA
-from trialforge.trial.text import plain_text
+from trialforge.trial.text import plain_text, word_ngrams
 
 _NGRAM = 5
 # Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
@@ -30,9 +30,7 @@ def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
     It is what 95 of 100 real trials share with three others of the same intervention, and at least a tenth.
     """
     trials = train.sort("nct_id").with_columns(cluster_key()).with_row_index("place")
-    groups = (
-        trials.group_by("cluster", maintain_order=True).agg("place").filter(pl.col("place").list.len() > 1)
-    )
+    groups = trials.group_by("cluster", maintain_order=True).agg("place")
     pairs = [
         (places[number], places[(number + step) % len(places)])
         for places in groups["place"].to_list()
@@ -86,8 +84,8 @@ def _copies_title(record: Record, exemplars: Sequence[Record]) -> bool:
 
 
 def _copies_summary(record: Record, exemplars: Sequence[Record]) -> bool:
-    own = _ngrams(record["summary"] or "")
-    return bool(own) and any(own <= _ngrams(trial["summary"] or "") for trial in exemplars)
+    own = word_ngrams(record["summary"] or "", _NGRAM)
+    return bool(own) and any(own <= word_ngrams(trial["summary"] or "", _NGRAM) for trial in exemplars)
 
 
 def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[Record]) -> bool:
@@ -97,11 +95,6 @@ def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[R
     alone = pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA)
     found = measure_copies(alone, pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
     return bool((found["shared"] > bound * found["ngrams"]).any())
-
-
-def _ngrams(text: str) -> set[tuple[str, ...]]:
-    words = plain_text(text).split()
-    return set(zip(*(words[start:] for start in range(_NGRAM)), strict=False))
 
 
 def _copies_code(record: Record, exemplars: Sequence[Record]) -> bool:
