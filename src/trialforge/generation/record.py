@@ -64,9 +64,17 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
             for place, shape in _placed(skeleton["interventions"])
         ],
     }
+    given = [one["name"] for one in record["interventions"]]  # the registry lists an arm's in this order
     if "arms" in texts or not skeleton["arms"]:
         record["arms"] = [
-            {**shape, **{part: _text_at(texts, "arms", place, part) for part in ("label", "description")}}
+            {
+                **shape,
+                **{part: _text_at(texts, "arms", place, part) for part in ("label", "description")},
+                "interventions": sorted(
+                    shape["interventions"],
+                    key=lambda name: given.index(name) if name in given else len(given),
+                ),
+            }
             for place, shape in _placed(skeleton["arms"])
         ]
     for name in ENDPOINT_FIELDS:

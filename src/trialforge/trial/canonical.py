@@ -9,6 +9,7 @@ from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")
+_LONGEST_NUMBER = 12  # characters
 
 
 def canonical_criteria(text: str | None) -> str | None:
@@ -18,7 +19,7 @@ def canonical_criteria(text: str | None) -> str | None:
     """
     if text is None or not any(map(str.isalpha, text)):
         return " ".join((text or "").split()) or None
-    lists = [[item for item in items if any(map(str.isalnum, item))] for items in split_criteria(text)]
+    lists = [[item for item in items if _says_something(item)] for items in split_criteria(text)]
     if not any(lists):
         line = " ".join(text.split())
         return line if line == text else canonical_criteria(line)  # on one line it may read as an item
@@ -27,6 +28,11 @@ def canonical_criteria(text: str | None) -> str | None:
     if joined == text or not any(may_name_side(item) for items in lists for item in items):
         return joined
     return canonical_criteria(joined)
+
+
+def _says_something(item: str) -> bool:
+    """An item of a few characters may be the number of an item that is not there: "b.", "ii)"."""
+    return any(map(str.isalnum, item)) and (len(item) > _LONGEST_NUMBER or any(split_criteria(f"- {item}")))
 
 
 def canonical(trials: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from trialforge.trial.checks.names import NAMING
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import find_faults, record_checks
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
+from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.people import scrub_people
 from trialforge.trial.record import REGISTRATION_SCHEMA
@@ -82,9 +83,10 @@ def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Valid
 def plan_of(asked: pl.DataFrame, skeleton: dict[str, Any] = SKELETON) -> pl.DataFrame:
     """The plan that these records meet."""
     targets = asked.select("target_id", "intervention", "conditions", "phase", "label")
-    return targets.with_columns(
-        skeleton=pl.lit(pl.Series([skeleton], dtype=pl.Struct(SKELETON_SCHEMA))).first()
-    )
+    # Criteria of one kind alone were asked for as such: a plan's skeletons are those of registered trials.
+    sides = [all(split_criteria(text)) for text in asked["criteria"]]
+    skeletons = [skeleton if both else skeleton | {"exclusion": []} for both in sides]
+    return targets.with_columns(skeleton=pl.Series(skeletons, dtype=pl.Struct(SKELETON_SCHEMA)))
 
 
 def add_to(field: str, text: str) -> Callable[[Row], Row]:

@@ -30,6 +30,11 @@ _INCLUDING = re.compile(
     r"(?i)inclu|eligib|characteristics|\b(?:must|require[sd]?|diagnos\w*|confirmed|with|who|aged?|ages|adults?|"
     r"healthy|willing|able|presence|history|positive|allowed|years?|males?|females?|patients?|subjects?)\b"
 )
+_DOSE = re.compile(
+    r"\d[\d.,]*\s?(?:[mµuk]?g|mcg|ml|iu|units?|mci|gy|%)\b|\b(?:dose|cohort|part|panel|sequence)s? ?-?\w+|"
+    r"\b(?:low|lower|high|higher|medium|middle|half|full|single|multiple|once|twice|daily|weekly|monthly|"
+    r"short|long|early|late|delayed|immediate|continuous|intermittent)\b"
+)
 _EMPTY_PART = re.compile(rf"(?:{_INCLUSION}\W*{_EXCLUSION})|(?:{_EXCLUSION}\W*\Z)")
 
 
@@ -56,12 +61,10 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("impossible_enrolment", "it plans nobody, or too many", is_no_enrolment),
         Check("repeated_arms", "two arms have the same label", _repeats_arms),
         Check("idle_arm", "an arm gets nothing", _has_idle_arm),
-        Check("same_arms", "two arms of one type get the same and say the same", _has_same_arms),
+        Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms),
         Check("short_criteria", "its criteria are too short", is_short),
         Check("one_sided_criteria", "it heads criteria of one kind and has none of the other", _is_one_sided),
-        Check(
-            "repeated_criteria", "it has fewer than two criteria of a kind but for repeats", _repeats_criteria
-        ),
+        Check("repeated_criteria", "half of its criteria of a kind are repeats", _repeats_criteria),
     ]
 
 
@@ -106,8 +109,14 @@ def _has_idle_arm(record: Record) -> bool:
 
 
 def _has_same_arms(record: Record) -> bool:
+    """A label may tell arms apart by a dose or a schedule, and by nothing else."""
     told = [
-        (arm["type"], tuple(sorted(arm["interventions"] or [])), plain_text(arm["description"] or ""))
+        (
+            arm["type"],
+            tuple(sorted(arm["interventions"] or [])),
+            plain_text(arm["description"] or ""),
+            tuple(_DOSE.findall((arm["label"] or "").casefold())),
+        )
         for arm in record["arms"] or []
         if arm["interventions"]
     ]
@@ -128,7 +137,10 @@ def _is_one_sided(record: Record) -> bool:
 def _repeats_criteria(record: Record) -> bool:
     lists = split_criteria(record["criteria"])
     left = distinct_items(*lists)
-    return any(len(items) > 1 and len(new) < 2 for items, new in zip(lists, left, strict=True))
+    return any(
+        len(items) > 1 and (len(new) < 2 or 2 * len(new) <= len(items))
+        for items, new in zip(lists, left, strict=True)
+    )
 
 
 def distinct_items(*lists: Sequence[str]) -> list[list[str]]:
