@@ -14,7 +14,8 @@ import yaml
 
 from trialforge.core.files import read_json
 from trialforge.generation import prompts as rendering
-from trialforge.trial.record import REGISTRATION_SCHEMA, Endpoint, Intervention, Trial
+from trialforge.simulation.corpus import simulate
+from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
@@ -42,8 +43,8 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", retries=1)
-        self.params["generation"]["sampling"] |= {"max_tokens": 200}
+        self.set("generation", retries=3)
+        self.params["generation"]["sampling"] |= {"max_tokens": 400}
         self.set("llm", context_tokens=1536, slots=8)
 
     def set(self, section: str, **values: Any) -> None:
@@ -73,26 +74,13 @@ class Project:
 
 
 def make_train() -> pl.DataFrame:
-    trials = [
-        Trial(
-            nct_id=f"SIM{number}",
-            source="simulated",
-            title=f"Levodopa in {group} With Parkinson Disease",
-            phase="Phase 2",
-            conditions=["Parkinson Disease"],
-            interventions=[Intervention(type="Drug", name="Levodopa")],
-            summary=f"This study tests whether levodopa helps {group.lower()} with Parkinson disease.",
-            primary_outcomes=[Endpoint(measure="Hours of off time each day", time_frame="12 weeks")],
-            criteria="Inclusion Criteria:\n\n- Parkinson disease\n\nExclusion Criteria:\n\n- Dementia",
-            sex="All",
-            label=number % 2,
-        )
-        for number, group in enumerate(("Adults", "Women", "Older People", "Men", "Young People", "Twins"))
-    ]
-    extra = {"label": pl.Int64(), "normalized_interventions": pl.List(pl.String())}
-    rows = [trial.model_dump() | {"normalized_interventions": ["levodopa"]} for trial in trials]
-    schema = {**REGISTRATION_SCHEMA, **extra}
-    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
+    """Eight simulated trials of one drug, half of them successes: texts that differ as registered ones do."""
+    drug = pl.col("interventions").list.first().struct.field("name").str.to_lowercase()
+    trials = simulate(700, 5).with_columns(normalized_interventions=pl.concat_list(drug))
+    drawn = trials.filter(pl.len().over("normalized_interventions", "label") >= 4)
+    first = drawn.filter(pl.col("normalized_interventions") == drawn["normalized_interventions"][0])
+    halves = [first.filter(label=label).head(4) for label in (0, 1)]
+    return pl.concat(halves).select(*REGISTRATION_SCHEMA, "label", "normalized_interventions")
 
 
 @pytest.fixture(scope="module")
