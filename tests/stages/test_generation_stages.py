@@ -38,7 +38,14 @@ class Project:
         self.folder, self._patch = folder, patch
         self.params = yaml.safe_load((ROOT / "params.yaml").read_text())
         self.set(
-            "plan", min_success=1, min_failure=1, interventions=1, records=2, arms=ARMS, label_shares="equal"
+            "plan",
+            min_success=1,
+            min_failure=1,
+            interventions=1,
+            records=2,
+            arms=ARMS,
+            label_shares="equal",
+            max_words=120,
         )
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
@@ -76,9 +83,9 @@ class Project:
 def make_train() -> pl.DataFrame:
     """Eight simulated trials of one drug, half of them successes: texts that differ as registered ones do."""
     drug = pl.col("interventions").list.first().struct.field("name").str.to_lowercase()
-    trials = simulate(700, 5).with_columns(normalized_interventions=pl.concat_list(drug))
-    drawn = trials.filter(pl.len().over("normalized_interventions", "label") >= 4)
-    first = drawn.filter(pl.col("normalized_interventions") == drawn["normalized_interventions"][0])
+    trials = simulate(700, 5).with_columns(drug=drug)
+    drawn = trials.filter(pl.len().over("drug", "label") >= 4)
+    first = drawn.filter(drug=drawn["drug"][0]).with_columns(normalized_interventions=pl.concat_list("drug"))
     halves = [first.filter(label=label).head(4) for label in (0, 1)]
     return pl.concat(halves).select(*REGISTRATION_SCHEMA, "label", "normalized_interventions")
 
