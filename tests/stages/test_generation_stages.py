@@ -83,11 +83,12 @@ class Project:
 def make_train() -> pl.DataFrame:
     """Eight simulated trials of one drug, half of them successes: texts that differ as registered ones do."""
     drug = pl.col("interventions").list.first().struct.field("name").str.to_lowercase()
-    trials = simulate(700, 5).with_columns(drug=drug)
-    drawn = trials.filter(pl.len().over("drug", "label") >= 4)
-    first = drawn.filter(drug=drawn["drug"][0]).with_columns(normalized_interventions=pl.concat_list("drug"))
-    halves = [first.filter(label=label).head(4) for label in (0, 1)]
-    return pl.concat(halves).select(*REGISTRATION_SCHEMA, "label", "normalized_interventions")
+    first = simulate(700, 5).filter(drug == "fluticasone").head(8)
+    return first.select(
+        *REGISTRATION_SCHEMA,
+        label=pl.int_range(pl.len(), dtype=pl.Int64) % 2,
+        normalized_interventions=pl.concat_list(drug),
+    )
 
 
 @pytest.fixture(scope="module")
