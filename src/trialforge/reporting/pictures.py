@@ -156,7 +156,7 @@ PICTURES: dict[str, Picture] = {
         "A draft may have several reasons, so they do not add up to the steps above.",
         charts.draw_reasons,
     ),
-    "quality/rejections": Picture(
+    "validation/rejections": Picture(
         "cost",
         "Why drafts were rejected",
         "A draft may have more than one reason.",

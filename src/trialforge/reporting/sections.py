@@ -354,7 +354,7 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
 def funnel_section(inputs: Inputs) -> ReportSection:
     """Return what became of each target."""
     lead = "What was asked for, what the model wrote, and what was kept of it."
-    rejections = inputs.plots.get("quality/rejections")
+    rejections = inputs.plots.get("validation/rejections")
     rows = funnel_rows(inputs.metrics)
     rows |= reason_rows(inputs.metrics, inputs.tables.get("generated"), rejections)
     return _section("funnel", "Targets to records", lead, inputs, {"generation": ""}, rows=rows)

@@ -166,7 +166,7 @@ def make_plots() -> dict[str, pl.DataFrame]:
                 for x in points
             ]
         ),
-        "quality/rejections": pl.DataFrame(
+        "validation/rejections": pl.DataFrame(
             {
                 "reason": ["not_english", "repetition"],
                 "label": [0, 1],
