@@ -57,7 +57,8 @@ def pipeline_calls() -> tuple[list[Request], list[list[Request]]]:
         said = lines[group["reasons_id"]]
         known = {trial["nct_id"]: trial for trial in mine}
         writer = DraftWriter(known, generation, context, checks=())
-        shared = {"exemplars": group["exemplars"], "reasons": said, "reasons_id": group["reasons_id"]}
+        shared = {"exemplars": group["exemplars"], "reasons": said, "other_reasons": []}
+        shared |= {"reasons_id": group["reasons_id"]}
         for target in targets.filter(intervention=group["intervention"], label=group["label"]).to_dicts():
             draft = Draft(target | shared, [])
             parts = [part for part in PARTS if part_schema(part, target["skeleton"], generation.fields)]

@@ -80,7 +80,8 @@ def test_no_word_of_another_block_comes_into_a_prompt(ran: Path) -> None:
         shown = [trials[name] for name in group["exemplars"]]
         asked: list[Question[Any]] = [*ask_reasons(group, shown, background, reasoning, 1, 4096)]
         for name in group["targets"]:
-            target = targets[name] | {"exemplars": group["exemplars"], "reasons": []}
+            told = {"exemplars": group["exemplars"], "reasons": [], "other_reasons": []}
+            target = targets[name] | told
             asked += [writer.ask(Draft(target), part) for part in PARTS]
         words = [message.content.lower() for question in asked for message in question.messages]
         prompts.setdefault(group["block"], []).extend(words)

@@ -111,7 +111,8 @@ class DraftWriter:
         target, params = draft.target, self._params
         schema = part_schema(part, target["skeleton"], params.fields) or {}
         subject = target_line(target["intervention"], target["conditions"], target["phase"])
-        told = [subject, tell_skeleton(target["skeleton"]), *target["reasons"]]
+        reasons = {target["label"]: target["reasons"], 1 - target["label"]: target["other_reasons"]}
+        told = [subject, tell_skeleton(target["skeleton"]), *target["reasons"], *target["other_reasons"]]
         left = self._room - sum(map(count_at_most, told))
         messages = render(
             PROMPT,
@@ -121,8 +122,11 @@ class DraftWriter:
                 if text
             ],
             position=params.label_position,
-            reasons=[neutralize(reason) for reason in target["reasons"]],
-            verb=label_verb(target["label"], params.label_wording),
+            reasons=[
+                (label_verb(label, params.label_wording), [neutralize(reason) for reason in reasons[label]])
+                for label in (1, 0)
+                if reasons[label]
+            ],
             label=label_line(target["label"], params.label_wording),
             target="\n".join(told[:2]),
             record=tell_record(draft.record, left) if draft.record else "",
@@ -228,11 +232,17 @@ def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
 def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
     """Return targets with `exemplars`, `reasons` (as the prompt says them) and `reasons_id`, by set.
 
+    `other_reasons` are those of the other label about the same exemplars, for a target of a pair.
+
     Raises:
         ArtifactError: a target has no row in the reasons.
     """
     texts = pl.col("reasons").list.eval(reason_line())
+    shown = pl.col("exemplars").list.join(" ")
     sets = reasons.select("reasons_id", "exemplars", "targets", reasons=texts).with_row_index("set")
+    opposite = reasons.select(
+        "intervention", "arm", shown=shown, label=1 - pl.col("label"), other_reasons=texts
+    )
     owned = sets.explode("targets", empty_as_null=True, keep_nulls=True).rename({"targets": "target_id"})
     joined = plan.with_row_index("place").join(owned, on="target_id", how="left")
     lost = joined.filter(pl.col("reasons_id").is_null())["target_id"].to_list()
@@ -240,7 +250,11 @@ def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
         raise ArtifactError(
             f"{len(lost)} targets have no reasons row, {lost[0]} first", hint="run: dvc repro reason"
         )
-    return joined.sort("set", "place").drop("set", "place")
+    keys = ["intervention", "arm", "label", "shown"]
+    opposite = opposite.unique(keys, keep="first", maintain_order=True)
+    found = joined.with_columns(shown=shown).join(opposite, on=keys, how="left").drop("shown")
+    other = pl.when(pl.col("pair").is_not_null()).then("other_reasons").fill_null([])
+    return found.with_columns(other_reasons=other).sort("set", "place").drop("set", "place")
 
 
 def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | float | None]:

@@ -19,15 +19,24 @@ def exemplar_sets(plan: pl.DataFrame, exemplars: pl.DataFrame, *, count: int, sh
 
     With `share`, the targets of one intervention, label, arm and block are shown the same `count` exemplars:
     those with the highest sum of reciprocal ranks over these targets. Otherwise each target keeps the
-    `count` best of its own. A target without exemplars has an empty set.
+    `count` best of its own. Both targets of a pair are shown the same: half of the `count`, rounded up, of
+    each one's. A target without exemplars has an empty set.
     """
-    places = plan.select("target_id", *_GROUP).with_row_index("place")
+    places = plan.select("target_id", *_GROUP, "pair").with_row_index("place")
     ranked = places.join(exemplars.select("target_id", "nct_id", "rank"), on="target_id")
-    owner = list(_GROUP) if share else [*_GROUP, "target_id"]
+    owner = list(_GROUP) if share else [*_GROUP, "target_id", "pair"]
     scored = ranked.group_by(*owner, "nct_id").agg(score=(1 / pl.col("rank")).sum())
     best = scored.sort([*owner, "score", "nct_id"], descending=[False] * len(owner) + [True, False])
-    chosen = best.group_by(owner, maintain_order=True).agg(exemplars=pl.col("nct_id").head(count).sort())
-    owned = places.join(chosen, on=owner, how="left", nulls_equal=True).with_columns(
+    paired = plan["pair"].is_not_null().all()  # a plan has pairs alone, or none
+    most = -(-count // 2) if paired else count
+    chosen = best.group_by(owner, maintain_order=True).agg(pl.col("nct_id").head(most))
+    shown_by = [name for name in owner if not (paired and name in ("label", "target_id"))]
+    shown = (
+        chosen.explode("nct_id")
+        .group_by(shown_by, maintain_order=True)
+        .agg(exemplars=pl.col("nct_id").unique().sort())
+    )
+    owned = places.join(shown, on=shown_by, how="left", nulls_equal=True).with_columns(
         pl.col("exemplars").fill_null([])
     )
     sets = owned.group_by(*_GROUP, "exemplars", maintain_order=True).agg(

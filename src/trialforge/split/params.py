@@ -54,7 +54,7 @@ GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "
 
 
 class PlanParams(Section):
-    """What is to be generated."""
+    """What is to be generated; with `contrast` each skeleton as a success and as a failure, half of each."""
 
     min_success: int = Field(ge=1)
     min_failure: int = Field(ge=1)
@@ -62,5 +62,6 @@ class PlanParams(Section):
     records: int = Field(ge=1)
     generations: int = Field(default=1, ge=1)
     label_shares: LabelShares = "pool"
+    contrast: bool = False
     arms: tuple[GenerationArm, ...] = Field(min_length=1)
     max_words: int = Field(default=600, ge=20)

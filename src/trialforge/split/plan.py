@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Any, cast
 
 import polars as pl
 
@@ -18,8 +20,10 @@ from trialforge.trial.skeleton import SKELETON_SCHEMA
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
     "phase": pl.String(), "label": pl.Int64(), "arm": pl.String(), "generation": pl.Int64(),
-    "seed": pl.Int64(), "block": pl.Int64(), "skeleton": pl.Struct(SKELETON_SCHEMA),
+    "seed": pl.Int64(), "block": pl.Int64(), "pair": pl.Int64(), "skeleton": pl.Struct(SKELETON_SCHEMA),
 }  # fmt: skip
+_BOTH = "both labels"
+Key = tuple[str | int, ...]
 
 
 def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFrame:
@@ -37,53 +41,40 @@ def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFr
 def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataFrame:
     """Return PLAN_SCHEMA; each arm is asked for the same targets, so that arms can be compared in pairs.
 
-    Labels of an intervention have the shares that they have in the pool, or half each. Every generation asks
-    for the same labels, with draws and seeds of its own. Conditions and phase are those of a pool trial of
-    the same intervention and label, drawn by lot; so is the skeleton, from several trials. A target has the
-    same id, draw and seed for as long as its pool is the same.
+    Labels of an intervention have the shares that they have in the pool, or half each. With `contrast` each
+    skeleton is asked for twice, as a success and as a failure; the two have the same `pair`. Every generation
+    asks for the same labels, with draws and seeds of its own. Conditions and phase are those of a pool trial
+    of the same intervention and label, drawn at random; so is the skeleton, from several trials. A target has
+    the same id, draw and seed for as long as its pool is the same.
 
     Raises:
         ParameterError: no intervention has enough trials of both labels, or no target has one of them.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     chosen = eligible_interventions(train, params)["intervention"].head(params.interventions)
     if chosen.is_empty():
         raise ParameterError(
             f"no intervention has {params.min_success} successes and {params.min_failure} failures in train",
             hint="lower plan.min_success and plan.min_failure, or take more trials",
         )
-    donors = Donorhood(train.filter(pl.col("label").is_not_null()), params.max_words)
+    labelled = train.filter(pl.col("label").is_not_null())
+    donors = Donorhood(labelled, params.max_words)
     for rank, name in enumerate(chosen):
-        mine = train.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
-        pools = {label: mine.filter(pl.col("label") == label) for label in (1, 0)}
-        share = pools[1].height / (pools[1].height + pools[0].height)
-        counts = share_labels(0.5 if params.label_shares == "equal" else share, params.records, rank)
-        for generation, (label, count) in product(range(params.generations), counts.items()):
+        mine = labelled.filter(pl.col("normalized_interventions").list.contains(name)).sort("nct_id")
+        for generation, (label, count) in product(
+            range(params.generations), _count_draws(mine, params, rank).items()
+        ):
             again = (generation,) if generation else ()
-            picks = random_stream(seed, "plan", name, label, *again).integers(pools[label].height, size=count)
+            pool = mine if label == _BOTH else mine.filter(label=label)
+            picks = random_stream(seed, "plan", name, label, *again).integers(pool.height, size=count)
             for number, pick in enumerate(picks):
-                trial = pools[label].row(int(pick), named=True)
-                asked = {
-                    "intervention": name,
-                    "conditions": trial["conditions"],
-                    "phase": trial["phase"],
-                    "label": label,
-                }
+                trial = pool.row(int(pick), named=True)
+                asked = {"intervention": name, "conditions": trial["conditions"], "phase": trial["phase"]}
+                asked["label"] = None if label == _BOTH else label
                 own = random_stream(seed, "skeleton", name, label, number, *again)
                 skeleton = donors.draw(asked, trial, own).model_dump()
-                for arm in params.arms:
-                    key = "|".join(map(str, (name, label, number, arm, *again)))
-                    rows.append(
-                        {
-                            "target_id": f"T-{hash_text(key)[:12]}",
-                            **asked,
-                            "arm": arm,
-                            "generation": generation,
-                            "seed": derive_seed(seed, "target", name, label, number, *again),
-                            "block": None,
-                            "skeleton": skeleton,
-                        }
-                    )
+                row = asked | {"generation": generation, "block": None, "skeleton": skeleton}
+                rows += _ask_each(row, params, (name, label, number), again, seed)
     plan = pl.DataFrame(rows, schema=PLAN_SCHEMA)
     if plan["label"].n_unique() < 2:
         raise ParameterError(
@@ -114,7 +105,7 @@ def plan_blocks(
     """
     names = pl.col("normalized_interventions").list.filter(~pl.element().is_in(CONTROLS))
     named = train.join(blocks, on="nct_id").with_columns(intervention=names.list.first()).sort("nct_id")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for block in blocks["block"].unique().sort():
         mine = named.filter((pl.col("block") == block) & pl.col("intervention").is_not_null())
         if mine.is_empty():
@@ -127,20 +118,34 @@ def plan_blocks(
                 asked = {name: trial[name] for name in ("intervention", "conditions", "phase", "label")}
                 own = random_stream(seed, "skeleton", "block", block, number, generation)
                 skeleton = donors.draw(asked, trial, own).model_dump()
-                for arm in params.arms:
-                    key = "|".join(map(str, ("block", block, number, arm, generation)))
-                    rows.append(
-                        asked
-                        | {
-                            "target_id": f"T-{hash_text(key)[:12]}",
-                            "arm": arm,
-                            "generation": generation,
-                            "seed": derive_seed(seed, "target", "block", block, number, generation),
-                            "block": block,
-                            "skeleton": skeleton,
-                        }
-                    )
+                row = asked | {"generation": generation, "block": block, "skeleton": skeleton}
+                rows += _ask_each(row, params, ("block", block, number), (generation,), seed)
     return pl.DataFrame(rows, schema=PLAN_SCHEMA)
+
+
+def _count_draws(mine: pl.DataFrame, params: PlanParams, rank: int) -> dict[int | str, int]:
+    """Return how many skeletons of an intervention are drawn by label, or of both labels for pairs."""
+    if params.contrast:
+        return {_BOTH: -(-params.records // 2)}
+    share = mine["label"].mean() if params.label_shares == "pool" else 0.5
+    return {**share_labels(cast("float", share), params.records, rank)}
+
+
+def _ask_each(
+    row: Mapping[str, Any], params: PlanParams, before: Key, after: Key, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield a drawn target once for each arm, and with `contrast` as a success and as a failure."""
+    pair = derive_seed(seed, "pair", *before, *after) if params.contrast else None
+    for label, arm in product((1, 0) if params.contrast else (row["label"],), params.arms):
+        key = "|".join(map(str, (*before, arm, *after, *((label,) if params.contrast else ()))))
+        yield {
+            **row,
+            "label": label,
+            "target_id": f"T-{hash_text(key)[:12]}",
+            "arm": arm,
+            "seed": derive_seed(seed, "target", *before, *after),
+            "pair": pair,
+        }
 
 
 def share_labels(share: float, records: int, rank: int) -> dict[int, int]:

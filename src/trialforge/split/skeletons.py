@@ -47,7 +47,7 @@ class Donorhood:
         """Return a skeleton for a target.
 
         Args:
-            target: `intervention`, `phase` and `label`.
+            target: `intervention`, `phase` and `label`; None asks for what trials of any label have.
             subject: the trial that the target's conditions and phase come from.
             stream: of all draws.
         """
@@ -62,7 +62,7 @@ class Donorhood:
             taken.add(donor["nct_id"])
             return donor
 
-        own = [row for row in self.rows if row["label"] == label]
+        own = [row for row in self.rows if label is None or row["label"] == label]
         texts, endpoints, criteria = pick(self.short), pick(self.short), pick(self.short)
         room = self.max_words - endpoints["endpoint_words"]
         form = pick(self.short, lambda row: row["arms_fit"] and row["arm_words"] <= room)

@@ -255,7 +255,7 @@ def test_only_the_part_that_failed_is_asked_again_and_told_why() -> None:
     first, again = (request.messages[-1].content for request in generator.history[2:4])
     assert again.startswith(first)
     assert "An earlier answer was refused" in again.removeprefix(first)
-    assert "fewer than two criteria of a kind" in again.removeprefix(first)
+    assert "half of its criteria of a kind" in again.removeprefix(first)
     assert [request.attempt for request in generator.history] == [0, 0, 0, 1, 0]
     assert len({request.seed for request in generator.history}) == 5
     metrics = measure_drafts([draft], tally)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from trialforge.generation.exemplars import exemplar_sets, name_set, order_exemplars
 
@@ -11,6 +12,7 @@ PLAN = pl.DataFrame(
         "label": [1, 1, 0, 1],
         "arm": ["retrieval-reasoning"] * 3 + ["no-retrieval"],
         "block": pl.Series([None] * 4, dtype=pl.Int64),
+        "pair": pl.Series([None] * 4, dtype=pl.Int64),
     }
 )
 EXEMPLARS = pl.DataFrame(
@@ -45,6 +47,20 @@ def test_unshared_targets_keep_their_own() -> None:
         (["T1", "T2"], ["a"]),
         (["T3", "T4"], ["b"]),
     ]
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_both_targets_of_a_pair_are_shown_exemplars_of_each(share: bool) -> None:
+    pairs = PLAN.filter(arm="retrieval-reasoning").with_columns(pair=pl.Series([5, 6, 5]))
+    alike = pl.concat(
+        [pairs, pairs.filter(target_id="c").with_columns(target_id=pl.lit("d"), pair=pl.lit(6, pl.Int64))]
+    )
+    failures = pl.DataFrame([("d", 1, "T8")], schema=EXEMPLARS.schema, orient="row")
+    sets = exemplar_sets(alike, pl.concat([EXEMPLARS, failures]), count=2, share=share)
+    shown = {name: set(row["exemplars"]) for row in sets.to_dicts() for name in row["targets"]}
+    assert shown["a"] == shown["c"]
+    assert shown["b"] == shown["d"]
+    assert shown["a"] == ({"T3", "T8"} if share else {"T1", "T9"})
 
 
 def test_unshared_targets_with_equal_exemplars_are_one_set() -> None:

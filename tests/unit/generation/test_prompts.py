@@ -76,6 +76,17 @@ def test_without_retrieval_and_reasons_the_target_is_left() -> None:
     assert "levodopa" in text
 
 
+def test_a_pair_reads_the_reasons_of_both_labels_in_one_order() -> None:
+    told = {1: {"reasons": ["Large."]}, 0: {"reasons": ["Small."]}}
+    texts = [
+        user_text(target={"label": label, "other_reasons": told[1 - label]["reasons"]} | told[label])
+        for label in (1, 0)
+    ]
+    assert texts[0].index("Large.") < texts[0].index("Small.")
+    assert texts[0].partition("</reasons>")[0] == texts[1].partition("</reasons>")[0]
+    assert texts[0] != texts[1]
+
+
 @pytest.mark.parametrize("context", [1536, 4096], ids=["cut", "whole"])
 def test_prompts_of_one_set_begin_alike_to_the_end_of_the_exemplars(context: int) -> None:
     """An engine reads that once, whatever the targets are."""

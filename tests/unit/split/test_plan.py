@@ -47,6 +47,15 @@ def test_interventions_need_enough_of_both_labels_and_placebo_is_none() -> None:
     assert found.rows() == [("ibuprofen", 2, 2), ("aspirin", 3, 1)]
 
 
+def test_with_contrast_each_skeleton_is_asked_for_as_a_success_and_as_a_failure() -> None:
+    plan = plan_targets(pool(), PARAMS.model_copy(update={"contrast": True}), 7)
+    assert plan.height == 16
+    assert plan["target_id"].n_unique() == 16
+    of_label = {label: plan.filter(label=label).drop("target_id", "label") for label in (1, 0)}
+    assert of_label[1].equals(of_label[0])
+    assert of_label[1]["pair"].n_unique() == 4
+
+
 def test_a_plan_by_hand() -> None:
     plan = plan_targets(pool(), PARAMS, 7)
     # 2 interventions x 4 records x 2 arms; ibuprofen 2 of 4, aspirin 3 of 4, as in the pool

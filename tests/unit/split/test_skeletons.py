@@ -89,7 +89,7 @@ def test_arms_are_sound_and_one_gets_what_was_asked_for(plan: list[dict[str, Any
     checks = {check.reason: check.found for check in form_checks(CheckParams())}
     for target in plan:
         skeleton = target["skeleton"]
-        arms = [arm | {"description": None} for arm in skeleton["arms"]]
+        arms = [arm | {"label": "", "description": None} for arm in skeleton["arms"]]
         assert not checks["idle_arm"]({"arms": arms})
         assert not checks["same_arms"]({"arms": arms})
         names = [one["name"] for one in skeleton["interventions"]]
