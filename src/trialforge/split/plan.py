@@ -128,7 +128,7 @@ def _count_draws(mine: pl.DataFrame, params: PlanParams, rank: int) -> dict[int 
     if params.contrast:
         return {_BOTH: -(-params.records // 2)}
     share = mine["label"].mean() if params.label_shares == "pool" else 0.5
-    return {**share_labels(cast("float", share), params.records, rank)}
+    return dict(share_labels(cast("float", share), params.records, rank).items())
 
 
 def _ask_each(
