@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup repro test quick coverage lint docs bench clean
+.PHONY: setup repro test test-full quick coverage lint docs bench clean
 
 setup: $(VENV)/.ready ## make the environment
 
@@ -35,11 +35,14 @@ lint: setup ## format, lint, types, import direction
 	mypy
 	lint-imports
 
-test: setup ## run every test; those that need a server run where its address is set
+test: setup ## run the tests; those that need a server run where its address is set
+	pytest -n auto --dist loadfile -m "not full"
+
+test-full: setup ## run every test, whole grids of cases included
 	pytest -n auto --dist loadfile
 
 quick: setup ## the tests that need no server, browser, language model or run of stages
-	pytest -q -n auto --dist loadfile -m "not slow and not services and not shared"
+	pytest -q -n auto --dist loadfile -m "not slow and not services and not shared and not full"
 
 coverage: setup ## which lines of the package the tests run
 	pytest -q -n auto --dist loadfile --cov=trialforge --cov-report=term-missing:skip-covered --cov-report=html

@@ -86,8 +86,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("status", [0, 200, 400, 401])
+# A server's answer can bring out any shape; what else a server may do is tried with a shape that no header
+# can carry and one that is written differently in an error. The other pairs are for `make test-full`.
+TOLD_APART = {"line break", "quotes"}
+PAIRS = [
+    pytest.param(
+        shape, status, marks=[] if status == 400 or shape in TOLD_APART else pytest.mark.full, id=f"{status}-{shape}"
+    )
+    for status in (0, 200, 400, 401)
+    for shape in SHAPES
+]
+
+
+@pytest.mark.parametrize(("shape", "status"), PAIRS)
 def test_no_command_says_a_key_or_password(
     shape: str,
     status: int,
@@ -134,18 +145,21 @@ def chained():
     except ValueError as error:
         raise RetrievalError(f"it fails: {error}", hint=str(error)) from error
 
-run_stage({
+for kind, main in {
     "foreign": foreign,
     "chained": chained,
     "elasticsearch": lambda: connect(ElasticsearchParams(timeout=1, retries=0), os.environ),
     "hub": lambda: model_folder("someone/model"),
-}[sys.argv[1]])
+}.items():
+    try:
+        run_stage(main)
+    except SystemExit as ended:
+        print(f"{kind} ended: {ended.code}")
 """
 
 
-@pytest.mark.parametrize("kind", ["foreign", "chained", "elasticsearch", "hub"])
 @pytest.mark.parametrize("shape", ["line break", "beyond ASCII", "quotes"])
-def test_no_stage_says_a_key(kind: str, shape: str, echo: Callable[[int], str], tmp_path: Path) -> None:
+def test_no_stage_says_a_key(shape: str, echo: Callable[[int], str], tmp_path: Path) -> None:
     secret = SHAPES[shape]
     environment = os.environ | dict.fromkeys(KEYS, secret)
     environment |= {
@@ -156,11 +170,13 @@ def test_no_stage_says_a_key(kind: str, shape: str, echo: Callable[[int], str], 
         "TRIALFORGE_DEBUG": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", STAGE, kind], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", STAGE], env=environment, capture_output=True, text=True, check=False
     )
     said = done.stdout + done.stderr
-    assert done.returncode == (70 if kind == "foreign" else 1), said
-    assert "error" in said.lower()
+    assert done.returncode == 0, said
+    assert "foreign ended: 70" in said
+    for kind in ("chained", "elasticsearch", "hub"):
+        assert f"{kind} ended: error: " in said
     assert leaks(said, secret) == []
 
 
