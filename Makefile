@@ -38,8 +38,8 @@ lint: setup ## format, lint, types, import direction
 test: setup ## run the tests; those that need a server run where its address is set
 	pytest -n auto --dist loadfile -m "not full"
 
-test-full: setup ## run every test, whole grids of cases included
-	pytest -n auto --dist loadfile
+test-full: setup ## run every test: whole grids of cases, and more examples of each property
+	pytest -n auto --dist loadfile --hypothesis-profile=full
 
 quick: setup ## the tests that need no server, browser, language model or run of stages
 	pytest -q -n auto --dist loadfile -m "not slow and not services and not shared and not full"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.once import made_once, read_once
+from trialforge.ingest.source import Batch
+
 ROOT = Path(__file__).resolve().parents[1]
 
-settings.register_profile("trialforge", deadline=None)  # a busy machine is no fault
+# A busy machine is no fault. `make test` tries the same examples each time, `make test-full` more and new ones.
+settings.register_profile("trialforge", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("full", deadline=None, max_examples=200)
 settings.load_profile("trialforge")
 
 
@@ -42,6 +48,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; name its parent by TRIALFORGE_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def read_real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Batch]:
+    """Trials of a file of the real data, by its path there; each file is read once in a session."""
+
+    def read(name: str) -> Batch:
+        with made_once(tmp_path_factory, "real-records") as folder:
+            return read_once(folder, shared_data / name)
+
+    return read
 
 
 @pytest.fixture(scope="session")

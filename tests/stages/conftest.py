@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
+from tests.once import made_once
 from tests.stages.small_run import SmallRuns, run_once
 
 
 @pytest.fixture(scope="session")
 def small_runs(tmp_path_factory: pytest.TempPathFactory) -> SmallRuns:
     """The default graph at small sizes, run twice from nothing; nobody may change what lies there."""
-    base = tmp_path_factory.getbasetemp()
-    return run_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-runs")
+    with made_once(tmp_path_factory, "small-runs") as folder:
+        return run_once(folder)

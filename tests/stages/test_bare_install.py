@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tests.stages.small_run import write_params
 from tests.unit.ingest.made_records import study_record
 from tests.unit.learning.conftest import build_trials
 from trialforge.learning.params import LearningParams
@@ -91,7 +92,7 @@ def test_two_sets_are_compared(bare: Path, tmp_path: Path) -> None:
         build_trials(40, start=100 * start).write_parquet(tmp_path / "data" / f"{name}.parquet")
     for start, name in ((700, "one"), (800, "other")):
         build_trials(20, prefix="SYN-", start=start).write_parquet(tmp_path / f"{name}.parquet")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    write_params(tmp_path, {"quality.bootstrap": 100, "quality.permutations": 19, "quality.folds": 2})
     found = json.loads(answered(bare, tmp_path, "compare", "one.parquet", "other.parquet", "--json"))
     assert any(row["a_value"] is not None for row in found)
 

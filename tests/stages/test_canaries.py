@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +11,12 @@ import pytest
 import yaml
 
 from tests.canaries import find_canaries, plant_canaries
+from tests.stages import in_process
 from tests.stages.small_run import write_params
 from trialforge.core.files import write_parquet
+from trialforge.llm import calls
+from trialforge.llm.backend import Request
+from trialforge.llm.calls import hash_call
 
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,34 +44,23 @@ SIZES = {
     "quality.gates": {},
     "learning.seeds": 1,
 }
-# A stage that also writes down every prompt: the call cache keeps answers, and of prompts their hash alone.
-LISTENING = """
-import runpy, sys
-from pathlib import Path
-from trialforge.llm import calls
-hash_call = calls.hash_call
-def listen(model_digest, engine, request):
-    with Path("prompts.txt").open("a") as file:
-        file.writelines(message.content + "\\n" for message in request.messages)
-    return hash_call(model_digest, engine, request)
-calls.hash_call = listen
-module = sys.argv.pop(1)
-runpy.run_module(module, run_name="__main__", alter_sys=True)
-"""
 
 
 def run_stage(folder: Path, name: str) -> None:
-    """Run the command of dvc.yaml."""
+    """Run the command of dvc.yaml, and write down every prompt: the call cache keeps its hash alone."""
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     command = graph[name]["cmd"].replace("${item.model}", MODEL)
     assert "${" not in command
     _, _, module, *arguments = shlex.split(command)
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", LISTENING, module, *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
+
+    def listen(model_digest: str, engine: str, request: Request) -> str:
+        with (folder / "prompts.txt").open("a") as file:
+            file.writelines(f"{message.content}\n" for message in request.messages)
+        return hash_call(model_digest, engine, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "hash_call", listen)
+        in_process.run_stage(folder, module.removeprefix("stages."), *arguments)
 
 
 @dataclass(frozen=True)

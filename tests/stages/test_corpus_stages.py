@@ -1,16 +1,16 @@
-"""ingest, split and plan as DVC runs them: equal bytes twice, and nothing held out in what learning reads."""
+"""ingest, split and plan with the arguments that DVC gives them: equal bytes twice, and nothing held out in what learning reads."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
+from tests.stages.in_process import run_stage
+from trialforge.core.errors import ArtifactError
 from trialforge.core.files import hash_file, read_json, write_parquet
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.split.split import SPLIT_SCHEMA
@@ -18,13 +18,6 @@ from trialforge.trial.record import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canaryzebra"
-
-
-def run_stage(folder: Path, name: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", f"stages.{name}", *arguments]
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def ingest(folder: Path) -> None:
@@ -89,12 +82,10 @@ def test_a_summary_of_several_runs_is_refused(tmp_path: Path) -> None:
     for name, path in zip(names, files, strict=True):
         digest = ("a" if name == "quality" else "b") * 64
         path.write_text(json.dumps({"accepted": 1, "made_from": {"synthetic": digest}}))
-    command = [sys.executable, "-m", "stages.summary", *map(str, files), "summary.json"]
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "metrics/quality.json was computed on another data/synthetic.parquet" in done.stderr
-    assert "dvc repro measure" in done.stderr
+    refused = "metrics/quality.json was computed on another data/synthetic.parquet"
+    with pytest.raises(ArtifactError, match=refused) as caught:
+        run_stage(tmp_path, "summary", *map(str, files), "summary.json")
+    assert "dvc repro measure" in str(caught.value.hint)
     assert not (tmp_path / "summary.json").exists()
     files[1].write_text(files[0].read_text())
     run_stage(tmp_path, "summary", *map(str, files), "summary.json")

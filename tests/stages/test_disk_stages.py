@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.small_disk import full_disk, read_only
-from tests.stages.small_run import SmallRuns
+from tests.stages.small_run import SIZES, SmallRuns
 from trialforge.core.stage import run_stage
 
 # The first test that asks for the small runs waits for them.
@@ -23,6 +23,10 @@ DISKS: dict[str, tuple[Callable[[Path], AbstractContextManager[Path]], str]] = {
     "full": (full_disk, "no space left on the disk of"),
     "read-only": (read_only, "can't be used: Read-only file system"),
 }
+
+
+# Stages that keep vectors, answers or trained models, and one that has its locks alone in the folder of caches.
+KEEPERS = {"split", "index", "retrieve", "reason", "generate", "zero-shot", "train-real"}
 
 
 @pytest.fixture
@@ -36,8 +40,12 @@ def checkout(small_runs: SmallRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def read_stages(checkout: Path) -> dict[str, dict[str, Any]]:
+    """Stages of the run by name; of those that train, the ones of the classifier that it trained."""
     found: dict[str, dict[str, Any]] = yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]
-    return found
+    (model,) = SIZES["learning.models"]
+    stages = {name: stage for name, stage in found.items() if name.partition("@")[2] in ("", model)}
+    assert len({stage["cmd"].split()[2] for stage in stages.values()}) == len(list(ROOT.glob("[a-z]*.py")))
+    return stages
 
 
 def redirect(stage: dict[str, Any], folder: Path) -> list[str]:
@@ -67,10 +75,8 @@ def test_stage_that_can_write_no_out_names_it(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     mounted, words = DISKS[kind]
-    stages = read_stages(checkout)
-    assert len({stage["cmd"].split()[2] for stage in stages.values()}) == len(list(ROOT.glob("[a-z]*.py")))
     with mounted(tmp_path / "outs") as disk:
-        for name, stage in stages.items():
+        for name, stage in read_stages(checkout).items():
             told = end_of(redirect(stage, disk), monkeypatch)
             assert told is not None, name
             first, mend = told.splitlines()
@@ -90,7 +96,8 @@ def test_stage_whose_caches_can_t_be_written_goes_on_or_says_so(
     said = {}
     with DISKS[kind][0](checkout / ".trialforge"):
         for name, stage in read_stages(checkout).items():
-            said[name] = end_of(redirect(stage, tmp_path / "outs"), monkeypatch)
+            if name.split("@")[0] in KEEPERS:
+                said[name] = end_of(redirect(stage, tmp_path / "outs"), monkeypatch)
     for name, told in said.items():
         if told is not None:
             first, mend = told.splitlines()

@@ -105,6 +105,8 @@ def test_ctrl_c_ends_a_stage_cleanly_and_the_next_run_goes_on(tmp_path: Path, te
     assert not (tmp_path / "reasons.parquet").exists()
     kept = count_answers(tmp_path)
     assert 2 <= kept < SETS
+    if terminal:
+        return  # how it goes on is seen in the other case
     with started(tmp_path, terminal) as (process, said):
         assert process.wait(120) == 0
     assert count_answers(tmp_path) == SETS

@@ -24,7 +24,7 @@ from trialforge.trial.record import REGISTRATION_SCHEMA
 if TYPE_CHECKING:
     import pytest
 
-NUMBER, KILLS = 12, 3
+NUMBER, KILLS = 8, 2
 
 
 def test_killed_run_pays_again_only_for_calls_in_flight(tmp_path: Path) -> None:

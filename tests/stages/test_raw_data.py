@@ -106,7 +106,9 @@ def test_an_edited_label_is_read(project: Path) -> None:
     assert labels(project) == [(A, 1), (B, 1)]
 
 
-@pytest.mark.parametrize("queued", [False, True], ids=["temp", "queue"])
+@pytest.mark.parametrize(
+    "queued", [pytest.param(False, id="temp"), pytest.param(True, id="queue", marks=pytest.mark.full)]
+)
 def test_an_experiment_that_runs_in_a_copy_has_the_files(queued: bool, project: Path) -> None:
     setting = ["--name", "apart", "-S", "ingest.significance=0.04"]
     dvc(project, "exp", "run", "--queue" if queued else "--temp", *setting, "ingest")

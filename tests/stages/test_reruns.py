@@ -179,7 +179,16 @@ def test_nothing_reruns_when_nothing_changed(copy: Path) -> None:
     assert rerun(copy) == set()
 
 
-@pytest.mark.parametrize("name", CASES)
+# A folder is one dependency, whichever of its files changed.
+SAME_FOLDER = {
+    "how an exemplar stands in a prompt", "a word of the reasoning prompt",
+    "what the model is asked about test trials",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.full] if name in SAME_FOLDER else []) for name in CASES]
+)
 def test_one_changed_input_reruns_what_stands_on_it_and_nothing_else(name: str, copy: Path) -> None:
     change, expected = CASES[name]
     kept = {

@@ -97,7 +97,7 @@ LINES = st.from_regex(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(lines=st.lists(LINES.filter(lambda line: line[0] not in "-*"), min_size=1, max_size=4))
 def test_any_text_comes_back_equal(lines: list[str]) -> None:
     text = "\n".join(lines)

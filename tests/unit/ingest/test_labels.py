@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from trialforge.ingest.labels import (
 )
 from trialforge.ingest.params import IngestParams
 from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.source import Batch
 from trialforge.trial.record import TRIAL_SCHEMA, Analysis, Phase, Status, Trial, trials_to_frame
 
 if TYPE_CHECKING:
@@ -229,9 +231,8 @@ def test_a_trial_whose_registration_nobody_dates_counts_under_the_year_of_its_st
 
 
 @pytest.mark.shared
-def test_status_and_results_agree_little_on_real_trials(shared_data: Path) -> None:
-    source = RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip")
-    read = pl.concat([batch.trials for batch in source.batches()])
+def test_status_and_results_agree_little_on_real_trials(read_real: Callable[[str], Batch]) -> None:
+    read = read_real("ctgov/AllPublicXML.sample.zip").trials
     agreement = label_agreement(label_trials(read, params()).lazy())
     assert agreement["status_results_n"] > 60
     assert 0 < agreement["status_results_kappa"] < 0.2

@@ -7,6 +7,7 @@ import json
 import random
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import pytest
 
 from tests.unit.ingest import read_again
 from trialforge.ingest.population import PopulationParams, left_out
-from trialforge.ingest.registry import Chunk, Found, RegistrySource
-from trialforge.ingest.source import BATCH_SCHEMA
+from trialforge.ingest.registry import Chunk, Found
+from trialforge.ingest.source import BATCH_SCHEMA, Batch
 from trialforge.trial.record import frame_to_trials
 
 pytestmark = pytest.mark.shared
@@ -27,26 +28,25 @@ NOT_COMPARED = {"source", "file", *(name for name in BATCH_SCHEMA if name.starts
 
 
 @pytest.fixture(scope="module")
-def xml_trials(shared_data: Path) -> pl.DataFrame:
-    batches = list(RegistrySource(shared_data / XML).batches())
-    assert sum(batch.refused.height for batch in batches) == 0
-    return pl.concat([batch.trials for batch in batches])
+def xml_trials(read_real: Callable[[str], Batch]) -> pl.DataFrame:
+    batch = read_real(XML)
+    assert batch.refused.is_empty()
+    return batch.trials
 
 
 @pytest.fixture(scope="module")
-def api_trials(shared_data: Path) -> pl.DataFrame:
-    batches = list(RegistrySource(shared_data / API).batches())
-    assert sum(batch.refused.height for batch in batches) == 0
-    return pl.concat([batch.trials for batch in batches])
+def api_trials(read_real: Callable[[str], Batch]) -> pl.DataFrame:
+    batch = read_real(API)
+    assert batch.refused.is_empty()
+    return batch.trials
 
 
 @pytest.fixture(scope="module")
-def aact_trials(shared_data: Path) -> pl.DataFrame:
-    batches = list(RegistrySource(shared_data / AACT).batches())
-    refused = pl.concat([batch.refused for batch in batches])
+def aact_trials(read_real: Callable[[str], Batch]) -> pl.DataFrame:
+    batch = read_real(AACT)
     # One trial of 99,999,999 people.
-    assert refused.select("record", "reason").rows() == [("NCT03014427", "absurd_enrolment")]
-    return pl.concat([batch.trials for batch in batches])
+    assert batch.refused.select("record", "reason").rows() == [("NCT03014427", "absurd_enrolment")]
+    return batch.trials
 
 
 def read_lines(shared_data: Path) -> list[bytes]:
@@ -91,21 +91,26 @@ def test_every_trial_of_aact_is_read(aact_trials: pl.DataFrame) -> None:
     assert aact_trials.select(left.alias("why"))["why"].null_count() == 2887
 
 
-def test_aact_fields_are_those_of_another_reader(shared_data: Path, aact_trials: pl.DataFrame) -> None:
-    tables = read_again.read_aact(shared_data / AACT)
-    ids = set(random.Random(50).sample(sorted(tables["studies"]), 200))
+@pytest.fixture(scope="module")
+def aact_tables(shared_data: Path) -> read_again.Tables:
+    return read_again.read_aact(shared_data / AACT)
+
+
+def test_aact_fields_are_those_of_another_reader(
+    aact_tables: read_again.Tables, aact_trials: pl.DataFrame
+) -> None:
+    ids = set(random.Random(50).sample(sorted(aact_tables["studies"]), 200))
     for row in aact_trials.filter(pl.col("nct_id").is_in(ids)).iter_rows(named=True):
-        expected = read_again.read_aact_trial(row["nct_id"], tables)
+        expected = read_again.read_aact_trial(row["nct_id"], aact_tables)
         assert {name: row[name] for name in expected} == expected
 
 
-def test_no_word_of_aact_is_lost(shared_data: Path, aact_trials: pl.DataFrame) -> None:
-    tables = read_again.read_aact(shared_data / AACT)
+def test_no_word_of_aact_is_lost(aact_tables: read_again.Tables, aact_trials: pl.DataFrame) -> None:
     for nct_id, criteria, summary in aact_trials.select("nct_id", "criteria", "summary").iter_rows():
         for read, table, column in (
             (criteria, "eligibilities", "criteria"), (summary, "brief_summaries", "description"),
         ):  # fmt: skip
-            (written,) = (row[column] for row in tables[table][nct_id])
+            (written,) = (row[column] for row in aact_tables[table][nct_id])
             assert read_again.words(read) == read_again.words(written), nct_id
 
 

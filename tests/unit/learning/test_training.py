@@ -123,11 +123,28 @@ WORDS, ENCODED = "trialforge.learning.linear", "trialforge.learning.transformer"
 
 def digests(package: Path) -> dict[str, str]:
     """The digest of each classifier's code as it lies in a folder now."""
-    cells.code_digest.cache_clear()
     return {
-        module: cells.code_digest(module, encodes=module == ENCODED, package=package)
+        module: cells.code_digest.__wrapped__(module, encodes=module == ENCODED, package=package)
         for module in (WORDS, ENCODED)
     }
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A copy of the code, which a test leaves as it was, and its digests."""
+    copy = Path(shutil.copytree(cells.PACKAGE, tmp_path_factory.mktemp("code") / "trialforge"))
+    return copy, digests(copy)
+
+
+def digests_after(package: Path, changed: str, line: str) -> dict[str, str]:
+    """The digests with a line more in a file."""
+    file = package / changed
+    before = file.read_bytes()
+    file.write_bytes(before + line.encode())
+    try:
+        return digests(package)
+    finally:
+        file.write_bytes(before)
 
 
 @pytest.mark.parametrize(
@@ -145,28 +162,16 @@ def digests(package: Path) -> dict[str, str]:
     ],
 )
 def test_an_edit_retrains_what_it_decides_and_nothing_else(
-    changed: str, retrained: set[str], tmp_path: Path
+    changed: str, retrained: set[str], package: tuple[Path, dict[str, str]]
 ) -> None:
-    package = Path(shutil.copytree(cells.PACKAGE, tmp_path / "trialforge"))
-    before = {
-        module: cells.code_digest.__wrapped__(module, encodes=module == ENCODED, package=package)
-        for module in (WORDS, ENCODED)
-    }
-    with (package / changed).open("a") as file:
-        file.write("\nCHANGED = 1\n")
-    after = {
-        module: cells.code_digest.__wrapped__(module, encodes=module == ENCODED, package=package)
-        for module in before
-    }
+    copy, before = package
+    after = digests_after(copy, changed, "\nCHANGED = 1\n")
     assert {module for module in before if before[module] != after[module]} == retrained
 
 
-def test_a_changed_comment_retrains_nothing(tmp_path: Path) -> None:
-    package = Path(shutil.copytree(cells.PACKAGE, tmp_path / "trialforge"))
-    before = digests(package)
-    with (package / "learning/linear.py").open("a") as file:
-        file.write("\n# A comment.\n")
-    assert digests(package) == before
+def test_a_changed_comment_retrains_nothing(package: tuple[Path, dict[str, str]]) -> None:
+    copy, before = package
+    assert digests_after(copy, "learning/linear.py", "\n# A comment.\n") == before
 
 
 @pytest.mark.parametrize(

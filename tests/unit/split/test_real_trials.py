@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from tests.unit.trial.people import find_people
 from trialforge.ingest.interventions import NameCollector, add_normalized, mapped_metrics, read_vocabulary
 from trialforge.ingest.labels import label_trials
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.source import Batch
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import SplitParams
 from trialforge.split.split import check_split, split_trials
@@ -23,9 +24,8 @@ pytestmark = pytest.mark.shared
 
 
 @pytest.fixture(scope="module")
-def trials(shared_data: Path) -> pl.DataFrame:
-    source = RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip")
-    read, _ = scrub_people(pl.concat([batch.trials for batch in source.batches()]))
+def trials(shared_data: Path, read_real: Callable[[str], Batch]) -> pl.DataFrame:
+    read, _ = scrub_people(read_real("ctgov/AllPublicXML.sample.zip").trials)
     collector = NameCollector()
     collector.add(read)
     names = collector.normalize(read_vocabulary(shared_data / "drugbank_vocabulary.csv.gz"))

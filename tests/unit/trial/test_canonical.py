@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.trial.registry_criteria import read_criteria
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.canonical import canonical, canonical_criteria
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.record import TRIAL_SCHEMA
 
-SAMPLE = 300
+SAMPLE = 100
 
 
 def test_criteria_are_two_lists_under_the_registrys_headings() -> None:
@@ -66,9 +63,9 @@ def test_a_simulated_trial_has_the_same_items_afterwards() -> None:
 
 @pytest.mark.shared
 @pytest.mark.parametrize("corpus", ["xml", "json", "aact"])
-def test_real_criteria_have_the_same_items_afterwards(shared_data: Path, corpus: str) -> None:
+def test_real_criteria_have_the_same_items_afterwards(real_criteria: pl.DataFrame, corpus: str) -> None:
     """All but one in a hundred, where an item reads like a heading; each is canonical at once."""
-    texts = read_criteria(shared_data).filter(pl.col("corpus") == corpus).drop_nulls("text")
+    texts = real_criteria.filter(pl.col("corpus") == corpus).drop_nulls("text")
     drawn = texts.sample(SAMPLE, seed=20412)
     pairs = [(text, canonical_criteria(text)) for text in drawn["text"]]
     assert all(canonical_criteria(after) == after for _, after in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.source import Batch
 from trialforge.trial.canonical import canonical
 from trialforge.trial.checks.exemplars import COPIED_FIELDS, copy_bounds, exemplar_checks
 from trialforge.trial.checks.params import CheckParams
@@ -264,10 +265,9 @@ def test_bounds_of_copies_are_those_of_real_trials() -> None:
 
 
 @pytest.mark.shared
-def test_a_copier_is_refused_and_held_out_trials_are_not(shared_data: Path) -> None:
+def test_a_copier_is_refused_and_held_out_trials_are_not(read_real: Callable[[str], Batch]) -> None:
     """A record of the exemplars' own criteria, against real trials beside three others of their drug."""
-    batches = RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz").batches()
-    trials = pl.concat(batch.trials for batch in batches).filter(pl.col("study_type") == "Interventional")
+    trials = read_real("ctgov/studies_v2.jsonl.gz").trials.filter(study_type="Interventional")
     collector = NameCollector()
     collector.add(trials)
     named = canonical(registration_view(add_normalized(trials, collector.normalize())).sort("nct_id"))

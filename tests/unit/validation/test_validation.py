@@ -13,7 +13,7 @@ import pytest
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.source import Batch
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.checks.names import NAMING
 from trialforge.trial.checks.params import CheckParams
@@ -223,13 +223,10 @@ def test_planted_defects_are_caught(simulated: tuple[pl.DataFrame, pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def registered(shared_data: Path) -> pl.DataFrame:
+def registered(read_real: Callable[[str], Batch]) -> pl.DataFrame:
     """1,600 interventional trials of both registry files."""
-    sources = (
-        RegistrySource(shared_data / "ctgov/AllPublicXML.sample.zip"),
-        RegistrySource(shared_data / "ctgov/studies_v2.jsonl.gz"),
-    )
-    trials = pl.concat(batch.trials for source in sources for batch in source.batches())
+    files = ("ctgov/AllPublicXML.sample.zip", "ctgov/studies_v2.jsonl.gz")
+    trials = pl.concat(read_real(name).trials for name in files)
     shuffled = trials.filter(pl.col("study_type") == "Interventional").unique("nct_id").sort("nct_id")
     return as_trials(shuffled.sample(1600, seed=20412, shuffle=True))
 
