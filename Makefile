@@ -36,16 +36,16 @@ lint: setup ## format, lint, types, import direction
 	lint-imports
 
 test: setup ## run the tests; those that need a server run where its address is set
-	pytest -n auto --dist loadfile -m "not full"
+	pytest -n auto --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-full: setup ## run every test: whole grids of cases, and more examples of each property
-	pytest -n auto --dist loadfile --hypothesis-profile=full
+	pytest -n auto --dist loadfile --no-loadscope-reorder --hypothesis-profile=full
 
 quick: setup ## the tests that need no server, browser, language model or run of stages
-	pytest -q -n auto --dist loadfile -m "not slow and not services and not shared and not full"
+	pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not services and not shared and not full"
 
 coverage: setup ## which lines of the package the tests run
-	pytest -q -n auto --dist loadfile --cov=trialforge --cov-report=term-missing:skip-covered --cov-report=html
+	pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov=trialforge --cov-report=term-missing:skip-covered --cov-report=html
 
 docs: setup ## build the documentation; a broken link fails
 	mkdocs build --strict

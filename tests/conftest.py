@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,27 @@ settings.load_profile("trialforge")
 
 # What loads a language model or an encoder, or reads thousands of real records.
 SLOW_FIXTURES = {"engine", "packaged_model", "tiny_encoder", "shared_data"}
-SLOW_FOLDERS = {ROOT / "tests" / "stages", ROOT / "tests" / "services"}
+SERVICES, STAGES = ROOT / "tests" / "services", ROOT / "tests" / "stages"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what runs stages or needs a heavy fixture; a module marks the rest itself."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if item.path.parent in SLOW_FOLDERS or fixtures & SLOW_FIXTURES:
+        if item.path.parent in (SERVICES, STAGES) or fixtures & SLOW_FIXTURES:
             item.add_marker("slow")
+    places = {path: place for place, path in enumerate(order_files([item.path for item in items]))}
+    items.sort(key=lambda item: places[item.path])
+
+
+def order_files(paths: Iterable[Path]) -> list[Path]:
+    """Long files first, so that no process is alone at the end; of servers, which are waited for, by turns."""
+    files = list(dict.fromkeys(paths))
+    waiting = [path for path in files if path.parent == SERVICES]
+    others = [path for path in files if path.parent != SERVICES]
+    others.sort(key=lambda path: path.parent != STAGES)
+    pairs = zip_longest(others, waiting)
+    return [path for pair in pairs for path in pair if path is not None]
 
 
 @pytest.fixture(scope="session", autouse=True)
