@@ -22,8 +22,8 @@ settings.register_profile("full", deadline=None, max_examples=200)
 settings.load_profile("trialforge")
 
 
-# What loads a language model or an encoder, or reads thousands of real records.
-SLOW_FIXTURES = {"engine", "packaged_model", "tiny_encoder", "shared_data"}
+# What loads a language model or an encoder, opens a browser, or reads thousands of real records.
+SLOW_FIXTURES = {"engine", "packaged_model", "tiny_encoder", "browser", "shared_data"}
 SERVICES, STAGES = ROOT / "tests" / "services", ROOT / "tests" / "stages"
 
 

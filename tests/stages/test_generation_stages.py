@@ -135,7 +135,10 @@ def test_every_arm_runs_through_the_stages(project: Project) -> None:
     "variant",
     [
         {"label_position": "tail", "label_wording": "positive", "exemplar_order": "shuffled"},
-        {"label_position": "head", "label_wording": "negative", "exemplar_order": "mixed"},
+        pytest.param(
+            {"label_position": "head", "label_wording": "negative", "exemplar_order": "mixed"},
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_every_variant_of_the_prompt_runs_and_asks_anew(project: Project, variant: dict[str, str]) -> None:

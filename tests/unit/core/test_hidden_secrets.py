@@ -20,6 +20,7 @@ from trialforge.app import cli
 from trialforge.core.errors import RetrievalError
 from trialforge.core.secrets import hide_secrets
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 MARK = "zebra-7391"  # each shape ends in it, so that no half of one gets out either
 SHAPES = {

@@ -13,6 +13,7 @@ import yaml
 from trialforge.core.errors import ParameterError
 from trialforge.core.params import read_params
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 
 

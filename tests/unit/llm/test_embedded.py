@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,14 @@ PREFIX = "Exemplars: " + "a randomized trial of placebo against metformin in adu
 REQUESTS = [ask(f"{PREFIX} Write trial {number}.", seed=number, max_tokens=24) for number in range(8)]
 
 
+@pytest.fixture(scope="module")
+def alone(packaged_model: ModelFile) -> Iterator[EmbeddedGenerator]:
+    """An engine that answers one call at a time, in one thread."""
+    generator = EmbeddedGenerator(packaged_model, LlmParams(context_tokens=768, slots=1, threads=1))
+    yield generator
+    generator.close()
+
+
 def test_answers_hold_to_the_schema_without_free_space(engine: EmbeddedGenerator) -> None:
     for _, completion in engine.complete([ask(seed=seed) for seed in range(6)]):
         assert completion.finish_reason == "stop"
@@ -54,25 +63,21 @@ def test_a_seed_gives_the_same_answer_and_another_seed_another(engine: EmbeddedG
 
 
 def test_slots_threads_order_and_prefix_cache_do_not_show(
-    engine: EmbeddedGenerator, packaged_model: ModelFile
+    engine: EmbeddedGenerator, alone: EmbeddedGenerator
 ) -> None:
     together = {i: c.text for i, c in engine.complete(REQUESTS)}
-    alone = EmbeddedGenerator(packaged_model, LlmParams(context_tokens=768, slots=1, threads=1))
     order = [5, 2, 7, 0]
     for index in order:
         ((_, completion),) = alone.complete([REQUESTS[index]])
         assert completion.text == together[index]
-    alone.close()
 
 
 def test_first_tokens_are_equal_however_they_are_computed(
-    engine: EmbeddedGenerator, packaged_model: ModelFile
+    engine: EmbeddedGenerator, alone: EmbeddedGenerator
 ) -> None:
     requests = [ask_first_token(request.messages) for request in REQUESTS[:4]]
     together = dict(engine.complete(requests))
-    alone = EmbeddedGenerator(packaged_model, LlmParams(context_tokens=768, slots=1, threads=1))
     again = dict(alone.complete(requests[::-1]))
-    alone.close()
     for index, completion in together.items():
         tokens = completion.first_tokens
         assert tokens == again[3 - index].first_tokens

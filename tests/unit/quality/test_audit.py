@@ -20,6 +20,7 @@ from trialforge.core.errors import GateError
 from trialforge.core.files import read_json, write_json
 from trialforge.core.made_from import MADE_FROM
 
+pytestmark = pytest.mark.slow
 Captured = pytest.CaptureFixture[str]
 BROKEN = {"memorisation.any_100", "privacy.copies"}
 

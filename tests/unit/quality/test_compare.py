@@ -23,7 +23,7 @@ from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 
 # DVC's own tries warn of their next version.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 ROOT = Path(__file__).resolve().parents[3]
 
 

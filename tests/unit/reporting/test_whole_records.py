@@ -49,17 +49,22 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def page(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def browser(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine")
     lock = (Path(__file__).parents[3] / "requirements.lock").read_text(encoding="utf-8")
     inputs = replace(sample.make_inputs(), tables=run)
     path = tmp_path_factory.mktemp("report") / "index.html"
     path.write_text(build_report(inputs, ReportParams(max_records=50), lock), encoding="utf-8")
-    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-        browser.resize(1280, 900)
-        browser.open(path)
-        yield browser
+    with open_browser(tmp_path_factory.mktemp("profile")) as page:
+        page.resize(1280, 900)
+        page.open(path)
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page) -> Page:
+    return browser
 
 
 def text(page: Page, selector: str) -> str:

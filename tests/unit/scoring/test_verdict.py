@@ -20,6 +20,7 @@ from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import ComparisonResult, answer_each, answer_family
 from trialforge.scoring.scores import ArmScores, Resamples
 
+pytestmark = pytest.mark.slow
 MODEL = "tfidf-logreg"
 PARAMS = StatisticsParams(primary=Comparison(arm="augmented"), draws=100)
 SIZES = [14, 12, 12, 9, 9, 8, 8, 7, 6, *[5] * 6, *[4] * 8, *[3] * 6, *[2] * 11, *[1] * 4]
