@@ -53,7 +53,7 @@ def make_index(params: IndexParams, mapping: dict[str, Any], mark: dict[str, Any
     """Return the body that creates the index; it is not searched while it is loaded, so not refreshed."""
     return {
         "settings": {
-            "number_of_shards": 1,  # one shard: word counts, and so scores, are of the whole pool
+            "number_of_shards": params.elasticsearch.shards,
             "number_of_replicas": params.elasticsearch.replicas,
             "refresh_interval": "-1",
             "similarity": {SIMILARITY: {"type": "BM25", **params.bm25.model_dump()}},
@@ -85,6 +85,7 @@ def make_lexical_query(params: RetrievalParams, text: str, where: Filter, size: 
         "query": {"bool": {"must": [match], "filter": make_filter(where)}},
         "sort": [{"_score": "desc"}, {"nct_id": "asc"}],
         "size": size,
+        "search_type": "dfs_query_then_fetch",  # word counts, and so scores, are of all shards together
         **_ANSWER,
     }
 
