@@ -50,10 +50,6 @@ def spread(cluster: Cluster, nodes: Elasticsearch, tmp_path: Path) -> Iterator[S
         nodes.indices.delete(index=name)
 
 
-def wait_for_copies(nodes: Elasticsearch, served: Served) -> None:
-    assert nodes.cluster.health(index=served.name, wait_for_status="green", timeout="50s")["status"] == "green"
-
-
 def ids_of(nodes: Elasticsearch, served: Served) -> list[str]:
     found = nodes.search(index=served.name, size=10_000, source=False, allow_partial_search_results=False)
     return sorted(hit["_id"] for hit in found["hits"]["hits"])
@@ -98,7 +94,6 @@ def test_node_that_is_killed_in_the_middle_of_a_load(
     assert ids_of(nodes, larger) == [f"NCT{number:05}" for number in range(600)]
     assert nodes.indices.stats(index=larger.name, metric="docs")["_all"]["primaries"]["docs"]["deleted"] == 0
     cluster.start()
-    wait_for_copies(nodes, larger)
     assert larger.ensure() == "reused"
     assert named_by(nodes, larger.params.elasticsearch.alias) == {larger.name}
     embedded, server = larger.open("embedded"), larger.open()
@@ -112,7 +107,7 @@ def test_queries_go_on_while_each_node_is_ended_and_comes_back(
     spread: Served, cluster: Cluster, nodes: Elasticsearch
 ) -> None:
     spread.ensure()
-    wait_for_copies(nodes, spread)
+    cluster.wait_for_copies()
     retriever = spread.open()
     queries = [Query(text, mode, 10) for text in TEXTS for mode in ("lexical", "dense")]
     wanted = [retriever.search(query) for query in queries]
@@ -130,9 +125,8 @@ def test_queries_go_on_while_each_node_is_ended_and_comes_back(
             for number, how in enumerate((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), start=1):
                 cluster.stop(number, how)
                 so_far = sum(answered)
-                wait_until(lambda: sum(answered) > so_far + 40 or any(asker.done() for asker in askers))  # noqa: B023
+                wait_until(lambda: sum(answered) > so_far + 20 or any(one.done() for one in askers), 300)  # noqa: B023
                 cluster.start()
-                wait_for_copies(nodes, spread)
         finally:
             over.set()
         for asker in askers:

@@ -33,12 +33,15 @@ class Cluster:
     def start(self) -> None:
         """Start the nodes that do not run, and return when all copies of all shards are there."""
         command = [self.script, "elasticsearch-cluster"]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        with Elasticsearch(self.urls.split(",")) as client:
-            health = client.options(request_timeout=70).cluster.health(
-                wait_for_status="green", wait_for_nodes="3", timeout="60s"
+        subprocess.run(command, check=True, capture_output=True, timeout=400)
+        self.wait_for_copies()
+
+    def wait_for_copies(self) -> None:
+        with Elasticsearch(self.urls.split(","), max_retries=10, request_timeout=60) as client:
+            asked = client.options(ignore_status=408)  # it did not come to that in time
+            wait_until(
+                lambda: asked.cluster.health(wait_for_nodes="3", timeout="30s")["status"] == "green", 300
             )
-        assert health["status"] == "green"
 
 
 def find_cluster(shared_data: Path) -> Cluster:

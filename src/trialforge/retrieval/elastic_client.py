@@ -118,7 +118,7 @@ def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
     if "no space left" in reason.lower():
         return disk_error(reason)
     if kind == "master_not_discovered_exception":
-        return disk_error("the cluster has no master, so that a disk is full or nodes are missing")
+        return master_error()
     if status in (401, 403):
         return RetrievalError(
             f"Elasticsearch refuses entry (HTTP {status})",
@@ -140,6 +140,14 @@ def disk_error(why: str) -> RetrievalError:
     return RetrievalError(
         f"Elasticsearch can't write any more: {why}",
         hint="free space on the server's disk or add a node, then run again; the alias names the old index",
+    )
+
+
+def master_error() -> RetrievalError:
+    """Return the error of a cluster in which too few nodes are left to choose a master, or too few can."""
+    return RetrievalError(
+        "Elasticsearch can't write any more: the cluster has no master, so nodes are missing or a disk is full",
+        hint="start the nodes that are missing, or free space on the server's disk, then run again",
     )
 
 

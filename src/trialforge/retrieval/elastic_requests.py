@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 SIMILARITY = "trialforge_bm25"
 OWNER = "trialforge"
 EXACT_NAMES = ("conditions", "interventions")  # also indexed without stems, for whole names
-_ANSWER = {  # no hits but by all shards, each with the number of the write that made it
+_ANSWER = {  # each hit with the number of the write that made it, and of the trial's writes
     "source": False,
     "track_total_hits": False,
     "seq_no_primary_term": True,
-    "allow_partial_search_results": False,
+    "version": True,
 }
 OVERSAMPLE = 3.0  # neighbours by int8 vectors, of which the best by the exact ones are kept
 
