@@ -7,7 +7,6 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,15 @@ from tests.services.three_nodes import Cluster, find_cluster
 from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import connect
 from trialforge.retrieval.elastic_index import ServerIndex
-from trialforge.retrieval.query import Filter, Hit, Query
+from trialforge.retrieval.query import Hit, Query
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 TEXTS = ("metformin of adults", "sugar w17", "group 3 of adults")
 
 
 @pytest.fixture
-def cluster(shared_data: Path) -> Iterator[Cluster]:
-    found = find_cluster(shared_data)
-    yield found
-    found.start()  # those that a test has killed
+def cluster(shared_data: Path) -> Cluster:
+    return find_cluster(shared_data)
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def spread(cluster: Cluster, nodes: Elasticsearch, tmp_path: Path) -> Iterator[S
     alias = f"test-{uuid.uuid4().hex[:12]}"
     served = serve_small(tmp_path / "index", alias, cluster.urls, shards=3, replicas=1, retries=5)
     yield served.build(many_trials(200))
-    cluster.start()
+    cluster.start()  # what a test has ended
     for name in nodes.indices.get(index=f"{alias}*"):
         nodes.indices.delete(index=name)
 
@@ -57,21 +54,6 @@ def ids_of(nodes: Elasticsearch, served: Served) -> list[str]:
 
 def scores(hits: list[Hit], mode: str) -> list[tuple[str, float]]:
     return [(hit.nct_id, getattr(hit, f"{mode}_score")) for hit in hits]
-
-
-def test_scores_of_three_shards_are_those_of_one(spread: Served, nodes: Elasticsearch) -> None:
-    one = spread.at(spread.environ, alias=f"{spread.params.elasticsearch.alias}-one", shards=1)
-    apart, together, embedded = spread.open(), one.open(), spread.open("embedded")
-    shards = nodes.cat.shards(index=spread.name, format="json", h="shard,prirep,node,docs")
-    assert sum(int(shard["docs"]) > 0 for shard in shards if shard["prirep"] == "p") == 3  # type: ignore[index,call-overload]
-    for text in TEXTS:
-        for where in (Filter(), Filter("metformin", None), Filter("insulin", 0)):
-            query = Query(text, "lexical", 20, where=where)
-            assert scores(apart.search(query), "lexical") == scores(together.search(query), "lexical")
-            assert [hit.nct_id for hit in embedded.search(query)] == [hit.nct_id for hit in apart.search(query)]
-            query = replace(query, mode="dense")
-            found, wanted = ([hit.dense_score for hit in index.search(query)] for index in (apart, embedded))
-            assert found == pytest.approx(wanted, abs=1e-5)
 
 
 def test_node_that_is_killed_in_the_middle_of_a_load(

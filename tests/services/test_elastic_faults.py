@@ -93,7 +93,9 @@ def test_trials_whose_answer_was_lost_are_sent_again_and_written_once(
     assert through(served, proxy, retries=8).ensure() == "built"
     docs = client.indices.stats(index=served.name, metric="docs")["_all"]["primaries"]["docs"]
     assert (docs["count"], docs["deleted"]) == (200, 0)
-    query = Query("metformin of adults", "lexical", 20)  # words of what was deleted count until it is merged away
+    query = Query(
+        "metformin of adults", "lexical", 20
+    )  # words of what was deleted count until it is merged away
     ours, theirs = served.open("embedded").search(query), served.open().search(query)
     assert [hit.lexical_score for hit in ours] == pytest.approx([hit.lexical_score for hit in theirs])
 

@@ -125,9 +125,7 @@ def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
             hint=f"set {API_KEY}, or {USER} and {PASSWORD}, to what the server expects",
         )
     if status == 404:
-        return RetrievalError(
-            "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
-        )
+        return gone_error()
     overloaded = "it is overloaded: wait, or raise `retrieval.elasticsearch.retries`"
     return RetrievalError(
         f"Elasticsearch answers HTTP {status}: {kind}: {reason}",
@@ -143,10 +141,17 @@ def disk_error(why: str) -> RetrievalError:
     )
 
 
-def master_error() -> RetrievalError:
-    """Return the error of a cluster in which too few nodes are left to choose a master, or too few can."""
+def gone_error() -> RetrievalError:
+    """Return the error of an index that somebody has deleted."""
     return RetrievalError(
-        "Elasticsearch can't write any more: the cluster has no master, so nodes are missing or a disk is full",
+        "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
+    )
+
+
+def master_error() -> RetrievalError:
+    """Return the error of a cluster in which fewer nodes than a majority are left, or can write."""
+    return RetrievalError(
+        "Elasticsearch can't write any more: its cluster has no master: nodes are missing, or a disk is full",
         hint="start the nodes that are missing, or free space on the server's disk, then run again",
     )
 

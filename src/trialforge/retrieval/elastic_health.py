@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trialforge.core.errors import RetrievalError
-from trialforge.retrieval.elastic_client import disk_error, master_error
+from trialforge.retrieval.elastic_client import disk_error, gone_error, master_error
 
 if TYPE_CHECKING:
     from elastic_transport import ObjectApiResponse
@@ -31,12 +31,14 @@ def await_shards(client: Elasticsearch, name: str, copies: int = 1) -> int:
     Copies are waited for too, but an index is used without those that find no node in time.
 
     Raises:
-        RetrievalError: there is no room for a shard, or the nodes that had it are gone.
+        RetrievalError: there is no such index, no room for a shard, or no node of those that had it.
     """
-    asked = client.options(ignore_status=408)  # the answer to a wait that was in vain
+    asked, wait = client.options(ignore_status=408), f"{SHARD_SECONDS}s"  # 408: the wait was in vain
     health = asked.cluster.health(
-        index=name, level="shards", wait_for_status="yellow", timeout=f"{SHARD_SECONDS}s"
+        index=name, level="shards", wait_for_status="yellow", timeout=wait, master_timeout=wait
     )
+    if not health["indices"]:
+        raise gone_error()
     ((index, state),) = health["indices"].items()  # `name` may be an alias
     if health["status"] == "red":
         raise _explain_red(client, index, state)
