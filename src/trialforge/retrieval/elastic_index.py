@@ -140,6 +140,8 @@ class ServerIndex:
     def _is_whole(self, documents: Documents) -> bool:
         """Return whether the index holds what it must, and keep its seal."""
         seal = take_seal(self._client, self.name)
+        if len(seal["writes"]) != self._params.shards:
+            return False
         if seal != read_seal(self.name):
             self._client.indices.refresh(index=self.name)  # after the seal: what it counts is read
             read = holds(self._client, self.name, self._body, documents())
