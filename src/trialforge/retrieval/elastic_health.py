@@ -76,7 +76,8 @@ def search_shards(client: Elasticsearch, name: str, **query: Any) -> ObjectApiRe
 def _explain_red(client: Elasticsearch, index: str, state: dict[str, Any]) -> RetrievalError:
     shards = state["shards"].items()
     red = [int(number) for number, shard in shards if not shard["primary_active"]]
-    told = client.cluster.allocation_explain(index=index, shard=red[0], primary=True)
+    asked = client.options(ignore_status=400)  # the shard has just come back
+    told = asked.cluster.allocation_explain(index=index, shard=red[0], primary=True)
     reasons = [
         decider["explanation"]
         for node in told.get("node_allocation_decisions", ())
@@ -86,7 +87,7 @@ def _explain_red(client: Elasticsearch, index: str, state: dict[str, Any]) -> Re
         return disk_error(full[0])
     return RetrievalError(
         f"the index {index} is red: {len(red)} of {len(shards)} shards are on no node. "
-        f"{told.get('allocate_explanation')}",
+        f"{told.get('allocate_explanation', 'They are just coming back')}",
         hint="start the nodes that are missing; if they are lost, delete the index and run again; with "
         "`retrieval.elasticsearch.replicas` of 1 or more the loss of one node does no harm",
     )
