@@ -47,9 +47,12 @@ def spread(cluster: Cluster, nodes: Elasticsearch, tmp_path: Path) -> Iterator[S
         nodes.indices.delete(index=name)
 
 
-def ids_of(nodes: Elasticsearch, served: Served) -> list[str]:
-    found = nodes.search(index=served.name, size=10_000, source=False, allow_partial_search_results=False)
-    return sorted(hit["_id"] for hit in found["hits"]["hits"])
+def check_documents(nodes: Elasticsearch, served: Served, count: int) -> None:
+    """Check that none is lost, and that each was written once."""
+    whole = {"version": True, "allow_partial_search_results": False}
+    found = nodes.search(index=served.name, size=10_000, source=False, **whole)["hits"]["hits"]
+    assert sorted(hit["_id"] for hit in found) == [f"NCT{number:05}" for number in range(count)]
+    assert {hit["_version"] for hit in found} == {1}
 
 
 def scores(hits: list[Hit], mode: str) -> list[tuple[str, float]]:
@@ -73,8 +76,7 @@ def test_node_that_is_killed_in_the_middle_of_a_load(
     with connect(larger.params.elasticsearch, larger.environ) as client:
         assert ServerIndex(client, larger.manifest, larger.params).ensure(documents) == "built"
     assert killed.is_set()
-    assert ids_of(nodes, larger) == [f"NCT{number:05}" for number in range(600)]
-    assert nodes.indices.stats(index=larger.name, metric="docs")["_all"]["primaries"]["docs"]["deleted"] == 0
+    check_documents(nodes, larger, 600)
     cluster.start()
     assert larger.ensure() == "reused"
     assert named_by(nodes, larger.params.elasticsearch.alias) == {larger.name}
@@ -114,7 +116,7 @@ def test_queries_go_on_while_each_node_is_ended_and_comes_back(
         for asker in askers:
             asker.result()
     assert spread.ensure() == "reused"
-    assert ids_of(nodes, spread) == [f"NCT{number:05}" for number in range(200)]
+    check_documents(nodes, spread, 200)
 
 
 def test_index_without_copies_is_red_while_a_node_is_missing(
@@ -130,4 +132,4 @@ def test_index_without_copies_is_red_while_a_node_is_missing(
     cluster.start()
     assert len(retriever.search(Query("sugar", "lexical", 5))) == 5
     assert single.ensure() == "reused"
-    assert len(ids_of(nodes, single)) == 200
+    check_documents(nodes, single, 200)
