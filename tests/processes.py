@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def wait_until(reached: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+def wait_until(reached: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.05)

@@ -79,6 +79,27 @@ def test_busy_server_is_asked_again_until_all_is_there(
     assert client.count(index=alias)["count"] == 200
 
 
+def test_trials_whose_answer_was_lost_are_sent_again_and_written_once(
+    served: Served, proxy: Proxy, client: Elasticsearch
+) -> None:
+    left, lock = [3], threading.Lock()
+
+    def lose(asked: Asked, answer: Answer) -> Answer:
+        with lock:
+            left[0] -= asked.is_bulk
+            return Answer(503) if asked.is_bulk and left[0] >= 0 else answer
+
+    proxy.after = lose
+    assert through(served, proxy, retries=8).ensure() == "built"
+    docs = client.indices.stats(index=served.name, metric="docs")["_all"]["primaries"]["docs"]
+    assert (docs["count"], docs["deleted"]) == (200, 0)
+    query = Query(
+        "metformin of adults", "lexical", 20
+    )  # words of what was deleted count until it is merged away
+    ours, theirs = served.open("embedded").search(query), served.open().search(query)
+    assert [hit.lexical_score for hit in ours] == pytest.approx([hit.lexical_score for hit in theirs])
+
+
 def test_server_that_stays_busy_ends_the_load_and_a_rerun_completes_it(
     served: Served, proxy: Proxy, client: Elasticsearch, alias: str
 ) -> None:
@@ -135,7 +156,7 @@ def test_single_trials_that_are_put_off_are_sent_again(
         kept, numbers = [], []
         with lock:
             for number, (action, document) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
-                nct_id = json.loads(action)["index"]["_id"]
+                nct_id = json.loads(action)["create"]["_id"]
                 times[nct_id] = times.get(nct_id, 0) + 1
                 if number % 3 == 2 and times[nct_id] <= 2:
                     numbers.append(number)
@@ -150,7 +171,7 @@ def test_single_trials_that_are_put_off_are_sent_again(
         reply = json.loads(answer.body)
         for number in held[threading.get_ident()]:
             error = {"type": "es_rejected_execution_exception", "reason": "queue is full"}
-            reply["items"].insert(number, {"index": {"_id": "?", "status": 429, "error": error}})
+            reply["items"].insert(number, {"create": {"_id": "?", "status": 429, "error": error}})
             reply["errors"] = True
         return replace(answer, body=json.dumps(reply).encode())
 

@@ -60,6 +60,39 @@ def scores(hits: list[Hit], part: str) -> list[float]:
     return [getattr(hit, part) for hit in hits]
 
 
+def test_scores_of_three_shards_are_those_of_one(served: Served, client: Elasticsearch, alias: str) -> None:
+    spread = served.at(served.environ, alias=f"{alias}-spread", shards=3)
+    three, one, embedded = spread.open(), served.open(), served.open("embedded")
+    shards = client.indices.stats(index=spread.name, level="shards")["indices"][spread.name]["shards"]
+    assert all(copy["docs"]["count"] > 0 for copies in shards.values() for copy in copies)
+    assert len(shards) == 3
+    for text in ("metformin of adults", "sugar w17", "group 3 of adults"):
+        for where in (Filter(), Filter("metformin", None), Filter("insulin", 0)):
+            query = Query(text, "lexical", 20, where=where)
+            assert three.search(query) == one.search(query)
+            query = replace(query, mode="dense")  # near-ties may stand in another order
+            theirs, ours = three.search(query), embedded.search(query)
+            assert scores(theirs, "dense_score") == pytest.approx(scores(ours, "dense_score"), abs=1e-5)
+
+
+def test_other_number_of_shards_is_another_index_and_of_copies_a_setting(
+    served: Served, client: Elasticsearch
+) -> None:
+    served.ensure()
+    copied = served.at(served.environ, replicas=1)  # for which one node has no place
+    assert copied.ensure() == "reused"
+    assert settings_of(client, copied) == ("1", "1")
+    assert copied.at(served.environ, shards=2).ensure() == "rebuilt"
+    assert settings_of(client, copied) == ("2", "1")
+    assert client.count(index=served.name)["count"] == 200
+
+
+def settings_of(client: Elasticsearch, served: Served) -> tuple[str, str]:
+    """The number of shards of an index, and of further copies."""
+    index = client.indices.get_settings(index=served.name)[served.name]["settings"]["index"]
+    return index["number_of_shards"], index["number_of_replicas"]
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=["100 kB", "syntax", "control", "markup"])
 @pytest.mark.parametrize("backend", ["embedded", "elasticsearch"])
 def test_hostile_query_is_read_as_plain_words(served: Served, text: str, backend: str) -> None:

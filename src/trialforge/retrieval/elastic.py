@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trialforge.core.errors import RetrievalError
 from trialforge.retrieval.elastic_client import translated_errors
+from trialforge.retrieval.elastic_health import search_shards
 from trialforge.retrieval.elastic_requests import make_dense_query, make_lexical_query
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ class ElasticBackend:
 
     def _search(self, query: dict[str, Any]) -> dict[str, float]:
         with translated_errors():
-            reply = self._client.search(index=self._name, **query)
+            reply = search_shards(self._client, self._name, **query)
         hits = reply["hits"]["hits"]
         for hit in hits:
-            if hit["_id"] not in self._pool.row_of or hit["_seq_no"] > self._last_write:
+            ours = hit["_id"] in self._pool.row_of and hit["_version"] == 1
+            if not ours or hit["_seq_no"] > self._last_write:
                 raise RetrievalError(
                     f"another program wrote trial {hit['_id']} to the index that is searched",
                     hint="run again: the index is rebuilt from the tracked data",

@@ -118,16 +118,14 @@ def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
     if "no space left" in reason.lower():
         return disk_error(reason)
     if kind == "master_not_discovered_exception":
-        return disk_error("the cluster has no master, so that a disk is full or nodes are missing")
+        return master_error()
     if status in (401, 403):
         return RetrievalError(
             f"Elasticsearch refuses entry (HTTP {status})",
             hint=f"set {API_KEY}, or {USER} and {PASSWORD}, to what the server expects",
         )
     if status == 404:
-        return RetrievalError(
-            "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
-        )
+        return gone_error()
     overloaded = "it is overloaded: wait, or raise `retrieval.elasticsearch.retries`"
     return RetrievalError(
         f"Elasticsearch answers HTTP {status}: {kind}: {reason}",
@@ -140,6 +138,21 @@ def disk_error(why: str) -> RetrievalError:
     return RetrievalError(
         f"Elasticsearch can't write any more: {why}",
         hint="free space on the server's disk or add a node, then run again; the alias names the old index",
+    )
+
+
+def gone_error() -> RetrievalError:
+    """Return the error of an index that somebody has deleted."""
+    return RetrievalError(
+        "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
+    )
+
+
+def master_error() -> RetrievalError:
+    """Return the error of a cluster in which fewer nodes than a majority are left, or can write."""
+    return RetrievalError(
+        "Elasticsearch can't write any more: its cluster has no master: nodes are missing, or a disk is full",
+        hint="start the nodes that are missing, or free space on the server's disk, then run again",
     )
 
 

@@ -9,22 +9,24 @@ could forge them too.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trialforge.core.errors import DiskError
+from trialforge.core.errors import DiskError, RetrievalError
 from trialforge.core.files import write_json
+from trialforge.retrieval.elastic_health import await_shards, search_shards
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 SEALS = Path(".trialforge/elasticsearch.json")
 PAGE = 500  # documents read at once
+SEAL_TRIES = 10
 _STATED = [
     f"indices.*.{name}"
     for name in (
@@ -38,16 +40,26 @@ Seal = dict[str, Any]
 
 
 def take_seal(client: Elasticsearch, name: str) -> Seal:
-    """Return what changes with every write: the identity of the index and the last write of each shard."""
-    stated = client.indices.stats(index=name, metric="docs", level="shards", filter_path=_STATED)
-    index = stated["indices"][name]
-    writes = {
-        number: [copy["commit"]["user_data"]["history_uuid"], copy["seq_no"]["max_seq_no"]]
-        for number, copies in index["shards"].items()
-        for copy in copies
-        if copy["routing"]["primary"]
-    }
-    return {"uuid": index["uuid"], "writes": writes}
+    """Return what changes with every write: the identity of the index and the last write of each shard.
+
+    Raises:
+        RetrievalError: the index is red, or never stood still.
+    """
+    for _ in range(SEAL_TRIES):
+        shards = await_shards(client, name)
+        stated = client.indices.stats(index=name, metric="docs", level="shards", filter_path=_STATED)
+        index = stated.get("indices", {}).get(name, {"shards": {}})
+        writes = {
+            number: [copy["commit"]["user_data"]["history_uuid"], copy["seq_no"]["max_seq_no"]]
+            for number, copies in index["shards"].items()
+            for copy in copies
+            if copy["routing"]["primary"] and "commit" in copy
+        }
+        if len(writes) == shards:  # else a node died meanwhile, and another takes its shards over
+            return {"uuid": index["uuid"], "writes": writes}
+    raise RetrievalError(
+        f"the index {name} never stood still: nodes of Elasticsearch come and go", hint="run again"
+    )
 
 
 def last_write(seal: Seal) -> int:
@@ -78,11 +90,13 @@ def keep_seal(name: str, alias: str, seal: Seal) -> None:
 def holds(
     client: Elasticsearch, name: str, body: dict[str, Any], documents: Iterable[dict[str, Any]]
 ) -> bool:
-    """Return whether an index was made by `body` and has exactly these documents, which come sorted by id."""
-    if not _made_by(client, name, body):
-        return False
-    with closing(_read(client, name)) as stored:
-        return all(_equal(hit, document) for hit, document in zip_longest(stored, documents))
+    """Return whether an index was made by `body` and has exactly these documents, which come sorted by id.
+
+    It is so only if nobody writes meanwhile: the seal must be the same before and after.
+    """
+    return _made_by(client, name, body) and all(
+        _equal(hit, document) for hit, document in zip_longest(_read(client, name), documents)
+    )
 
 
 def _made_by(client: Elasticsearch, name: str, body: dict[str, Any]) -> bool:
@@ -117,28 +131,31 @@ def _includes(found: Any, stated: Any) -> bool:
     return isinstance(found, dict) and all(_includes(found.get(name), part) for name, part in stated.items())
 
 
-def _read(client: Elasticsearch, name: str) -> Generator[dict[str, Any]]:
-    """Yield the documents of one moment, by id: `_id`, `_source`, and `fields` with the vector."""
-    pit = client.open_point_in_time(index=name, keep_alive="5m", allow_partial_search_results=False)["id"]
-    try:
-        after = None
-        while True:
-            page = client.search(
-                pit={"id": pit, "keep_alive": "5m"},
-                size=PAGE,
-                sort="nct_id",
-                search_after=after,
-                docvalue_fields=[{"field": "vector"}],
-                track_total_hits=False,
-                allow_partial_search_results=False,
-            )
-            hits = page["hits"]["hits"]
-            yield from hits
-            if len(hits) < PAGE:
-                return
-            after = hits[-1]["sort"]
-    finally:
-        client.close_point_in_time(id=pit)
+def _read(client: Elasticsearch, name: str) -> Iterator[dict[str, Any] | None]:
+    """Yield the documents by id: `_id`, `_version`, `_source`, and `fields` with the vector; None for a lack.
+
+    Not by a point in time: it dies with the nodes that it stands on, where a page is read from any copy.
+    """
+    after, count = None, 0
+    while True:
+        page = search_shards(
+            client,
+            name,
+            size=PAGE,
+            sort="nct_id",
+            search_after=after,
+            docvalue_fields=[{"field": "vector"}],
+            version=True,
+            track_total_hits=True,
+        )
+        hits = page["hits"]["hits"]
+        yield from hits
+        count += len(hits)
+        if len(hits) < PAGE:
+            if count != page["hits"]["total"]["value"]:  # several with one `nct_id`, over the end of a page
+                yield None
+            return
+        after = hits[-1]["sort"]
 
 
 def _equal(hit: dict[str, Any] | None, document: dict[str, Any] | None) -> bool:
@@ -149,6 +166,7 @@ def _equal(hit: dict[str, Any] | None, document: dict[str, Any] | None) -> bool:
     wanted = [document["vector"]] if "vector" in document else []
     return (
         hit["_id"] == document["nct_id"]
+        and hit["_version"] == 1  # written once: else the words of its older form may count as well
         and hit["_source"] == values
         and np.array_equal(np.asarray(stored, dtype=np.float32), np.asarray(wanted, dtype=np.float32))
     )

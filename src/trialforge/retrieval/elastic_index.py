@@ -15,7 +15,7 @@ from trialforge.core.errors import RetrievalError
 from trialforge.core.files import read_parquet
 from trialforge.retrieval.elastic_client import connect, translated_errors
 from trialforge.retrieval.elastic_content import Seal, holds, keep_seal, read_seal, take_seal
-from trialforge.retrieval.elastic_health import check_shards, explain_stall, server_seconds
+from trialforge.retrieval.elastic_health import await_shards, explain_stall, server_seconds
 from trialforge.retrieval.elastic_load import DocumentError, IndexTakenError, load_documents
 from trialforge.retrieval.elastic_requests import OWNER, make_documents, make_index
 from trialforge.retrieval.store import map_vectors
@@ -98,6 +98,7 @@ class ServerIndex:
                     f"the index {self.name} was taken away {ATTEMPTS} times while it was loaded",
                     hint="see which other program writes to Elasticsearch by this alias",
                 )
+            self._set_copies()
             self._publish()
             self._prune()
         return outcome
@@ -138,11 +139,13 @@ class ServerIndex:
 
     def _is_whole(self, documents: Documents) -> bool:
         """Return whether the index holds what it must, and keep its seal."""
-        check_shards(self._client, self.name)
         seal = take_seal(self._client, self.name)
+        if len(seal["writes"]) != self._params.shards:
+            return False
         if seal != read_seal(self.name):
             self._client.indices.refresh(index=self.name)  # after the seal: what it counts is read
-            if not holds(self._client, self.name, self._body, documents()):
+            read = holds(self._client, self.name, self._body, documents())
+            if not read or take_seal(self._client, self.name) != seal:
                 return False
             keep_seal(self.name, self._params.alias, seal)
         self.seal = seal
@@ -162,7 +165,8 @@ class ServerIndex:
         try:
             self._create(load, name)
             with self._lease(load):
-                check_shards(self._client, self.name)
+                # With their copies: a node that dies now takes nothing with it.
+                await_shards(self._client, self.name, 1 + self._params.replicas)
                 load_documents(self._client, name, documents(), self._params)
                 self._client.indices.put_settings(index=name, settings={"index.refresh_interval": "1s"})
                 self._check_loaded(documents)
@@ -249,6 +253,13 @@ class ServerIndex:
     def _named(self, alias: str) -> set[str]:
         found = self._client.options(ignore_status=404).indices.get_alias(name=alias)
         return set(found) if found.meta.status == 200 else set()
+
+    def _set_copies(self) -> None:
+        """Let an index that was made with another number of copies have what the parameters say."""
+        wanted, setting = str(self._params.replicas), "index.number_of_replicas"
+        found = self._client.indices.get_settings(index=self.name, name=setting, flat_settings=True)
+        if found[self.name]["settings"].get(setting) != wanted:
+            self._client.indices.put_settings(index=self.name, settings={setting: wanted})
 
     def _publish(self) -> None:
         """Name the index, and no other, by the alias, in one step."""

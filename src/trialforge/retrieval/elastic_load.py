@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 5
 BAD_DOCUMENT = 400  # HTTP: the document's own fault; all others are the server's
+THERE_ALREADY = 409  # HTTP: an earlier try wrote it, and its answer was lost
 
 
 class IndexTakenError(RetrievalError):
@@ -31,7 +32,10 @@ class DocumentError(RetrievalError):
 def load_documents(
     client: Elasticsearch, name: str, documents: Iterable[dict[str, Any]], params: ElasticsearchParams
 ) -> None:
-    """Load documents by id; what the server is too busy for is sent again.
+    """Load documents by id; what the server is too busy for, or whose answer was lost, is sent again.
+
+    Each is written once, however often it is sent: words of a document that was written again would count
+    twice in the scores, until the server merges the old one away.
 
     Raises:
         IndexTakenError: the alias `name` is gone.
@@ -58,7 +62,7 @@ def _load_chunk(
 ) -> list[dict[str, Any]]:
     from elasticsearch.helpers import streaming_bulk
 
-    actions = ({"_op_type": "index", "_index": name, "_id": row["nct_id"], "_source": row} for row in chunk)
+    actions = ({"_op_type": "create", "_index": name, "_id": row["nct_id"], "_source": row} for row in chunk)
     results = streaming_bulk(
         client,
         actions,
@@ -69,9 +73,10 @@ def _load_chunk(
         retry_on_status=(429, 503),
         raise_on_error=False,
         yield_ok=False,
+        ignore_status=THERE_ALREADY,
         require_alias=True,
     )
-    return [fault["index"] for _, fault in results]
+    return [fault["create"] for _, fault in results if fault["create"]["status"] != THERE_ALREADY]
 
 
 def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 SIMILARITY = "trialforge_bm25"
 OWNER = "trialforge"
 EXACT_NAMES = ("conditions", "interventions")  # also indexed without stems, for whole names
-_ANSWER = {  # no hits but by all shards, each with the number of the write that made it
+_ANSWER = {  # each hit with the number of the write that made it, and of the trial's writes
     "source": False,
     "track_total_hits": False,
     "seq_no_primary_term": True,
-    "allow_partial_search_results": False,
+    "version": True,
 }
 OVERSAMPLE = 3.0  # neighbours by int8 vectors, of which the best by the exact ones are kept
 
@@ -53,7 +53,7 @@ def make_index(params: IndexParams, mapping: dict[str, Any], mark: dict[str, Any
     """Return the body that creates the index; it is not searched while it is loaded, so not refreshed."""
     return {
         "settings": {
-            "number_of_shards": 1,  # one shard: word counts, and so scores, are of the whole pool
+            "number_of_shards": params.elasticsearch.shards,
             "number_of_replicas": params.elasticsearch.replicas,
             "refresh_interval": "-1",
             "similarity": {SIMILARITY: {"type": "BM25", **params.bm25.model_dump()}},
@@ -85,6 +85,7 @@ def make_lexical_query(params: RetrievalParams, text: str, where: Filter, size: 
         "query": {"bool": {"must": [match], "filter": make_filter(where)}},
         "sort": [{"_score": "desc"}, {"nct_id": "asc"}],
         "size": size,
+        "search_type": "dfs_query_then_fetch",  # word counts, and so scores, are of all shards together
         **_ANSWER,
     }
 

@@ -23,6 +23,7 @@ class ElasticsearchParams(Section):
     """How the server is used; its address and secrets come from the environment only."""
 
     alias: str = Field(default="trialforge", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    shards: int = Field(default=1, ge=1, le=1024)  # Elasticsearch's own limit
     replicas: int = Field(default=0, ge=0)
     keep_indices: int = Field(default=2, ge=1)
     chunk_size: int = Field(default=500, ge=1)
