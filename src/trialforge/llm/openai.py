@@ -139,7 +139,7 @@ class OpenAIGenerator:
                 if setting not in host.heeded:
                     host.heeded[setting] = heeds(setting, say)
         if ignored := [setting for setting, must in needed.items() if must and not host.heeded[setting]]:
-            raise ignores(host.name, ignored)
+            raise not_heeded(host.name, ignored)
 
     def _check_context(self, host: OpenAIHost, stop: threading.Event) -> None:
         told = told_context(host.read_entry())
@@ -203,12 +203,12 @@ class OpenAIGenerator:
             )
 
 
-def ignores(name: str, settings: Sequence[str]) -> GenerationError:
-    """Return the error of a server that takes settings and does not act on them."""
+def not_heeded(name: str, settings: Sequence[str]) -> GenerationError:
+    """Return the error of a server that ignores or refuses settings."""
     off = [f"{setting}: {OFF[setting]}" for setting in settings if setting in OFF]
     can_do = len(off) == len(settings)
     return GenerationError(
-        f"{name} ignores {', '.join(settings)}",
+        f"{name} does not heed {', '.join(settings)}",
         hint=f"leave them out by `sampling`: {', '.join(off)}"
         if can_do
         else "use another server, or set it up so",
