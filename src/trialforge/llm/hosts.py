@@ -172,15 +172,17 @@ class HostGroup(Generic[H]):
         Raises:
             GenerationError: none can.
         """
+        reached = []
         for host in self._hosts:
-            with suppress(HostDown):
+            try:
                 reaches(host)
-        if not any(host.alive for host in self._hosts):
-            raise self._none_left()
-        for host in self._hosts:
-            if not host.alive:
+            except HostDown:
                 host.close()
-        self._hosts = [host for host in self._hosts if host.alive]
+            else:
+                reached.append(host)
+        if not reached:
+            raise self._none_left()
+        self._hosts = reached
         self._held = [""] * (self._params.slots * len(self._hosts))
 
     def ask_first(self, ask: Callable[[H], T]) -> T:
