@@ -76,7 +76,7 @@ class OpenAIGenerator:
         Raises:
             GenerationError: one lets the model write what it likes, or reads less.
         """
-        self._hosts.ask_each(lambda host: self._prepare(host, (), threading.Event()))
+        self._hosts.ask_each(lambda host: self._prepare(host, None, threading.Event()))
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish.
@@ -97,8 +97,7 @@ class OpenAIGenerator:
         self._hosts.close()
 
     def _ask(self, host: OpenAIHost, request: Request, stop: threading.Event) -> Completion:
-        drawn = () if request.top_tokens else (request.sampling,)
-        self._prepare(host, drawn, stop)
+        self._prepare(host, None if request.top_tokens else request.sampling, stop)
         return self._call(host, request, stop)
 
     def _call(self, host: OpenAIHost, request: Request, stop: threading.Event) -> Completion:
@@ -122,8 +121,8 @@ class OpenAIGenerator:
         check_forced(request, completion.text, host.name)
         return completion
 
-    def _prepare(self, host: OpenAIHost, samplings: Sequence[Sampling], stop: threading.Event) -> None:
-        """Find out what has not been asked of a host before, and refuse it where it lacks what is needed."""
+    def _prepare(self, host: OpenAIHost, sampling: Sampling | None, stop: threading.Event) -> None:
+        """Find out what has not been asked of a host before, and refuse one that lacks what is needed."""
 
         def say(question: str, **fields: Any) -> str | None:
             chat = chat_fields(self.model, [Message("user", question)])
@@ -134,7 +133,7 @@ class OpenAIGenerator:
                 check_probe(self._call(host, PROBE, stop).text, host.name)
                 self._check_context(host, stop)
                 host.checked = True
-            needed = needed_settings(samplings)
+            needed = needed_settings(sampling) if sampling else {}
             for setting in needed:
                 if setting not in host.heeded:
                     host.heeded[setting] = heeds(setting, say)

@@ -15,12 +15,9 @@ from trialforge.llm.backend import Sampling
 TOKENS = 10  # of each answer: at this temperature no two are equal by chance
 HOT = 2.0
 QUESTIONS = ("List rare words.", "Invent names of places.", "Write a strange sentence.")
-Say = Callable[
-    ..., str | None
-]  # asks a server, by a question and fields of the call; None stands for a refusal
-REPEATING = (
-    "Write this again and again, nothing else: one two three one two three one two three one two three"
-)
+REPEATING = "Write this again and again, and nothing else: one two three one two three one two three one"
+# Asks a server, by a question and fields of the call; None stands for a refusal.
+Say = Callable[..., str | None]
 # Each leaves the likeliest word alone.
 NARROWEST: dict[str, float] = {"top_p": 0.001, "top_k": 1, "min_p": 1.0}
 OFF = {"top_p": 1, "top_k": 0, "min_p": 0, "repeat_penalty": 1, "dry_multiplier": 0}
@@ -33,21 +30,20 @@ def heeds(setting: str, say: Say) -> bool:
     return any(test(partial(say, question)) for question in questions)
 
 
-def needed_settings(samplings: Sequence[Sampling]) -> dict[str, bool]:
-    """Return the settings that some calls have, each with whether it must be heeded: else it may be left out.
+def needed_settings(sampling: Sampling) -> dict[str, bool]:
+    """Return the settings of a call, each with whether it must be heeded: else it may be left out.
 
-    One that is off must be told as well to a server that knows it, which may have a value of its own.
+    One that is off is told as well to a server that knows it, which may have a value of its own.
     """
-    drawn = [sampling for sampling in samplings if sampling.temperature > 0]
-    needed = {"temperature": True} if samplings else {}
-    if drawn:
-        needed |= {"seed": True, "top_p": any(one.top_p < 1 for one in drawn)}
-        needed |= {"top_k": any(one.top_k > 0 for one in drawn), "min_p": any(one.min_p > 0 for one in drawn)}
-    if any(one.repeat_penalty != 1 for one in samplings):
-        needed["repeat_penalty"] = True
-    if any(one.dry_multiplier > 0 for one in samplings):
-        needed["dry_multiplier"] = True
-    return needed
+    needed = {"temperature": True}
+    if sampling.temperature > 0:
+        needed |= {"seed": True, "top_p": sampling.top_p < 1}
+        needed |= {"top_k": sampling.top_k > 0, "min_p": sampling.min_p > 0}
+    penalties = {
+        "repeat_penalty": sampling.repeat_penalty != 1,
+        "dry_multiplier": sampling.dry_multiplier > 0,
+    }
+    return needed | {name: True for name, on in penalties.items() if on}
 
 
 def sampling_fields(sampling: Sampling, heeded: Mapping[str, bool], context_tokens: int) -> dict[str, Any]:
