@@ -57,7 +57,7 @@ def read_addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def find_public(host: str) -> str | None:
-    """Return an address of a host that anybody can reach; None if it has none."""
+    """Return an address of a host that anybody can reach; None if it has none, or no address at all."""
     try:
         found = {str(item[4][0]) for item in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError):
@@ -146,9 +146,9 @@ class OpenAIHost(Host):
                     f"{self.name} lists no models: {refusal}",
                     hint=f"{ADDRESS_VARIABLE} must be the address above /models and /chat: most end in /v1",
                 ) from refusal
-            raise (
-                self.refused(refusal) if self._is_of_the_call(refusal) else self.fail(refusal)
-            ) from refusal
+            if not self._is_of_the_call(refusal):
+                raise self.fail(refusal) from refusal
+            raise self.refused(refusal) from refusal
         except httpx.TransportError as error:
             raise self.fail(error) from error
         try:
@@ -236,7 +236,7 @@ class OpenAIHost(Host):
             raise Refusal(error.status_code, read_refusal(error.body)) from error
         except openai.APIConnectionError as error:
             if isinstance(error.__cause__, httpx.TransportError):
-                raise error.__cause__ from error
+                raise error.__cause__ from None
             raise httpx.RemoteProtocolError(str(error.__cause__ or error)) from error
         except openai.APIError as error:
             raise Refusal(httpx.codes.INTERNAL_SERVER_ERROR, read_refusal(error.body)) from error
