@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -86,10 +87,17 @@ class Server:
         self.slots, self.reuse = slots, reuse
         self._server = xllamacpp.Server(settings)
 
+    @property
+    def address(self) -> str:
+        return str(self._server.listening_address)
+
+    def handle(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._server.handle_chat_completions(body)
+
     def ask(self, request: Request) -> Completion:
         body = {**request_json(request), "stream": False, "cache_prompt": self.reuse}
         del body["stream_options"]
-        reply = self._server.handle_chat_completions(body)
+        reply = self.handle(body)
         usage, choice = reply["usage"], reply["choices"][0]
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         counts = usage["prompt_tokens"], cached, usage["completion_tokens"]

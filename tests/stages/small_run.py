@@ -65,6 +65,8 @@ SECRETS = {
     "ELASTICSEARCH_PASSWORD": SECRET,
     "OLLAMA_HOST": f"http://user:{SECRET}@127.0.0.1:9",
     "OLLAMA_API_KEY": SECRET,
+    "LLM_BASE_URL": f"http://user:{SECRET}@127.0.0.1:9/v1",
+    "LLM_API_KEY": SECRET,
     "HF_TOKEN": f"hf_{SECRET}",
     "HTTPS_PROXY": f"http://user:{SECRET}@127.0.0.1:9",
 }

@@ -74,7 +74,16 @@ def answered(python: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_no_package_of_an_extra_is_in_the_bare_environment(bare: Path, tmp_path: Path) -> None:
-    modules = ["torch", "transformers", "elasticsearch", "ollama", "xllamacpp", "altair", "evaluate"]
+    modules = [
+        "torch",
+        "transformers",
+        "elasticsearch",
+        "ollama",
+        "openai",
+        "xllamacpp",
+        "altair",
+        "evaluate",
+    ]
     code = f"import importlib.util as u; print([m for m in {modules} if u.find_spec(m)])"
     done = subprocess.run(
         [bare, "-c", code], cwd=tmp_path, env={}, capture_output=True, text=True, check=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.trickling_server import HEAD, TRICKLES, answering, flood, slow_lines
+from tests.trickling_server import HEAD, TRICKLES, answering, flood, slow_body, slow_headers, slow_lines
 from trialforge.app.doctor import examine
 from trialforge.core.bounded_http import HungUp, LateAnswer, LongAnswer, open_call, read_json
 from trialforge.core.errors import GenerationError, RetrievalError
@@ -17,6 +18,8 @@ from trialforge.embedding import ollama as embedding
 from trialforge.embedding.ollama import OllamaEncoder
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.ollama_host import OllamaHost
+from trialforge.llm.openai import OpenAIGenerator
+from trialforge.llm.openai_host import OpenAIHost
 from trialforge.llm.params import LlmParams
 from trialforge.retrieval.elastic_client import HOSTS, connect
 from trialforge.retrieval.params import ElasticsearchParams
@@ -111,6 +114,47 @@ def test_a_chat_that_floods_is_given_up() -> None:
         with pytest.raises(GenerationError, match=r"is no answer: .* longer than"):
             host.chat({"model": "m"}, threading.Event())
         host.close()
+
+
+@pytest.mark.parametrize("trickle", [*TRICKLES, flood])
+def test_a_server_of_openais_api_that_trickles_or_floods_is_no_server(
+    trickle: Callable[[], Iterator[bytes]],
+) -> None:
+    params = LlmParams(backend="openai", model="m", call_seconds=0.5)
+    pause = 0 if trickle is flood else PAUSE
+    with answering(trickle, pause) as address, pytest.raises(GenerationError, match="no LLM server answers"):
+        OpenAIGenerator(params, [f"http://{address}/v1"])
+
+
+def slow_events() -> Iterator[bytes]:
+    """Events that never end."""
+    yield HEAD
+    yield from itertools.repeat(b'data: {"choices": []}\n\n')
+
+
+@pytest.mark.parametrize("trickle", [slow_headers, slow_body, slow_events])
+def test_a_chat_by_openais_api_without_an_end_is_given_up(trickle: Callable[[], Iterator[bytes]]) -> None:
+    with answering(trickle, PAUSE) as address:
+        host = OpenAIHost(f"http://{address}/v1", LlmParams(call_seconds=0.5))
+        with pytest.raises(GenerationError, match=r"did not end within 0\.5 s\n.*llm\.call_seconds"):
+            host.chat({"model": "m"}, threading.Event())
+
+
+def test_a_chat_by_openais_api_that_floods_is_given_up() -> None:
+    with answering(flood) as address:
+        host = OpenAIHost(f"http://{address}/v1", LlmParams())
+        with pytest.raises(GenerationError, match=r"is no answer: .* longer than"):
+            host.chat({"model": "m"}, threading.Event())
+
+
+@pytest.mark.parametrize("trickle", TRICKLES)
+def test_a_chat_by_openais_api_ends_when_it_is_told_to(trickle: Callable[[], Iterator[bytes]]) -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with answering(trickle, PAUSE) as address:
+        host = OpenAIHost(f"http://{address}/v1", LlmParams())
+        with pytest.raises(GenerationError, match="the run ended before this answer did"):
+            host.chat({"model": "m"}, stop)
 
 
 @pytest.mark.parametrize("trickle", [*TRICKLES, flood])

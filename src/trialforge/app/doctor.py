@@ -47,6 +47,7 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
         *_models(root, params, environment),
         *_elasticsearch(params, environment),
         *_ollama(params, environment),
+        *_openai(params, environment),
         *_dvc(root),
         *_times(root),
     ]
@@ -203,15 +204,16 @@ def _is_cached(repository: str, file: str = "") -> bool:
     return bool(file or weights)
 
 
-def _get(address: str) -> Any:
+def _get(address: str, key: str | None = None) -> Any:
     """Return the JSON that an address answers, or the words that say why it does not."""
     import httpx
 
     from trialforge.core.bounded_http import read_json
 
     limits = httpx.Limits(max_keepalive_connections=0)
+    headers = {"Authorization": f"Bearer {key}"} if key else None
     try:
-        with httpx.Client(timeout=_SECONDS, limits=limits) as client:
+        with httpx.Client(timeout=_SECONDS, limits=limits, headers=headers, trust_env=False) as client:
             return read_json(client, "GET", address, seconds=_SECONDS)
     except httpx.HTTPStatusError as error:
         return f"answers {error.response.status_code}"
@@ -289,6 +291,35 @@ def _ollama_models(address: str, wanted: set[str]) -> Finding:
     mend = " && ".join(f"ollama pull {model}" for model in absent)
     said = ", ".join(names) or "none"
     return Finding("servers", "ollama models", "fault" if absent else "ok", said, mend)
+
+
+def _openai(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    from trialforge.core.errors import ParameterError
+    from trialforge.llm.openai_host import ADDRESS_VARIABLE, KEY_VARIABLE, read_addresses
+
+    wanted = str(_choice(params, "llm", "model"))
+    needed = _choice(params, "llm", "backend") == "openai"
+    start = f"export {ADDRESS_VARIABLE}=http://127.0.0.1:8080/v1"
+    named, lacking = _servers("openai", ADDRESS_VARIABLE, needed, environment, start)
+    yield from lacking
+    try:
+        addresses = read_addresses(environment) if named else []
+    except ParameterError as error:
+        yield Finding("servers", "openai", "fault", str(error.args[0]), error.hint or start)
+        return
+    for address in addresses:
+        listed = _get(f"{address}/models", environment.get(KEY_VARIABLE))
+        if not isinstance(listed, dict):
+            mend = f"export {KEY_VARIABLE}=..." if str(listed) in {"answers 401", "answers 403"} else start
+            yield Finding("servers", "openai", "fault", f"{address} {listed}", mend)
+            continue
+        names = sorted(
+            str(one["id"]) for one in listed.get("data") or () if isinstance(one, dict) and "id" in one
+        )
+        absent = needed and wanted not in names
+        mend = f"set llm.model to one of them, or load {wanted}" if absent else ""
+        said = f"{', '.join(names) or 'no model'} at {address}"
+        yield Finding("servers", "openai", "fault" if absent else "ok", said, mend)
 
 
 # --- DVC --------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -31,6 +33,14 @@ class LongAnswer(httpx.RemoteProtocolError):
 
 class HungUp(httpx.ReadError):
     """The call was told to stop."""
+
+
+class Refusal(Exception):
+    """What a server says instead of an answer, with the status of HTTP; 500 in the midst of an answer."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(said.strip()[:300] or f"HTTP {status}")
+        self.status = status
 
 
 class Answer:
@@ -85,14 +95,21 @@ class BoundedTransport(httpx.BaseTransport):
     Args:
         seconds: the whole call may take.
         max_bytes: of the answer, as it is sent.
+        stop: ends the call when it is set.
         tell: hears every TELL_SECONDS for how many seconds the call has gone on.
     """
 
     def __init__(
-        self, seconds: float, *, max_bytes: int = MAX_BYTES, tell: Callable[[float], None] | None = None
+        self,
+        seconds: float,
+        *,
+        max_bytes: int = MAX_BYTES,
+        stop: threading.Event | None = None,
+        tell: Callable[[float], None] | None = None,
     ) -> None:
-        self._inner = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
-        self._watch = _Watch(seconds, None, tell)
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._inner = httpx.HTTPTransport(_trusted(), limits=limits, trust_env=False)
+        self._watch = _Watch(seconds, stop, tell)
         self._max_bytes = max_bytes
         threading.Thread(target=self._watch.run, daemon=True).start()
 
@@ -111,6 +128,12 @@ class BoundedTransport(httpx.BaseTransport):
         """End the call."""
         self._watch.ended.set()
         self._inner.close()
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates that are trusted: reading them takes longer than a short call."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _BoundedStream(httpx.SyncByteStream):

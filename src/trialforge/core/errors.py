@@ -79,6 +79,7 @@ EXTRAS = {
     "elasticsearch": "elasticsearch",
     "elastic_transport": "elasticsearch",
     "ollama": "ollama",
+    "openai": "openai",
     "xllamacpp": "llm",
     "torch": "torch",
     "transformers": "torch",

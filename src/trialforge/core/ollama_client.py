@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from trialforge.core.bounded_http import BoundedTransport, open_call, parse_json
+from trialforge.core.bounded_http import BoundedTransport, Refusal, open_call, parse_json
 from trialforge.core.errors import ParameterError
 from trialforge.core.secrets import fits_header
 
@@ -70,14 +70,6 @@ def import_ollama() -> ModuleType:
     return ollama
 
 
-class OllamaRefusal(Exception):
-    """What the server says instead of an answer, with the status of HTTP; 500 in the midst of an answer."""
-
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(said.strip()[:300] or f"HTTP {status}")
-        self.status = status
-
-
 class OllamaServer:
     """One server.
 
@@ -112,7 +104,7 @@ class OllamaServer:
         """Return the JSON of an answer.
 
         Raises:
-            OllamaRefusal: the server refuses.
+            Refusal: the server refuses.
             httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
         """
         with open_call(self._http, method, path, json=body, seconds=seconds, tell=tell) as answer:
@@ -127,7 +119,7 @@ class OllamaServer:
         """Yield Ollama's own client for one call, with the same deadline and bound as any other.
 
         Raises:
-            OllamaRefusal: the server refuses.
+            Refusal: the server refuses.
             httpx.TransportError: there is no answer, or none that may be read.
         """
         ollama = import_ollama()
@@ -138,7 +130,7 @@ class OllamaServer:
             ) as client:
                 yield client
         except ollama.ResponseError as error:
-            raise OllamaRefusal(error.status_code, error.error) from error
+            raise Refusal(error.status_code, error.error) from error
         except ConnectionError as error:
             raise httpx.ConnectError(str(error)) from error
         except ValueError as error:  # a body that is no JSON, or not that of such an answer
@@ -156,7 +148,7 @@ class OllamaServer:
         """Yield the parts of an answer, as they come.
 
         Raises:
-            OllamaRefusal: the server refuses, at once or in the midst of the answer.
+            Refusal: the server refuses, at once or in the midst of the answer.
             httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
         """
         with open_call(self._http, "POST", path, json=body, seconds=seconds, stop=stop) as answer:
@@ -168,7 +160,7 @@ class OllamaServer:
         """Return what the server tells of each of its models, at least `name` and `digest`.
 
         Raises:
-            OllamaRefusal: the server refuses.
+            Refusal: the server refuses.
             httpx.TransportError: there is no answer, or none that may be read.
         """
         found = self.ask("GET", "/api/tags", seconds=seconds)
@@ -186,7 +178,7 @@ class OllamaServer:
         A chat that nobody waits for any more is read to its end before the model answers anything else. Where
         it is the only one, this ends it at once; a failure does no harm.
         """
-        with suppress(httpx.HTTPError, OllamaRefusal), self.client(seconds=UNLOAD_SECONDS) as client:
+        with suppress(httpx.HTTPError, Refusal), self.client(seconds=UNLOAD_SECONDS) as client:
             client.generate(model, keep_alive=0)
 
     def close(self) -> None:
@@ -196,7 +188,7 @@ class OllamaServer:
 
 def _check_status(response: httpx.Response, said: bytes) -> None:
     if response.status_code != httpx.codes.OK:
-        raise OllamaRefusal(response.status_code, said.decode(errors="replace"))
+        raise Refusal(response.status_code, said.decode(errors="replace"))
 
 
 def _read_parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
@@ -205,5 +197,5 @@ def _read_parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
         if not isinstance(part, dict):
             raise httpx.RemoteProtocolError(f"a part of an answer that is no object: {line!r:.200}")
         if "error" in part:
-            raise OllamaRefusal(httpx.codes.INTERNAL_SERVER_ERROR, str(part["error"]))
+            raise Refusal(httpx.codes.INTERNAL_SERVER_ERROR, str(part["error"]))
         yield part

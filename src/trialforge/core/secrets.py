@@ -11,11 +11,13 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 KEYS = (
-    "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
+    "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "LLM_API_KEY", "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
 )  # fmt: skip
 ADDRESSES = (
     "ELASTICSEARCH_URL",
     "OLLAMA_HOST",
+    "LLM_BASE_URL",
     "REGISTRY_URL",
     "HF_ENDPOINT",
     "HTTP_PROXY",

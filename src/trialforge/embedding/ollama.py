@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 import numpy as np
 
+from trialforge.core.bounded_http import Refusal
 from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.core.files import hash_json
-from trialforge.core.ollama_client import OllamaRefusal, OllamaServer, read_addresses
+from trialforge.core.ollama_client import OllamaServer, read_addresses
 from trialforge.embedding.windows import pool_windows
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class OllamaEncoder:
             ) from error
         except httpx.TransportError as error:
             raise RetrievalError(f"the Ollama server does not answer: {error}", hint=START) from error
-        except OllamaRefusal as error:
+        except Refusal as error:
             raise RetrievalError(f"the Ollama server refuses to embed: {error}") from error
         finally:
             server.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import TextGenerator
 from trialforge.llm.calls import CALLS_FILE, CachedGenerator, CallCache, find_project
 from trialforge.llm.models import find_model
@@ -33,6 +34,12 @@ def load_engine(params: LlmParams) -> TextGenerator:
         hosts = OllamaGenerator(params)
         hosts.check_forcing()
         return hosts
+    if params.backend == "openai":
+        from trialforge.llm.openai import OpenAIGenerator
+
+        servers = OpenAIGenerator(params)
+        servers.check_servers()
+        return servers
     from trialforge.llm.embedded import EmbeddedGenerator
 
     embedded = EmbeddedGenerator(find_model(params), params)
@@ -46,6 +53,11 @@ def pull_model(params: LlmParams) -> dict[str, str]:
     Raises:
         GenerationError: it can't be fetched.
     """
+    if params.backend == "openai":
+        raise GenerationError(
+            "`llm.backend` is openai: such a server loads its models itself",
+            hint="give the server the model, then run: trialforge doctor",
+        )
     if params.backend == "embedded":
         model = find_model(params)
         return {"model": model.name, "digest": model.digest}

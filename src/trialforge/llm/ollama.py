@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from trialforge.core.errors import GenerationError
 from trialforge.core.ollama_client import HOST_VARIABLE, read_addresses
 from trialforge.llm.backend import Completion, Message, Request, read_first_tokens
-from trialforge.llm.ollama_host import HostDown, OllamaHost
+from trialforge.llm.hosts import HostGroup, agreed
+from trialforge.llm.ollama_host import OllamaHost
 from trialforge.llm.params import LlmParams
-from trialforge.llm.pool import answer_all
 from trialforge.llm.schemas import PROBE, check_forced, check_probe, check_schema
+
+START = f"run `ollama serve`, or set {HOST_VARIABLE}"
+UPDATE = f"update Ollama on each of them, or leave out some of {HOST_VARIABLE}"
 
 
 class OllamaGenerator:
     """A TextGenerator over the hosts that OLLAMA_HOST names, separated by commas.
-
-    Each host has `llm.slots` calls in flight, and fewer while it is busy; a host that is busy, that dies, or
-    whose model dies, gives its calls to the others.
 
     Raises:
         GenerationError: no host answers, one is too old or lacks the model, or two differ in either.
@@ -34,18 +31,17 @@ class OllamaGenerator:
         self._params = params
         self.model = params.model
         self.context_tokens = params.context_tokens
+        hosts = [OllamaHost(address, params) for address in addresses or read_addresses()]
+        self._hosts = HostGroup(hosts, params, "Ollama host", START)
         with ExitStack() as stack:
-            found = [OllamaHost(address, params) for address in addresses or read_addresses()]
-            for host in found:
-                stack.callback(host.close)
-            self._hosts = keep_reachable(found)
-            for host in self._hosts:
-                host.check_version()
-                if pull:
-                    host.pull(params.model)
-            version = common_version(self._hosts)
+            stack.callback(self._hosts.close)
+            self._hosts.keep_reachable(OllamaHost.find_version)
+            self._hosts.ask_each(OllamaHost.check_version)
+            if pull:
+                self._hosts.ask_each(lambda host: host.pull(params.model))
+            versions = self._hosts.ask_each(lambda host: host.version)
+            version = agreed(versions, "versions of Ollama", UPDATE)
             self.model_digest = self._read_digest()
-            self._held = [""] * (params.slots * len(self._hosts))
             stack.pop_all()
         self.engine = f"ollama {version} (context {params.context_tokens})"
 
@@ -56,10 +52,7 @@ class OllamaGenerator:
             GenerationError: they are more than the context has.
         """
         body = self._body(messages) | {"options": {"num_ctx": self.context_tokens, "num_predict": 1}}
-        for host in self._hosts:
-            with suppress(HostDown):
-                return read_prompt_count(host.chat(body, threading.Event()))
-        raise no_host_left(self._hosts)
+        return self._hosts.ask_first(lambda host: read_prompt_count(host.chat(body, threading.Event())))
 
     def check_forcing(self) -> None:
         """Ask each host for what no free model would say.
@@ -67,10 +60,12 @@ class OllamaGenerator:
         Raises:
             GenerationError: one lets the model write what it likes.
         """
-        for host in self._hosts:
-            with suppress(HostDown):
-                answer = self._ask(host, PROBE, threading.Event())
-                check_probe(answer.text, f"{self.engine} at {host.address}")
+
+        def probe(host: OllamaHost) -> None:
+            answer = self._ask(host, PROBE, threading.Event())
+            check_probe(answer.text, f"{self.engine} at {host.address}")
+
+        self._hosts.ask_each(probe)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
@@ -80,27 +75,11 @@ class OllamaGenerator:
             if request.schema is not None:
                 check_schema(request.schema)
         self._check_same_model(self._read_digest())
-        workers = [partial(self._answer, place) for place in range(len(self._held))]
-        with closing(answer_all(requests, workers, self._held)) as answers:
-            yield from answers
+        yield from self._hosts.answer_all(requests, self._ask)
 
     def close(self) -> None:
         """Close the connections; the models stay loaded as long as `llm.keep_alive` says."""
-        for host in self._hosts:
-            host.close()
-
-    def _answer(self, place: int, request: Request, stop: threading.Event) -> Completion:
-        give_up = time.monotonic() + self._params.call_seconds
-        for pause in itertools.chain((0.5, 1, 2), itertools.repeat(4)):
-            for host in turn_hosts(self._hosts, place):
-                with suppress(HostDown), host.slots.take():
-                    if host.alive:
-                        return self._ask(host, request, stop)
-            if not any(host.alive for host in self._hosts):
-                raise no_host_left(self._hosts)
-            if stop.wait(pause) or time.monotonic() > give_up:
-                break
-        raise all_busy(self._hosts, self._params.call_seconds)
+        self._hosts.close()
 
     def _ask(self, host: OllamaHost, request: Request, stop: threading.Event) -> Completion:
         body = self._body(request.messages) | {"options": request_options(request, self.context_tokens)}
@@ -146,20 +125,10 @@ class OllamaGenerator:
         }
 
     def _read_digest(self) -> str:
-        digests: dict[str, str] = {}
-        for host in self._hosts:
-            if host.alive:
-                with suppress(HostDown):
-                    digests[host.address] = host.read_digest(self.model)
-        if not digests:
-            raise no_host_left(self._hosts)
-        if len(set(digests.values())) > 1:
-            listed = ", ".join(f"{address} {digest[:12]}" for address, digest in digests.items())
-            raise GenerationError(
-                f"the hosts have different models named {self.model}: {listed}",
-                hint=f"run `ollama pull {self.model}` on each of them",
-            )
-        return next(iter(digests.values()))
+        digests = self._hosts.ask_each(lambda host: host.read_digest(self.model))
+        return agreed(
+            digests, f"models named {self.model}", f"run `ollama pull {self.model}` on each of them"
+        )
 
     def _check_same_model(self, digest: str) -> None:
         if digest != self.model_digest:
@@ -191,59 +160,3 @@ def read_prompt_count(reply: dict[str, Any]) -> int:
             hint="update Ollama: https://ollama.com/download",
         )
     return tokens
-
-
-def keep_reachable(hosts: Sequence[OllamaHost]) -> list[OllamaHost]:
-    """Return the hosts that answer.
-
-    Raises:
-        GenerationError: none does.
-    """
-    reachable = [host for host in hosts if host.find_version()]
-    if not reachable:
-        raise no_host_left(hosts)
-    return reachable
-
-
-def common_version(hosts: Sequence[OllamaHost]) -> str:
-    """Return the version that all hosts have; it is part of every call's key, whichever host answers.
-
-    Raises:
-        GenerationError: there are several.
-    """
-    if len({host.version for host in hosts}) > 1:
-        listed = ", ".join(f"{host.address} {host.version}" for host in hosts)
-        raise GenerationError(
-            f"the hosts have different versions of Ollama: {listed}",
-            hint=f"update Ollama on each of them, or leave out some of {HOST_VARIABLE}",
-        )
-    return hosts[0].version
-
-
-def turn_hosts(hosts: Sequence[OllamaHost], place: int) -> list[OllamaHost]:
-    """Return the hosts in the order in which a worker tries them.
-
-    Its own is the first; the workers of one host differ in the second, and its calls are spread when it dies.
-    """
-    turn, own = divmod(place, len(hosts))
-    others = [*hosts[own + 1 :], *hosts[:own]]
-    first = turn % len(others) if others else 0
-    return [hosts[own], *others[first:], *others[:first]]
-
-
-def no_host_left(hosts: Sequence[OllamaHost]) -> GenerationError:
-    """Return the error that says why no host can be asked."""
-    faults = "; ".join(f"{host.address}: {host.fault}" for host in hosts)
-    return GenerationError(
-        f"no Ollama host answers ({faults})",
-        hint=f"run `ollama serve`, or set {HOST_VARIABLE}; then run again: it goes on where it was",
-    )
-
-
-def all_busy(hosts: Sequence[OllamaHost], seconds: float) -> GenerationError:
-    """Return the error that says which hosts took no call in so many seconds."""
-    faults = "; ".join(f"{host.address}: {host.fault}" for host in hosts)
-    return GenerationError(
-        f"no Ollama host took a call within {seconds:g} s ({faults})",
-        hint="lower llm.slots, raise OLLAMA_MAX_QUEUE, or run again later: it goes on where it was",
-    )

@@ -54,7 +54,7 @@ def address() -> Iterator[str]:
 
 def test_default_parameters_need_no_server(tmp_path: Path) -> None:
     found = examine(tmp_path, {}, {})
-    assert {find(found, "elasticsearch").state, find(found, "ollama").state} == {"note"}
+    assert {find(found, name).state for name in ("elasticsearch", "ollama", "openai")} == {"note"}
 
 
 def test_parameters_that_need_servers_make_their_absence_a_fault(tmp_path: Path) -> None:
@@ -91,6 +91,43 @@ def test_a_model_that_ollama_lacks_is_to_be_pulled(address: str, tmp_path: Path)
     }
     found = find(examine(tmp_path, NEEDS_BOTH, {"OLLAMA_HOST": address}), "ollama models")
     assert (found.state, found.mend) == ("fault", "ollama pull qwen2.5:1.5b")
+
+
+WRITTEN_BY_OPENAI = {"llm": {"backend": "openai", "model": "m"}}
+
+
+def test_server_of_openais_api_and_its_models_are_told(address: str, tmp_path: Path) -> None:
+    Server.answers = {"/v1/models": (200, {"data": [{"id": "m"}, {"id": "a"}]})}
+    there = {"LLM_BASE_URL": f"{address}/v1"}
+    found = find(examine(tmp_path, WRITTEN_BY_OPENAI, there), "openai")
+    assert (found.state, found.detail) == ("ok", f"a, m at {address}/v1")
+    other = {"llm": {"backend": "openai", "model": "other"}}
+    assert (
+        find(examine(tmp_path, other, there), "openai").mend == "set llm.model to one of them, or load other"
+    )
+
+
+@pytest.mark.parametrize(
+    ("addresses", "detail", "mend"),
+    [
+        ("", "LLM_BASE_URL is not set; params.yaml asks for it", "export LLM_BASE_URL="),
+        ("https://8.8.8.8/v1", "prompts would leave your network", "LLM_ALLOW_PUBLIC=1"),
+        ("http://127.0.0.1:9/v1", "does not answer", "export LLM_BASE_URL="),
+    ],
+)
+def test_lack_of_a_server_of_openais_api_is_a_fault(
+    addresses: str, detail: str, mend: str, tmp_path: Path
+) -> None:
+    found = find(examine(tmp_path, WRITTEN_BY_OPENAI, {"LLM_BASE_URL": addresses}), "openai")
+    assert (found.state, detail in found.detail, mend in found.mend) == ("fault", True, True)
+
+
+def test_key_that_a_server_of_openais_api_does_not_take_is_named(address: str, tmp_path: Path) -> None:
+    Server.answers = {"/v1/models": (401, {})}
+    there = {"LLM_BASE_URL": f"{address}/v1", "LLM_API_KEY": "planted-secret"}
+    found = find(examine(tmp_path, WRITTEN_BY_OPENAI, there), "openai")
+    assert (found.state, found.mend) == ("fault", "export LLM_API_KEY=...")
+    assert "planted-secret" not in str(found)
 
 
 def test_a_server_that_is_down_is_a_fault(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ SHAPES = {
     "control": f"\x1b[31m{MARK}",
     "no UTF-8": f"\udcff{MARK}",
 }
-KEYS = ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "HF_TOKEN")
+KEYS = ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "LLM_API_KEY", "HF_TOKEN")
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -113,6 +113,7 @@ def test_no_command_says_a_key_or_password(
         monkeypatch.setenv(key, secret)
     monkeypatch.setenv("ELASTICSEARCH_URL", f"http://{host}")
     monkeypatch.setenv("OLLAMA_HOST", f"http://me:{secret}@{host}")
+    monkeypatch.setenv("LLM_BASE_URL", f"http://me:{secret}@{host}/v1")
     # A dead registry is tried again for half a minute.
     monkeypatch.setenv("REGISTRY_URL", f"http://me:{secret}@{host if status else echo(400)}")
     monkeypatch.setenv("TRIALFORGE_DEBUG", "1")
