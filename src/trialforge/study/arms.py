@@ -38,12 +38,12 @@ class Fitter:
         The folds hold whole blocks with all that was made from them, and only the pool's real trials are
         scored: what is added may have the labels of a teacher.
         """
+        folds, scored = block_folds(mix["block"]), (mix["origin"] == "real").to_numpy()
         return fit_by_folds(
             self.features.rows(mix),
             mix["label"].to_numpy(),
             mix["weight"].to_numpy(),
-            block_folds(mix["block"]),
-            (mix["origin"] == "real").to_numpy(),
+            [(folds != fold, (folds == fold) & scored) for fold in np.unique(folds)],
             self.penalties,
         )
 
