@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trialforge.learning.explain import explain_fields, top_influences
-from trialforge.learning.folds import source_folds
+from trialforge.learning.folds import choose_by_folds, source_folds
 from trialforge.learning.storage import read_arrays, write_arrays
 from trialforge.learning.words import WordWeights
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from trialforge.embedding.encoder import Encoder
     from trialforge.learning.classifier import FitTask, Influence, Scores
-    from trialforge.learning.folds import Fold
-    from trialforge.learning.params import EmbeddingLogregParams, TfidfParams
+    from trialforge.learning.folds import Fold, Mask
+    from trialforge.learning.params import EmbeddingLogregParams, TfidfLogregParams, TfidfSvmParams
 
 
 class LinearModel:
@@ -57,8 +57,7 @@ def fit_by_folds(
 
     A line has the least mean loss plus `penalty` / 2 times its squared length, where rows have a mean squared
     length of 1 (as in glmnet, Friedman, Hastie and Tibshirani 2010). So a penalty means the same whatever the
-    features and the number of trials, and a copy of all trials leaves the line as it is. Penalties are judged
-    by the ROC-AUC within folds: log-loss would ask for shrinkage that costs ranking.
+    features and the number of trials, and a copy of all trials leaves the line as it is.
 
     Args:
         rows: (trials, features).
@@ -70,15 +69,13 @@ def fit_by_folds(
     falling = sorted(penalties, reverse=True)
     span, back = _reduce(rows)
     scale = float(np.average(np.square(span).sum(axis=1), weights=weights)) or 1.0
-    concordant = np.zeros(len(falling))
-    for kept, held in folds if len(falling) > 1 else ():
-        pairs = np.prod([weights[held & (labels == label)].sum() for label in (0, 1)])
-        if not pairs or len(np.unique(labels[kept])) < 2:
-            continue  # nothing to be ranked or learned there
+
+    def rank(kept: Mask, held: Mask) -> list[Scores]:
         lines = _path(span[kept], labels[kept], weights[kept], scale, falling)
-        areas = [_rank(labels[held], line.odds(span[held]), weights[held]) for line in lines]
-        concordant += pairs * np.array(areas)
-    *_, line = _path(span, labels, weights, scale, falling[: int(np.argmax(concordant)) + 1])
+        return [line.odds(span[held]) for line in lines]
+
+    best = choose_by_folds(labels, weights, folds, rank) if len(falling) > 1 else 0
+    *_, line = _path(span, labels, weights, scale, falling[: best + 1])
     return LinearModel(back(line.weights), line.intercept)
 
 
@@ -86,12 +83,6 @@ def fit_task(rows: Any, task: FitTask, penalties: Sequence[float]) -> LinearMode
     """Return the logistic regression on rows of a task's training examples."""
     folds = source_folds(task.train) if len(penalties) > 1 else ()
     return fit_by_folds(rows, task.train["label"].to_numpy(), task.weights, folds, penalties)
-
-
-def _rank(labels: Any, odds: Scores, weights: Any) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels, odds, sample_weight=weights))
 
 
 def _path(
@@ -159,7 +150,7 @@ class WordClassifier:
     seeded = False
     encoder_digest = None
 
-    def __init__(self, params: TfidfParams) -> None:
+    def __init__(self, params: TfidfLogregParams | TfidfSvmParams) -> None:
         self._params = params
         self._words = WordWeights(params.ngram_max, params.min_count, params.max_words)
 

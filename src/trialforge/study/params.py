@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trialforge.core.params import Section
-from trialforge.learning.params import TrainingArm
+from trialforge.learning.params import Penalties, TrainingArm
 
 StudyModel = Literal["tfidf-logreg", "embedding-logreg"]
 
@@ -52,7 +52,7 @@ class StudyParams(Section):
     pools: int = Field(default=48, ge=8)
     arms: tuple[StudyArm, ...] = (StudyArm(name="synthetic", extra="synthetic"),)
     models: tuple[StudyModel, ...] = Field(default=("tfidf-logreg",), min_length=1)
-    penalties: tuple[float, ...] = Field(default=(0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001), min_length=1)
+    penalties: Penalties = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     primary: str = "synthetic"
     primary_size: int = 4
     rivals: tuple[str, ...] = ()
