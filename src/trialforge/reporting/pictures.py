@@ -83,14 +83,14 @@ PICTURES: dict[str, Picture] = {
     "learning/net-benefit": Picture(
         "decisions",
         "Net benefit",
-        "What taking trials from a probability on brings, in successes for each trial; at 0 nothing is taken. "
+        "What taking trials from a probability on brings, in successes a trial; at 0 nothing is taken. "
         "A line below that of all trials, or of the rate of a phase, decides worse than without a model.",
         charts.draw_net_benefit,
     ),
     "learning/calibration-by-phase": Picture(
         "decisions",
         "Calibration by phase",
-        "How much oftener trials succeeded than was predicted; an interval that leaves out 0 is miscalibrated.",
+        "How much oftener trials succeeded than was predicted, with its interval; 0 is as predicted.",
         charts.draw_phases,
     ),
     "quality/views": Picture(

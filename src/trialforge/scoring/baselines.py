@@ -65,11 +65,11 @@ def rate_rows(rates: dict[str, Floats], scoring: Scoring, level: float) -> pl.Da
 
 
 def decision_rows(scores: Iterable[ArmScores], rates: dict[str, Floats]) -> pl.DataFrame:
-    """Return the net benefit of taking the trials from a probability on, by model and arm (Vickers 2006).
+    """Return the net benefit of taking the trials from a probability on, by model and arm.
 
     It is the share of trials that are taken and succeed, less that of those that are taken and fail, where a
     failure costs `threshold / (1 - threshold)` of what a success brings. Scores are recalibrated; of several
-    seeds it is the mean. The arms of no model take all trials, or go by a base rate.
+    seeds it is the mean (Vickers and Elkin 2006). The arms of no model take all trials, or go by a base rate.
     """
     scores = list(scores)
     labels = scores[0].labels

@@ -21,8 +21,8 @@ class StudyArm(TrainingArm):
             classifier of the study, fitted on the pool's real trials without the block that a draft is of.
         best: the share of them that is kept, those first whose label such a teacher finds likeliest; None:
             all.
-        density: weigh them by how much rather a classifier takes their words for a real trial's (a density
-            ratio, cross-fitted by block).
+        density: weigh them by how much rather a classifier takes their content for a real trial's (a
+            density ratio, cross-fitted by block).
     """
 
     labels: Literal["given", "permuted", "teacher"] = "given"

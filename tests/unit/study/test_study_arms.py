@@ -12,7 +12,7 @@ from trialforge.learning.factory import make_classifier
 from trialforge.learning.linear import fit_by_folds
 from trialforge.learning.params import LearningParams
 from trialforge.study.arms import Fitter, block_folds, mix_pool, permute_labels
-from trialforge.study.features import Features
+from trialforge.study.features import Features, content_view
 from trialforge.study.known_writers import known_corpus
 from trialforge.study.params import StudyArm
 from trialforge.study.study import Corpus
@@ -33,9 +33,14 @@ def fitter(corpus: Corpus) -> Fitter:
 
 def mix(corpus: Corpus, fitter: Fitter, pool: TrainingPool | None = None, **arm: object) -> pl.DataFrame:
     asked = StudyArm.model_validate({"name": "arm", "extra": "synthetic", "generation_arm": "true"} | arm)
+    pool = pool or corpus.pool
+    tables = [content_view(table) for table in (pool.real, pool.synthetic) if table is not None]
+    reader = make_classifier("tfidf-logreg", LEARNING.classifiers)
+    words = pl.concat([table["text"] for table in tables])
+    likeness = Fitter(Features(reader, words, tables), (0.01,)) if asked.density else None
     return mix_pool(
-        asked, pool or corpus.pool, 1, 0, label_shares="asked", word_dropout=0.2, teacher=fitter
-    )  # fmt: skip
+        asked, pool, 1, 0, label_shares="asked", word_dropout=0.2, teacher=fitter, likeness=likeness
+    )
 
 
 def test_permuted_labels_are_those_of_the_block(corpus: Corpus, fitter: Fitter) -> None:
@@ -96,6 +101,13 @@ def test_density_weights_prefer_what_reads_like_a_real_trial(corpus: Corpus, fit
     assert added["weight"].to_numpy().mean() == pytest.approx(1.0)
     strange = added["text"].str.starts_with("pain of adults pain")
     assert added.filter(strange)["weight"].max() < added.filter(~strange)["weight"].min()
+
+
+def test_content_has_neither_case_nor_order_nor_marks() -> None:
+    frame = pl.DataFrame({"text": ["The Pain of adults.", "adults, PAIN and pain", "pain of children"]})
+    first, second, third = content_view(frame)["text"]
+    assert first == second == "adults pain"
+    assert third == "children pain"
 
 
 def test_folds_leave_whole_blocks_out() -> None:
