@@ -70,4 +70,5 @@ def make_examples(trials: pl.DataFrame, fields: Sequence[str], origin: str = "re
 
 def _sources(trials: pl.DataFrame) -> pl.Expr:
     """Return the trials that each was made from: a real one is its own source."""
-    return pl.col("exemplars") if "exemplars" in trials.columns else pl.concat_list("nct_id")
+    made = pl.col("exemplars") if "exemplars" in trials.columns else pl.concat_list("nct_id")
+    return made.cast(pl.List(pl.String))
