@@ -16,7 +16,14 @@ from trialforge.generation.asking import ask_for_stage
 from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
 from trialforge.generation.params import ReasoningParams
 from trialforge.generation.prompts import prompt_hash
-from trialforge.generation.reasons import PROMPT, REASONS_SCHEMA, ask_reasons, measure_reasons, reasons_row
+from trialforge.generation.reasons import (
+    ARMS_WITHOUT,
+    PROMPT,
+    REASONS_SCHEMA,
+    ask_reasons,
+    measure_reasons,
+    reasons_row,
+)
 from trialforge.generation.support import Background
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
@@ -40,7 +47,7 @@ def main() -> None:
     background = Background(train, seed, trials)
     questions = [
         []
-        if group["arm"] == "no-reasoning"
+        if group["arm"] in ARMS_WITHOUT
         else ask_reasons(
             group,
             [trials[name] for name in group["exemplars"]],

@@ -12,6 +12,7 @@ from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
 from trialforge.learning.predictions import read_predictions
+from trialforge.scoring.baselines import add_groups, base_rates, decision_rows, phase_rows, rate_rows
 from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.scoring.report import against_rows, declared_rows, score_metrics, unseen_mask
 from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path, help="the folder of what the train stages wrote")
+    parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--zero-shot", type=Path)
@@ -44,7 +46,11 @@ def main() -> None:
     synthetic = read_parquet(args.synthetic) if args.synthetic else None
     zero_shot = read_parquet(args.zero_shot) if args.zero_shot else None
     control = shuffled_control(scoring, params)
+    groups = add_groups(test)
+    rates = base_rates(add_groups(read_parquet(args.train)), groups)
+    rate_table = rate_rows(rates, scoring, params.statistics.level)
     metrics = score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot)
+    metrics["base_rates"] = {row.pop("rate_of"): row for row in rate_table.iter_rows(named=True)}
     write_json(metrics | name_tables(*([args.synthetic] if args.synthetic else [])), args.metrics)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
@@ -54,6 +60,9 @@ def main() -> None:
         "roc": roc,
         "precision-recall": pr,
         "reliability": reliability_rows(scoring.scores.values()),
+        "base-rates": rate_table,
+        "net-benefit": decision_rows(scoring.scores.values(), rates),
+        "calibration-by-phase": phase_rows(scoring.scores.values(), groups["phase"].to_list()),
         **{f"curve-{item}": rows for item, rows in sweep_rows(scoring.arms, params).items()},
     }
     for name, table in tables.items():

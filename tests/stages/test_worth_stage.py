@@ -43,7 +43,7 @@ SIZES = {
     "study.curve": [1, 2, 4, 6],
     "study.pools": 8,
     "study.draws": 50,
-    "study.penalties": [3.0],
+    "study.penalties": [0.003],
 }
 
 

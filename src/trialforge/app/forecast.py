@@ -16,6 +16,7 @@ from trialforge.core.files import read_parquet
 from trialforge.core.progress import format_seconds
 from trialforge.generation.asking import expect_seconds
 from trialforge.generation.fields import PARTS
+from trialforge.generation.reasons import ARMS_WITHOUT
 from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
 
 _ASKING = ("reason", "generate", "zero-shot")
@@ -97,7 +98,7 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
         return sets * int(params["reasoning"]["count"])
     if stage == "generate":
         return len(PARTS) * targets.height
-    reasoned = targets.filter(pl.col("arm") != "no-reasoning")
+    reasoned = targets.filter(~pl.col("arm").is_in(ARMS_WITHOUT))
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])
 

@@ -34,7 +34,7 @@ from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
-from trialforge.trial.label_words import label_line, label_verb
+from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
@@ -127,7 +127,7 @@ class DraftWriter:
                 for label in (1, 0)
                 if reasons[label]
             ],
-            label=label_line(target["label"], params.label_wording),
+            label=label_line(told_label(target["arm"], target["label"]), params.label_wording),
             target="\n".join(told[:2]),
             record=tell_record(draft.record, left) if draft.record else "",
             asked=ask_for(part, target["skeleton"], params.fields),
@@ -174,7 +174,8 @@ class DraftWriter:
     def _tell(self, trial: Row, target: Row, text: str) -> dict[str, str]:
         """An exemplar: what it is a trial of, above its part."""
         subject = target_line(*exemplar_subject(trial, target["intervention"]))
-        return exemplar_values(trial, f"{subject}\n{text}", self._params.label_wording)
+        label = told_label(target["arm"], trial["label"])
+        return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
     def _accept(self, draft: Draft, part: PartName, schema: Row, text: str) -> dict[str, Any]:
         answer = end_texts(parse_answer(text, schema), draft.target["skeleton"])

@@ -14,6 +14,7 @@ from trialforge.core.files import write_json
 from trialforge.core.params import Section
 from trialforge.learning.examples import CATEGORIES, NUMBERS
 from trialforge.learning.explain import top_influences
+from trialforge.learning.folds import choose_by_folds, source_folds
 from trialforge.learning.storage import read_arrays, read_value, write_arrays
 from trialforge.learning.trees import MOST_CODES, Trees
 from trialforge.learning.words import WordWeights
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trialforge.learning.classifier import FitTask, Influence, Scores
+    from trialforge.learning.folds import Mask
     from trialforge.learning.params import BoostingParams
 
 
@@ -35,8 +37,10 @@ class Columns(Section):
 class BoostingClassifier:
     """Histogram gradient boosting; trees are added until validation log-loss stops falling.
 
+    The size of the trees is chosen by folds of the training examples.
+
     Args:
-        params: components, trees and their size.
+        params: components, trees and the sizes to choose from.
     """
 
     seeded = False
@@ -49,7 +53,6 @@ class BoostingClassifier:
     def fit(self, task: FitTask) -> None:
         """Learn components and trees."""
         from scipy.sparse.linalg import svds
-        from sklearn.ensemble import HistGradientBoostingClassifier
 
         params = self._params
         self._words.fit(task.known_texts)
@@ -66,23 +69,37 @@ class BoostingClassifier:
         self._categories = {
             name: sorted(task.train[name].drop_nulls().unique()) for name in CATEGORIES if name in known
         }
-        model = HistGradientBoostingClassifier(
-            learning_rate=params.learning_rate,
-            max_iter=params.trees,
-            max_leaf_nodes=params.leaves,
-            categorical_features=list(range(len(self._categories))),
-            early_stopping=True,
-            n_iter_no_change=params.patience,
-            random_state=0,
-        )
-        model.fit(
-            self._rows(task.train),
-            task.train["label"].to_numpy(),
-            sample_weight=task.weights,
-            X_val=self._rows(task.validation),
-            y_val=task.validation["label"].to_numpy(),
-        )
-        self._trees = Trees.of(model)
+        self._trees = self._grow(task)
+
+    def _grow(self, task: FitTask) -> Trees:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        params = self._params
+        rows, labels = self._rows(task.train), task.train["label"].to_numpy()
+        held_rows, held_labels = self._rows(task.validation), task.validation["label"].to_numpy()
+
+        def grow(leaves: int, kept: Mask) -> Trees:
+            model = HistGradientBoostingClassifier(
+                learning_rate=params.learning_rate,
+                max_iter=params.trees,
+                max_leaf_nodes=leaves,
+                categorical_features=list(range(len(self._categories))),
+                early_stopping=True,
+                n_iter_no_change=params.patience,
+                random_state=0,
+            )
+            model.fit(
+                rows[kept], labels[kept], sample_weight=task.weights[kept], X_val=held_rows, y_val=held_labels
+            )
+            return Trees.of(model)
+
+        def rank(kept: Mask, held: Mask) -> list[Scores]:
+            return [grow(leaves, kept).log_odds(rows[held]) for leaves in params.leaves]
+
+        best = 0
+        if len(params.leaves) > 1:
+            best = choose_by_folds(labels, task.weights, source_folds(task.train), rank)
+        return grow(params.leaves[best], np.ones(len(labels), dtype=np.bool_))
 
     def _rows(self, examples: pl.DataFrame) -> NDArray[np.float64]:
         codes = examples.select(

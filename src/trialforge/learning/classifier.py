@@ -21,7 +21,7 @@ class FitTask:
 
     Attributes:
         train: examples of the arm, with `weight` where they do not all weigh 1.
-        validation: real examples, for early stopping and for choosing a penalty.
+        validation: real examples, for early stopping.
         seed: of the model's own random draws.
         epoch_size: examples in an epoch, equal in all arms, so that each arm gets as many optimiser steps.
         scratch: folder for checkpoints; None keeps none.

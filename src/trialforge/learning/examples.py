@@ -24,6 +24,7 @@ EXAMPLE_SCHEMA: dict[str, pl.DataType] = {
     **{name: pl.String() for name in CATEGORIES},
     **{name: pl.Float64() for name in NUMBERS},
     "label": pl.Int64(),
+    "sources": pl.List(pl.String()),
 }
 
 
@@ -58,9 +59,16 @@ def make_examples(trials: pl.DataFrame, fields: Sequence[str], origin: str = "re
                 if name != "text_characters"
             ),
             pl.col("label").cast(pl.Int64),
+            _sources(trials).alias("sources"),
         )
         .with_columns(pl.col("text").str.len_chars().cast(pl.Float64).alias("text_characters"))
         .select(*EXAMPLE_SCHEMA)
         .sort("nct_id")
         .collect()
     )
+
+
+def _sources(trials: pl.DataFrame) -> pl.Expr:
+    """Return the trials that each was made from: a real one is its own source."""
+    made = pl.col("exemplars") if "exemplars" in trials.columns else pl.concat_list("nct_id")
+    return made.cast(pl.List(pl.String))

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def _tfidf_logreg(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.linear import WordClassifier, fit_logistic
+    from trialforge.learning.linear import WordClassifier
 
-    return WordClassifier(params.tfidf_logreg, fit_logistic)
+    return WordClassifier(params.tfidf_logreg)
 
 
 def _tfidf_svm(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.linear import WordClassifier, fit_support_vectors
+    from trialforge.learning.linear import SupportVectorClassifier
 
-    return WordClassifier(params.tfidf_svm, fit_support_vectors)
+    return SupportVectorClassifier(params.tfidf_svm)
 
 
 def _embedding_logreg(params: ClassifierParams) -> Classifier:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trialforge.learning.explain import explain_fields, top_influences
+from trialforge.learning.folds import choose_by_folds, source_folds
 from trialforge.learning.storage import read_arrays, write_arrays
 from trialforge.learning.words import WordWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from trialforge.embedding.encoder import Encoder
     from trialforge.learning.classifier import FitTask, Influence, Scores
-    from trialforge.learning.params import EmbeddingLogregParams, TfidfParams
-
-    Fit = Callable[..., "LinearModel"]
+    from trialforge.learning.folds import Fold, Mask
+    from trialforge.learning.params import EmbeddingLogregParams, TfidfLogregParams, TfidfSvmParams
 
 
 class LinearModel:
@@ -50,48 +50,51 @@ class LinearModel:
         return cls(arrays["weights"], float(arrays["intercept"][0]))
 
 
-def fit_logistic(
-    rows: Any, labels: Any, weights: Any, held_rows: Any, held_labels: Any, penalties: Sequence[float]
-) -> LinearModel:
-    """Return the logistic regression whose `C` has the least log-loss on held-out rows."""
-    from sklearn.metrics import log_loss
-
-    best: tuple[float, LinearModel] | None = None
-    for penalty in penalties:
-        line = _fit(rows, labels, weights, penalty)
-        loss = log_loss(held_labels, sigmoid(line.odds(held_rows))) if len(penalties) > 1 else 0.0
-        if best is None or loss < best[0]:
-            best = loss, line
-    assert best is not None  # noqa: S101 - params hold one penalty at least
-    return best[1]
-
-
 def fit_by_folds(
-    rows: Any, labels: Any, weights: Any, folds: Any, scored: Any, penalties: Sequence[float]
+    rows: Any, labels: Any, weights: Any, folds: Sequence[Fold], penalties: Sequence[float]
 ) -> LinearModel:
-    """Return the logistic regression whose `C` has the least log-loss in folds of its own training rows.
+    """Return the logistic regression whose penalty ranks held-out trials best.
+
+    A line has the least mean loss plus `penalty` / 2 times its squared length, where rows have a mean squared
+    length of 1 (as in glmnet, Friedman, Hastie and Tibshirani 2010). So a penalty means the same whatever the
+    features and the number of trials, and a copy of all trials leaves the line as it is.
 
     Args:
         rows: (trials, features).
         labels: (trials,) 0 or 1.
         weights: (trials,).
-        folds: (trials,) the fold that each trial is left out with.
-        scored: (trials,) whether a trial counts in the log-loss of its fold: real ones do.
-        penalties: the values of `C` to choose from; equally good ones give the smallest.
+        folds: which trials are learned from, and which are then ranked.
+        penalties: those to choose from; equally good ones give the largest.
     """
+    falling = sorted(penalties, reverse=True)
     span, back = _reduce(rows)
-    losses = np.zeros(len(penalties))
-    for fold in np.unique(folds) if len(penalties) > 1 else ():
-        kept, held = folds != fold, (folds == fold) & scored
-        if len(np.unique(labels[kept])) < 2 or not held.any():
-            continue  # nothing to be learned or seen there
-        for number, penalty in enumerate(penalties):
-            odds = _fit(span[kept], labels[kept], weights[kept], penalty).odds(span[held])
-            losses[number] += (
-                weights[held] * np.logaddexp(0, np.where(labels[held] == 1, -odds, odds))
-            ).sum()
-    line = _fit(span, labels, weights, penalties[int(np.argmin(losses))])
+    scale = float(np.average(np.square(span).sum(axis=1), weights=weights)) or 1.0
+
+    def rank(kept: Mask, held: Mask) -> list[Scores]:
+        lines = _path(span[kept], labels[kept], weights[kept], scale, falling)
+        return [line.odds(span[held]) for line in lines]
+
+    best = choose_by_folds(labels, weights, folds, rank) if len(falling) > 1 else 0
+    *_, line = _path(span, labels, weights, scale, falling[: best + 1])
     return LinearModel(back(line.weights), line.intercept)
+
+
+def fit_task(rows: Any, task: FitTask, penalties: Sequence[float]) -> LinearModel:
+    """Return the logistic regression on rows of a task's training examples."""
+    folds = source_folds(task.train) if len(penalties) > 1 else ()
+    return fit_by_folds(rows, task.train["label"].to_numpy(), task.weights, folds, penalties)
+
+
+def _path(
+    rows: Any, labels: Any, weights: Any, scale: float, falling: Sequence[float]
+) -> Iterator[LinearModel]:
+    """Yield the line of each penalty, which is found from the one before."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(warm_start=True, max_iter=2000)
+    for penalty in falling:
+        model.set_params(C=1 / (penalty * scale * weights.sum())).fit(rows, labels, weights)
+        yield LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
 def _reduce(rows: Any) -> tuple[NDArray[np.float64], Callable[[Any], NDArray[np.float64]]]:
@@ -107,13 +110,6 @@ def _reduce(rows: Any) -> tuple[NDArray[np.float64], Callable[[Any], NDArray[np.
     kept = strengths > strengths[-1] * 1e-10
     scale, axes = np.sqrt(strengths[kept]), axes[:, kept]
     return axes * scale, lambda weights: np.asarray(rows.T @ (axes @ (weights / scale))).ravel()
-
-
-def _fit(rows: Any, labels: Any, weights: Any, penalty: float) -> LinearModel:
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=penalty, max_iter=2000).fit(rows, labels, weights)
-    return LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
 def fit_support_vectors(
@@ -145,18 +141,17 @@ def sigmoid(odds: Scores) -> Scores:
 
 
 class WordClassifier:
-    """A line on TF-IDF weights.
+    """A logistic regression on TF-IDF weights.
 
     Args:
         params: vocabulary and penalties.
-        fit_line: how the line is found: `fit_logistic` or `fit_support_vectors`.
     """
 
     seeded = False
     encoder_digest = None
 
-    def __init__(self, params: TfidfParams, fit_line: Fit) -> None:
-        self._params, self._fit_line = params, fit_line
+    def __init__(self, params: TfidfLogregParams | TfidfSvmParams) -> None:
+        self._params = params
         self._words = WordWeights(params.ngram_max, params.min_count, params.max_words)
 
     def learn_features(self, texts: Sequence[str]) -> None:
@@ -170,9 +165,10 @@ class WordClassifier:
     def fit(self, task: FitTask) -> None:
         """Learn vocabulary and weights."""
         self.learn_features(task.known_texts)
-        rows, held = self.rows(task.train), self.rows(task.validation)
-        labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
-        self._line = self._fit_line(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
+        self._line = self._find_line(task)
+
+    def _find_line(self, task: FitTask) -> LinearModel:
+        return fit_task(self.rows(task.train), task, self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""
@@ -196,6 +192,15 @@ class WordClassifier:
         """Read what `save` wrote."""
         self._words.load(folder)
         self._line = LinearModel.load(folder, len(self._words.names))
+
+
+class SupportVectorClassifier(WordClassifier):
+    """Support vectors on TF-IDF weights, whose `C` is chosen on validation trials."""
+
+    def _find_line(self, task: FitTask) -> LinearModel:
+        rows, held = self.rows(task.train), self.rows(task.validation)
+        labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
+        return fit_support_vectors(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
 
 
 class VectorClassifier:
@@ -227,9 +232,7 @@ class VectorClassifier:
 
     def fit(self, task: FitTask) -> None:
         """Learn the weights."""
-        rows, held = self.rows(task.train), self.rows(task.validation)
-        labels = task.train["label"].to_numpy(), task.validation["label"].to_numpy()
-        self._line = fit_logistic(rows, labels[0], task.weights, held, labels[1], self._params.penalties)
+        self._line = fit_task(self.rows(task.train), task, self._params.penalties)
 
     def predict(self, examples: pl.DataFrame) -> Scores:
         """Return the probability of label 1 for each example."""

@@ -55,30 +55,45 @@ class TrainingArm(Section):
         return self.extra is not None or self.synthetic_share is not None
 
 
-class TfidfParams(Section):
-    """Words and word pairs, and the penalty of the linear model on them."""
+Penalties = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+_PENALTIES = (0.03, 0.01, 0.003, 0.001, 0.0003)
+
+
+class WordParams(Section):
+    """Words and word pairs that are features."""
 
     ngram_max: int = Field(default=2, ge=1, le=3)
     min_count: int = Field(default=2, ge=1)
     max_words: int | None = Field(default=None, ge=100)
-    penalties: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+
+
+class TfidfLogregParams(WordParams):
+    """The penalties of the mean loss that folds of the training examples choose from."""
+
+    penalties: Penalties = _PENALTIES
+
+
+class TfidfSvmParams(WordParams):
+    """The values of `C` that validation trials choose from."""
+
+    penalties: Penalties = (0.1,)
 
 
 class EmbeddingLogregParams(Section):
-    """A frozen encoder under a logistic regression."""
+    """A frozen encoder under a logistic regression; penalties as those on words."""
 
     encoder: EmbeddingParams = EmbeddingParams()
-    penalties: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    penalties: Penalties = _PENALTIES
 
 
 class BoostingParams(Section):
-    """Trees on tabular fields and on the leading components of the words."""
+    """Trees on tabular fields and on the leading components of the words; folds choose one of `leaves`."""
 
     components: int = Field(default=48, ge=2, le=512)
     min_count: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     trees: int = Field(default=200, ge=1)
-    leaves: int = Field(default=15, ge=2)
+    leaves: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(3, 7, 15), min_length=1)
     patience: int = Field(default=20, ge=1)
 
 
@@ -103,8 +118,8 @@ class TransformerParams(Section):
 class ClassifierParams(Section):
     """The knobs of each classifier, by its name."""
 
-    tfidf_logreg: TfidfParams = Field(default=TfidfParams(), alias="tfidf-logreg")
-    tfidf_svm: TfidfParams = Field(default=TfidfParams(), alias="tfidf-svm")
+    tfidf_logreg: TfidfLogregParams = Field(default=TfidfLogregParams(), alias="tfidf-logreg")
+    tfidf_svm: TfidfSvmParams = Field(default=TfidfSvmParams(), alias="tfidf-svm")
     embedding_logreg: EmbeddingLogregParams = Field(default=EmbeddingLogregParams(), alias="embedding-logreg")
     gradient_boosting: BoostingParams = Field(default=BoostingParams(), alias="gradient-boosting")
     transformer: TransformerParams = TransformerParams()

@@ -133,6 +133,28 @@ def draw_reliability(frame: pl.DataFrame) -> Chart:
     return alt.layer(even.encode(x="a:Q", y="b:Q"), curves).properties(width="container")
 
 
+def draw_net_benefit(frame: pl.DataFrame) -> Chart:
+    """Return the net benefit by threshold, of the first model's arms and of what needs no model."""
+    models = pl.col("model").fill_null("")
+    model = frame.filter(models != "")["model"].first()
+    shown = frame.filter(models.is_in(["", model or ""])).with_row_index("row")
+    titles = ("probability from which a trial is taken", "net benefit")
+    # Who takes all trials loses without bound at high thresholds, which would flatten all other lines.
+    floor = pl.col("net_benefit") >= -0.05
+    lines = _lines(shown.filter(floor), "threshold", "net_benefit", "arm", titles)
+    return alt.layer(_rule(0, "y"), lines).properties(width="container")
+
+
+def draw_phases(frame: pl.DataFrame) -> Chart:
+    """Return, by phase, how much oftener trials succeeded than was predicted, by the first model's arms."""
+    shown = _first_model(frame).select(
+        "arm", "phase", "trials",
+        *((pl.col(name) - pl.col("mean_probability")).round(4).alias(called) for name, called in
+          (("share_of_successes", "excess"), ("low", "low"), ("high", "high"))),
+    )  # fmt: skip
+    return _intervals(shown, "phase", "excess", "share of successes − probability", group="arm", at=0.0)
+
+
 def _short(metric: str) -> str:
     return name_words(metric.rpartition(".")[2])
 

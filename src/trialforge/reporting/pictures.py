@@ -59,7 +59,7 @@ PICTURES: dict[str, Picture] = {
         )
     },
     "worth/arms": Picture(
-        "learning",
+        "synthetic",
         "What synthetic trials are worth in real ones",
         "The line is what real trials alone reach; a mix stands above the real trials that it has. As far as "
         "it must be moved right to meet the line, so many real trials its added ones are worth.",
@@ -79,6 +79,19 @@ PICTURES: dict[str, Picture] = {
         "Calibration",
         "On the dashed line a predicted probability means what it says.",
         charts.draw_reliability,
+    ),
+    "learning/net-benefit": Picture(
+        "decisions",
+        "Net benefit",
+        "What taking trials from a probability on brings, in successes a trial; at 0 nothing is taken. "
+        "A line below that of all trials, or of the rate of a phase, decides worse than without a model.",
+        charts.draw_net_benefit,
+    ),
+    "learning/calibration-by-phase": Picture(
+        "decisions",
+        "Calibration by phase",
+        "How much oftener trials succeeded than was predicted, with its interval; 0 is as predicted.",
+        charts.draw_phases,
     ),
     "quality/views": Picture(
         "fidelity",

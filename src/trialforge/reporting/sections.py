@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from trialforge.core.files import flatten
 from trialforge.reporting.blocks import Cell, Figure, ReportSection, Table, metric_table
@@ -28,9 +30,6 @@ from trialforge.reporting.summaries import (
     view_rows,
     year_rows,
 )
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Wanted = tuple[str, str, str, str]  # `stage.metric`, label, note, form
 _FORMS = {"share": "{:.0%}", "score": "{:.3f}"}
@@ -225,10 +224,28 @@ def synthetic_section(inputs: Inputs) -> ReportSection:
             "",
         ),
     )
-    tables = [*arm_table(arms), *arm_words(arms)]
+    tables = [*arm_table(arms, rows.get("learning/base-rates")), *arm_words(arms)]
     words = ("score.primary.words", "score.label_shares.words")
     title = "Did the synthetic trials help?"
     return _section("synthetic", title, lead, inputs, {"score": "All scores"}, figures, tables, rows, words)
+
+
+def decisions_section(inputs: Inputs) -> ReportSection:
+    """Return what deciding by the predictions would bring, and where they can be believed."""
+    lead = (
+        "What deciding by the predicted probability would bring, beside what needs no model: all trials, or "
+        "the share of successes of their phase or therapeutic area in the training trials."
+    )
+    score = inputs.metrics.get("score", {})
+    names = ("learning/net-benefit", "learning/calibration-by-phase")
+    shown = ["all", "rate of its phase", "rate of its area", "real", "synthetic", score.get("primary.arm")]
+    rows = {
+        name: order_arms(inputs.plots[name], score.get("primary.model")).filter(pl.col("arm").is_in(shown))
+        for name in names
+        if name in inputs.plots and "arm" in inputs.plots[name].columns
+    }
+    title = "What would it decide?"
+    return _section("decisions", title, lead, inputs, {"score": ""}, rows=rows)
 
 
 def rivals_section(inputs: Inputs) -> ReportSection:
@@ -377,6 +394,7 @@ def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSe
         real_section(inputs),
         synthetic_section(inputs),
         rivals_section(inputs),
+        decisions_section(inputs),
         *record_sections(inputs),
         data_section(inputs),
         retrieval_section(inputs),

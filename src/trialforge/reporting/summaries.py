@@ -268,20 +268,26 @@ def detail_tables(plots: Mapping[str, pl.DataFrame], section: str) -> list[Table
     return found
 
 
-def arm_table(arms: pl.DataFrame | None) -> list[Table]:
-    """Return ROC-AUC of each arm by classifier, with intervals, from plots/learning/arms.csv."""
+def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None = None) -> list[Table]:
+    """Return ROC-AUC of each arm by classifier, with intervals, from plots/learning/arms.csv.
+
+    Above them stand the base rates of plots/learning/base-rates.csv, which are the same beside every model.
+    """
     if arms is None:
         return []
     areas = arms.filter(pl.col("metric") == "roc_auc")
     models = areas["model"].unique(maintain_order=True).to_list()
-    cells = {
-        (row["arm"], row["model"]): f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-        for row in areas.iter_rows(named=True)
-    }
+    known = [] if rates is None or "rate_of" not in rates.columns else rates.iter_rows(named=True)
+    rows = [(f"base rate of its {row['rate_of']}", *[_area(row, "roc_auc")] * len(models)) for row in known]
+    cells = {(row["arm"], row["model"]): _area(row, "mean") for row in areas.iter_rows(named=True)}
     names = areas["arm"].unique(maintain_order=True).to_list()
-    rows = [(arm, *(cells.get((arm, model)) for model in models)) for arm in names]
+    rows += [(arm, *(cells.get((arm, model)) for model in models)) for arm in names]
     caption = "ROC-AUC on unseen real trials by training mix, mean over seeds with interval"
     return [Table(caption, ("Arm", *models), rows, wide=True)]
+
+
+def _area(row: Mapping[str, Any], value: str) -> str:
+    return f"{row[value]:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
 ARM_WORDS: tuple[tuple[str, str], ...] = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from trialforge.retrieval.query import Filter, Query
+from trialforge.trial.label_words import told_label
 
 if TYPE_CHECKING:
     from trialforge.retrieval.params import Mode, RetrievalParams
@@ -36,12 +37,18 @@ def filter_ladder(target: dict[str, Any], among: frozenset[str] | None) -> list[
     """Return the filters to try in turn while exemplars are lacking, each with its name.
 
     The label is given up last: an exemplar of another intervention still shows how trials succeed or
-    fail, one of the other label shows the opposite of what is asked for. What is not among the trials of the
-    target's block is never shown.
+    fail, one of the other label shows the opposite of what is asked for. A target that is told no label is
+    shown both. What is not among the trials of the target's block is never shown.
     """
+    label = told_label(target["arm"], target["label"])
+    if label is None:
+        return [
+            ("intervention", Filter(target["intervention"], None, among)),
+            ("none", Filter(among=among)),
+        ]
     return [
-        ("intervention+label", Filter(target["intervention"], target["label"], among)),
-        ("label", Filter(None, target["label"], among)),
+        ("intervention+label", Filter(target["intervention"], label, among)),
+        ("label", Filter(None, label, among)),
         ("none", Filter(among=among)),
     ]
 

@@ -50,7 +50,9 @@ class BlockParams(Section):
 
 
 LabelShares = Literal["pool", "equal"]
-GenerationArm = Literal["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
+GenerationArm = Literal[
+    "retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars", "label-free"
+]  # fmt: skip
 
 
 class PlanParams(Section):

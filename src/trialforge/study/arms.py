@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 from trialforge.core.rng import random_stream
 from trialforge.learning.arms import Draw, TrainingPool, compose
 from trialforge.learning.linear import LinearModel, fit_by_folds, sigmoid
+from trialforge.study.features import content_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,12 +39,12 @@ class Fitter:
         The folds hold whole blocks with all that was made from them, and only the pool's real trials are
         scored: what is added may have the labels of a teacher.
         """
+        folds, scored = block_folds(mix["block"]), (mix["origin"] == "real").to_numpy()
         return fit_by_folds(
             self.features.rows(mix),
             mix["label"].to_numpy(),
             mix["weight"].to_numpy(),
-            block_folds(mix["block"]),
-            (mix["origin"] == "real").to_numpy(),
+            [(folds != fold, (folds == fold) & scored) for fold in np.unique(folds)],
             self.penalties,
         )
 
@@ -73,6 +74,7 @@ def mix_pool(
     label_shares: LabelShares,
     word_dropout: float,
     teacher: Fitter,
+    likeness: Fitter | None = None,
 ) -> pl.DataFrame:
     """Return the examples of an arm in a pool: those of `compose`, whose added ones are then changed.
 
@@ -84,6 +86,7 @@ def mix_pool(
         label_shares: what added trials are weighed to, as in `learning`.
         word_dropout: share of words that dropout removes, as in `learning`.
         teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
+        likeness: tells real from added trials by their `content_view`, for an arm with `density`.
     """
     mix = compose(arm, pool, Draw(seed, order, word_dropout, label_shares))
     own = mix.filter(pl.col("origin") == "real")
@@ -96,8 +99,8 @@ def mix_pool(
             added, chance = _best(added, chance, arm.best)
         if arm.labels == "teacher":
             added = soften(added, chance)
-    if added.height and arm.density:
-        added = added.with_columns(weight=pl.col("weight") * pl.Series(_density(own, added, teacher)))
+    if added.height and arm.density and likeness is not None:
+        added = added.with_columns(weight=pl.col("weight") * pl.Series(_density(own, added, likeness)))
     return pl.concat([own, added])
 
 
@@ -147,18 +150,18 @@ def _crossed(
     return found
 
 
-def _density(own: pl.DataFrame, added: pl.DataFrame, teacher: Fitter) -> NDArray[np.float64]:
-    """Return weights of mean 1: the odds that a trial's words are a real one's, cross-fitted by block."""
+def _density(own: pl.DataFrame, added: pl.DataFrame, likeness: Fitter) -> NDArray[np.float64]:
+    """Return weights of mean 1: the odds that a trial's content is a real one's, cross-fitted by block."""
     both = pl.concat(
         [own.with_columns(label=pl.lit(1, pl.Int64)), added.with_columns(label=pl.lit(0, pl.Int64))]
     )
-    even = both.with_columns(weight=pl.lit(1.0))
+    even = content_view(both.with_columns(weight=pl.lit(1.0)))
+    seen = even.tail(added.height)
     ratio = np.ones(added.height)
     for block in added["block"].unique(maintain_order=True):
         mine = added["block"].is_null() if block is None else added["block"] == block
         rest = even if block is None else even.filter(pl.col("block").ne_missing(block))
         if rest["label"].n_unique() == 2:
-            scored = replace(teacher, penalties=teacher.penalties[:1])
-            odds = scored.chances(scored.fit(rest), added.filter(mine))
+            odds = likeness.chances(likeness.fit(rest), seen.filter(mine))
             ratio[mine.to_numpy()] = np.minimum(odds / (1 - odds), _LIKELIEST)
     return np.asarray(ratio / ratio.mean())

@@ -21,6 +21,7 @@ from trialforge.scoring.paired_tests import AreaTest
 Floats = NDArray[np.float64]
 _POOL_DRAWS = 60  # resamplings of pools, for the noise of having drawn these
 _STEPS = 150  # of the search along the curve
+_ROUNDING = 1e-12  # of equal ROC-AUCs: pools that learn the same have no error at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def exchange_rate(
     by_blocks, by_tests = _variances(gaps)
     freedom = np.maximum(_freedom(by_blocks, by_tests, augmented.members.shape[1], clusters), 1.0)
     reach = stdtrit(freedom, (1 + level) / 2) * np.sqrt(by_blocks + by_tests)
-    held = np.flatnonzero(np.abs(gaps.full) <= reach)
+    held = np.flatnonzero(np.abs(gaps.full) <= reach + _ROUNDING)
     nearest = _root(places, gaps.full)
     low, high = (places[held[0]], places[held[-1]]) if held.size else (nearest, nearest)
 

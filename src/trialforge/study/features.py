@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from trialforge.trial.words import WORD
+
 if TYPE_CHECKING:
     from trialforge.learning.linear import VectorClassifier, WordClassifier
 
@@ -38,3 +40,15 @@ class Features:
         if all(text in self._places for text in texts):
             return self._rows[np.array([self._places[text] for text in texts], dtype=np.int64)]
         return self._reader.rows(examples)
+
+
+def content_view(table: pl.DataFrame) -> pl.DataFrame:
+    """Return examples whose text is the different words that bear content, in order of the alphabet.
+
+    How often, in what order and in which case words stand is style, by which synthetic trials differ.
+    """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    words = pl.col("text").str.to_lowercase().str.extract_all(WORD)
+    bearing = words.list.unique().list.set_difference(sorted(ENGLISH_STOP_WORDS)).list.sort()
+    return table.with_columns(text=bearing.list.join(" "))

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trialforge.core.params import Section
-from trialforge.learning.params import TrainingArm
+from trialforge.learning.params import Penalties, TrainingArm
 
 StudyModel = Literal["tfidf-logreg", "embedding-logreg"]
 
@@ -21,8 +21,8 @@ class StudyArm(TrainingArm):
             classifier of the study, fitted on the pool's real trials without the block that a draft is of.
         best: the share of them that is kept, those first whose label such a teacher finds likeliest; None:
             all.
-        density: weigh them by how much rather a classifier takes their words for a real trial's (a density
-            ratio, cross-fitted by block).
+        density: weigh them by how much rather a classifier takes their content for a real trial's (a
+            density ratio, cross-fitted by block).
     """
 
     labels: Literal["given", "permuted", "teacher"] = "given"
@@ -39,7 +39,7 @@ class StudyParams(Section):
         pools: pools of each size.
         arms: what is trained on each pool; `real`, which is the curve, is always there.
         models: classifiers; the first is the declared one.
-        penalties: values of `C`, chosen in each pool by folds that leave whole blocks out.
+        penalties: those that each pool chooses from, by folds that leave whole blocks out.
         primary: the declared question: this arm, in pools of so many blocks, against the best rival.
         rivals: arms that cost a user nothing.
         margin: arms are equivalent where their ROC-AUCs surely differ by less.
@@ -52,7 +52,7 @@ class StudyParams(Section):
     pools: int = Field(default=48, ge=8)
     arms: tuple[StudyArm, ...] = (StudyArm(name="synthetic", extra="synthetic"),)
     models: tuple[StudyModel, ...] = Field(default=("tfidf-logreg",), min_length=1)
-    penalties: tuple[float, ...] = Field(default=(1.0, 3.0, 9.0, 27.0, 81.0, 243.0), min_length=1)
+    penalties: Penalties = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     primary: str = "synthetic"
     primary_size: int = 4
     rivals: tuple[str, ...] = ()

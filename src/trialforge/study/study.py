@@ -18,7 +18,7 @@ from trialforge.learning.linear import VectorClassifier, WordClassifier
 from trialforge.scoring.bootstrap import draw_weights, roc_auc
 from trialforge.study.arms import Fitter, mix_pool
 from trialforge.study.exchange import Areas
-from trialforge.study.features import Features
+from trialforge.study.features import Features, content_view
 from trialforge.study.params import StudyArm
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, see
             hint="lower study.sizes, or take more trials",
         )
     fitters = _make_fitters(corpus, params, learning)
+    likeness = _make_likeness(corpus, learning) if any(arm.density for arm in params.arms) else None
     # A pool of more than two thirds of all blocks says nothing of the trials that there might have been.
     curve = [size for size in params.curve if 3 * size <= 2 * blocks]
     turns = [(REAL, size) for size in curve] + [(arm, size) for arm in params.arms for size in params.sizes]
@@ -99,7 +100,9 @@ def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, see
     areas: dict[tuple[str, str, int], Areas] = {}
     with Progress("study", len(turns) * len(params.models)) as progress:
         for model in params.models:
-            cells = _Cells(corpus, learning, seed, fitters[model], fitters[_other(model)], orders, weights)
+            cells = _Cells(
+                corpus, learning, seed, fitters[model], fitters[_other(model)], likeness, orders, weights
+            )
             for arm, size in turns:
                 areas[model, arm.name, size] = cells.score(arm, size)
                 progress.advance(note=f"{model}, arm {arm.name}, {size} blocks")
@@ -115,6 +118,7 @@ class _Cells:
     seed: int
     student: Fitter
     teacher: Fitter
+    likeness: Fitter | None
     orders: list[list[int]]
     weights: NDArray[np.float64]
 
@@ -127,7 +131,7 @@ class _Cells:
             mix = mix_pool(
                 arm, _pool_of(self.corpus.pool, order[:size]), self.seed, number,
                 label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
-                teacher=self.teacher,
+                teacher=self.teacher, likeness=self.likeness,
             )  # fmt: skip
             odds = _odds(self.student, mix, self.corpus.test)
             values.append(roc_auc(labels, odds, 0.0, self.weights))
@@ -146,7 +150,7 @@ def draw_orders(blocks: int, pools: int, seed: int) -> list[list[int]]:
 
 def _make_fitters(corpus: Corpus, params: StudyParams, learning: LearningParams) -> dict[str, Fitter]:
     """Return what fits each classifier; the teacher of another kind is made only where an arm asks for it."""
-    taught = any(arm.labels == "teacher" or arm.best or arm.density for arm in params.arms)
+    taught = any(arm.labels == "teacher" or arm.best for arm in params.arms)
     names = {*params.models, *((_other(model) for model in params.models) if taught else ())}
     fitters = {}
     for name in sorted(names):
@@ -154,6 +158,14 @@ def _make_fitters(corpus: Corpus, params: StudyParams, learning: LearningParams)
         assert isinstance(reader, WordClassifier | VectorClassifier)  # noqa: S101 - the parameters allow no other
         fitters[name] = Fitter(Features(reader, corpus.pool.real["text"], corpus.tables), params.penalties)
     return fitters | {_other(name): fitters[name] for name in names if _other(name) not in names}
+
+
+def _make_likeness(corpus: Corpus, learning: LearningParams) -> Fitter:
+    """Return what tells real from added trials; its words are those of both, one penalty keeps it modest."""
+    reader = make_classifier("tfidf-logreg", learning.classifiers)
+    assert isinstance(reader, WordClassifier)  # noqa: S101 - it is
+    tables = [content_view(table) for table in corpus.tables]
+    return Fitter(Features(reader, pl.concat([table["text"] for table in tables]), tables), (0.01,))
 
 
 def _other(model: str) -> str:

@@ -21,6 +21,11 @@ def label_word(label: pl.Expr, unlabelled: str) -> pl.Expr:
     return label.cast(pl.Int64).replace_strict(LABEL_WORDS, default=unlabelled, return_dtype=pl.String)
 
 
+def told_label(arm: str, label: int | None) -> int | None:
+    """Return the label that prompts of a generation arm tell; none where a teacher will give the labels."""
+    return None if arm == "label-free" else label
+
+
 def label_line(label: int | None, wording: LabelWording) -> str:
     """Return the line that tells a trial's outcome label."""
     return f"Outcome: {'not known' if label is None else _WORDINGS[wording][label][0]}"

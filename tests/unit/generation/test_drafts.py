@@ -216,6 +216,19 @@ def test_later_parts_see_what_was_written_and_exemplars_only_the_same_part() -> 
     assert "Minutes until the off period ends" in own
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_label_free_prompt_tells_no_label_of_target_or_exemplar(label: int) -> None:
+    exemplar = make_trial(label=label)
+    told, free = (
+        make_writer(exemplar).ask(Draft(make_target(arm=arm, label=label)), "header").messages[1].content
+        for arm in ("no-reasoning", "label-free")
+    )
+    outcomes = re.compile(r"^Outcome: (.*)$", re.MULTILINE)
+    assert outcomes.findall(told) == [("failure", "success")[label]] * 2
+    assert outcomes.findall(free) == ["not known"] * 2
+    assert outcomes.sub("", told) == outcomes.sub("", free)
+
+
 class EndOfRun(Exception):
     """The engine is gone."""
 

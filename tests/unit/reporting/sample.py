@@ -159,6 +159,24 @@ def make_plots() -> dict[str, pl.DataFrame]:
         "learning/reliability": pl.DataFrame(curves).rename(
             {"fpr": "mean_score", "tpr": "share_of_successes"}
         ),
+        "learning/base-rates": pl.DataFrame(
+            {"rate_of": ["phase", "area"], "roc_auc": [0.55, 0.56], "low": [0.5, 0.51], "high": [0.6, 0.61]}
+        ),
+        "learning/net-benefit": pl.DataFrame(
+            [
+                {"model": model, "arm": arm, "threshold": x, "net_benefit": 0.4 - x}
+                for model, arm in ((None, "all"), (None, "rate of its phase"), (MODELS[0], "real"))
+                for x in points[1:-1]
+            ]
+        ),
+        "learning/calibration-by-phase": pl.DataFrame(
+            [
+                {"model": MODELS[0], "arm": arm, "phase": phase, "trials": 20, "mean_probability": 0.5}
+                | {"share_of_successes": 0.6, "low": 0.4, "high": 0.8}
+                for arm in ("real", "augmented")
+                for phase in ("Phase 1", "Phase 2")
+            ]
+        ),
         "quality/cosines": pl.DataFrame(
             [
                 {"pairs": pairs, "cosine": x, "share": 0.1 * x}

@@ -12,6 +12,7 @@ from trialforge.core.files import write_json, write_parquet
 from trialforge.core.made_from import name_tables
 from trialforge.reporting.inputs import read_inputs
 from trialforge.reporting.params import ReportParams
+from trialforge.reporting.pictures import PICTURES
 from trialforge.reporting.render import source_hash
 from trialforge.reporting.report import build_report, locked_versions
 from trialforge.trial.record import trials_to_frame
@@ -53,9 +54,22 @@ def test_page_loads_nothing(page: str) -> None:
 def test_the_page_tells_everything_in_reading_order(page: str) -> None:
     sections = re.findall(r'<section id="(\w+)"', page)
     assert sections == [
-        *("answer", "power", "real", "synthetic", "rivals", "fidelity", "copies", "membership"),
+        *("answer", "power", "real", "synthetic", "rivals", "decisions", "fidelity", "copies", "membership"),
         *("records", "data", "retrieval", "funnel", "shapes", "cost", "provenance"),
     ]
+
+
+def test_each_picture_has_a_section_that_is_there(page: str) -> None:
+    sections = set(re.findall(r'<section id="(\w+)"', page))
+    assert {picture.section for picture in PICTURES.values()} <= sections
+
+
+def test_base_rates_stand_beside_every_model(page: str) -> None:
+    row = re.search(r"<tr>(?:(?!</tr>).)*base rate of its phase.*?</tr>", page, flags=re.DOTALL)
+    assert row is not None
+    assert row[0].count("0.550 (0.500 to 0.600)") == len(sample.MODELS)
+    for name in ("net-benefit", "calibration-by-phase"):
+        assert f"learning-{name}" in page
 
 
 def test_a_simulated_corpus_is_named_as_such(page: str) -> None:

@@ -129,6 +129,15 @@ def test_exemplars_fall_back_to_other_interventions_then_to_all_and_say_so(
     assert chosen[2][0] == "NCT3"
 
 
+def test_a_label_free_target_is_shown_the_same_trials_whatever_its_label(
+    retriever: Retriever, params: RetrievalParams
+) -> None:
+    all_of_it = params.model_copy(update={"top_k": 4})
+    chosen = [choose(retriever, all_of_it, arm="label-free", label=label) for label in (0, 1)]
+    assert chosen[0] == chosen[1]
+    assert {name for _, name in chosen[0]} == {"intervention", "none"}
+
+
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense", "random"])
 def test_a_target_of_a_block_is_shown_trials_of_this_block_alone(
     retriever: Retriever, params: RetrievalParams, mode: str

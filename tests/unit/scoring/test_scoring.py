@@ -352,23 +352,31 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
 ) -> None:
     found = predictions(EQUAL | {"shuffled": 1.0})
     test = found.filter(part="test").select("nct_id", "label").unique(maintain_order=True)
-    write_parquet(
-        test.with_columns(normalized_interventions=pl.concat_list("nct_id")), tmp_path / "test.parquet"
+    trials = test.with_columns(
+        normalized_interventions=pl.concat_list("nct_id"),
+        conditions=pl.lit(["Asthma"], dtype=pl.List(pl.String())),
+        phase=pl.when(pl.col("label") == 1).then(pl.lit("Phase 1")).otherwise(pl.lit("Phase 2")),
     )
+    write_parquet(trials, tmp_path / "test.parquet")
     for kind, items in (("real", params.real_items), ("synthetic", params.items)):
         some = found.filter(pl.col("experiment").is_in(items))
         write_parquet(some, tmp_path / kind / f"{MODEL}.parquet")
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        sys, "argv", ["score", ".", "--test", "test.parquet", "--metrics", "score.json", "--plots", "plots"]
-    )
+    tables = ("--train", "test.parquet", "--test", "test.parquet")
+    monkeypatch.setattr(sys, "argv", ["score", ".", *tables, "--metrics", "score.json", "--plots", "plots"])
     with pytest.raises(GateError, match="leaves out"):
         score_stage.main()
     metrics = read_json(tmp_path / "score.json")
     assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
     assert (tmp_path / "plots/against-real.csv").is_file()
+    assert metrics["base_rates"]["phase"]["roc_auc"] == 1  # here the phase is the label
+    assert metrics["base_rates"]["area"]["roc_auc"] == 0.5
+    benefit = pl.read_csv(tmp_path / "plots/net-benefit.csv")
+    assert benefit.filter(arm="rate of its phase", threshold=0.5)["net_benefit"].to_list() == [0.5]
+    by_phase = pl.read_csv(tmp_path / "plots/calibration-by-phase.csv")
+    assert by_phase.filter(arm="none", phase="Phase 1")["share_of_successes"].to_list() == [1]
 
 
 def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> None:
