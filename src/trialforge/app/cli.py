@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from trialforge.app.printing import align, emit, print_error, print_line
+from trialforge.app.printing import align, emit, print_error, print_line, print_note, show_progress
 from trialforge.core.errors import (
     DEBUG_VARIABLE,
     EXIT_FAULT,
@@ -26,6 +26,11 @@ from trialforge.core.errors import (
     name_missing_extra,
 )
 from trialforge.core.version import VERSION
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trialforge.quality.measurement import RunTables
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
@@ -60,6 +65,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Read every train trial, not 5,000 of a larger number.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,9 +107,6 @@ def fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Download real trials from ClinicalTrials.gov, or the server at REGISTRY_URL, and add them to DVC."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from trialforge.app.fetch import RegistryQuery, add_to_dvc, fetch_trials, parse_day, read_ids
     from trialforge.app.registry_api import REGISTRY_URL, RegistryApi
 
@@ -109,12 +114,10 @@ def fetch(
         condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
         parse_day(started_to), read_ids(ids) if ids else (),
     )  # fmt: skip
-    api = RegistryApi(os.environ.get("REGISTRY_URL", REGISTRY_URL))
-    with api, Progress(console=Console(stderr=True), disable=as_json) as bar:
-        task = bar.add_task("trials", total=None)
+    url = os.environ.get("REGISTRY_URL", REGISTRY_URL)
+    with show_progress("trials", None, as_json=as_json) as shown, RegistryApi(url, tell=shown.say) as api:
         found = fetch_trials(
-            query, out, api, maximum=maximum, as_registered=as_registered,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            query, out, api, maximum=maximum, as_registered=as_registered, progress=shown.reach
         )  # fmt: skip
     note = add_to_dvc(out)
     lines = [f"{found['count']} trials in {out}"]
@@ -172,22 +175,38 @@ def show(
     emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
 
 
+def _read_reference(data: Path, sets: Sequence[pl.DataFrame], every: bool) -> RunTables:
+    from trialforge.app.record_sets import describe_reference, draw_reference, read_run
+    from trialforge.core.params import load_seed
+
+    whole = read_run(data)
+    drawn = whole if every else draw_reference(whole, sets, load_seed())
+    if note := describe_reference(whole, drawn):
+        print_note(note)
+    return drawn
+
+
 @app.command(short_help="Measure two sets of records side by side.")
 def compare(
     one: Annotated[str, typer.Argument(metavar="A", help="A .parquet or .jsonl file, or REVISION:PATH.")],
     other: Annotated[str, typer.Argument(metavar="B", help="Another; as HEAD~1:data/synthetic.parquet.")],
     data: Annotated[Path, typer.Option(help="The folder of the real trials that both meet.")] = Path("data"),
+    every: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure two sets of records side by side, each measure with its 95% interval."""
-    from trialforge.app.compare import HEADINGS, compare_files, comparison_rows
+    from trialforge.app.compare import HEADINGS, compare_records, comparison_rows
+    from trialforge.app.record_sets import read_set
     from trialforge.core.params import load_section, load_seed
     from trialforge.quality.params import QualityParams
     from trialforge.quality.registry import METRICS
     from trialforge.validation.params import ValidationParams
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    found = compare_files((one, other), data, METRICS, sections, load_seed())
+    sets = read_set(one), read_set(other)
+    run = _read_reference(data, sets, every)
+    with show_progress("measures", len(METRICS), as_json=as_json, quiet_seconds=5) as shown:
+        found = compare_records(sets, run, METRICS, sections, load_seed(), shown.step)
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
@@ -196,6 +215,7 @@ def audit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .parquet, .jsonl or .csv file of trials.")],
     data: Annotated[Path, typer.Option(help="The folder of the real trials that they meet.")] = Path("data"),
     report: Annotated[Path | None, typer.Option(help="A page to write, as audit.html.")] = None,
+    every: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure synthetic trials of any tool against this run's real ones; a broken gate ends it with code 1.
@@ -203,16 +223,21 @@ def audit(
     FILE has the fields of a trial (those it lacks count as absent), `label` and, where it has them, the ids
     of the `exemplars` that a record was written from.
     """
-    from trialforge.app.audit import HEADINGS, audit_file, audit_inputs, audit_rows, audit_table
+    from trialforge.app.audit import HEADINGS, audit_inputs, audit_records, audit_rows, audit_table
+    from trialforge.app.record_sets import read_set
     from trialforge.core.files import write_text
     from trialforge.core.params import load_section, load_seed, read_params
+    from trialforge.quality.measurement import STEPS
     from trialforge.quality.params import QualityParams
     from trialforge.reporting.params import ReportParams
     from trialforge.reporting.report import build_audit
     from trialforge.validation.params import ValidationParams
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    found = audit_file(file, data, sections, load_seed())
+    records = read_set(file)
+    run = _read_reference(data, [records], every)
+    with show_progress("measures", STEPS, as_json=as_json, quiet_seconds=5) as shown:
+        found = audit_records(file, records, run, sections, load_seed(), shown.step)
     if report:
         inputs, params = audit_inputs(found, read_params()), load_section(ReportParams, "report")
         write_text(build_audit(inputs, file, params, found.broken), report)
