@@ -53,7 +53,8 @@ def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
     found = []
     for stage, why in order.items():
         calls = _count_calls(stage, root, params, running) if stage in _ASKING else None
-        found.append(Forecast(stage, why, calls, None if calls is None else expect_seconds(stage, calls, model)))
+        seconds = None if calls is None else expect_seconds(stage, calls, model)
+        found.append(Forecast(stage, why, calls, seconds))
     return found
 
 
