@@ -195,7 +195,7 @@ def _told_copies(copies: Sequence[Mapping[str, Any]]) -> list[str]:
     if not copies:
         return []
     parts = [f"{one['field'].replace('_', ' ')} {one['shared']} of {one['ngrams']}" for one in shared]
-    return [f"  sequences of {NGRAM} words that also occur in its exemplars: {', '.join(parts) or 'none'}"]
+    return [f"  {NGRAM}-grams copied from its exemplars: {', '.join(parts) or 'none'}"]
 
 
 def _sources(target: Mapping[str, Any]) -> list[str]:
