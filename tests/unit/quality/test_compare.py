@@ -79,7 +79,9 @@ def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: Qua
     names = ("fidelity.precision", "memorisation.longest_ngram", "memorisation.shown_25")
     some = {name: METRICS[name] for name in names}
     sets = read_set("copies.parquet"), read_set("data/synthetic.parquet")
-    found = compare_records(sets, read_run(Path("data")), some, (params, VALIDATION), 1)
+    told: list[str] = []
+    found = compare_records(sets, read_run(Path("data")), some, (params, VALIDATION), 1, told.append)
+    assert told == list(names)
     precise, longest, shown = comparison_rows(found)
     assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
     assert longest[3] == ""
