@@ -12,6 +12,7 @@ import polars as pl
 from trialforge.core.files import write_json, write_parquet
 from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.ingest.counts import describe_counts, ingest_metrics
 from trialforge.ingest.factory import open_source
@@ -43,11 +44,13 @@ def main() -> None:
     lacks: dict[str, str] = {}
     collector = NameCollector()
     with TableWriter(args.trials) as table:
-        for batch in source.batches(prepare_batch):
-            refused.append(batch.refused)
-            people.update(batch.people_removed)
-            lacks |= {file: ", ".join(fields) for file, fields in batch.lacks.items() if fields}
-            table.add(batch.trials)
+        with Progress("trials read", None, quiet_seconds=5) as progress:
+            for batch in source.batches(prepare_batch):
+                refused.append(batch.refused)
+                people.update(batch.people_removed)
+                lacks |= {file: ", ".join(fields) for file, fields in batch.lacks.items() if fields}
+                table.add(batch.trials)
+                progress.advance(batch.trials.height)
         merged = table.merge()
         others = table.leave_out(*left_out(params.population))
         for part in table.parts():

@@ -8,8 +8,9 @@ from pathlib import Path
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.made_from import MADE_FROM, name_tables
 from trialforge.core.params import load_section, load_seed
+from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.quality.measurement import RunTables, build_case, check_records, measure_records
+from trialforge.quality.measurement import STEPS, RunTables, build_case, check_records, measure_records
 from trialforge.quality.params import QualityParams
 from trialforge.validation.params import ValidationParams
 
@@ -28,7 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     run = RunTables(**{name: read_parquet(getattr(paths, name)) for name in TABLES})
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     case = build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
-    measured = measure_records(case)
+    with Progress("measures", STEPS, quiet_seconds=5) as progress:
+        measured = measure_records(case, progress.step)
     write_json(measured.metrics | name_tables(paths.synthetic, paths.train), paths.metrics)
     for name, table in {"measures": measured.measures, **measured.tables}.items():
         write_csv(table, paths.plots / f"{name}.csv")

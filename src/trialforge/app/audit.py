@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from trialforge.app.record_sets import read_run, read_set
 from trialforge.core.files import hash_file
 from trialforge.quality.case import Case
 from trialforge.quality.gates import find_broken
 from trialforge.quality.measurement import (
     Measured,
+    RunTables,
     build_case,
     check_records,
     measure_records,
@@ -44,16 +45,24 @@ class Audit:
         check_records(self.case, self.measured)
 
 
-def audit_file(name: str, data: Path, sections: tuple[QualityParams, ValidationParams], seed: int) -> Audit:
-    """Return the audit of a file of records, or of one at a commit, against the real trials in folder `data`.
+def audit_records(
+    name: str,
+    records: pl.DataFrame,
+    run: RunTables,
+    sections: tuple[QualityParams, ValidationParams],
+    seed: int,
+    done: Callable[[str], None] = lambda _measure: None,
+) -> Audit:
+    """Return the audit of records, read from a file or commit of that name, against real trials.
 
-    Gates on `validation.NAME` are left out: they bound drafts of this run.
+    Gates on `validation.NAME` are left out: they bound drafts of this run. `done` hears the name of each
+    measure.
     """
     quality, validation = sections
     gates = {gate: bounds for gate, bounds in quality.gates.items() if not gate.startswith("validation.")}
     params = quality.model_copy(update={"gates": gates})
-    case = build_case(read_set(name), read_run(data), params, validation, seed)
-    measured = measure_records(case)
+    case = build_case(records, run, params, validation, seed)
+    measured = measure_records(case, done)
     broken = find_broken(measured_values(measured.measures), gates)
     return Audit(name, case, measured, tuple(gate.name for gate in broken))
 

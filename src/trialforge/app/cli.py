@@ -1,9 +1,9 @@
 """What a person types: `trialforge COMMAND`.
 
-House rules, for every command: the body imports what it needs (so that `--help` is quick), takes
-`as_json: JsonOption`, calls a function of a package, and prints by `emit`. Errors are raised as
-TrialforgeError; `main` prints them as one line and a hint. Exit codes: 0 done, 1 an error that its
-hint mends (or a check that failed), 2 wrong usage, 70 a fault of trialforge itself, 130 interrupted.
+Every command imports what it needs in its body (so that `--help` is quick), takes `as_json: JsonOption`,
+calls a function of a package, and prints with `emit`. Errors are raised as TrialforgeError; `main` prints
+them as one line and a hint. Exit codes: 0 done, 1 an error that its hint mends (or a check that failed),
+2 wrong usage, 70 a fault of trialforge itself, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from trialforge.app.printing import align, emit, print_error, print_line
+from trialforge.app.printing import align, emit, print_error, print_line, print_note, show_progress
 from trialforge.core.errors import (
     DEBUG_VARIABLE,
     EXIT_FAULT,
@@ -27,29 +27,35 @@ from trialforge.core.errors import (
 )
 from trialforge.core.version import VERSION
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trialforge.quality.measurement import RunTables
+
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 GUIDE = """
 Make synthetic clinical trials with local models, and measure what they are worth.
 
-  1  trialforge doctor           see what this machine has and lacks
-  2  dvc repro                   run the whole pipeline on the simulated corpus
+  1  trialforge doctor           check this machine
+  2  dvc repro                   run the whole pipeline on simulated trials
   3  open report/index.html      read the answer and browse the records
 
 Then, for real trials:
 
   4  trialforge fetch            download trials from the registry
-  5  trialforge profile real     write the parameters for them
-  6  dvc repro                   run what these changed, and nothing else
+  5  trialforge profile real     set the parameters of a real run
+  6  trialforge plan             see what will run, and how long it takes
+  7  dvc repro                   run only what changed
 
-To look closer and to take the records elsewhere:
+To look closer, and to use the records elsewhere:
 
-  7  trialforge show SYN-...     read one record beside what it was made from
-  8  trialforge report --against HEAD~1    see what moved since a commit
-  9  trialforge export FOLDER    write a data set folder with its card
+  8  trialforge show SYN-...     read one record and what it was made from
+  9  trialforge report --against HEAD~1    see what changed since a commit
+ 10  trialforge export FOLDER    write a data set folder with its card
 
-Each command explains itself by --help and prints JSON by --json. Press Tab to complete names after
-`trialforge --install-completion`.
+Each command has --help, and prints JSON with --json. Run `trialforge --install-completion` once to
+complete names with Tab.
 """
 
 app = typer.Typer(
@@ -60,6 +66,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Use every train trial instead of at most 5,000.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,33 +82,35 @@ def set_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Read the options that stand before the command."""
+    """Read the options before the command."""
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
 
 
 @app.command(short_help="Download real trials from ClinicalTrials.gov.")
 def fetch(
-    out: Annotated[Path, typer.Argument(help="The file to write, a .jsonl.gz.")] = Path(
+    out: Annotated[Path, typer.Argument(help="The .jsonl.gz file to write.")] = Path(
         "data/raw/trials/trials.jsonl.gz"
     ),
-    condition: Annotated[str, typer.Option(help="A condition, as `type 2 diabetes`.")] = "",
-    intervention: Annotated[str, typer.Option(help="An intervention, as `metformin`.")] = "",
-    status: Annotated[list[str] | None, typer.Option(help="A status, as Completed; may be repeated.")] = None,
-    phase: Annotated[list[str] | None, typer.Option(help="A phase, as `Phase 2`; may be repeated.")] = None,
-    started_from: Annotated[str, typer.Option("--from", help="First start date, as 2015-01-01.")] = "",
+    condition: Annotated[str, typer.Option(help="A condition, such as `type 2 diabetes`.")] = "",
+    intervention: Annotated[str, typer.Option(help="An intervention, such as `metformin`.")] = "",
+    status: Annotated[list[str] | None, typer.Option(help="A status, such as Completed; repeatable.")] = None,
+    phase: Annotated[list[str] | None, typer.Option(help="A phase, such as `Phase 2`; repeatable.")] = None,
+    started_from: Annotated[str, typer.Option("--from", help="First start date, such as 2015-01-01.")] = "",
     started_to: Annotated[str, typer.Option("--to", help="Last start date.")] = "",
-    ids: Annotated[Path | None, typer.Option(help="A text file of ids to fetch, one a line.")] = None,
+    ids: Annotated[Path | None, typer.Option(help="A text file with the ids to fetch, one per line.")] = None,
     as_registered: Annotated[
-        bool, typer.Option("--as-registered", help="Each trial as first posted; two requests a trial.")
+        bool,
+        typer.Option(
+            "--as-registered", help="Fetch each trial as first posted; takes two requests per trial."
+        ),
     ] = False,
-    maximum: Annotated[int | None, typer.Option("--max", min=1, help="At most so many trials.")] = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", min=1, help="The largest number of trials to fetch.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Download real trials from ClinicalTrials.gov, or the server at REGISTRY_URL, and add them to DVC."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from trialforge.app.fetch import RegistryQuery, add_to_dvc, fetch_trials, parse_day, read_ids
     from trialforge.app.registry_api import REGISTRY_URL, RegistryApi
 
@@ -109,12 +118,10 @@ def fetch(
         condition, intervention, tuple(status or ()), tuple(phase or ()), parse_day(started_from),
         parse_day(started_to), read_ids(ids) if ids else (),
     )  # fmt: skip
-    api = RegistryApi(os.environ.get("REGISTRY_URL", REGISTRY_URL))
-    with api, Progress(console=Console(stderr=True), disable=as_json) as bar:
-        task = bar.add_task("trials", total=None)
+    url = os.environ.get("REGISTRY_URL", REGISTRY_URL)
+    with show_progress("trials", None, as_json=as_json) as shown, RegistryApi(url, tell=shown.say) as api:
         found = fetch_trials(
-            query, out, api, maximum=maximum, as_registered=as_registered,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            query, out, api, maximum=maximum, as_registered=as_registered, progress=shown.reach
         )  # fmt: skip
     note = add_to_dvc(out)
     lines = [f"{found['count']} trials in {out}"]
@@ -125,21 +132,23 @@ def fetch(
     emit(found, as_json=as_json, text="\n".join(lines))
 
 
-@app.command(short_help="Find training trials by words, by meaning, or by both.")
+@app.command(short_help="Search the training trials by words, meaning, or both.")
 def search(
-    text: Annotated[str, typer.Argument(help="What the trial is about, in plain words.")],
-    intervention: Annotated[str | None, typer.Option(help="Only trials of this intervention.")] = None,
+    text: Annotated[str, typer.Argument(help="What to search for, in plain words.")],
+    intervention: Annotated[str | None, typer.Option(help="Only trials with this intervention.")] = None,
     label: Annotated[
-        str | None, typer.Option(help="Only trials of this outcome: success or failure.")
+        str | None, typer.Option(help="Only trials with this outcome: success or failure.")
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="lexical, dense, hybrid or random; by default that of params.yaml.")
+        str | None, typer.Option(help="lexical, dense, hybrid or random; by default the mode in params.yaml.")
     ] = None,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, max=1000, help="How many trials.")] = 10,
+    top_k: Annotated[
+        int, typer.Option("-k", "--top-k", min=1, max=1000, help="The number of trials to print.")
+    ] = 10,
     index: Annotated[Path, typer.Option(help="The folder of the index.")] = Path("data/index"),
     as_json: JsonOption = False,
 ) -> None:
-    """Find training trials by words, by meaning, or by both, with the scores of each part."""
+    """Search the training trials by words, by meaning, or by both, and print the score of each part."""
     from trialforge.app.search import HEADINGS, check_mode, describe_hits, hit_cells, make_filter
     from trialforge.core.params import load_section
     from trialforge.embedding.factory import load_encoder
@@ -158,61 +167,91 @@ def search(
     emit(found, as_json=as_json, text=table)
 
 
-@app.command(short_help="Tell the whole story of one synthetic trial.")
+@app.command(short_help="Show a synthetic trial and what it was made from.")
 def show(
-    record: Annotated[str, typer.Argument(metavar="SYN-...", help="A synthetic trial's id, or its start.")],
-    data: Annotated[Path, typer.Option(help="The folder of the pipeline's tables.")] = Path("data"),
-    full: Annotated[bool, typer.Option("--full", help="Also hashes, sampling, and each exemplar.")] = False,
+    record: Annotated[
+        str, typer.Argument(metavar="SYN-...", help="The id of a synthetic trial, or its start.")
+    ],
+    data: Annotated[Path, typer.Option(help="The folder with the pipeline's tables.")] = Path("data"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Also show hashes, sampling and each exemplar.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of a synthetic trial in short: its target, verdict, reasons, exemplars and text."""
+    """Show a synthetic trial in short: its target, verdict, reasons, exemplars and text."""
     from trialforge.app.story import format_story, summarise_story, tell_story
 
     story = tell_story(record, data)
     emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
 
 
-@app.command(short_help="Measure two sets of records side by side.")
+def _read_reference(data: Path, sets: Sequence[pl.DataFrame], every: bool) -> RunTables:
+    from trialforge.app.record_sets import describe_reference, draw_reference, read_run
+    from trialforge.core.params import load_seed
+
+    whole = read_run(data)
+    drawn = whole if every else draw_reference(whole, sets, load_seed())
+    if note := describe_reference(whole, drawn):
+        print_note(note)
+    return drawn
+
+
+@app.command(short_help="Compare two sets of records, measure by measure.")
 def compare(
-    one: Annotated[str, typer.Argument(metavar="A", help="A .parquet or .jsonl file, or REVISION:PATH.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another; as HEAD~1:data/synthetic.parquet.")],
-    data: Annotated[Path, typer.Option(help="The folder of the real trials that both meet.")] = Path("data"),
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="A .parquet, .jsonl or .csv file, or REVISION:PATH.")
+    ],
+    other: Annotated[
+        str, typer.Argument(metavar="B", help="Another, such as HEAD~1:data/synthetic.parquet.")
+    ],
+    data: Annotated[Path, typer.Option(help="The folder with the real trials.")] = Path("data"),
+    every: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure two sets of records side by side, each measure with its 95% interval."""
-    from trialforge.app.compare import HEADINGS, compare_files, comparison_rows
+    """Compare two sets of records, measure by measure, each with its 95% interval."""
+    from trialforge.app.compare import HEADINGS, compare_records, comparison_rows
+    from trialforge.app.record_sets import read_set
     from trialforge.core.params import load_section, load_seed
     from trialforge.quality.params import QualityParams
     from trialforge.quality.registry import METRICS
     from trialforge.validation.params import ValidationParams
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    found = compare_files((one, other), data, METRICS, sections, load_seed())
+    sets = read_set(one), read_set(other)
+    run = _read_reference(data, sets, every)
+    with show_progress("measures", len(METRICS), as_json=as_json, quiet_seconds=5) as shown:
+        found = compare_records(sets, run, METRICS, sections, load_seed(), shown.step)
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
-@app.command(short_help="Measure anybody's synthetic trials, and check the gates.")
+@app.command(short_help="Measure synthetic trials of any tool, and check the gates.")
 def audit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .parquet, .jsonl or .csv file of trials.")],
-    data: Annotated[Path, typer.Option(help="The folder of the real trials that they meet.")] = Path("data"),
-    report: Annotated[Path | None, typer.Option(help="A page to write, as audit.html.")] = None,
+    data: Annotated[Path, typer.Option(help="The folder with the real trials.")] = Path("data"),
+    report: Annotated[Path | None, typer.Option(help="Also write a page, such as audit.html.")] = None,
+    every: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure synthetic trials of any tool against this run's real ones; a broken gate ends it with code 1.
+    """Measure synthetic trials of any tool against this run's real trials. Exits with 1 if a gate is broken.
 
-    FILE has the fields of a trial (those it lacks count as absent), `label` and, where it has them, the ids
-    of the `exemplars` that a record was written from.
+    FILE has the fields of a trial (missing ones count as absent), `label` and, optionally, `exemplars`: the
+    ids of the trials that a record was written from.
     """
-    from trialforge.app.audit import HEADINGS, audit_file, audit_inputs, audit_rows, audit_table
+    from trialforge.app.audit import HEADINGS, audit_inputs, audit_records, audit_rows, audit_table
+    from trialforge.app.record_sets import read_set
     from trialforge.core.files import write_text
     from trialforge.core.params import load_section, load_seed, read_params
+    from trialforge.quality.measurement import STEPS
     from trialforge.quality.params import QualityParams
     from trialforge.reporting.params import ReportParams
     from trialforge.reporting.report import build_audit
     from trialforge.validation.params import ValidationParams
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    found = audit_file(file, data, sections, load_seed())
+    records = read_set(file)
+    run = _read_reference(data, [records], every)
+    with show_progress("measures", STEPS, as_json=as_json, quiet_seconds=5) as shown:
+        found = audit_records(file, records, run, sections, load_seed(), shown.step)
     if report:
         inputs, params = audit_inputs(found, read_params()), load_section(ReportParams, "report")
         write_text(build_audit(inputs, file, params, found.broken), report)
@@ -222,13 +261,13 @@ def audit(
     found.check()
 
 
-@app.command(short_help="Set this run beside that of another revision.")
+@app.command(short_help="Compare this run with that of another revision.")
 def report(
     against: Annotated[str, typer.Option(metavar="REVISION", help="A commit, branch or DVC experiment.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("against.html"),
     as_json: JsonOption = False,
 ) -> None:
-    """Set this checkout's run beside that of another revision, as a page and in short."""
+    """Compare this run with that of another revision. Prints what changed, and writes a page."""
     from trialforge.app.runs import read_run_of, read_this_run
     from trialforge.core.files import read_parquet, write_text
     from trialforge.core.params import load_section
@@ -253,23 +292,23 @@ def report(
     def text() -> str:
         rows = [["" if cell is None else cell for cell in row] for row in change_rows(found)]
         records = (
-            "the records of one run are not at hand; run: dvc fetch --all-commits"
+            "the records of one run are not in the cache; run: dvc fetch --all-commits"
             if found.kept is None
             else f"records: {found.kept} the same, {found.new.height} new, {found.gone.height} gone"
         )
-        table = align(rows, ["figure", against, "now", "change"]) if rows else "no figure moved"
-        return f"{table}\n\n{found.equal} figures did not move\n{records}\npage: {out}"
+        table = align(rows, ["figure", against, "now", "change"]) if rows else "no figure changed"
+        return f"{table}\n\n{found.equal} figures did not change\n{records}\npage: {out}"
 
     emit(value, as_json=as_json, text=text)
 
 
-@app.command(short_help="Say how many real trials 100 synthetic ones are worth.")
+@app.command(short_help="Print how many real trials 100 synthetic ones are worth.")
 def worth(
-    metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
-    plots: Annotated[Path, typer.Option(help="The folder of the plots' tables.")] = Path("plots"),
+    metrics: Annotated[Path, typer.Option(help="The folder with the metrics.")] = Path("metrics"),
+    plots: Annotated[Path, typer.Option(help="The folder with the tables of the plots.")] = Path("plots"),
     as_json: JsonOption = False,
 ) -> None:
-    """Say how many real trials 100 synthetic ones are worth, beside what other mixes are (docs/worth.md)."""
+    """Print how many real trials 100 synthetic ones are worth, next to other mixes (docs/worth.md)."""
     from trialforge.app.worth import HEADINGS, read_worth, worth_rows
 
     found, table = read_worth(metrics, plots)
@@ -277,14 +316,14 @@ def worth(
     emit(found | {"arms": table.to_dicts()}, as_json=as_json, text=text)
 
 
-@app.command("export", short_help="Write the synthetic trials, marked, with a data set card.")
+@app.command("export", short_help="Write the synthetic trials with a data set card.")
 def export_command(
-    folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write; created if necessary.")],
     form: Annotated[
         Literal["hf", "jsonl", "xml", "api"],
-        typer.Option("--format", "-f", help="hf: a Hugging Face data set; xml, api: the registry's shapes."),
+        typer.Option("--format", "-f", help="hf: a Hugging Face data set; xml, api: the registry's formats."),
     ] = "hf",
-    data: Annotated[Path, typer.Option(help="The pipeline's data folder.")] = Path("data"),
+    data: Annotated[Path, typer.Option(help="The folder with the pipeline's tables.")] = Path("data"),
     as_json: JsonOption = False,
 ) -> None:
     """Write the accepted synthetic trials, marked as such, with a data set card."""
@@ -301,13 +340,17 @@ def export_command(
     emit(found, as_json=as_json, text=f"{records.height} synthetic trials in {written[0]}")
 
 
-@app.command(short_help="Give new trials' chance of success, and what moved it.")
+@app.command(short_help="Predict the outcome of new trials, and show why.")
 def predict(
-    trials: Annotated[list[str], typer.Argument(metavar="FILE|NCT...", help="Records, or registry ids.")],
-    model: Annotated[Path, typer.Option(help="A trained model.")] = Path("models/real/tfidf-logreg/real"),
+    trials: Annotated[
+        list[str], typer.Argument(metavar="FILE|NCT...", help="Files of records, or registry ids.")
+    ],
+    model: Annotated[Path, typer.Option(help="The folder of a trained model.")] = Path(
+        "models/real/tfidf-logreg/real"
+    ),
     as_json: JsonOption = False,
 ) -> None:
-    """Give new trials' chance of success, and what moved it (REGISTRY_URL serves ids)."""
+    """Predict the chance of success of new trials, and show what moved it. Ids come from REGISTRY_URL."""
     from trialforge.app.new_trials import read_new_trials
     from trialforge.app.predict import describe_predictions, predict_trials
     from trialforge.app.registry_api import REGISTRY_URL
@@ -324,7 +367,7 @@ def profile(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Set the parameters of a profile in params.yaml, and say which others are not those of the default."""
+    """Set a profile's parameters in params.yaml, and list the others that differ from the default."""
     from trialforge.app.profiles import apply_profile, list_left, read_profile
     from trialforge.core.params import PARAMS_FILE
 
@@ -332,14 +375,18 @@ def profile(
     changed = apply_profile(chosen, PARAMS_FILE)
     left = list_left(PARAMS_FILE, chosen)
     rows = [(key, old, "->", new) for key, (old, new) in changed.items()]
-    rows += [(key, value, "left", "not the default's") for key, value in left.items()]
+    rows += [(key, value, "left", "differs from the default") for key, value in left.items()]
     found = {"set": {key: {"old": old, "new": new} for key, (old, new) in changed.items()}, "left": left}
-    emit(found, as_json=as_json, text=lambda: align(rows) or f"params.yaml is that of {name} already")
+    emit(
+        found,
+        as_json=as_json,
+        text=lambda: align(rows) or f"params.yaml already has the parameters of {name}",
+    )
 
 
-@app.command(short_help="Fetch the language model that params.yaml names.")
+@app.command(short_help="Download the language model in params.yaml.")
 def pull(as_json: JsonOption = False) -> None:
-    """Fetch the language model that params.yaml names, on every Ollama host or from the Hugging Face hub."""
+    """Download the language model in params.yaml, on each Ollama host or from the Hugging Face Hub."""
     from trialforge.core.params import load_section
     from trialforge.llm.factory import pull_model
     from trialforge.llm.params import LlmParams
@@ -348,18 +395,21 @@ def pull(as_json: JsonOption = False) -> None:
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command("cache", short_help="Look at, check, copy or remove kept answers of models.")
+@app.command("cache", short_help="Inspect, check, copy or remove cached answers of models.")
 def cache_command(
     action: Annotated[Literal["stats", "prune", "verify", "export"], typer.Argument(help="What to do.")],
     days: Annotated[
-        float | None, typer.Option(min=0, help="prune: what was asked longer ago; with --model only of it.")
+        float | None,
+        typer.Option(min=0, help="prune: answers older than this; with --model, only of that model."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="prune: a model's digest, or its start.")] = None,
+    model: Annotated[str | None, typer.Option(help="prune: the digest of a model, or its start.")] = None,
     to: Annotated[Path | None, typer.Option(help="export: the file to write.")] = None,
-    path: Annotated[Path | None, typer.Option(help="The file, if it is not this checkout's.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="The cache file; by default that of this checkout.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the kept answers of language models, check them all, copy them, or remove some."""
+    """Inspect the cached answers of language models, check all of them, copy them, or remove some."""
     from trialforge.llm.calls import CALLS_FILE, find_project, manage_cache
 
     source = path or find_project(Path.cwd()) / CALLS_FILE
@@ -367,9 +417,9 @@ def cache_command(
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command(short_help="Say what dvc repro would run and ask of the model.")
+@app.command(short_help="List what dvc repro would run, with calls and time.")
 def plan(as_json: JsonOption = False) -> None:
-    """Say what `dvc repro` would run now, how many calls of the model that takes, and about how long."""
+    """List what `dvc repro` would run now, how often it calls the language model, and for how long."""
     from dataclasses import asdict
 
     from trialforge.app.forecast import forecast, forecast_rows
@@ -380,15 +430,15 @@ def plan(as_json: JsonOption = False) -> None:
     def text() -> str:
         if not found:
             return "everything is up to date"
-        note = "Calls are at most so many, without those asked again; answers that are kept cost nothing."
+        note = "Counts are upper bounds without retries. Cached answers cost nothing."
         return f"{align(forecast_rows(found), ('stage', 'why', 'model', 'time'))}\n\n{note}"
 
     emit([asdict(one) for one in found], as_json=as_json, text=text)
 
 
-@app.command(short_help="Say what this machine lacks, and what mends it.")
+@app.command(short_help="Check this machine, and show how to fix what is missing.")
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine has and lacks, and the command that mends it."""
+    """Check what this machine has and lacks, and show the commands that fix it."""
     from dataclasses import asdict
 
     from trialforge.app.doctor import examine

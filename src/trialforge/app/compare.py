@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
-from trialforge.app.record_sets import read_run, read_set
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Scale, build_scale
-from trialforge.quality.measurement import set_beside
+from trialforge.quality.measurement import RunTables, set_beside
 from trialforge.quality.metric import Estimate, Metric
 from trialforge.quality.params import QualityParams
 from trialforge.trial.text import filled_fields
@@ -21,19 +19,18 @@ _ESTIMATE = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl
 HEADINGS = ("metric", "better", "A", "95% interval", "B", "95% interval")
 
 
-def compare_files(
-    names: tuple[str, str],
-    data: Path,
+def compare_records(
+    sets: tuple[pl.DataFrame, pl.DataFrame],
+    run: RunTables,
     metrics: Mapping[str, Metric],
     sections: tuple[QualityParams, ValidationParams],
     seed: int,
+    done: Callable[[str], None] = lambda _metric: None,
 ) -> pl.DataFrame:
-    """Return the measures of two named sets against the real trials in folder `data`, as `compare_sets`."""
-    sets = read_set(names[0]), read_set(names[1])
-    run = read_run(data)
+    """Return the measures of two sets against the same real trials, as `compare_sets`."""
     scale = _common_scale(sets, run.train, sections, seed)
     one, other = (set_beside(frame, run, scale) for frame in sets)
-    return compare_sets(one, other, metrics)
+    return compare_sets(one, other, metrics, done)
 
 
 def _common_scale(
@@ -53,16 +50,21 @@ def _common_scale(
     return build_scale(fields, train, *sections, seed)
 
 
-def compare_sets(one: Case, other: Case, metrics: Mapping[str, Metric]) -> pl.DataFrame:
-    """Return each measure of both sets, in one scale.
+def compare_sets(
+    one: Case,
+    other: Case,
+    metrics: Mapping[str, Metric],
+    done: Callable[[str], None] = lambda _metric: None,
+) -> pl.DataFrame:
+    """Return each measure of both sets, in one scale; `done` hears the name of each.
 
     Columns: `metric`, `direction`, and for set a and b `_value`, `_low`, `_high` (null where a measure has
     no interval), `_n`, and `_note`: why there is no value.
     """
-    rows = [
-        (name, str(metric.direction), *_measure(metric, one), *_measure(metric, other))
-        for name, metric in metrics.items()
-    ]
+    rows = []
+    for name, metric in metrics.items():
+        rows.append((name, str(metric.direction), *_measure(metric, one), *_measure(metric, other)))
+        done(name)
     columns = {f"{side}_{name}": kind for side in ("a", "b") for name, kind in _ESTIMATE.items()}
     return pl.DataFrame(
         rows, schema={"metric": pl.String, "direction": pl.String, **columns}, orient="row"

@@ -96,11 +96,11 @@ def _machine(root: Path) -> Iterator[Finding]:
     if (memory := _memory()) is not None:
         free, total = memory
         state: State = "ok" if free >= LEAST_MEMORY else "note"
-        mend = "" if state == "ok" else "close other programs; the default run wants 4 GiB free"
+        mend = "" if state == "ok" else "close other programs; the default run needs 4 GiB"
         yield Finding("machine", "memory", state, f"{free / GIB:.1f} of {total / GIB:.1f} GiB free", mend)
     usage = shutil.disk_usage(root)
     state = "ok" if usage.free >= LEAST_DISK else "note"
-    mend = "" if state == "ok" else "dvc gc --workspace, or make room"
+    mend = "" if state == "ok" else "dvc gc --workspace, or delete other files"
     yield Finding("machine", "disk", state, f"{usage.free / GIB:.1f} GiB free", mend)
 
 
@@ -144,7 +144,9 @@ def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
             continue
         fetched = key == "path" and str(value).endswith(".jsonl.gz")
         mend = (
-            f"trialforge fetch {value} --condition ..." if fetched else f"set ingest.{key} to what is there"
+            f"trialforge fetch {value} --condition ..."
+            if fetched
+            else f"set ingest.{key} to an existing file or folder"
         )
         yield Finding(
             "ingest", f"ingest.{key}", "fault", f"{value} is not there" if value else "is null", mend
@@ -160,7 +162,7 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
         if there:
             yield Finding("models", name, "ok", version(name))
         else:
-            yield Finding("models", name, "fault", "the package that carries it is missing", "make setup")
+            yield Finding("models", name, "fault", "its package is not installed", "make setup")
     # What the hub has is fetched by the stage that reads it, unless that is forbidden.
     absent: State = "fault" if environment.get("HF_HUB_OFFLINE", "0") in {"1", "true"} else "note"
     model = str(_choice(params, "llm", "model") or "packaged")
@@ -172,7 +174,7 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
                 yield Finding("models", name, "ok", backend)
             else:
                 mend = f"HF_HUB_OFFLINE=0 hf download {name}"
-                yield Finding("models", name, absent, "is no folder, nor in the cache of the hub", mend)
+                yield Finding("models", name, absent, "is neither a folder nor in the hub's cache", mend)
 
 
 def _language_model(root: Path, model: str, absent: State) -> Finding:
@@ -182,11 +184,11 @@ def _language_model(root: Path, model: str, absent: State) -> Finding:
         if _is_cached(f"{owner}/{repository}", file):
             return Finding("models", "llm.model", "ok", model)
         mend = "HF_HUB_OFFLINE=0 trialforge pull"
-        return Finding("models", "llm.model", absent, f"{model} is not in the cache of the hub", mend)
+        return Finding("models", "llm.model", absent, f"{model} is not in the hub's cache", mend)
     if (root / Path(model).expanduser()).is_file():
         return Finding("models", "llm.model", "ok", model)
-    mend = "set llm.model to a GGUF file that is there"
-    return Finding("models", "llm.model", "fault", f"{model} is not a file here", mend)
+    mend = "set llm.model to an existing GGUF file"
+    return Finding("models", "llm.model", "fault", f"there is no file {model}", mend)
 
 
 def _is_cached(repository: str, file: str = "") -> bool:
@@ -278,7 +280,7 @@ def _ollama_version(address: str, number: str) -> Finding:
     release = tuple(map(int, re.findall(r"\d+", number)[:3]))
     detail = f"version {number} at {address}"
     if release == (0, 0, 0):
-        return Finding("servers", "ollama", "note", f"{detail}: a build that does not know its version")
+        return Finding("servers", "ollama", "note", f"{detail}: a build without a version number")
     if release < LEAST_OLLAMA:
         return Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
     return Finding("servers", "ollama", "ok", detail)
@@ -327,12 +329,12 @@ def _openai(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
 
 def _dvc(root: Path) -> Iterator[Finding]:
     if not (root / ".dvc").is_dir():
-        yield Finding("dvc", "repository", "fault", f"{root} is no DVC repository", "run it in a checkout")
+        yield Finding("dvc", "repository", "fault", f"{root} is not a DVC repository", "run it in a checkout")
         return
     lock = root / ".dvc" / "tmp" / "rwlock"
     if (run := _find_run(root)) is not None:
         pid, since = run
-        yield Finding("dvc", "run", "note", f"a run is going, process {pid}, since {since}")
+        yield Finding("dvc", "run", "note", f"a run is in progress, process {pid}, since {since}")
         return
     if lock.is_file() and lock.stat().st_size == 0:
         detail = f"{lock} is empty: a killed run left it, and it blocks every command"
@@ -351,7 +353,7 @@ def _dvc(root: Path) -> Iterator[Finding]:
         [sys.executable, "-m", "dvc", "remote", "list"], cwd=root, capture_output=True, text=True, check=False
     )
     names = [line.split()[0] for line in remote.stdout.splitlines() if line.strip()]
-    said = ", ".join(names) or "none: data sets are on this machine alone"
+    said = ", ".join(names) or "none: the data are only on this machine"
     mend = "" if names else "dvc remote add --default NAME URL"
     yield Finding("dvc", "remote", "ok" if names else "note", said, mend)
 

@@ -18,6 +18,8 @@ from trialforge.generation.asking import expect_seconds
 from trialforge.generation.fields import PARTS
 from trialforge.generation.reasons import ARMS_WITHOUT
 from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
+from trialforge.llm.models import name_model
+from trialforge.llm.params import LlmParams
 
 _ASKING = ("reason", "generate", "zero-shot")
 _ANY = (10**6, 10**6)  # trials of each label, where nobody knows yet how many there are
@@ -31,7 +33,7 @@ class Forecast:
         stage: its name.
         why: `changed`, or the last of the stages before it that run.
         calls: of the language model at most, retries aside; None for a stage that asks nothing.
-        seconds: at the rate of the last run here, if there was one; answers that are kept cost nothing.
+        seconds: at the rate of this model's last run here, if there was one; kept answers cost nothing.
     """
 
     stage: str
@@ -47,11 +49,13 @@ def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
         ArtifactError: the folder is no DVC repository, or another process holds its lock.
     """
     order = stages_to_run(root)
+    model = name_model(LlmParams.model_validate(params["llm"]))
     running = set(order)
     found = []
     for stage, why in order.items():
         calls = _count_calls(stage, root, params, running) if stage in _ASKING else None
-        found.append(Forecast(stage, why, calls, None if calls is None else expect_seconds(stage, calls)))
+        seconds = None if calls is None else expect_seconds(stage, calls, model)
+        found.append(Forecast(stage, why, calls, seconds))
     return found
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trialforge.core.errors import describe_error, escape_controls
 from trialforge.core.secrets import hide_secrets
+
+if TYPE_CHECKING:
+    from trialforge.core.progress import Progress
 
 
 def print_line(text: str = "") -> None:
@@ -39,6 +42,20 @@ def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str
 
 def _on_one_line(cell: object) -> str:
     return escape_controls(" ".join(str(cell).split()))
+
+
+def print_note(text: str) -> None:
+    """Print on standard error what a reader of the answer should know."""
+    sys.stderr.write(f"{escape_controls(text)}\n")
+
+
+def show_progress(what: str, total: int | None, *, as_json: bool, quiet_seconds: float = 0.0) -> Progress:
+    """Return the progress of a command's work on standard error; nothing of it is shown beside JSON."""
+    from rich.console import Console
+
+    from trialforge.core.progress import Progress
+
+    return Progress(what, total, Console(stderr=True, quiet=as_json), quiet_seconds=quiet_seconds)
 
 
 def print_error(message: str, hint: str | None, *, as_json: bool) -> None:

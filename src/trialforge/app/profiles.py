@@ -31,7 +31,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in files:
         raise ParameterError(
-            f"no profile {name!r} in {folder}; known are {', '.join(files) or 'none'}",
+            f"no profile {name!r} in {folder}; there are {', '.join(files) or 'none'}",
             hint="trialforge profile quick",
         )
     profiles = {stem: read_params(path) for stem, path in files.items()}
@@ -41,7 +41,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
         for path in list_keys(profile) if stem != DEFAULT else ():
             value = _value(profiles[name], path, _value(default, path))
             if value is _ABSENT:
-                raise ParameterError(f"{files[stem]} names `{'.'.join(path)}`, which {DEFAULT}.yaml has not")
+                raise ParameterError(f"{files[stem]} names `{'.'.join(path)}`, which {DEFAULT}.yaml lacks")
             part = found
             for parent in path[:-1]:
                 part = part.setdefault(parent, {})

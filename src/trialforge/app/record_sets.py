@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
+from trialforge.core.rng import random_stream
 from trialforge.quality.measurement import RunTables
 from trialforge.trial.record import (
     REGISTRATION_FIELDS,
@@ -34,6 +37,7 @@ LINEAGE: dict[str, pl.DataType] = {
     "model": pl.String(),
     "prompt_hash": pl.String(),
 }
+MOST_REFERENCES = 5000  # train trials; the cost of some measures grows with their square
 FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
 REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back")} | {
@@ -48,6 +52,33 @@ def read_run(data: Path) -> RunTables:
         ArtifactError: a table is not there or can't be read.
     """
     return RunTables(**{name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()})
+
+
+def draw_reference(
+    run: RunTables, sets: Sequence[pl.DataFrame], seed: int, most: int | None = None
+) -> RunTables:
+    """Return a run with at most `most` train trials: the exemplars of the sets, the rest drawn at random.
+
+    By default these are MOST_REFERENCES; a run of fewer is returned as it is.
+    """
+    most = MOST_REFERENCES if most is None else most
+    if run.train.height <= most:
+        return run
+    shown = {one for each in sets if "exemplars" in each.columns for one in each["exemplars"].explode()}
+    kept = run.train["nct_id"].is_in(list(shown - {None})).to_numpy()
+    order = random_stream(seed, "reference").permutation(run.train.height)
+    rows = np.concatenate([np.flatnonzero(kept), order[~kept[order]]])[: max(most, int(kept.sum()))]
+    return replace(run, train=run.train[np.sort(rows)])
+
+
+def describe_reference(whole: RunTables, drawn: RunTables) -> str | None:
+    """Return what a comparison does not see, where the reference is a sample."""
+    if drawn.train.height == whole.train.height:
+        return None
+    return (
+        f"measured against {drawn.train.height:,} of {whole.train.height:,} train trials: all exemplars, the "
+        "others drawn at random. A copy of a trial left out is not seen; --all reads every trial"
+    )
 
 
 def read_set(name: str) -> pl.DataFrame:

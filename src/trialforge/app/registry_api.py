@@ -54,6 +54,7 @@ class RegistryApi:
         interval: least seconds between two requests.
         attempts: how often a request is tried.
         sleep: waits so many seconds.
+        tell: hears what it is waited for.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class RegistryApi:
         interval: float = 1.0,
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda _words: None,
     ) -> None:
         check_address(url, "REGISTRY_URL")
         self._url = url.rstrip("/")
         self._interval = interval
         self._attempts = attempts
         self._sleep = sleep
+        self._tell = tell
         self._next_start = 0.0
         agent = {"User-Agent": "trialforge (clinical trial research; one request a second)"}
         self._client = httpx.Client(
@@ -129,6 +132,7 @@ class RegistryApi:
             stop=stop_after_attempt(self._attempts),
             wait=_wait_for,
             sleep=self._sleep,
+            before_sleep=self._tell_attempt,
             reraise=True,
         )
         try:
@@ -148,6 +152,7 @@ class RegistryApi:
             params=dict(query),
             seconds=CALL_SECONDS,
             max_bytes=MAX_PAGE_BYTES,
+            tell=lambda passed: self._tell(f"no whole answer for {passed:.0f} s yet"),
         )
         try:
             with call as answer:
@@ -169,6 +174,11 @@ class RegistryApi:
             return load_json(content)
         except RecordError as error:
             raise _TransientError(f"an answer that is no JSON: {error}") from error
+
+    def _tell_attempt(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        attempt = f"attempt {state.attempt_number + 1} of {self._attempts}"
+        self._tell(f"{self._url}: {error}; {attempt} in {state.upcoming_sleep:.0f} s")
 
     def _wait_turn(self) -> None:
         wait = self._next_start - time.monotonic()

@@ -116,7 +116,7 @@ def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
     lines += _told_copies(story["copies"])
     lines += _sources(target)
     if story["reasons"]:
-        lines += ["", "Reasons that it was given"]
+        lines += ["", "Reasons in its prompt"]
     for reason in story["reasons"]:
         lines += _filled(reason["text"], width, "  - ")
         lines += _filled(_cited(reason), width, "      ")
@@ -125,7 +125,7 @@ def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
     for trial in story["exemplars"]:
         line = f"  {trial['nct_id']} ({_outcome(trial['label'])})  {trial['title'] or ''}".rstrip()
         lines.append(shorten(line, width))
-    return "\n".join([*lines, "", "trialforge show --full has hashes, sampling, and each exemplar beside it"])
+    return "\n".join([*lines, "", "trialforge show --full adds hashes, sampling and each exemplar"])
 
 
 def shorten(line: str, width: int) -> str:
@@ -195,7 +195,7 @@ def _told_copies(copies: Sequence[Mapping[str, Any]]) -> list[str]:
     if not copies:
         return []
     parts = [f"{one['field'].replace('_', ' ')} {one['shared']} of {one['ngrams']}" for one in shared]
-    return [f"  runs of {NGRAM} words that stand in its exemplars: {', '.join(parts) or 'none'}"]
+    return [f"  {NGRAM}-grams copied from its exemplars: {', '.join(parts) or 'none'}"]
 
 
 def _sources(target: Mapping[str, Any]) -> list[str]:

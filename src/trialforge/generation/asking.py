@@ -119,7 +119,7 @@ class StageAsking:
         self._generator = generator
         self._progress = Progress(stage, questions, at_once=at_once)
         self._settled = 0
-        sys.stderr.write(f"{stage}: {foretell(stage, questions, kept)}\n")
+        sys.stderr.write(f"{stage}: {foretell(stage, questions, kept, generator.model)}\n")
 
     def __enter__(self) -> StageAsking:
         self._progress.__enter__()
@@ -129,7 +129,7 @@ class StageAsking:
         self._progress.__exit__(*error)
         self._generator.close()
         if error[0] is None:
-            write_timings(self._stage, self.tally, self._progress.seconds)
+            write_timings(self._stage, self.tally, self._progress.seconds, self._generator.model)
 
     def ask(self, questions: Sequence[Question[T]], sampling: Sampling, retries: int) -> list[Answer[T]]:
         """Return what `ask_all` returns.
@@ -266,11 +266,12 @@ def _read(question: Question[T], completion: Completion) -> tuple[T | None, str 
 TIMINGS_FOLDER = Path(".trialforge/timings")
 
 
-def write_timings(stage: str, tally: Tally, seconds: float) -> None:
+def write_timings(stage: str, tally: Tally, seconds: float, model: str) -> None:
     """Write the stage's times into the project; tokens are those that were computed now, not replayed."""
     sent, cached = tally.computed_prompt_tokens, tally.computed_cached_tokens
     computed = tally.computed_completion_tokens
     values = {
+        "model": model,
         "seconds": round(seconds, 2),
         "calls": tally.asked,
         "calls_from_cache": tally.replayed,
@@ -284,23 +285,26 @@ def write_timings(stage: str, tally: Tally, seconds: float) -> None:
     write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
 
 
-def foretell(stage: str, calls: int, kept: int) -> str:
+def foretell(stage: str, calls: int, kept: int, model: str) -> str:
     """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
     told = f"{calls} calls, {kept} of them answered from the cache"
     if calls == kept:
         return f"{told}; none is paid for, but for those that are asked again"
-    seconds = expect_seconds(stage, calls - kept)
+    seconds = expect_seconds(stage, calls - kept, model)
     if seconds is None:
-        return f"{told}; how long the others take is not known on this machine yet"
+        return f"{told}; how long {model} takes for the others is not known on this machine yet"
     return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
 
 
-def expect_seconds(stage: str, calls: int) -> float | None:
-    """Return how long so many calls of a stage take at the rate of its last run here; None without one."""
+def expect_seconds(stage: str, calls: int, model: str) -> float | None:
+    """Return how long so many calls of a stage take at the rate of its last run here.
+
+    None where that asked another model, or answered everything from the cache.
+    """
     path = find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json"
     last = read_json(path) if path.is_file() else {}
     paid = last.get("calls", 0) - last.get("calls_from_cache", 0)
-    return float(last["seconds"]) / paid * calls if paid else None
+    return float(last["seconds"]) / paid * calls if paid and last.get("model") == model else None
 
 
 def parse_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,13 @@ class ModelFile:
     digest: str
 
 
+def name_model(params: LlmParams) -> str:
+    """Return the name of the model as a person says it, without looking for the model."""
+    if params.backend == "ollama":
+        return params.model
+    return Path(PACKAGED_FILE if params.model == "packaged" else params.model).stem
+
+
 def find_model(params: LlmParams) -> ModelFile:
     """Return the GGUF file that `llm.model` names: `packaged`, a path, or `hf:OWNER/REPOSITORY/FILE`.
 

@@ -50,6 +50,8 @@ TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "label_fidelity": label_table,
 }
 
+STEPS = len(METRICS) + len(TABLES)
+
 
 @dataclass(frozen=True, slots=True)
 class RunTables:
@@ -103,11 +105,14 @@ def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     )
 
 
-def measure_records(case: Case) -> Measured:
-    """Return every measure of a set of records beside its yardsticks, and the tables for plots."""
-    measures = compare_yardsticks(case, METRICS)
+def measure_records(case: Case, done: Callable[[str], None] = lambda _measure: None) -> Measured:
+    """Return every measure of a set of records beside its yardsticks, and the tables for plots.
+
+    `done` hears the name of each of `STEPS` measures and tables when it is there.
+    """
+    measures = compare_yardsticks(case, METRICS, done)
     metrics = headline_values(measured_values(measures), METRICS) | name_fields(case)
-    return Measured(metrics, measures, build_tables(case))
+    return Measured(metrics, measures, build_tables(case, done))
 
 
 def check_records(case: Case, measured: Measured, validated: Mapping[str, float] | None = None) -> None:
@@ -142,7 +147,7 @@ def name_fields(case: Case) -> dict[str, str]:
     }
 
 
-def build_tables(case: Case) -> dict[str, pl.DataFrame]:
+def build_tables(case: Case, done: Callable[[str], None] = lambda _table: None) -> dict[str, pl.DataFrame]:
     """Return the tables for plots by name; one that can't be made is a row that says why."""
     found = {}
     for name, make in TABLES.items():
@@ -150,6 +155,7 @@ def build_tables(case: Case) -> dict[str, pl.DataFrame]:
             found[name] = make(case)
         except MetricError as error:
             found[name] = pl.DataFrame({"note": [str(error)]})
+        done(name)
     return found
 
 

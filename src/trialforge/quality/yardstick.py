@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -120,12 +120,15 @@ def _even_values(column: pl.Series, places: np.ndarray) -> pl.Series:
     return values.gather(places % len(values))
 
 
-def compare_yardsticks(case: Case, metrics: dict[str, Metric]) -> pl.DataFrame:
+def compare_yardsticks(
+    case: Case, metrics: dict[str, Metric], done: Callable[[str], None] = lambda _metric: None
+) -> pl.DataFrame:
     """Return each measure of the set between its worst and its ceiling, all at one size.
 
     Columns: `metric`, `direction`, `value`, `low`, `high` (the whole set against all of train), `at_size`
     (as many records as the ceiling has, against the same matched train), `ceiling`, `worst`, `ratio` of
     `at_size` to `ceiling`, `n`, `ceiling_n`, and `note`: why a measure has no value.
+    `done` hears the name of each measure.
     """
     matched = match_held_out(case)
     size = len(matched.held_out)
@@ -141,9 +144,10 @@ def compare_yardsticks(case: Case, metrics: dict[str, Metric]) -> pl.DataFrame:
             whole = metric.measure(case)
         except MetricError as error:
             rows.append(_row(metric, None, [], note=str(error).split("\n")[0]))
-            continue
-        others = [_try(metric, other) for other in (level, ceiling, worst)] if metric.yardstick else []
-        rows.append(_row(metric, whole, others, ceiling_n=size if metric.yardstick else None))
+        else:
+            others = [_try(metric, other) for other in (level, ceiling, worst)] if metric.yardstick else []
+            rows.append(_row(metric, whole, others, ceiling_n=size if metric.yardstick else None))
+        done(metric.name)
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 

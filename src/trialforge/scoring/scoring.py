@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import GateError
+from trialforge.core.progress import Progress
 from trialforge.core.resampling import percentile_interval
 from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import AGAINST, ComparisonResult, answer_each, answer_family, explore
@@ -75,14 +76,24 @@ def score_predictions(
     )
     statistics = params.statistics
     resamples = Resamples(draw_weights(member, params.seeds, statistics.draws, seed))
-    rows = [row for one in scores.values() for row in _arm_rows(one, resamples, statistics.level)]
     known = scores, resamples, member, statistics
-    (primary,) = answer_each([statistics.primary], *known)
-    explored = (answer_family(family, *known) for family in explore(scores, params.wholes))
+    families = explore(scores, params.wholes)
+    rows: list[dict[str, object]] = []
+    explored: list[ComparisonResult] = []
+    with Progress("score", len(scores) + len(families) + 1, quiet_seconds=5) as progress:
+        for one in scores.values():
+            rows += _arm_rows(one, resamples, statistics.level)
+            progress.step(f"intervals of {one.model}, {one.arm}")
+        (primary,) = answer_each([statistics.primary], *known)
+        controls = answer_each(params.control_questions, *known)
+        positive = answer_each(params.positive_questions, *known)
+        secondary = answer_family(statistics.secondary, *known)
+        progress.step("declared questions")
+        for family in families:
+            explored += answer_family(family, *known)
+            progress.step("further questions")
     return Scoring(
-        scores, pl.DataFrame(rows), primary,
-        answer_each(params.control_questions, *known), answer_each(params.positive_questions, *known),
-        answer_family(statistics.secondary, *known), [answer for family in explored for answer in family],
+        scores, pl.DataFrame(rows), primary, controls, positive, secondary, explored,
         trials["nct_id"].to_list(), member, first.labels,
     )  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_a_run_that_is_going_is_told_and_its_lock_is_left_alone(tmp_path: Path) 
             lock.write_text(content)
             (lock.parent / "lock").write_text(f" {run.pid}\n")
             found = find(examine(tmp_path, {}, {}), "run")
-            assert found.detail.startswith(f"a run is going, process {run.pid}, since 2")
+            assert found.detail.startswith(f"a run is in progress, process {run.pid}, since 2")
             assert (found.state, found.mend) == ("note", "")
         run.kill()
     lock.write_text("")
@@ -242,7 +242,7 @@ def test_each_host_of_ollama_is_examined(address: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "state", "mend"),
     [
-        ("no-such.gguf", "fault", "set llm.model to a GGUF file that is there"),
+        ("no-such.gguf", "fault", "set llm.model to an existing GGUF file"),
         ("hf:owner/repository/model.gguf", "note", "HF_HUB_OFFLINE=0 trialforge pull"),
     ],
 )

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -219,11 +218,12 @@ def test_another_query_does_not_go_on_from_this_one(
     assert registry.queries[-3].get("pageToken") is None
 
 
-def test_requests_keep_their_distance(registry: Registry, tmp_path: Path) -> None:
-    with RegistryApi(registry.url, interval=0.06) as api:
+def test_requests_keep_their_distance(registry: Registry, sleeps: list[float], tmp_path: Path) -> None:
+    with RegistryApi(registry.url, interval=1000.0, sleep=sleeps.append) as api:
         fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api, page_size=4)
     assert len(registry.times) == 5
-    assert min(later - earlier for earlier, later in pairwise(registry.times)) > 0.04
+    assert len(sleeps) == 4
+    assert all(900 < seconds <= 1000 for seconds in sleeps)
 
 
 def test_a_killed_download_goes_on_where_it_was(registry: Registry, api: RegistryApi, tmp_path: Path) -> None:
@@ -337,6 +337,17 @@ def test_no_server_is_an_error_with_its_address(tmp_path: Path) -> None:
         pytest.raises(IngestError, match=r"http://127\.0\.0\.1:9/api/v2/version failed 2 times"),
     ):
         fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
+
+
+def test_each_wait_for_a_server_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    with (
+        RegistryApi("http://127.0.0.1:9", attempts=3, sleep=lambda _: None, tell=told.append) as api,
+        pytest.raises(IngestError),
+    ):
+        fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
+    assert [line.rpartition("; ")[2] for line in told] == ["attempt 2 of 3 in 1 s", "attempt 3 of 3 in 2 s"]
+    assert all("http://127.0.0.1:9: ConnectError" in line for line in told)
 
 
 def test_query_speaks_the_language_of_the_api() -> None:

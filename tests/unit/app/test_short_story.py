@@ -69,5 +69,5 @@ def test_copies_of_the_exemplars_are_counted(data: Path) -> None:
     row, told = tell(data, 0)
     story = tell_story(str(row["nct_id"]), data)
     assert next(one for one in story["copies"] if one["field"] == "criteria")["shared"] >= 1
-    assert "runs of 8 words that stand in its exemplars: " in told
-    assert "criteria " in told.partition("in its exemplars: ")[2].splitlines()[0]
+    assert "8-grams copied from its exemplars: " in told
+    assert "criteria " in told.partition("from its exemplars: ")[2].splitlines()[0]

@@ -43,7 +43,7 @@ def data(tmp_path: Path) -> Path:
         target["skeleton"] = make_target(texts)["skeleton"]
         drafts.insert(-1, write_draft(make_writer(make_trial()), target, texts))
     rows = [generated_row(draft, ORIGIN) for draft in drafts]
-    plan = [{name: target[name] for name in PLAN_SCHEMA} for target in targets]
+    plan = [{name: target.get(name) for name in PLAN_SCHEMA} for target in targets]
     trial = {name: make_trial()[name] for name in (*REGISTRATION_SCHEMA, "label")}
     for name, table, schema in (
         ("generated", rows, GENERATED_SCHEMA),

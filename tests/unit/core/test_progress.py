@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import random
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -51,6 +52,54 @@ def test_terminal_has_a_bar() -> None:
     with Progress("drafts", 2, Console(file=out, width=120, force_terminal=True)) as shown:
         shown.advance(note="0 cache hits")
     assert re.search(r"drafts.*1/2.*0 cache hits", out.getvalue())
+
+
+def wait_for_lines(out: io.StringIO, count: int) -> list[str]:
+    give_up = time.monotonic() + 30
+    while out.getvalue().count("\n") < count and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return out.getvalue().splitlines()
+
+
+def test_a_log_gets_its_line_while_no_step_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.2)
+    out = io.StringIO()
+    with Progress("drafts", 4, Console(file=out, width=200)) as shown:
+        shown.advance()
+        lines = wait_for_lines(out, 3)
+    assert lines[0] == "drafts: 4 to do"
+    assert re.fullmatch(r"drafts: 1 of 4, about \d+ s left, no news for \d+ s", lines[2])
+    said = len(out.getvalue())
+    time.sleep(0.5)
+    assert len(out.getvalue()) == said  # nothing is told of work that has ended
+
+
+def test_a_long_first_step_is_announced_before_it_ends() -> None:
+    out = io.StringIO()
+    with Progress("measures", 3, Console(file=out, width=200), quiet_seconds=0.2):
+        assert wait_for_lines(out, 1) == ["measures: 3 to do"]
+
+
+def test_steps_whose_number_is_found_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Progress("trials", None, Console(file=out, width=200)) as shown:
+        assert shown.line() == "trials: 0"
+        shown.reach(500, None)  # what an earlier run left took no time
+        shown.reach(500, 2000)
+        now[0] += 70
+        shown.reach(1000, 2000)
+        shown.say("HTTP 503")
+        now[0] += 5
+        shown.reach(0, 1000)  # the next pass over the same trials
+        now[0] += 10
+        shown.reach(200, 1000)
+    assert out.getvalue().splitlines() == [
+        "trials: 1000 of 2000, about 2 min left",
+        "trials: HTTP 503",
+        "trials: 200 of 1000, about 40 s left",
+    ]
 
 
 def test_work_that_ends_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

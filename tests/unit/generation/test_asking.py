@@ -81,7 +81,7 @@ def test_what_was_replayed_is_no_work_of_this_run(tmp_path: Path, monkeypatch: p
     for completion in (answer("new"), replace(answer("kept"), from_cache=True)):
         tally.count(completion, 0, None)
     assert (tally.asked, tally.prompt_tokens, tally.completion_tokens) == (2, 20, 6)
-    write_timings("reason", tally, 0.5)
+    write_timings("reason", tally, 0.5, "tiny")
     said = read_json(tmp_path / TIMINGS_FOLDER / "reason.json")
     assert (said["calls"], said["calls_from_cache"]) == (2, 1)
     assert (said["prompt_tokens_sent"], said["prompt_tokens_evaluated"]) == (10, 6)
@@ -98,10 +98,12 @@ def test_before_the_first_call_a_stage_says_how_many_and_how_long(
         ask_for_stage("generate", generator, [question(seed) for seed in seeds], Sampling(), 0, at_once=2)
         return capsys.readouterr().err.splitlines()[0]
 
-    unknown = "how long the others take is not known on this machine yet"
-    assert told(1, 2) == f"generate: 2 calls, 0 of them answered from the cache; {unknown}"
     timings = tmp_path / TIMINGS_FOLDER / "generate.json"
-    write_json({"seconds": 60, "calls": 4, "calls_from_cache": 1}, timings)
+    timed = {"seconds": 60, "calls": 4, "calls_from_cache": 1}
+    write_json(timed | {"model": "another"}, timings)
+    unknown = "how long queued takes for the others is not known on this machine yet"
+    assert told(1, 2) == f"generate: 2 calls, 0 of them answered from the cache; {unknown}"
+    write_json(timed | {"model": "queued"}, timings)
     rate = "about 40 s at the rate of the last run here"
     assert told(1, 2, 3, 4) == f"generate: 4 calls, 2 of them answered from the cache; {rate}"
     free = "none is paid for, but for those that are asked again"

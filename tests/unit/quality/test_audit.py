@@ -19,6 +19,8 @@ from trialforge.app import cli
 from trialforge.core.errors import GateError
 from trialforge.core.files import read_json, write_json
 from trialforge.core.made_from import MADE_FROM
+from trialforge.core.progress import Progress
+from trialforge.quality.measurement import STEPS
 
 pytestmark = pytest.mark.slow
 Captured = pytest.CaptureFixture[str]
@@ -72,8 +74,11 @@ def run_measure(records: str, patch: pytest.MonkeyPatch) -> None:
 def test_an_audit_and_the_stage_measure_give_the_same_figures_and_gates(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(Progress, "step", lambda _self, note: steps.append(note))
     run_measure("theirs.parquet", monkeypatch)
     found = audited(capsys, "theirs.parquet")
+    assert len(steps) == 2 * STEPS  # each shows how far it is
     expected = read_json(Path("quality.json"))
     assert found["metrics"] == {name: value for name, value in expected.items() if name != MADE_FROM}
     assert found["broken_gates"] == []

@@ -16,8 +16,8 @@ from dvc.repo import Repo
 
 from tests.unit.quality.sections import VALIDATION, write_run
 from trialforge.app import cli
-from trialforge.app.compare import compare_files, comparison_rows
-from trialforge.app.record_sets import read_set
+from trialforge.app.compare import compare_records, comparison_rows
+from trialforge.app.record_sets import draw_reference, read_run, read_set
 from trialforge.core.errors import ArtifactError
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
@@ -78,9 +78,10 @@ def test_json_lines_of_somebody_else_are_read_as_their_table_is(folder: Path) ->
 def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: QualityParams) -> None:
     names = ("fidelity.precision", "memorisation.longest_ngram", "memorisation.shown_25")
     some = {name: METRICS[name] for name in names}
-    found = compare_files(
-        ("copies.parquet", "data/synthetic.parquet"), Path("data"), some, (params, VALIDATION), 1
-    )
+    sets = read_set("copies.parquet"), read_set("data/synthetic.parquet")
+    told: list[str] = []
+    found = compare_records(sets, read_run(Path("data")), some, (params, VALIDATION), 1, told.append)
+    assert told == list(names)
     precise, longest, shown = comparison_rows(found)
     assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
     assert longest[3] == ""
@@ -191,3 +192,32 @@ def test_sets_without_a_common_field_are_not_compared(
     code, _, err = compare(capsys, "a.jsonl", "b.jsonl")
     assert code == 1
     assert "A fills summary, B criteria" in err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_large_reference_is_drawn_with_all_exemplars() -> None:
+    run = read_run(Path("data"))
+    ids = run.train["nct_id"].to_list()
+    shown = pl.DataFrame({"exemplars": [[ids[-1], ids[-2]], None, ["SYN-elsewhere", None]]})
+    drawn = draw_reference(run, [shown, pl.DataFrame({"title": ["no lineage"]})], seed=1, most=10)
+    assert drawn.train.height == 10
+    assert {ids[-1], ids[-2]} < set(drawn.train["nct_id"])
+    assert drawn.train["nct_id"].to_list() == [one for one in ids if one in set(drawn.train["nct_id"])]
+    assert draw_reference(run, [shown], seed=1, most=10).train.equals(drawn.train)
+    assert not draw_reference(run, [shown], seed=2, most=10).train.equals(drawn.train)
+    assert draw_reference(run, [shown], seed=1, most=1).train["nct_id"].to_list() == ids[-2:]
+    assert draw_reference(run, [shown], seed=1, most=len(ids)) is run
+    assert drawn.validation is run.validation
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_sample_of_the_reference_is_told_and_can_be_declined(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialforge.app.record_sets.MOST_REFERENCES", 30)
+    monkeypatch.setattr("trialforge.quality.registry.METRICS", {"privacy.copies": METRICS["privacy.copies"]})
+    code, out, err = compare(capsys, "copies.parquet", "data/synthetic.parquet")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert "against 30 of 60 train trials" in err
+    code, _, err = compare(capsys, "copies.parquet", "data/synthetic.parquet", "--all")
+    assert (code, err) == (0, "")
