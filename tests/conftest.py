@@ -16,7 +16,7 @@ from trialforge.ingest.source import Batch
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A busy machine is no fault. `make test` tries the same examples each time, `make test-full` more and new ones.
+# A busy machine is no fault. `make test` tries the same examples each time, `make test-full` new ones.
 settings.register_profile("trialforge", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("full", deadline=None, max_examples=200)
 settings.load_profile("trialforge")
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def order_files(paths: Iterable[Path]) -> list[Path]:
-    """Long files first, so that no process is alone at the end; of servers, which are waited for, by turns."""
+    """Long files first, so that no process is alone at the end; those that wait for servers by turns."""
     files = list(dict.fromkeys(paths))
     waiting = [path for path in files if path.parent == SERVICES]
     others = [path for path in files if path.parent != SERVICES]

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-import pytest
 
 from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.source import Batch
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @contextmanager

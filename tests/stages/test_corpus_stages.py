@@ -1,4 +1,4 @@
-"""ingest, split and plan with the arguments that DVC gives them: equal bytes twice, and nothing held out in what learning reads."""
+"""ingest, split and plan as DVC runs them: equal bytes twice, and nothing held out in what learning reads."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DISKS: dict[str, tuple[Callable[[Path], AbstractContextManager[Path]], str]] = {
 }
 
 
-# Stages that keep vectors, answers or trained models, and one that has its locks alone in the folder of caches.
+# Stages that keep vectors, answers or trained models, and one that has only its locks among the caches.
 KEEPERS = {"split", "index", "retrieve", "reason", "generate", "zero-shot", "train-real"}
 
 

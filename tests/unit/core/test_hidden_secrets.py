@@ -92,7 +92,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 TOLD_APART = {"line break", "quotes"}
 PAIRS = [
     pytest.param(
-        shape, status, marks=[] if status == 400 or shape in TOLD_APART else pytest.mark.full, id=f"{status}-{shape}"
+        shape,
+        status,
+        marks=[] if status == 400 or shape in TOLD_APART else pytest.mark.full,
+        id=f"{status}-{shape}",
     )
     for status in (0, 200, 400, 401)
     for shape in SHAPES

@@ -136,7 +136,9 @@ CASES = ROOT.parent / "shared" / "cases" / "12-compare"
 def test_odd_sets_give_a_value_or_say_why_not(path: Path, folder: Path, params: QualityParams) -> None:
     shutil.copy(path, folder)
     draws = params.model_copy(update={"bootstrap": 20, "permutations": 9, "folds": 2})
-    found = compare_files((path.name, path.name), Path("data"), METRICS, (draws, VALIDATION), 1)
+    found = compare_records(
+        (read_set(path.name),) * 2, read_run(Path("data")), METRICS, (draws, VALIDATION), 1
+    )
     assert found["metric"].to_list() == list(METRICS)
     for row in found.iter_rows(named=True):
         assert (row["a_value"] is None) == bool(row["a_note"])

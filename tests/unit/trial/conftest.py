@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
 from tests.unit.trial.registry_criteria import read_criteria
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,11 @@ HAND_READ = pl.read_csv(Path(__file__).with_name("criteria_sides.tsv"), separato
 
 @pytest.fixture(scope="module")
 def texts(real_criteria: pl.DataFrame) -> pl.DataFrame:
-    assert dict(real_criteria["corpus"].value_counts().iter_rows()) == {"xml": 4665, "json": 388, "aact": 6697}
+    assert dict(real_criteria["corpus"].value_counts().iter_rows()) == {
+        "xml": 4665,
+        "json": 388,
+        "aact": 6697,
+    }
     return real_criteria
 
 
