@@ -1,33 +1,42 @@
-"""The train part -> what is to be generated, by intervention or by block."""
+"""The train part -> what is to be generated, by intervention or by block; and the blocks."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from trialforge.core.files import read_parquet, write_json, write_parquet
 from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.split.params import BlockParams, PlanParams
+from trialforge.split.blocks import BLOCK_SCHEMA, assign_blocks, block_metrics
+from trialforge.split.params import BlockParams, PlanParams, SplitParams
 from trialforge.split.plan import plan_blocks, plan_metrics, plan_targets
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", type=Path)
-    parser.add_argument("--blocks", type=Path)
     parser.add_argument("--plan", type=claim_out, required=True)
+    parser.add_argument("--blocks", type=claim_out, required=True)
     parser.add_argument("--metrics", type=claim_out, required=True)
     args = parser.parse_args()
-    params, train = load_section(PlanParams, "plan"), read_parquet(args.train)
-    seed = load_seed()
-    if args.blocks and (blocks := load_section(BlockParams, "blocks")).enabled:
-        plan = plan_blocks(train, read_parquet(args.blocks), params, blocks.records, seed)
+    params, study = load_section(PlanParams, "plan"), load_section(BlockParams, "blocks")
+    near = load_section(SplitParams, "split").near_duplicate
+    train, seed = read_parquet(args.train), load_seed()
+    if study.enabled:
+        blocks = assign_blocks(train, study, near, seed)
+        plan = plan_blocks(train, blocks, params, study.records, seed)
+        metrics: dict[str, Any] = plan_metrics(train, plan, params) | {"blocks": block_metrics(train, blocks)}
     else:
-        plan = plan_targets(train, params, seed)
+        blocks, plan = pl.DataFrame(schema=BLOCK_SCHEMA), plan_targets(train, params, seed)
+        metrics = {**plan_metrics(train, plan, params)}
+    write_parquet(blocks, args.blocks)
     write_parquet(plan, args.plan)
-    write_json(plan_metrics(train, plan, params) | name_tables(args.train), args.metrics)
+    write_json(metrics | name_tables(args.train), args.metrics)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_node_that_is_killed_in_the_middle_of_a_load(
     spread: Served, cluster: Cluster, nodes: Elasticsearch
 ) -> None:
     larger = spread.build(many_trials(600))
-    master = int(nodes.cat.master(format="json", h="node")[0]["node"][-1])  # type: ignore[index,call-overload]
+    master = int(nodes.cat.master(format="json", h="node")[0]["node"][-1])  # type: ignore[index]
     killed = threading.Event()
 
     def documents() -> Iterator[dict[str, Any]]:

@@ -38,7 +38,8 @@ def split_and_plan(folder: Path) -> None:
     parts = [text for part, name in names.items() for text in (f"--{part}", f"{name}.parquet")]
     metrics = ("--metrics", "split.json", "--presence", "presence.csv")
     run_stage(folder, "split", "trials.parquet", "--split", "split.parquet", *parts, *metrics)
-    run_stage(folder, "plan", "train.parquet", "--plan", "plan.parquet", "--metrics", "plan.json")
+    blocks = ("--blocks", "blocks.parquet")
+    run_stage(folder, "plan", "train.parquet", "--plan", "plan.parquet", *blocks, "--metrics", "plan.json")
 
 
 def make_folder(folder: Path, strategy: str = "temporal") -> Path:

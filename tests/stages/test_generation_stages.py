@@ -20,7 +20,7 @@ from trialforge.trial.record import REGISTRATION_SCHEMA
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
 COMMANDS = {
-    "plan": "train.parquet --plan plan.parquet --metrics plan.json",
+    "plan": "train.parquet --plan plan.parquet --blocks blocks.parquet --metrics plan.json",
     "index": "train.parquet --index index --manifest index.json",
     "retrieve": "plan.parquet --train train.parquet --index index --manifest index.json"
     " --exemplars exemplars.parquet --metrics retrieval.json",

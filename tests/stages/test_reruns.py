@@ -109,7 +109,7 @@ def set_seed(copy: Path) -> None:
 
 LATE = {"reason", "generate", "validate", "measure"}
 SCORED = {"score", "summary", "report"}
-EARLY = {"ingest", "split", "blocks", "plan", "index", "retrieve"}
+EARLY = {"ingest", "split", "plan", "index", "retrieve"}
 ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", "worth", *SCORED} | LATE
 LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure", "worth"} | LEARN
@@ -121,7 +121,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the split": (set_param("split", "test_size", 0.31), ALL - {"ingest"}),
     "the seed": (set_seed, ALL),
     "the plan": (set_param("plan", "records", 4), {"plan", "retrieve"} | WRITE),
-    "the blocks": (set_param("blocks", "size", 20), {"blocks", "plan", "retrieve"} | WRITE),
+    "the blocks": (set_param("blocks", "size", 20), {"plan", "retrieve"} | WRITE),
     "what the study trains": (set_param("study", "pools", 12), {"worth", "report"}),
     "the embedder": (set_param("embedding", "max_windows", 1), {"index", "retrieve"} | WRITE),
     "how many exemplars": (set_param("retrieval", "top_k", 4), {"retrieve"} | WRITE),

@@ -15,7 +15,16 @@ from tests.stages.small_run import SECRET, SECRETS, SmallRuns
 pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAN = ("plan", "train.parquet", "--plan", "plan.parquet", "--metrics", "plan.json")
+PLAN = (
+    "plan",
+    "train.parquet",
+    "--plan",
+    "plan.parquet",
+    "--blocks",
+    "blocks.parquet",
+    "--metrics",
+    "plan.json",
+)
 
 
 def run_stage(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:

@@ -57,7 +57,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train = pl.read_parquet(folder / "data/train.parquet")
     planted, _ = plant_canaries(train, train["nct_id"], seed=1)
     write_parquet(planted, folder / "data/train.parquet")
-    for name in ("blocks", "plan", "index", "retrieve"):
+    for name in ("plan", "index", "retrieve"):
         run_stage(folder, name)
     return folder
 
@@ -126,7 +126,7 @@ def test_without_blocks_there_is_no_study_and_the_command_says_so(ran: Path, tmp
     write_params(tmp_path, SIZES | {"blocks.enabled": False, "plan.min_success": 1, "plan.min_failure": 1})
     for path in (ran / "data").glob("*.parquet"):
         write_parquet(pl.read_parquet(path), tmp_path / "data" / path.name)
-    for name in ("blocks", "worth"):
+    for name in ("plan", "worth"):
         run_stage(tmp_path, name)
     assert table(tmp_path, "blocks").is_empty()
     assert json.loads((tmp_path / "metrics/worth.json").read_text())["blocks"] == 0
