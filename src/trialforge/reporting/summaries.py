@@ -278,10 +278,12 @@ def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None = None) -> l
     areas = arms.filter(pl.col("metric") == "roc_auc")
     models = areas["model"].unique(maintain_order=True).to_list()
     known = [] if rates is None or "rate_of" not in rates.columns else rates.iter_rows(named=True)
-    rows = [(f"base rate of its {row['rate_of']}", *[_area(row, "roc_auc")] * len(models)) for row in known]
+    rows: list[tuple[Cell, ...]] = [
+        (f"base rate of its {row['rate_of']}", *[_area(row, "roc_auc")] * len(models)) for row in known
+    ]
     cells = {(row["arm"], row["model"]): _area(row, "mean") for row in areas.iter_rows(named=True)}
     names = areas["arm"].unique(maintain_order=True).to_list()
-    rows += [(arm, *(cells.get((arm, model), "") for model in models)) for arm in names]
+    rows += [(arm, *(cells.get((arm, model)) for model in models)) for arm in names]
     caption = "ROC-AUC on unseen real trials by training mix, mean over seeds with interval"
     return [Table(caption, ("Arm", *models), rows, wide=True)]
 
