@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SENTENCE_WORDS = 22  # registry prose has about so many words a sentence
 KEYWORD_WORDS = 2
+TITLES, TITLE_ROOM = ("title", "official_title"), 6  # words that a title may have more: it ends where it ends
 # A time frame of few words is a number and a unit; a longer one is prose.
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
@@ -48,8 +49,8 @@ def _slots(name: str, skeleton: Row) -> dict[str, Any] | None:
     shape = skeleton[name]
     if not shape:
         return None
-    if name in ("title", "official_title"):
-        return text_schema(shape)
+    if name in TITLES:
+        return text_schema(shape) | {"maxLength": most_characters(shape + TITLE_ROOM)}
     if name in PROSE_FIELDS:
         return _numbered([text_schema(words) for words in sentence_words(shape)])
     if name == "keywords":
@@ -121,7 +122,7 @@ def show_part(
             room -= sizes[place]
     shown: dict[str, Any] = {}
     for name, text in (leaves[place] for place in sorted(kept)):
-        if name in ("title", "official_title"):
+        if name in TITLES:
             shown[name] = text
         else:
             texts = shown.setdefault(name, {})

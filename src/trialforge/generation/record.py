@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.files import hash_json
 from trialforge.generation.asking import Fault
 from trialforge.generation.fields import ENDPOINT_FIELDS, PROSE_FIELDS
-from trialforge.generation.parts import KEYWORD_WORDS, most_characters, sentence_words
+from trialforge.generation.parts import KEYWORD_WORDS, TITLE_ROOM, TITLES, most_characters, sentence_words
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
@@ -56,7 +56,7 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
         "phase": target["phase"],
         "conditions": list(target["conditions"]),
         **{name: skeleton[name] for name in _DECIDED},
-        **{name: tidy(texts[name]) for name in ("title", "official_title") if name in texts},
+        **{name: tidy(texts[name]) for name in TITLES if name in texts},
         **{name: _prose(texts[name]) for name in PROSE_FIELDS if name in texts},
         "keywords": [tidy(word) for word in texts.get("keywords", {}).values()],
         "interventions": [
@@ -138,7 +138,7 @@ def end_texts(texts: Row, skeleton: Row) -> dict[str, Any]:
 
 def _end_field(name: str, value: Any, shape: Any) -> Any:
     if isinstance(value, str):
-        return _ended(name, value, shape)
+        return _ended(name, value, shape + TITLE_ROOM)
     if name in PROSE_FIELDS:
         lengths = sentence_words(shape)
     elif name == "keywords":
