@@ -6,6 +6,7 @@ their exemplars. They are first cut to what records hold: of short lists more st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,12 +20,15 @@ from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case, Side
 from trialforge.quality.memorisation import exemplar_sets, shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.one_trial import share_with_one
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.copies import NGRAM, field_items, measure_items
 
 WHOLE = "all fields"
 TAIL = 0.01  # of held-out trials lie above the bound of a record
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
+RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
+SCORES = ("copied", "closest", "amount", "passage")  # of each, how many records lie above that bound
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
 
@@ -53,23 +57,30 @@ class Compared:
     usual: np.ndarray
     sets: np.ndarray
     above: float
+    by: str
     p_above: float
     p_mean: float
 
 
 def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
-    """Return `record`, `field`, `copied` and `weight`, and rows for all fields of a record together.
+    """Return `record`, `field` and `copied`, and rows for all fields of a record together.
 
     `copied` is the mean of two shares: that of n-grams that stand in the references, and that of the longest
     run in the words of the field. It is 1 for a field that is copied whole, item by item in its order.
-    `weight` is it times the logarithm of the words: a short list may stand elsewhere by chance.
     """
     whole = copies.group_by("record", maintain_order=True).agg(
         pl.lit(WHOLE).alias("field"), pl.col("words", "ngrams", "shared", "longest").sum()
     )
     both = pl.concat([copies, whole], how="diagonal_relaxed")
     copied = (pl.col("shared") / pl.col("ngrams") + pl.col("longest") / pl.col("words")) / 2
-    return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
+    return both.select("record", "field", copied=copied)
+
+
+def measure_shares(ours: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return `record`, `field` and the SCORES of items: what stands anywhere, and what in one single trial."""
+    anywhere = copied_shares(measure_items(ours, pool, pairs))
+    of_one = share_with_one(ours, pool, pairs, WHOLE)
+    return anywhere.join(of_one, on=["record", "field"], maintain_order="left")
 
 
 def cut_alike(items: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
@@ -111,24 +122,27 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     Raises:
         MetricError: there is no held-out trial.
     """
-    held_out = [side.frame for side in (case.held_out, case.unseen) if side is not None and len(side)]
-    if not held_out:
+    of_its_time, newer = (
+        [side.frame for side in sides if side is not None and len(side)]
+        for sides in ((case.held_out, case.held_back), (case.unseen,))
+    )
+    if not of_its_time and not newer:
         raise MetricError("the set has no held-out trials")
-    real = pl.concat(held_out, how="diagonal_relaxed")
+    real = pl.concat([*of_its_time, *newer], how="diagonal_relaxed")
     records, train = case.candidates.frame, case.reference.frame
     ours = field_items(records)
     theirs = cut_alike(field_items(real), ours)
     both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])
     pool = field_items(train)
     shown = shown_trials(case)
-    measured = {"train": copied_shares(measure_items(both, pool))}
+    measured = {"train": measure_shares(both, pool)}
     if len(shown):
         most = int(shown.group_by("record").len()["len"].median())  # type: ignore[arg-type]
         like_shown = likely_exemplars(real, train, most, case.scale.stream("copies", "exemplars"))
         pairs = pl.concat([shown, like_shown.with_columns(pl.col("record") + len(records))])
-        measured["exemplars"] = copied_shares(measure_items(both, pool, pairs))
-    validation = len(held_out[0]) if len(held_out) > 1 else len(real)
-    yardstick = _choose_yardstick(case, real, validation, measured["train"])
+        measured["exemplars"] = measure_shares(both, pool, pairs)
+    first = sum(map(len, of_its_time or newer))
+    yardstick = _choose_yardstick(case, real, first, measured["train"])
     owners = exemplar_sets(records)
     return tuple(
         compared
@@ -176,20 +190,20 @@ def likely_exemplars(
     )
 
 
-def _choose_yardstick(case: Case, real: pl.DataFrame, validation: int, shares: pl.DataFrame) -> Yardstick:
+def _choose_yardstick(case: Case, real: pl.DataFrame, older: int, shares: pl.DataFrame) -> Yardstick:
     """Return which held-out trials are the yardstick.
 
-    The first `validation` are of train's time. Test trials, which may be much newer, join them where no rank
-    test tells apart what the two share with train.
+    The first ones are `older`: validation and held-back trials, of train's time. Test trials, which may be
+    much newer, join them where no rank test tells apart what the two share with train.
     """
     first = len(case.candidates)
     whole = shares.filter(pl.col("field") == WHOLE, pl.col("record") >= first)
     rows, copied = whole["record"].to_numpy() - first, whole["copied"].to_numpy()
-    older, newer = copied[rows < validation], copied[rows >= validation]
-    joined = len(older) and len(newer) and stats.mannwhitneyu(older, newer).pvalue >= LEVEL
-    every = np.arange(first, first + (len(real) if joined else validation))
+    sides = copied[rows < older], copied[rows >= older]
+    joined = all(map(len, sides)) and stats.mannwhitneyu(*sides).pvalue >= LEVEL
+    every = np.arange(first, first + (len(real) if joined else older))
     same = every[_same_interventions(case.candidates, real)[: len(every)]]
-    name = "validation and test" if joined else "validation"
+    name = "validation, held-back and test" if joined else "validation and held-back"
     if len(same) >= FEW:
         return Yardstick(every, same, f"{name}, those of the same interventions for the mean")
     return Yardstick(every, every, name)
@@ -221,16 +235,15 @@ def _compare_fields(
                 for rows in (yardstick.every, yardstick.same)
             )
             if len(every):
-                usual = (same if len(same) else every)["copied"].to_numpy()
-                copied, sets = mine["copied"].to_numpy(), owners[mine["record"].to_numpy()]
-                # Where many short fields are copied whole by chance, long ones stand out by their weight.
-                tails = [
-                    exceed_tail(mine[by].to_numpy(), every[by].to_numpy()) for by in ("copied", "weight")
-                ]
-                above, p_above = min(tails, key=lambda tail: tail[1])
+                usual = same if len(same) else every
+                sets = owners[mine["record"].to_numpy()]
+                tails = [(*exceed_tail(mine[by].to_numpy(), every[by].to_numpy()), by) for by in SCORES]
+                above, p_above, by = min(tails, key=lambda tail: tail[1])
+                copied, passage = ((mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage"))
+                p_mean = min(compare_means(*copied, sets), compare_ranks(*passage, sets))
                 yield Compared(
-                    reference, field, yardstick.name + place, mine, usual, sets, above, min(1.0, 2 * p_above),
-                    compare_means(copied, usual, sets),
+                    reference, field, yardstick.name + place, mine, copied[1], sets, above, by,
+                    min(1.0, len(tails) * p_above), min(1.0, 2 * p_mean),
                 )  # fmt: skip
                 break
 
@@ -260,7 +273,28 @@ def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float
 
     Records that share their exemplars are no independent ones: the error of our mean is that of set means.
     """
-    excess = float(ours.mean() - real.mean()) - MARGIN
+    return _welch(float(ours.mean() - real.mean()) - MARGIN, ours, real, sets)
+
+
+def compare_ranks(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
+    """Return the p-value of records that have more than a real trial in .5 + RANK_MARGIN of pairs at most.
+
+    Ties count half; the errors are those of placements (DeLong 1988), ours by exemplar set.
+    """
+    above, below = _placements(ours, real), 1 - _placements(real, ours)
+    fewest = 1 / math.comb(len(np.unique(sets)) + len(real), len(real))  # of all orders of sets and trials
+    return max(fewest, _welch(float(above.mean()) - 0.5 - RANK_MARGIN, above, below, sets))
+
+
+def _placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return, for each value, the share of others that are less, those as large half."""
+    ordered = np.sort(others)
+    sides = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return np.asarray(np.add(*sides) / 2 / max(len(others), 1))
+
+
+def _welch(excess: float, ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
+    """Return the p-value of an excess of our mean, with the errors of the means of sets and of real values."""
     if excess <= 0 or len(ours) < 2 or len(real) < 2:
         return 1.0
     distinct, place = np.unique(sets, return_inverse=True)
@@ -344,6 +378,7 @@ def copies_table(case: Case) -> pl.DataFrame:
                 one.field,
                 len(one.ours),
                 *rounded,
+                one.by,
                 *chances,
                 certain,
                 one.yardstick,
@@ -351,7 +386,7 @@ def copies_table(case: Case) -> pl.DataFrame:
             )
         )
     names = [
-        "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "p_mean",
+        "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "by", "p_mean",
         "p_above", "certain", "yardstick", "trials",
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=names, orient="row")
