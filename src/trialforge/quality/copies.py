@@ -28,7 +28,8 @@ WHOLE = "all fields"
 TAIL = 0.01  # of held-out trials lie above the bound of a record
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
 RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
-SCORES = ("copied", "closest", "amount", "passage")  # of each, how many records lie above that bound
+SCORES = ("weight", "closest", "amount")  # of each, how many records lie above that bound
+TAILS = 0.8  # of LEVEL is for these counts; few copies among many records show in them alone
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
 
@@ -63,21 +64,22 @@ class Compared:
 
 
 def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
-    """Return `record`, `field` and `copied`, and rows for all fields of a record together.
+    """Return `record`, `field`, `copied` and `weight`, and rows for all fields of a record together.
 
     `copied` is the mean of two shares: that of n-grams that stand in the references, and that of the longest
     run in the words of the field. It is 1 for a field that is copied whole, item by item in its order.
+    `weight` is it times the logarithm of the words: a short list may stand elsewhere by chance.
     """
     whole = copies.group_by("record", maintain_order=True).agg(
         pl.lit(WHOLE).alias("field"), pl.col("words", "ngrams", "shared", "longest").sum()
     )
     both = pl.concat([copies, whole], how="diagonal_relaxed")
     copied = (pl.col("shared") / pl.col("ngrams") + pl.col("longest") / pl.col("words")) / 2
-    return both.select("record", "field", copied=copied)
+    return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
 
 
 def measure_shares(ours: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return `record`, `field` and the SCORES of items: what stands anywhere, and what in one single trial."""
+    """Return `record`, `field` and what of them stands anywhere and in one single trial, by several scores."""
     anywhere = copied_shares(measure_items(ours, pool, pairs))
     of_one = share_with_one(ours, pool, pairs, WHOLE)
     return anywhere.join(of_one, on=["record", "field"], maintain_order="left")
@@ -314,13 +316,13 @@ def _welch(excess: float, ours: np.ndarray, real: np.ndarray, sets: np.ndarray) 
 
 
 def _certain(compared: tuple[Compared, ...]) -> list[bool]:
-    """Return which fields are copied for certain: Holm's correction covers both tests of all of them."""
-    chances = np.array([[one.p_mean, one.p_above] for one in compared]).ravel()
+    """Return which fields are copied for certain: Holm's correction covers all of them and both tests."""
+    chances = np.array([min(one.p_above / TAILS, one.p_mean / (1 - TAILS)) for one in compared])
     order = np.argsort(chances, kind="stable")
     adjusted = np.maximum.accumulate(chances[order] * np.arange(len(chances), 0, -1))
     found = np.empty(len(chances), dtype=bool)
     found[order] = adjusted <= LEVEL
-    return [bool(both.any()) for both in found.reshape(-1, 2)]
+    return found.tolist()
 
 
 def _excess(one: Compared, case: Case) -> Estimate:
@@ -347,10 +349,11 @@ def largest_excess(case: Case) -> Estimate:
 def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
-    Such a field has a mean copied share that is more than .03 above that of held-out trials (Welch's test,
-    by exemplar set), or more than .03 of the records above their 99th percentile, and too many (exact test of
-    ranks; by the copied share, or that times the logarithm of the words). Holm's correction covers all
-    fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have such a field.
+    Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's test,
+    by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors). Or
+    too many records, more than .03, lie above the 99th percentile of held-out trials (exact test of ranks) by
+    the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's correction covers
+    all fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have one.
     """
     certain = _certain(compare_copies(case))
     return Estimate(float(sum(certain)), n=len(certain))
@@ -360,9 +363,10 @@ def copies_table(case: Case) -> pl.DataFrame:
     """Return copied shares by reference and field beside the yardstick, and whether it is copied for certain.
 
     Columns: `reference`, `field`, `records`, `copied` and `real` (mean copied shares), `excess`, `low` and
-    `high` (95% interval), `above` (share of records above the 99th percentile of held-out trials), `p_mean`
-    and `p_above` (of the two tests, before Holm's correction), `certain`, `yardstick` (which trials),
-    and `trials`, their number.
+    `high` (95% interval), `above` (share of records above the 99th percentile of held-out trials) and `by`
+    (the score that shows most of it: `weight`, the copied share of long fields; `closest`, the rare words that
+    one trial has; `amount`, its rare n-grams), `p_mean` and `p_above` (before Holm's correction), `certain`,
+    `yardstick` (which trials), and `trials`, their number.
     """
     compared = compare_copies(case)
     rows = []
