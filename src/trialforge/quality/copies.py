@@ -22,7 +22,7 @@ from trialforge.quality.memorisation import exemplar_sets, shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.one_trial import share_with_one
 from trialforge.trial.controls import CONTROLS
-from trialforge.trial.copies import NGRAM, field_items, measure_items
+from trialforge.trial.copies import NGRAM, measure_items
 
 WHOLE = "all fields"
 TAIL = 0.01  # of held-out trials lie above the bound of a record
@@ -125,17 +125,22 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
         MetricError: there is no held-out trial.
     """
     of_its_time, newer = (
-        [side.frame for side in sides if side is not None and len(side)]
+        [side for side in sides if side is not None and len(side)]
         for sides in ((case.held_out, case.held_back), (case.unseen,))
     )
     if not of_its_time and not newer:
         raise MetricError("the set has no held-out trials")
-    real = pl.concat([*of_its_time, *newer], how="diagonal_relaxed")
+    held_out = [*of_its_time, *newer]
+    real = pl.concat([side.frame for side in held_out], how="diagonal_relaxed")
     records, train = case.candidates.frame, case.reference.frame
-    ours = field_items(records)
-    theirs = cut_alike(field_items(real), ours)
+    ours, pool = case.candidates.items, case.reference.items
+    starts = np.cumsum([0, *map(len, held_out)])
+    moved = [
+        side.items.with_columns(pl.col("record") + int(start))
+        for side, start in zip(held_out, starts, strict=False)
+    ]
+    theirs = cut_alike(pl.concat(moved), ours)
     both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])
-    pool = field_items(train)
     shown = shown_trials(case)
     measured = {"train": measure_shares(both, pool)}
     if len(shown):

@@ -130,7 +130,7 @@ def judge_gap(gap: Estimate, most: float) -> str:
     return "at most" if gap.high is not None and gap.high <= most else "too few to tell"
 
 
-def flagged_views(case: Case) -> Estimate:
+def flagged_gaps(case: Case) -> Estimate:
     """Number of the four views (title, form, style, words) with a feature that surely tells the label.
 
     A gap of few records may be large by chance, and one word is lost among thousands: `leakage.tells` looks
@@ -203,6 +203,6 @@ METRICS = (
     Metric("leakage.words_gap", Direction.LOWER, -1, 1, words_gap),
     Metric("leakage.words_auc", Direction.REAL, 0, 1, words_probe, headline=False),
     Metric("leakage.real_words_auc", Direction.REAL, 0, 1, real_words_probe, headline=False),
-    Metric("leakage.views_flagged", Direction.LOWER, 0, 4, flagged_views),
+    Metric("leakage.gaps_flagged", Direction.LOWER, 0, 4, flagged_gaps),
     Metric("leakage.gaps_above", Direction.LOWER, 0, 4, certain_gaps),
 )

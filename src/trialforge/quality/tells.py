@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -37,7 +37,8 @@ PRIOR = 10.0  # real trials without a difference, added to those that say how mu
 KNOWN = 2.0  # standard errors from which on real trials are taken to tell a label by a feature
 SHRINK = 2.0  # records of the usual label, added to those of an intervention
 SHOWN = 10  # features of a view in the table
-_ALL = "any field"
+_ANY = "any field"
+_QUARTERS = ("in the lowest quarter", "in the second quarter", "in the third quarter", "in the highest quarter")
 _WORD = re.compile(r"[^\W_]+")
 _SHAPE = re.compile(r"[A-Z]{2,}|[A-Z][a-z]+|[a-z]+|[A-Z]|\d+|.", re.DOTALL)
 _COUNTS = ("words", "lines", "words of a line", "lines in order of the alphabet", "lines longer than the last")
@@ -55,33 +56,27 @@ class _Tested:
 
 
 def _texts(frame: pl.DataFrame) -> dict[str, list[str]]:
-    return {
-        name: frame.select(text.fill_null("").alias("text"))["text"].to_list()
-        for name, text in TEXT_PARTS.items()
-    }
+    texts = frame.select(text.fill_null("") for text in TEXT_PARTS.values())
+    return {name: texts[name].to_list() for name in TEXT_PARTS}
 
 
-def _say(view: str, field: str, kind: str, what: str) -> str:
+def _name(view: str, field: str, kind: str, what: str) -> str:
     return "\t".join((view, field, f"{kind} {what!r}" if what else kind))
 
 
-def _read_text(field: str, text: str) -> Iterator[str]:
-    """Yield the features that a text has: words, pairs, marks with what stands by them, first and last words."""
-    view = "title" if field == "title" else "words"
-    lines = [[word.lower() for word in _WORD.findall(line)] for line in text.split("\n")]
-    lines = [line for line in lines if line]
-    for line in lines:
-        grams = [*line, *(" ".join(pair) for pair in pairwise(line))]
-        yield from (_say(view, place, "word", gram) for gram in grams for place in (field, _ALL))
-    if lines:
-        ends = {"first": lines[0][0], "last": lines[-1][-1], "last line begins with": lines[-1][0]}
-        yield from (_say("form", field, kind, word) for kind, word in ends.items())
+def _read_words(text: str) -> tuple[set[str], dict[str, str]]:
+    """Return the words and pairs of words of a text, and the words at its ends."""
+    lines = [found for line in text.lower().split("\n") if (found := _WORD.findall(line))]
+    grams = {gram for line in lines for gram in (*line, *map(" ".join, pairwise(line)))}
+    if not lines:
+        return grams, {}
+    return grams, {"first": lines[0][0], "last": lines[-1][-1], "last line begins with": lines[-1][0]}
+
+
+def _read_marks(text: str) -> set[str]:
+    """Return the marks of a text with what stands by them: words and numbers are only their shape."""
     shapes = [_shape(token) for token in _SHAPE.findall(f"\n{text}\n")] if text else []
-    for length in (1, 2, 3):
-        for place in range(len(shapes) - length + 1):
-            mark = "".join(shapes[place : place + length])
-            yield _say("style", field, "mark", mark)
-            yield _say("style", _ALL, "mark", mark)
+    return {mark for length in (1, 2) for mark in map("".join, zip(*(shapes[n:] for n in range(length))))}
 
 
 def _shape(token: str) -> str:
@@ -111,74 +106,77 @@ def _rare_share(texts: Iterable[str]) -> list[float]:
     return [sum(having[pair] == 1 for pair in one) / max(len(one), 1) for one in pairs]
 
 
-class _Features:
-    """The features of a set of records that enough of them have, to be read of other records too."""
-
-    def __init__(self, side: Side) -> None:
-        self._parts = [name for name, texts in _texts(side.frame).items() if any(texts)]
-        texts, marks = self._said(side.frame), self._counted(side.frame)
-        fewest = min(FEWEST, len(side))
-        self._vectorizer = CountVectorizer(analyzer=set, min_df=fewest, dtype=np.float32)
-        try:
-            self._vectorizer.fit(texts)
-            said = self._vectorizer.get_feature_names_out().tolist()
-        except ValueError:  # no feature that enough records have
-            said = []
-        self._said_any = bool(said)
-        self._edges = np.sort(marks, axis=0)
-        varied = [f"{name}, {part}" for name in self._names() for part in ("more", *_QUARTERS)]
-        names = [one.split("\t") for one in [*said, *varied]]
-        self.names = pl.DataFrame(names, schema=["view", "field", "feature"], orient="row")
-
-    def _said(self, frame: pl.DataFrame) -> list[list[str]]:
-        texts = _texts(frame)
-        found: list[list[str]] = [[] for _ in range(len(frame))]
-        for name in TEXT_PARTS:
-            for mine, text in zip(found, texts[name], strict=True):
-                mine.append(_say("form", name, "filled" if text else "empty", ""))
-                mine.append(_say("form", name, "length", str(len(text))))
-                mine.append(_say("form", name, "lines", str(len(text.split("\n")))))
-                mine.extend(_read_text(name, text))
-        for name in VALUES:
-            values = frame.select(field_text(name).fill_null("none"))[name].to_list()
-            for mine, value in zip(found, values, strict=True):
-                mine.append(_say("form", name, "value", value))
-        return found
-
-    def _names(self) -> list[str]:
-        counts = [_say("form", part, name, "") for part in self._parts for name in _COUNTS]
-        return [
-            *(_say("form", *name, "") for name in FORM_NAMES),
-            *(_say("style", _ALL, name, "") for name in STYLE_NAMES),
-            *counts,
-            _say("words", _ALL, _RARE, ""),
-        ]
-
-    def _counted(self, frame: pl.DataFrame) -> np.ndarray:
-        texts = _texts(frame)
-        counts = [np.array([_count(text) for text in texts[part]]).reshape(len(frame), -1) for part in self._parts]
-        every = ["\n".join(one) for one in zip(*texts.values(), strict=True)]
-        style = style_features(frame, self._parts)
-        return np.column_stack([form_features(frame), style, *counts, _rare_share(every)])
-
-    def rows(self, frame: pl.DataFrame) -> sparse.csr_matrix:
-        """Return the features of each record: 1 for what it has; of a number its rank, and the quarter it is in."""
-        numbers, n = self._counted(frame), len(self._edges)
-        columns = []
-        for place in range(numbers.shape[1]):
-            edges, mine = self._edges[:, place], numbers[:, place]
-            rank = (np.searchsorted(edges, mine, "left") + np.searchsorted(edges, mine, "right")) / 2 / n
-            quarter = np.minimum((rank * len(_QUARTERS)).astype(int), len(_QUARTERS) - 1)
-            columns += [2 * rank - 1, *(quarter == one for one in range(len(_QUARTERS)))]
-        counted = sparse.csr_matrix(np.column_stack(columns).astype(np.float32))
-        if not self._said_any:
-            return counted
-        said = self._vectorizer.transform(self._said(frame))
-        said.data[:] = 1
-        return sparse.hstack([said, counted]).tocsr()
+def _read_record(texts: dict[str, str], values: dict[str, str]) -> list[str]:
+    """Return the names of what a record has: words, marks, ends, lengths and values, by field and in any."""
+    found = {_name("form", name, "value", value) for name, value in values.items()}
+    every: dict[str, set[str]] = {"word": set(), "mark": set()}
+    for name, text in texts.items():
+        words, ends = _read_words(text)
+        marks = _read_marks(text)
+        found |= {_name("title" if name == "title" else "words", name, "word", word) for word in words}
+        found |= {_name("style", name, "mark", mark) for mark in marks}
+        found |= {_name("form", name, kind, word) for kind, word in ends.items()}
+        found |= {
+            _name("form", name, "filled" if text else "empty", ""),
+            _name("form", name, "characters", str(len(text))),
+            _name("form", name, "lines", str(text.count("\n") + 1)),
+        }
+        every["word"] |= words
+        every["mark"] |= marks
+    found |= {_name("words", _ANY, "word", word) for word in every["word"]}
+    found |= {_name("style", _ANY, "mark", mark) for mark in every["mark"]}
+    return sorted(found)
 
 
-_QUARTERS = ("in the lowest quarter", "in the second quarter", "in the third quarter", "in the highest quarter")
+def _read_all(frame: pl.DataFrame) -> tuple[list[list[str]], np.ndarray]:
+    """Return what each record has, and its numbers, one column for each of NUMBERS."""
+    texts = _texts(frame)
+    values = frame.select(field_text(name).fill_null("none") for name in VALUES).to_dicts()
+    by_record = [dict(zip(texts, one, strict=True)) for one in zip(*texts.values(), strict=True)]
+    said = [_read_record(*one) for one in zip(by_record, values, strict=True)]
+    counts = [[number for text in one.values() for number in _count(text)] for one in by_record]
+    rare = _rare_share("\n".join(one.values()) for one in by_record)
+    style = style_features(frame, tuple(TEXT_PARTS))
+    return said, np.column_stack([form_features(frame), style, np.array(counts), rare])
+
+
+NUMBERS = (
+    *(_name("form", field, what, "") for field, what in FORM_NAMES),
+    *(_name("style", _ANY, what, "") for what in STYLE_NAMES),
+    *(_name("form", field, what, "") for field in TEXT_PARTS for what in _COUNTS),
+    _name("words", _ANY, _RARE, ""),
+)
+
+
+def _read_features(ours: pl.DataFrame, real: pl.DataFrame) -> tuple[list[str], list[sparse.csr_matrix]]:
+    """Return the names of the features of our records, and the rows of both sets.
+
+    A record has 1 for what is said of it, where FEWEST of ours have it; of each number the rank among ours,
+    from -1 to 1, and 1 for the quarter that it lies in.
+    """
+    read = [_read_all(frame) for frame in (ours, real)]
+    having = Counter(name for record in read[0][0] for name in record)
+    known = sorted(name for name, count in having.items() if FEWEST <= count < len(ours))
+    counter = CountVectorizer(analyzer=list, vocabulary=known or ["none"], dtype=np.float32)
+    edges = np.sort(read[0][1], axis=0)
+    varied = np.flatnonzero(edges[0] < edges[-1])
+    rows = [
+        sparse.hstack([counter.transform(said), _rank_numbers(numbers[:, varied], edges[:, varied])]).tocsr()
+        for said, numbers in read
+    ]
+    numbered = [f"{NUMBERS[place]}, {part}" for place in varied for part in ("more", *_QUARTERS)]
+    return [*(known or [_name("words", _ANY, "none", "")]), *numbered], rows
+
+
+def _rank_numbers(numbers: np.ndarray, edges: np.ndarray) -> sparse.csr_matrix:
+    columns = []
+    for mine, sorted_ours in zip(numbers.T, edges.T, strict=True):
+        places = [np.searchsorted(sorted_ours, mine, side) for side in ("left", "right")]
+        rank = np.add(*places) / 2 / len(edges)
+        quarter = np.minimum((rank * len(_QUARTERS)).astype(int), len(_QUARTERS) - 1)
+        columns += [2 * rank - 1, *(quarter == one for one in range(len(_QUARTERS)))]
+    shape = len(numbers), len(columns)
+    return sparse.csr_matrix(np.array(columns, dtype=np.float32).reshape(shape[::-1]).T)
 
 
 def _residuals(side: Side) -> np.ndarray:
@@ -201,7 +199,7 @@ def _test(side: Side, rows: sparse.csr_matrix, stream: np.random.Generator) -> _
     square = np.asarray(parts.multiply(parts).sum(axis=0)).ravel()
     variance = square - 2 * mean * (parts.T @ all_of) + mean**2 * float(all_of @ all_of)
     signs = stream.choice([-1.0, 1.0], (FLIPS, len(all_of)))
-    flipped = (parts.T @ signs.T).T - np.outer(signs @ all_of, mean)
+    flipped = np.asarray((parts.T @ signs.T).T - np.outer(signs @ all_of, mean), dtype=np.float32)
     spread = np.asarray(rows.multiply(rows).sum(axis=0)).ravel() - len(side) * mean**2
     score = np.asarray(rows.T @ residuals).ravel()
     return _Tested(score, np.maximum(variance, 1e-9), np.maximum(spread, 0), flipped)
@@ -239,23 +237,23 @@ def find_tells(case: Case) -> pl.DataFrame:
     ]
     if any(len(np.unique(side.labels)) < 2 for side in sides):
         raise MetricError("both sets need records of both labels to say what tells them")
-    features = _Features(sides[0])
-    rows = [features.rows(side.frame) for side in sides]
+    names, rows = _read_features(sides[0].frame, sides[1].frame)
     ours, real = (_test(side, matrix, stream) for side, matrix in zip(sides, rows, strict=True))
     z = _excess(ours, real, ours.score, real.score)
-    chance = np.array(
-        [np.abs(_excess(ours, real, *flipped)) for flipped in zip(ours.flipped, real.flipped, strict=True)]
-    )
+    largest = np.zeros(len(names))
+    for flipped in zip(ours.flipped, real.flipped, strict=True):
+        np.maximum(largest, np.abs(_excess(ours, real, *flipped)), out=largest)
     means = {
         f"{name}_{label}": np.asarray(matrix[side.labels == label].mean(axis=0)).ravel()
         for name, side, matrix in zip(("with", "real"), sides, rows, strict=True)
         for label in (1, 0)
     }
-    table = features.names.with_columns(**{name: pl.Series(mean) for name, mean in means.items()}, z=pl.Series(z))
-    largest = pl.Series(chance.max(axis=0) if len(chance.T) else [], dtype=pl.Float64)
-    bound = largest.alias("bound")
-    table = table.with_columns(bound).with_columns(pl.col("bound").max().over("view"))
-    return table.with_columns(certain=pl.col("z").abs() > pl.col("bound"))
+    table = pl.DataFrame(
+        [name.split("\t") for name in names], schema=["view", "field", "feature"], orient="row"
+    ).with_columns(**{name: pl.Series(mean) for name, mean in means.items()}, z=pl.Series(z))
+    table = table.with_columns(bound=pl.Series(largest)).with_columns(pl.col("bound").max().over("view"))
+    # Few exemplar sets have few signs, and theirs are among these: as much is not more.
+    return table.with_columns(certain=pl.col("z").abs() > 1.001 * pl.col("bound"))
 
 
 def telling_features(case: Case) -> Estimate:
