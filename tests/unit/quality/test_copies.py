@@ -211,7 +211,7 @@ def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
     own = [(7, "summary", "galanin lowers nightly tremor"), (8, "summary", "in siblings of pilots")]
     schema = {"record": pl.UInt32, "field": pl.String, "text": pl.String}
     theirs = pl.DataFrame([*adults, *own], schema=schema, orient="row").sort("record")
-    texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "unheard of"]
+    texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "unheard things"]
     ours = pl.DataFrame([(row, "title", text) for row, text in enumerate(texts)], schema=schema, orient="row")
     table = share_with_one(ours, theirs, None, "all fields")
     title = table.filter(field="title")
