@@ -25,11 +25,18 @@ from trialforge.trial.controls import CONTROLS
 from trialforge.trial.copies import NGRAM, measure_items
 
 WHOLE = "all fields"
-TAIL = 0.01  # of held-out trials lie above the bound of a record
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
 RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
-SCORES = ("weight", "closest", "amount")  # of each, how many records lie above that bound
-TAILS = 0.8  # of LEVEL is for these counts; few copies among many records show in them alone
+# By which score records are counted, what share of held-out trials lies above the bound, and what part of LEVEL
+# is for it. Most is for the highest bounds, in which alone few copies among many records show.
+TAILS = (
+    ("copied", 0.01, 0.2),
+    ("weight", 0.01, 0.2),
+    ("closest", 0.01, 0.2),
+    ("closest", 0.05, 0.1),
+    ("amount", 0.05, 0.1),
+)
+COUNTS = sum(part for *_, part in TAILS)
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
 
@@ -244,26 +251,35 @@ def _compare_fields(
             if len(every):
                 usual = same if len(same) else every
                 sets = owners[mine["record"].to_numpy()]
-                tails = [(*exceed_tail(mine[by].to_numpy(), every[by].to_numpy()), by) for by in SCORES]
-                above, p_above, by = min(tails, key=lambda tail: tail[1])
+                above, p_above, by = _count_above(mine, every)
                 copied, passage = ((mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage"))
                 p_mean = min(compare_means(*copied, sets), compare_ranks(*passage, sets))
                 yield Compared(
                     reference, field, yardstick.name + place, mine, copied[1], sets, above, by,
-                    min(1.0, len(tails) * p_above), min(1.0, 2 * p_mean),
+                    p_above, min(1.0, 2 * p_mean),
                 )  # fmt: skip
                 break
 
 
-def exceed_tail(ours: np.ndarray, real: np.ndarray) -> tuple[float, float]:
-    """Return the share of our values above the upper TAIL of real ones, and the chance of as many by chance.
+def _count_above(mine: pl.DataFrame, every: pl.DataFrame) -> tuple[float, float, str]:
+    """Return the share of records above the bound that shows most, its p-value among TAILS, and its score."""
+    found = []
+    for by, tail, part in TAILS:
+        above, chance = exceed_tail(mine[by].to_numpy(), every[by].to_numpy(), tail)
+        found.append((above, min(1.0, chance * COUNTS / part), by))
+    return min(found, key=lambda one: one[1])
 
-    Of n of ours and m real values in one order, how many of ours lie above the k-th real one has a negative
-    hypergeometric distribution, whatever the distribution of the values. Where many real values are the
-    largest there is, those as large are counted (Fisher's exact test).
+
+def exceed_tail(ours: np.ndarray, real: np.ndarray, tail: float = 0.01) -> tuple[float, float]:
+    """Return the share of our values above the upper `tail` of real ones, and the chance of as many by chance.
+
+    It is 1 where no more than MARGIN beyond the tail lie there. Of n of ours and m real values in one order, how
+    many of ours lie above the k-th real one has a negative hypergeometric distribution, whatever the
+    distribution of the values. Where many real values are the largest there is, those as large are counted
+    (Fisher's exact test).
     """
     n, m = len(ours), len(real)
-    rank = max(1, int(TAIL * m))
+    rank = max(1, int(tail * m))
     bound = np.sort(real)[-rank]
     above = int((ours > bound).sum())
     if not above:
@@ -272,7 +288,7 @@ def exceed_tail(ours: np.ndarray, real: np.ndarray) -> tuple[float, float]:
         return above / n, float(chance) if above / n - known / m > MARGIN else 1.0
     # At most rank - 1 real values among the first.
     chance = stats.hypergeom.cdf(rank - 1, n + m, m, above + rank - 1)
-    return above / n, float(chance) if above / n > MARGIN else 1.0
+    return above / n, float(chance) if above / n - tail > MARGIN else 1.0
 
 
 def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
@@ -322,7 +338,7 @@ def _welch(excess: float, ours: np.ndarray, real: np.ndarray, sets: np.ndarray) 
 
 def _certain(compared: tuple[Compared, ...]) -> list[bool]:
     """Return which fields are copied for certain: Holm's correction covers all of them and both tests."""
-    chances = np.array([min(one.p_above / TAILS, one.p_mean / (1 - TAILS)) for one in compared])
+    chances = np.array([min(one.p_above / COUNTS, one.p_mean / (1 - COUNTS)) for one in compared])
     order = np.argsort(chances, kind="stable")
     adjusted = np.maximum.accumulate(chances[order] * np.arange(len(chances), 0, -1))
     found = np.empty(len(chances), dtype=bool)
@@ -356,9 +372,9 @@ def copied_fields(case: Case) -> Estimate:
 
     Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's test,
     by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors). Or
-    too many records, more than .03, lie above the 99th percentile of held-out trials (exact test of ranks) by
-    the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's correction covers
-    all fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have one.
+    too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact test
+    of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's correction
+    covers all fields, what was shown and all of train: of sets that copy nothing, 5% at most have one.
     """
     certain = _certain(compare_copies(case))
     return Estimate(float(sum(certain)), n=len(certain))
@@ -368,10 +384,10 @@ def copies_table(case: Case) -> pl.DataFrame:
     """Return copied shares by reference and field beside the yardstick, and whether it is copied for certain.
 
     Columns: `reference`, `field`, `records`, `copied` and `real` (mean copied shares), `excess`, `low` and
-    `high` (95% interval), `above` (share of records above the 99th percentile of held-out trials) and `by`
-    (the score that shows most of it: `weight`, the copied share of long fields; `closest`, the rare words that
-    one trial has; `amount`, its rare n-grams), `p_mean` and `p_above` (before Holm's correction), `certain`,
-    `yardstick` (which trials), and `trials`, their number.
+    `high` (95% interval), `above` (share of records above a percentile of held-out trials, see TAILS) and `by`
+    (the score that shows most of it: `copied`; `weight`, the copied share of long fields; `closest`, the rare
+    words that one trial has; `amount`, its rare n-grams), `p_mean` and `p_above` (before Holm's correction),
+    `certain`, `yardstick` (which trials), and `trials`, their number.
     """
     compared = compare_copies(case)
     rows = []
