@@ -91,7 +91,9 @@ def _items(text: str) -> list[str]:
 
 
 def _draw(parts: Parts, seed: int) -> pl.DataFrame:
-    return parts["test"].sample(RECORDS, seed=seed).with_columns(pl.format("SYN-{}", "nct_id").alias("nct_id"))
+    return (
+        parts["test"].sample(RECORDS, seed=seed).with_columns(pl.format("SYN-{}", "nct_id").alias("nct_id"))
+    )
 
 
 def _beside(records: pl.DataFrame, train: Side, parts: Parts) -> Case:

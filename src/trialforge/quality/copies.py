@@ -27,8 +27,8 @@ from trialforge.trial.copies import NGRAM, measure_items
 WHOLE = "all fields"
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
 RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
-# By which score records are counted, what share of held-out trials lies above the bound, and what part of LEVEL
-# is for it. Most is for the highest bounds, in which alone few copies among many records show.
+# By which score records are counted, what share of held-out trials lies above the bound, and what part of
+# LEVEL is for it. Most is for the highest bounds, in which alone few copies among many records show.
 TAILS = (
     ("copied", 0.01, 0.2),
     ("weight", 0.01, 0.2),
@@ -86,7 +86,7 @@ def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
 
 
 def measure_shares(ours: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return `record`, `field` and what of them stands anywhere and in one single trial, by several scores."""
+    """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial."""
     anywhere = copied_shares(measure_items(ours, pool, pairs))
     of_one = share_with_one(ours, pool, pairs, WHOLE)
     return anywhere.join(of_one, on=["record", "field"], maintain_order="left")
@@ -252,7 +252,9 @@ def _compare_fields(
                 usual = same if len(same) else every
                 sets = owners[mine["record"].to_numpy()]
                 above, p_above, by = _count_above(mine, every)
-                copied, passage = ((mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage"))
+                copied, passage = (
+                    (mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage")
+                )
                 p_mean = min(compare_means(*copied, sets), compare_ranks(*passage, sets))
                 yield Compared(
                     reference, field, yardstick.name + place, mine, copied[1], sets, above, by,
@@ -271,10 +273,10 @@ def _count_above(mine: pl.DataFrame, every: pl.DataFrame) -> tuple[float, float,
 
 
 def exceed_tail(ours: np.ndarray, real: np.ndarray, tail: float = 0.01) -> tuple[float, float]:
-    """Return the share of our values above the upper `tail` of real ones, and the chance of as many by chance.
+    """Return the share of our values above the upper `tail` of real ones, and the p-value of as many.
 
-    It is 1 where no more than MARGIN beyond the tail lie there. Of n of ours and m real values in one order, how
-    many of ours lie above the k-th real one has a negative hypergeometric distribution, whatever the
+    It is 1 where no more than MARGIN beyond the tail lie there. Of n of ours and m real values in one order,
+    how many of ours lie above the k-th real one has a negative hypergeometric distribution, whatever the
     distribution of the values. Where many real values are the largest there is, those as large are counted
     (Fisher's exact test).
     """
@@ -317,7 +319,7 @@ def _placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _welch(excess: float, ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
-    """Return the p-value of an excess of our mean, with the errors of the means of sets and of real values."""
+    """Return the p-value of an excess of our mean, by the errors of the means of sets and of real values."""
     if excess <= 0 or len(ours) < 2 or len(real) < 2:
         return 1.0
     distinct, place = np.unique(sets, return_inverse=True)
@@ -370,11 +372,12 @@ def largest_excess(case: Case) -> Estimate:
 def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
-    Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's test,
-    by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors). Or
-    too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact test
-    of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's correction
-    covers all fields, what was shown and all of train: of sets that copy nothing, 5% at most have one.
+    Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's
+    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors).
+    Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
+    test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
+    correction covers all fields, what was shown and all of train: of sets that copy nothing, 5% at most have
+    one.
     """
     certain = _certain(compare_copies(case))
     return Estimate(float(sum(certain)), n=len(certain))
@@ -384,7 +387,7 @@ def copies_table(case: Case) -> pl.DataFrame:
     """Return copied shares by reference and field beside the yardstick, and whether it is copied for certain.
 
     Columns: `reference`, `field`, `records`, `copied` and `real` (mean copied shares), `excess`, `low` and
-    `high` (95% interval), `above` (share of records above a percentile of held-out trials, see TAILS) and `by`
+    `high` (95% interval), `above` (share of records above a percentile of held-out ones, see TAILS) and `by`
     (the score that shows most of it: `copied`; `weight`, the copied share of long fields; `closest`, the rare
     words that one trial has; `amount`, its rare n-grams), `p_mean` and `p_above` (before Holm's correction),
     `certain`, `yardstick` (which trials), and `trials`, their number.

@@ -37,7 +37,9 @@ def share_with_one(
     """
     words, trial_words = number_words(ours["text"], theirs["text"])
     rows = ours.select(
-        "record", field=pl.struct("record", "field").rank("dense") - 1, every=pl.col("record").rank("dense") - 1
+        "record",
+        field=pl.struct("record", "field").rank("dense") - 1,
+        every=pl.col("record").rank("dense") - 1,
     )
     keys = ours.select("record", "field", row=rows["field"]).unique("row").sort("row").drop("row")
     records = ours["record"].unique().sort()
@@ -97,9 +99,7 @@ class _Shared:
         total = np.asarray(matrix.sum(axis=1)).ravel() + np.bincount(new, minlength=n) * self._weights[-1]
         return self._most(matrix, records, pairs), total
 
-    def _most(
-        self, matrix: sparse.csr_matrix, records: pl.Series, pairs: pl.DataFrame | None
-    ) -> np.ndarray:
+    def _most(self, matrix: sparse.csr_matrix, records: pl.Series, pairs: pl.DataFrame | None) -> np.ndarray:
         most = np.zeros(matrix.shape[0])
         if pairs is None:
             turned = self._trials.T.tocsr()

@@ -38,10 +38,21 @@ KNOWN = 2.0  # standard errors from which on real trials are taken to tell a lab
 SHRINK = 2.0  # records of the usual label, added to those of an intervention
 SHOWN = 10  # features of a view in the table
 _ANY = "any field"
-_QUARTERS = ("in the lowest quarter", "in the second quarter", "in the third quarter", "in the highest quarter")
+_QUARTERS = (
+    "in the lowest quarter",
+    "in the second quarter",
+    "in the third quarter",
+    "in the highest quarter",
+)
 _WORD = re.compile(r"[^\W_]+")
 _SHAPE = re.compile(r"[A-Z]{2,}|[A-Z][a-z]+|[a-z]+|[A-Z]|\d+|.", re.DOTALL)
-_COUNTS = ("words", "lines", "words of a line", "lines in order of the alphabet", "lines longer than the last")
+_COUNTS = (
+    "words",
+    "lines",
+    "words of a line",
+    "lines in order of the alphabet",
+    "lines longer than the last",
+)
 _RARE = "word pairs that no other record has"
 
 
@@ -76,7 +87,7 @@ def _read_words(text: str) -> tuple[set[str], dict[str, str]]:
 def _read_marks(text: str) -> set[str]:
     """Return the marks of a text with what stands by them: words and numbers are only their shape."""
     shapes = [_shape(token) for token in _SHAPE.findall(f"\n{text}\n")] if text else []
-    return {mark for length in (1, 2) for mark in map("".join, zip(*(shapes[n:] for n in range(length))))}
+    return {*shapes, *map("".join, pairwise(shapes))}
 
 
 def _shape(token: str) -> str:
@@ -84,7 +95,13 @@ def _shape(token: str) -> str:
         return "9"
     if not token.isascii() or not token.isalpha():
         return token
-    return "a" if token.islower() else "Aa" if len(token) > 1 and token[1].islower() else "A" * min(len(token), 2)
+    return (
+        "a"
+        if token.islower()
+        else "Aa"
+        if len(token) > 1 and token[1].islower()
+        else "A" * min(len(token), 2)
+    )
 
 
 def _count(text: str) -> tuple[float, ...]:
@@ -180,7 +197,7 @@ def _rank_numbers(numbers: np.ndarray, edges: np.ndarray) -> sparse.csr_matrix:
 
 
 def _residuals(side: Side) -> np.ndarray:
-    """Return labels less what the intervention tells: its mean, drawn to that of all where it has few records."""
+    """Return labels less what the intervention tells: its mean, or where it has few that of all."""
     labels, usual = side.labels.astype(float), float(side.labels.mean())
     codes = np.unique(side.interventions.to_numpy().astype(str), return_inverse=True)[1]
     means = (np.bincount(codes, labels) + SHRINK * usual) / (np.bincount(codes) + SHRINK)
@@ -194,7 +211,9 @@ def _test(side: Side, rows: sparse.csr_matrix, stream: np.random.Generator) -> _
     residuals, mean = _residuals(side), np.asarray(rows.mean(axis=0)).ravel()
     groups = np.empty(len(side), dtype=np.int64)
     groups[side.clusters.order] = np.repeat(np.arange(len(side.clusters)), np.diff(side.clusters.starts))
-    sums = sparse.csr_matrix((residuals, (groups, np.arange(len(side)))), shape=(len(side.clusters), len(side)))
+    sums = sparse.csr_matrix(
+        (residuals, (groups, np.arange(len(side)))), shape=(len(side.clusters), len(side))
+    )
     parts, all_of = (sums @ rows).tocsr(), np.bincount(groups, residuals)
     square = np.asarray(parts.multiply(parts).sum(axis=0)).ravel()
     variance = square - 2 * mean * (parts.T @ all_of) + mean**2 * float(all_of @ all_of)
@@ -206,10 +225,12 @@ def _test(side: Side, rows: sparse.csr_matrix, stream: np.random.Generator) -> _
 
 
 def _excess(ours: _Tested, real: _Tested, scores: np.ndarray, real_scores: np.ndarray) -> np.ndarray:
-    """Return by how many standard errors a feature tells the label, and more than real trials would have it."""
+    """Return by how many standard errors features tell the label, and more than real trials have it."""
     share = ours.spread / (real.spread + PRIOR)
     known = np.abs(real_scores) > KNOWN * np.sqrt(real.variance)
-    beyond = (scores - known * share * real_scores) / np.sqrt(ours.variance + known * share**2 * real.variance)
+    beyond = (scores - known * share * real_scores) / np.sqrt(
+        ours.variance + known * share**2 * real.variance
+    )
     alone = scores / np.sqrt(ours.variance)
     same = np.sign(beyond) == np.sign(alone)
     found: np.ndarray = np.where(same, np.sign(alone) * np.minimum(np.abs(beyond), np.abs(alone)), 0)
@@ -218,7 +239,7 @@ def _excess(ours: _Tested, real: _Tested, scores: np.ndarray, real_scores: np.nd
 
 @lru_cache(maxsize=8)
 def find_tells(case: Case) -> pl.DataFrame:
-    """Return each feature of the records, and whether it tells the label for certain more than in real trials.
+    """Return each feature of the records, and whether it surely tells the label, more than in real trials.
 
     Score tests of labels, less what the intervention tells; what real trials tell by a feature is taken off.
     A feature is certain where it lies above all that FLIPS random signs give any feature of its view: of sets
@@ -233,7 +254,8 @@ def find_tells(case: Case) -> pl.DataFrame:
     """
     stream = case.scale.stream("tells")
     sides = [
-        side.labelled().draw(case.params.max_probe_records, stream) for side in (case.candidates, case.reference)
+        side.labelled().draw(case.params.max_probe_records, stream)
+        for side in (case.candidates, case.reference)
     ]
     if any(len(np.unique(side.labels)) < 2 for side in sides):
         raise MetricError("both sets need records of both labels to say what tells them")
@@ -257,9 +279,9 @@ def find_tells(case: Case) -> pl.DataFrame:
 
 
 def telling_features(case: Case) -> Estimate:
-    """Number of single features (words, marks, lengths, orders, values) that surely tell the label; 0 is best.
+    """Number of single features (words, marks, lengths, orders, values) that surely tell the label.
 
-    More than in real trials, at 1% for all features of four views together.
+    More than in real trials, at 1% for all features of four views together; 0 is best.
     """
     table = find_tells(case)
     return Estimate(float(table["certain"].sum()), n=len(table))

@@ -28,7 +28,7 @@ def on_corpora(test: object) -> object:
     """Run a test on the simulated corpus, and on both real ones where they lie beside the checkout."""
     real = (pytest.mark.shared, pytest.mark.slow)
     params = [pytest.param(name, marks=() if name == "simulated" else real) for name in CORPORA]
-    return pytest.mark.parametrize("corpus", params)(test)
+    return pytest.mark.parametrize("corpus", params, indirect=True)(test)
 
 
 def find_shared(corpus: str, request: pytest.FixtureRequest) -> Path | None:

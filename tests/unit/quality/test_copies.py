@@ -122,7 +122,7 @@ def read_frames(sides: dict[str, Side]) -> Parts:
 @pytest.mark.parametrize(
     ("kind", "rate"), [("criteria", 0.1), ("criteria, arms and endpoints", 0.5), ("whole", 0.1)]
 )
-def test_copiers_are_refused_and_named(corpus: str, kind: str, rate: float, sides: dict[str, Side]) -> None:
+def test_copiers_are_refused_and_named(kind: str, rate: float, sides: dict[str, Side]) -> None:
     """The other rates are in `python -m benchmarks copies`."""
     case = make_case(plant(read_frames(sides), COPIED[kind], rate), sides)
     found = copies_table(case).filter("certain")
@@ -133,16 +133,16 @@ def test_copiers_are_refused_and_named(corpus: str, kind: str, rate: float, side
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus", ["top"])
+@pytest.mark.parametrize("corpus", ["top"], indirect=True)
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_copiers_in_disguise_are_refused(corpus: str, disguise: str, sides: dict[str, Side]) -> None:
+def test_copiers_in_disguise_are_refused(disguise: str, sides: dict[str, Side]) -> None:
     records = plant(read_frames(sides), ("criteria",), 1.0, DISGUISES[disguise])
     assert "criteria" in copies_table(make_case(records, sides)).filter("certain")["field"]
 
 
 @on_corpora
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_held_out_trials_in_place_of_drafts_pass(corpus: str, part: str, sides: dict[str, Side]) -> None:
+def test_held_out_trials_in_place_of_drafts_pass(part: str, sides: dict[str, Side]) -> None:
     """One half of them is measured beside the other, so that none is its own yardstick."""
     shuffled = sides[part].frame.sample(fraction=0.5, shuffle=True, seed=2)
     case = make_case(as_records(shuffled), sides)
@@ -211,7 +211,7 @@ def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
     own = [(7, "summary", "galanin lowers nightly tremor"), (8, "summary", "in siblings of pilots")]
     schema = {"record": pl.UInt32, "field": pl.String, "text": pl.String}
     theirs = pl.DataFrame([*adults, *own], schema=schema, orient="row").sort("record")
-    texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "unheard things"]
+    texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "new things"]
     ours = pl.DataFrame([(row, "title", text) for row, text in enumerate(texts)], schema=schema, orient="row")
     table = share_with_one(ours, theirs, None, "all fields")
     title = table.filter(field="title")
@@ -221,7 +221,7 @@ def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
     )
     assert title["amount"].to_list() == [0, 0, 0, 0]  # no three words in the same order
     assert table.filter(field="all fields")["closest"].to_list() == title["closest"].to_list()
-    shown = pl.DataFrame({"record": [0, 1], "trial": [8, 8]}, schema={"record": pl.UInt32, "trial": pl.UInt32})
+    shown = pl.DataFrame({"record": [0, 1], "trial": [8, 8]}).cast(pl.UInt32)
     seen = share_with_one(ours, theirs, shown, "all fields").filter(field="title")
     assert seen["closest"][0] == 0
     assert seen["closest"][1] == title["closest"][1]

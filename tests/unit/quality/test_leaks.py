@@ -13,7 +13,7 @@ from trialforge.quality.leaks import held_out_ids, named_held_out, outcome_share
 from trialforge.quality.params import QualityParams
 from trialforge.quality.probe import certain_gaps, flagged_gaps, label_words, probe_table
 from trialforge.quality.registry import METRICS
-from trialforge.quality.tells import find_tells, tells_table, telling_features, telling_views
+from trialforge.quality.tells import find_tells, telling_features, telling_views, tells_table
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.text import filled_fields
