@@ -14,6 +14,7 @@ from trialforge.core.resampling import Clusters
 from trialforge.core.rng import random_stream
 from trialforge.quality.params import QualityParams
 from trialforge.trial.controls import cluster_key
+from trialforge.trial.copies import field_items
 from trialforge.trial.text import field_text, field_texts, keep_filled
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.space import Space, fit_space
@@ -72,6 +73,11 @@ class Side:
     def free_text(self) -> pl.Series:
         """Return all free text of each record: what is looked for may stand in the rarest field."""
         return prose_texts(self.frame, FREE_TEXTS)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """Return the items of each record's fields, see `field_items`."""
+        return field_items(self.frame)
 
     @cached_property
     def rows(self) -> np.ndarray:

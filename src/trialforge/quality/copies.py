@@ -6,6 +6,7 @@ their exemplars. They are first cut to what records hold: of short lists more st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,12 +20,23 @@ from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case, Side
 from trialforge.quality.memorisation import exemplar_sets, shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.one_trial import share_with_one
 from trialforge.trial.controls import CONTROLS
-from trialforge.trial.copies import NGRAM, field_items, measure_items
+from trialforge.trial.copies import NGRAM, measure_items
 
 WHOLE = "all fields"
-TAIL = 0.01  # of held-out trials lie above the bound of a record
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
+RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
+# By which score records are counted, what share of held-out trials lies above the bound, and what part of
+# LEVEL is for it. Most is for the highest bounds, in which alone few copies among many records show.
+TAILS = (
+    ("copied", 0.01, 0.2),
+    ("weight", 0.01, 0.2),
+    ("closest", 0.01, 0.2),
+    ("closest", 0.05, 0.1),
+    ("amount", 0.05, 0.1),
+)
+COUNTS = sum(part for *_, part in TAILS)
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
 
@@ -53,6 +65,7 @@ class Compared:
     usual: np.ndarray
     sets: np.ndarray
     above: float
+    by: str
     p_above: float
     p_mean: float
 
@@ -70,6 +83,13 @@ def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
     both = pl.concat([copies, whole], how="diagonal_relaxed")
     copied = (pl.col("shared") / pl.col("ngrams") + pl.col("longest") / pl.col("words")) / 2
     return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
+
+
+def measure_shares(ours: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial."""
+    anywhere = copied_shares(measure_items(ours, pool, pairs))
+    of_one = share_with_one(ours, pool, pairs, WHOLE)
+    return anywhere.join(of_one, on=["record", "field"], maintain_order="left")
 
 
 def cut_alike(items: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
@@ -111,24 +131,32 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     Raises:
         MetricError: there is no held-out trial.
     """
-    held_out = [side.frame for side in (case.held_out, case.unseen) if side is not None and len(side)]
-    if not held_out:
+    of_its_time, newer = (
+        [side for side in sides if side is not None and len(side)]
+        for sides in ((case.held_out, case.held_back), (case.unseen,))
+    )
+    if not of_its_time and not newer:
         raise MetricError("the set has no held-out trials")
-    real = pl.concat(held_out, how="diagonal_relaxed")
+    held_out = [*of_its_time, *newer]
+    real = pl.concat([side.frame for side in held_out], how="diagonal_relaxed")
     records, train = case.candidates.frame, case.reference.frame
-    ours = field_items(records)
-    theirs = cut_alike(field_items(real), ours)
+    ours, pool = case.candidates.items, case.reference.items
+    starts = np.cumsum([0, *map(len, held_out)])
+    moved = [
+        side.items.with_columns(pl.col("record") + int(start))
+        for side, start in zip(held_out, starts, strict=False)
+    ]
+    theirs = cut_alike(pl.concat(moved), ours)
     both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])
-    pool = field_items(train)
     shown = shown_trials(case)
-    measured = {"train": copied_shares(measure_items(both, pool))}
+    measured = {"train": measure_shares(both, pool)}
     if len(shown):
         most = int(shown.group_by("record").len()["len"].median())  # type: ignore[arg-type]
         like_shown = likely_exemplars(real, train, most, case.scale.stream("copies", "exemplars"))
         pairs = pl.concat([shown, like_shown.with_columns(pl.col("record") + len(records))])
-        measured["exemplars"] = copied_shares(measure_items(both, pool, pairs))
-    validation = len(held_out[0]) if len(held_out) > 1 else len(real)
-    yardstick = _choose_yardstick(case, real, validation, measured["train"])
+        measured["exemplars"] = measure_shares(both, pool, pairs)
+    first = sum(map(len, of_its_time or newer))
+    yardstick = _choose_yardstick(case, real, first, measured["train"])
     owners = exemplar_sets(records)
     return tuple(
         compared
@@ -176,20 +204,20 @@ def likely_exemplars(
     )
 
 
-def _choose_yardstick(case: Case, real: pl.DataFrame, validation: int, shares: pl.DataFrame) -> Yardstick:
+def _choose_yardstick(case: Case, real: pl.DataFrame, older: int, shares: pl.DataFrame) -> Yardstick:
     """Return which held-out trials are the yardstick.
 
-    The first `validation` are of train's time. Test trials, which may be much newer, join them where no rank
-    test tells apart what the two share with train.
+    The first ones are `older`: validation and held-back trials, of train's time. Test trials, which may be
+    much newer, join them where no rank test tells apart what the two share with train.
     """
     first = len(case.candidates)
     whole = shares.filter(pl.col("field") == WHOLE, pl.col("record") >= first)
     rows, copied = whole["record"].to_numpy() - first, whole["copied"].to_numpy()
-    older, newer = copied[rows < validation], copied[rows >= validation]
-    joined = len(older) and len(newer) and stats.mannwhitneyu(older, newer).pvalue >= LEVEL
-    every = np.arange(first, first + (len(real) if joined else validation))
+    sides = copied[rows < older], copied[rows >= older]
+    joined = all(map(len, sides)) and stats.mannwhitneyu(*sides).pvalue >= LEVEL
+    every = np.arange(first, first + (len(real) if joined else older))
     same = every[_same_interventions(case.candidates, real)[: len(every)]]
-    name = "validation and test" if joined else "validation"
+    name = "validation, held-back and test" if joined else "validation and held-back"
     if len(same) >= FEW:
         return Yardstick(every, same, f"{name}, those of the same interventions for the mean")
     return Yardstick(every, every, name)
@@ -221,29 +249,39 @@ def _compare_fields(
                 for rows in (yardstick.every, yardstick.same)
             )
             if len(every):
-                usual = (same if len(same) else every)["copied"].to_numpy()
-                copied, sets = mine["copied"].to_numpy(), owners[mine["record"].to_numpy()]
-                # Where many short fields are copied whole by chance, long ones stand out by their weight.
-                tails = [
-                    exceed_tail(mine[by].to_numpy(), every[by].to_numpy()) for by in ("copied", "weight")
-                ]
-                above, p_above = min(tails, key=lambda tail: tail[1])
+                usual = same if len(same) else every
+                sets = owners[mine["record"].to_numpy()]
+                above, p_above, by = _count_above(mine, every)
+                copied, passage = (
+                    (mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage")
+                )
+                p_mean = min(compare_means(*copied, sets), compare_ranks(*passage, sets))
                 yield Compared(
-                    reference, field, yardstick.name + place, mine, usual, sets, above, min(1.0, 2 * p_above),
-                    compare_means(copied, usual, sets),
+                    reference, field, yardstick.name + place, mine, copied[1], sets, above, by,
+                    p_above, min(1.0, 2 * p_mean),
                 )  # fmt: skip
                 break
 
 
-def exceed_tail(ours: np.ndarray, real: np.ndarray) -> tuple[float, float]:
-    """Return the share of our values above the upper TAIL of real ones, and the chance of as many by chance.
+def _count_above(mine: pl.DataFrame, every: pl.DataFrame) -> tuple[float, float, str]:
+    """Return the share of records above the bound that shows most, its p-value among TAILS, and its score."""
+    found = []
+    for by, tail, part in TAILS:
+        above, chance = exceed_tail(mine[by].to_numpy(), every[by].to_numpy(), tail)
+        found.append((above, min(1.0, chance * COUNTS / part), by))
+    return min(found, key=lambda one: one[1])
 
-    Of n of ours and m real values in one order, how many of ours lie above the k-th real one has a negative
-    hypergeometric distribution, whatever the distribution of the values. Where many real values are the
-    largest there is, those as large are counted (Fisher's exact test).
+
+def exceed_tail(ours: np.ndarray, real: np.ndarray, tail: float = 0.01) -> tuple[float, float]:
+    """Return the share of our values above the upper `tail` of real ones, and the p-value of as many.
+
+    It is 1 where no more than MARGIN beyond the tail lie there. Of n of ours and m real values in one order,
+    how many of ours lie above the k-th real one has a negative hypergeometric distribution, whatever the
+    distribution of the values. Where many real values are the largest there is, those as large are counted
+    (Fisher's exact test).
     """
     n, m = len(ours), len(real)
-    rank = max(1, int(TAIL * m))
+    rank = max(1, int(tail * m))
     bound = np.sort(real)[-rank]
     above = int((ours > bound).sum())
     if not above:
@@ -252,7 +290,7 @@ def exceed_tail(ours: np.ndarray, real: np.ndarray) -> tuple[float, float]:
         return above / n, float(chance) if above / n - known / m > MARGIN else 1.0
     # At most rank - 1 real values among the first.
     chance = stats.hypergeom.cdf(rank - 1, n + m, m, above + rank - 1)
-    return above / n, float(chance) if above / n > MARGIN else 1.0
+    return above / n, float(chance) if above / n - tail > MARGIN else 1.0
 
 
 def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
@@ -260,7 +298,28 @@ def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float
 
     Records that share their exemplars are no independent ones: the error of our mean is that of set means.
     """
-    excess = float(ours.mean() - real.mean()) - MARGIN
+    return _welch(float(ours.mean() - real.mean()) - MARGIN, ours, real, sets)
+
+
+def compare_ranks(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
+    """Return the p-value of records that have more than a real trial in .5 + RANK_MARGIN of pairs at most.
+
+    Ties count half; the errors are those of placements (DeLong 1988), ours by exemplar set.
+    """
+    above, below = _placements(ours, real), 1 - _placements(real, ours)
+    fewest = 1 / math.comb(len(np.unique(sets)) + len(real), len(real))  # of all orders of sets and trials
+    return max(fewest, _welch(float(above.mean()) - 0.5 - RANK_MARGIN, above, below, sets))
+
+
+def _placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return, for each value, the share of others that are less, those as large half."""
+    ordered = np.sort(others)
+    sides = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return np.asarray(np.add(*sides) / 2 / max(len(others), 1))
+
+
+def _welch(excess: float, ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float:
+    """Return the p-value of an excess of our mean, by the errors of the means of sets and of real values."""
     if excess <= 0 or len(ours) < 2 or len(real) < 2:
         return 1.0
     distinct, place = np.unique(sets, return_inverse=True)
@@ -280,13 +339,13 @@ def compare_means(ours: np.ndarray, real: np.ndarray, sets: np.ndarray) -> float
 
 
 def _certain(compared: tuple[Compared, ...]) -> list[bool]:
-    """Return which fields are copied for certain: Holm's correction covers both tests of all of them."""
-    chances = np.array([[one.p_mean, one.p_above] for one in compared]).ravel()
+    """Return which fields are copied for certain: Holm's correction covers all of them and both tests."""
+    chances = np.array([min(one.p_above / COUNTS, one.p_mean / (1 - COUNTS)) for one in compared])
     order = np.argsort(chances, kind="stable")
     adjusted = np.maximum.accumulate(chances[order] * np.arange(len(chances), 0, -1))
     found = np.empty(len(chances), dtype=bool)
     found[order] = adjusted <= LEVEL
-    return [bool(both.any()) for both in found.reshape(-1, 2)]
+    return found.tolist()
 
 
 def _excess(one: Compared, case: Case) -> Estimate:
@@ -313,10 +372,12 @@ def largest_excess(case: Case) -> Estimate:
 def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
-    Such a field has a mean copied share that is more than .03 above that of held-out trials (Welch's test,
-    by exemplar set), or more than .03 of the records above their 99th percentile, and too many (exact test of
-    ranks; by the copied share, or that times the logarithm of the words). Holm's correction covers all
-    fields, and both what was shown and all of train: of sets that copy nothing, 5% at most have such a field.
+    Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's
+    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors).
+    Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
+    test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
+    correction covers all fields, what was shown and all of train: of sets that copy nothing, 5% at most have
+    one.
     """
     certain = _certain(compare_copies(case))
     return Estimate(float(sum(certain)), n=len(certain))
@@ -326,9 +387,10 @@ def copies_table(case: Case) -> pl.DataFrame:
     """Return copied shares by reference and field beside the yardstick, and whether it is copied for certain.
 
     Columns: `reference`, `field`, `records`, `copied` and `real` (mean copied shares), `excess`, `low` and
-    `high` (95% interval), `above` (share of records above the 99th percentile of held-out trials), `p_mean`
-    and `p_above` (of the two tests, before Holm's correction), `certain`, `yardstick` (which trials),
-    and `trials`, their number.
+    `high` (95% interval), `above` (share of records above a percentile of held-out ones, see TAILS) and `by`
+    (the score that shows most of it: `copied`; `weight`, the copied share of long fields; `closest`, the rare
+    words that one trial has; `amount`, its rare n-grams), `p_mean` and `p_above` (before Holm's correction),
+    `certain`, `yardstick` (which trials), and `trials`, their number.
     """
     compared = compare_copies(case)
     rows = []
@@ -344,6 +406,7 @@ def copies_table(case: Case) -> pl.DataFrame:
                 one.field,
                 len(one.ours),
                 *rounded,
+                one.by,
                 *chances,
                 certain,
                 one.yardstick,
@@ -351,7 +414,7 @@ def copies_table(case: Case) -> pl.DataFrame:
             )
         )
     names = [
-        "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "p_mean",
+        "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "by", "p_mean",
         "p_above", "certain", "yardstick", "trials",
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=names, orient="row")

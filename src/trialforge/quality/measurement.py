@@ -25,6 +25,7 @@ from trialforge.quality.privacy import calibration_table, closest_table
 from trialforge.quality.probe import label_words, probe_table
 from trialforge.quality.registry import METRICS
 from trialforge.quality.skeletons import worst_skeletons
+from trialforge.quality.tells import tells_table
 from trialforge.quality.views import field_table
 from trialforge.quality.yardstick import compare_yardsticks, matching_table
 from trialforge.trial.text import filled_fields
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "membership": membership_table,
     "probes": probe_table,
     "label_words": label_words,
+    "tells": tells_table,
     "outcome_leaks": outcome_table,
     "matching": matching_table,
     "fields": lambda case: field_table(case.candidates.frame, case.reference.frame),

@@ -12,6 +12,7 @@ from trialforge.core.errors import MetricError
 from trialforge.core.resampling import bootstrap_difference
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
+from trialforge.quality.tells import telling_views
 from trialforge.quality.twosample import (
     Scored,
     estimate_auc,
@@ -86,7 +87,7 @@ def _gap(case: Case, view: str) -> Estimate:
 
 
 def title_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from titles of records minus that from real ones; above .05 it is flagged."""
+    """ROC-AUC of the label read from titles of records minus that from real ones."""
     return _gap(case, "title")
 
 
@@ -130,12 +131,12 @@ def judge_gap(gap: Estimate, most: float) -> str:
 
 
 def flagged_gaps(case: Case) -> Estimate:
-    """Number of the four gaps (title, form, style, words) above `quality.max_probe_gap`.
+    """Number of the four views (title, form, style, words) with a feature that surely tells the label.
 
-    With few records a gap may lie above by chance: `gaps_above` counts those that don't.
+    A gap of few records may be large by chance, and one word is lost among thousands: `leakage.tells` looks
+    at each feature by itself.
     """
-    gaps = [_gap(case, view).value for view in VIEWS]
-    return Estimate(float(sum(gap > case.params.max_probe_gap for gap in gaps)), n=len(VIEWS))
+    return Estimate(float(len(telling_views(case))), n=len(VIEWS))
 
 
 def certain_gaps(case: Case) -> Estimate:
@@ -147,13 +148,12 @@ def certain_gaps(case: Case) -> Estimate:
 def probe_table(case: Case) -> pl.DataFrame:
     """Return the ROC-AUC of each view of both sets, and of each single field of real trials.
 
-    Columns: `set`, `view`, `auc`, `low`, `high`, `n`, `flagged` (the gap of the view is above the bound),
-    `verdict` (what the gap's interval says of that, see `judge_gap`; empty for single fields).
+    Columns: `set`, `view`, `auc`, `low`, `high`, `n`, `flagged` (a feature of the view surely tells the
+    label), `verdict` (what the gap's interval says of that, see `judge_gap`; empty for single fields).
     """
-    rows = []
+    rows, told = [], telling_views(case)
     for view in VIEWS:
-        gap = _gap(case, view)
-        flagged, verdict = gap.value > case.params.max_probe_gap, judge_gap(gap, case.params.max_probe_gap)
+        flagged, verdict = view in told, judge_gap(_gap(case, view), case.params.max_probe_gap)
         sides = zip(("synthetic", "train"), _probes(case, view), _draw_sides(case), strict=True)
         for name, scored, side in sides:
             stream = case.scale.stream("probe", view, name)

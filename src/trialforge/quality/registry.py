@@ -17,6 +17,7 @@ from trialforge.quality import (
     privacy,
     probe,
     skeletons,
+    tells,
     twosample,
     vocabulary,
 )
@@ -39,6 +40,7 @@ METRICS: dict[str, Metric] = index_metrics(
         *exposure.METRICS,
         *membership.METRICS,
         *probe.METRICS,
+        *tells.METRICS,
         *leaks.METRICS,
     ]
 )

@@ -61,6 +61,18 @@ def _text_parts() -> dict[str, pl.Expr]:
 TEXT_PARTS = _text_parts()
 # What is chosen from a list or is a number: of it the form shows only whether it is there.
 VALUES = tuple(name for name in TEXT_FIELDS if name not in TEXT_PARTS and TRIAL_SCHEMA[name] != pl.List)
+_LISTS = tuple(name for name in TEXT_FIELDS if isinstance(TRIAL_SCHEMA[name], pl.List))
+# What each column of `form_features` (field, what) and of `style_features` is.
+FORM_NAMES = (
+    *((name, "filled") for name in (*VALUES, *TEXT_PARTS)),
+    *((name, "characters") for name in TEXT_PARTS),
+    *((name, "listed") for name in _LISTS),
+    *(("criteria", f"of {side}") for side in _SIDES),
+)
+STYLE_NAMES = (
+    *(f"rate of {word!r}" for word in FUNCTION_WORDS), *(f"rate of marks {mark}" for mark in _MARKS),
+    *(f"rate of lines {kind}" for kind in _LINES), "length of words", "length of sentences",
+)  # fmt: skip
 
 
 def shared_parts(one: pl.DataFrame, other: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
@@ -100,13 +112,12 @@ def view_rows(frame: pl.DataFrame, view: str, parts: Sequence[str]) -> np.ndarra
 
 def form_features(frame: pl.DataFrame) -> np.ndarray:
     """Return which fields are filled, and logarithms of counts and lengths, a row for each record."""
-    lists = [name for name in TEXT_FIELDS if isinstance(TRIAL_SCHEMA[name], pl.List)]
     lengths = [text.str.len_chars().fill_null(0).cast(pl.Float64) for text in TEXT_PARTS.values()]
     columns = [
         *(field_text(name).is_not_null().cast(pl.Float64) for name in VALUES),
         *((length > 0).cast(pl.Float64) for length in lengths),
         *(length.log1p() for length in lengths),
-        *(pl.col(name).list.len().fill_null(0).cast(pl.Float64).log1p() for name in lists),
+        *(pl.col(name).list.len().fill_null(0).cast(pl.Float64).log1p() for name in _LISTS),
     ]
     counted = frame.select(column.alias(str(place)) for place, column in enumerate(columns)).to_numpy()
     items = [[len(found.items(side)) for side in _SIDES] for found in _parse_criteria(frame)]

@@ -64,7 +64,8 @@ WORDS = {
     "leakage.words_gap": "label read from words, ROC-AUC above that of real trials",
     "leakage.words_auc": "label read from words of records, ROC-AUC",
     "leakage.real_words_auc": "label read from words of real trials, ROC-AUC",
-    "leakage.gaps_flagged": "of the four gaps, how many are flagged",
+    "leakage.tells": "single features that surely tell the label, more than in real trials",
+    "leakage.gaps_flagged": "of titles, form, style and words, how many have such a feature",
     "leakage.gaps_above": "of the four gaps, how many are above the bound by their whole interval",
     "leakage.outcome_told": "records with a sentence that tells an outcome",
     "leakage.held_out_ids": "ids of validation and test trials found",
@@ -253,6 +254,7 @@ DETAILS: dict[str, tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "fields": ("fidelity", "Share of records that fill each field", lambda frame: frame),
     "label_fidelity": ("fidelity", "What label is read from each record", lambda frame: frame),
     "label_words": ("fidelity", "Words that weigh most for either label", _group_words),
+    "tells": ("fidelity", "Features that tell the label most", lambda frame: frame),
     "outcome_leaks": ("fidelity", "Records that tell an outcome, by rule", _group_leaks),
     "calibration": ("copies", "What the measures read where copies are planted", lambda frame: frame),
 }

@@ -37,3 +37,9 @@ def parts() -> dict[str, pl.DataFrame]:
         found[name] = trials.slice(begin, size)
         begin += size
     return found
+
+
+@pytest.fixture
+def corpus(request: pytest.FixtureRequest) -> str:
+    """The name of the corpus, see `on_corpora`."""
+    return str(request.param)

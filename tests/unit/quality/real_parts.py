@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
@@ -22,8 +24,21 @@ Parts = dict[str, pl.DataFrame]
 CORPORA = ("simulated", "xml", "top")
 
 
+def on_corpora(test: object) -> object:
+    """Run a test on the simulated corpus, and on both real ones where they lie beside the checkout."""
+    real = (pytest.mark.shared, pytest.mark.slow)
+    params = [pytest.param(name, marks=() if name == "simulated" else real) for name in CORPORA]
+    return pytest.mark.parametrize("corpus", params, indirect=True)(test)
+
+
+def find_shared(corpus: str, request: pytest.FixtureRequest) -> Path | None:
+    """Return the folder of real data; a test of a real corpus is skipped without."""
+    return None if corpus == "simulated" else request.getfixturevalue("shared_data")
+
+
+@cache
 def read_parts(corpus: str, shared_data: Path | None) -> Parts:
-    """Train, validation and test of a corpus, the latter two with as many trials as a test needs."""
+    """Train, validation and test of a corpus, with as many trials as a test needs."""
     if corpus == "simulated":
         trials, strategy = simulate(900, 3), "random"
     else:
@@ -43,5 +58,5 @@ def read_parts(corpus: str, shared_data: Path | None) -> Parts:
     views = registration_view(trials).with_columns(label=pl.lit(1, pl.Int64))
     return {
         part: views.join(split.filter(part=part), on="nct_id", how="semi", maintain_order="left").head(most)
-        for part, most in (("train", 700), ("validation", 400), ("test", 400))
+        for part, most in (("train", 400), ("validation", 160), ("test", 260))
     }

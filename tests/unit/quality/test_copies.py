@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +13,16 @@ import pytest
 import yaml
 
 from stages import measure
-from tests.unit.quality.real_parts import CORPORA, Parts, read_parts
+from tests.unit.quality.real_parts import Parts, find_shared, on_corpora, read_parts
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import GateError, MetricError
 from trialforge.core.files import write_json
+from trialforge.generation.draft_form import as_drafts
+from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.copies import (
     compare_means,
+    compare_ranks,
     copied_fields,
     copies_table,
     cut_alike,
@@ -25,7 +31,9 @@ from trialforge.quality.copies import (
     likely_exemplars,
     worst_copies,
 )
+from trialforge.quality.one_trial import share_with_one
 from trialforge.quality.params import QualityParams
+from trialforge.trial.criteria import parse
 from trialforge.trial.text import filled_fields
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,69 +52,100 @@ COPIED = {
     ),
 }
 RECORDS = 100
-_READ: dict[str, Parts] = {}
+EIGHTH = re.compile(r"(?s)((?:\S+\s+){7})\S+")
+# What a copier makes of the criteria of a train trial, for each of its own records.
+DISGUISES: dict[str, Callable[[str, str], str]] = {
+    "capitals without marks": lambda copied, _: copied.upper().replace(",", "").replace(".", ""),
+    "every eighth word": lambda copied, _: EIGHTH.sub(r"\1subsequently", copied),
+    "one item in each record": lambda copied, own: f"{own}\n- {max(_items(copied), key=len, default='')}",
+    "after its own": lambda copied, own: f"{own}\n{copied}",
+}
+
+
+def _items(text: str) -> list[str]:
+    return [item.text for item in parse(text).items()]
 
 
 @pytest.fixture
-def corpus(request: pytest.FixtureRequest) -> Parts:
-    name = request.param
-    if name not in _READ:
-        shared = None if name == "simulated" else request.getfixturevalue("shared_data")
-        _READ[name] = read_parts(name, shared)
-    return _READ[name]
+def sides(corpus: str, request: pytest.FixtureRequest, params: QualityParams) -> dict[str, Side]:
+    """The parts of a corpus, read once for all tests that don't change them."""
+    if corpus not in _READ:
+        parts = read_parts(corpus, find_shared(corpus, request))
+        scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
+        _READ[corpus] = {name: Side(frame, scale) for name, frame in parts.items()}
+    return _READ[corpus]
 
 
-def on_corpora(test: object) -> object:
-    marks = {
-        "simulated": (),
-        "xml": (pytest.mark.shared, pytest.mark.slow),
-        "top": (pytest.mark.shared, pytest.mark.slow),
-    }
-    params = [pytest.param(name, marks=marks[name]) for name in CORPORA]
-    return pytest.mark.parametrize("corpus", params, indirect=True)(test)
+_READ: dict[str, dict[str, Side]] = {}
 
 
-def make_case(records: pl.DataFrame, parts: Parts, params: QualityParams) -> Case:
-    scale = build_scale(filled_fields(records), parts["train"], params, VALIDATION, 1)
-    sides = (
-        Side(frame, scale) for frame in (records, *(parts[name] for name in ("train", "validation", "test")))
-    )
-    return Case(*sides)
+def make_case(records: pl.DataFrame, sides: dict[str, Side]) -> Case:
+    """Records beside train and the held-out trials that they are not made of."""
+    own = pl.concat_str(pl.lit("SYN-"), "nct_id").is_in(records["nct_id"].implode())
+    held_out = [
+        side.take(np.flatnonzero(~side.frame.select(own).to_series().to_numpy()))
+        for side in (sides["validation"], sides["test"])
+    ]
+    return Case(Side(records, sides["train"].scale), sides["train"], *held_out)
+
+
+def make_sides(parts: Parts, params: QualityParams) -> dict[str, Side]:
+    scale = build_scale(filled_fields(parts["train"]), parts["train"], params, VALIDATION, 1)
+    return {name: Side(frame, scale) for name, frame in parts.items()}
 
 
 def as_records(trials: pl.DataFrame) -> pl.DataFrame:
     return trials.with_columns(nct_id=pl.concat_str(pl.lit("SYN-"), "nct_id"), source=pl.lit("synthetic"))
 
 
-def plant(parts: Parts, fields: tuple[str, ...], rate: float, seed: int = 1) -> pl.DataFrame:
+def plant(
+    parts: Parts, fields: tuple[str, ...], rate: float, disguise: Callable[[str, str], str] | None = None
+) -> pl.DataFrame:
     """Held-out trials as records, of which a share has fields of a train trial."""
-    honest = as_records(parts["test"].sample(RECORDS, seed=seed))
+    honest = as_records(parts["test"].sample(RECORDS, seed=1))
     copies = round(rate * RECORDS)
-    filled = parts["train"].filter(pl.col("criteria").str.len_chars() > 0)
-    copied = filled.sample(copies, seed=seed)
+    filled = parts["train"].filter(pl.col("criteria").str.len_chars() > 200)
+    copied = filled.sample(copies, seed=1)
     planted = honest.head(copies).with_columns(copied[name] for name in fields)
+    if disguise:
+        pairs = zip(copied["criteria"], honest.head(copies)["criteria"], strict=True)
+        changed = [disguise(text, own or "") for text, own in pairs]
+        planted = planted.with_columns(pl.Series("criteria", changed, dtype=pl.String))
     return pl.concat([planted, honest.slice(copies)])
 
 
+def read_frames(sides: dict[str, Side]) -> Parts:
+    return {name: side.frame for name, side in sides.items()}
+
+
 @on_corpora
-@pytest.mark.parametrize("rate", [0.1, 0.2, 0.5, 1.0])
-@pytest.mark.parametrize("kind", COPIED)
-def test_copiers_are_refused_and_named(corpus: Parts, kind: str, rate: float, params: QualityParams) -> None:
-    case = make_case(plant(corpus, COPIED[kind], rate), corpus, params)
+@pytest.mark.parametrize(
+    ("kind", "rate"), [("criteria", 0.1), ("criteria, arms and endpoints", 0.5), ("whole", 0.1)]
+)
+def test_copiers_are_refused_and_named(kind: str, rate: float, sides: dict[str, Side]) -> None:
+    """The other rates are in `python -m benchmarks copies`."""
+    case = make_case(plant(read_frames(sides), COPIED[kind], rate), sides)
     found = copies_table(case).filter("certain")
     assert copied_fields(case).value == len(found) > 0
     assert set(found["field"]) <= {*COPIED[kind], "all fields"}
     assert "SYN-" in worst_copies(case)[0]
 
 
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", ["top"], indirect=True)
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_copiers_in_disguise_are_refused(disguise: str, sides: dict[str, Side]) -> None:
+    records = plant(read_frames(sides), ("criteria",), 1.0, DISGUISES[disguise])
+    assert "criteria" in copies_table(make_case(records, sides)).filter("certain")["field"]
+
+
 @on_corpora
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_held_out_trials_in_place_of_drafts_pass(corpus: Parts, part: str, params: QualityParams) -> None:
+def test_held_out_trials_in_place_of_drafts_pass(part: str, sides: dict[str, Side]) -> None:
     """One half of them is measured beside the other, so that none is its own yardstick."""
-    shuffled = corpus[part].sample(fraction=1, shuffle=True, seed=2)
-    half = len(shuffled) // 2
-    parts = corpus | {part: shuffled.slice(half)}
-    case = make_case(as_records(shuffled.head(half)), parts, params)
+    shuffled = sides[part].frame.sample(fraction=0.5, shuffle=True, seed=2)
+    case = make_case(as_records(shuffled), sides)
     assert copied_fields(case).value == 0, copies_table(case).filter("certain").to_dicts()
 
 
@@ -117,12 +156,13 @@ def test_what_a_record_was_shown_is_looked_in_as_well(params: QualityParams) -> 
     names = pairs.with_columns(name=parts["train"]["nct_id"].gather(pairs["trial"]))
     exemplars = names.group_by("record", maintain_order=True).agg("name")["name"]
     honest = honest.with_columns(exemplars=exemplars)
-    assert copied_fields(make_case(honest, parts, params)).value == 0
+    sides = make_sides(parts, params)
+    assert copied_fields(make_case(honest, sides)).value == 0
     copied = parts["train"][exemplars.list.first().head(20).replace_strict(
         parts["train"]["nct_id"], pl.int_range(len(parts["train"]), eager=True)
     ).to_list()]  # fmt: skip
     planted = pl.concat([honest.head(20).with_columns(copied["summary"]), honest.slice(20)])
-    case = make_case(planted, parts, params)
+    case = make_case(planted, sides)
     found = copies_table(case).filter("certain")
     assert ("exemplars", "summary") in found.select("reference", "field").rows()
     assert set(found["field"]) <= {"summary", "all fields"}
@@ -135,11 +175,12 @@ def test_what_a_record_was_shown_is_looked_in_as_well(params: QualityParams) -> 
 def test_sets_that_copy_nothing_are_called_copied_in_at_most_5_percent() -> None:
     """By lot of one pool, so that nothing but chance tells records from the yardstick."""
     stream = np.random.default_rng(1)
-    called = {"tail": 0, "mean": 0}
+    called = {"tail": 0, "mean": 0, "ranks": 0}
     for _ in range(2000):
         ours, real = stream.beta(1, 4, 60), stream.beta(1, 4, 90)
         called["tail"] += exceed_tail(ours, real)[1] <= 0.05
         called["mean"] += compare_means(ours, real, np.arange(60) // 3) <= 0.05
+        called["ranks"] += compare_ranks(ours, real, np.arange(60) // 3) <= 0.05
     assert max(called.values()) <= 0.05 * 2000
 
 
@@ -157,6 +198,33 @@ def test_records_that_share_exemplars_are_no_independent_ones() -> None:
     ours = np.repeat([0.2, 0.4, 0.6], 20) + stream.normal(0, 0.01, 60)
     real = stream.normal(0.3, 0.05, 100)
     assert compare_means(ours, real, np.arange(60)) < 0.01 < compare_means(ours, real, sets)
+    assert compare_ranks(ours + 0.1, real, np.arange(60)) < 0.01 < compare_ranks(ours + 0.1, real, sets)
+
+
+def test_two_records_above_all_others_are_no_certainty() -> None:
+    assert compare_ranks(np.ones(2), np.zeros(5), np.arange(2)) == pytest.approx(1 / 21)
+
+
+def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
+    """Sixty trials say `adults`, one says the rest; the words of two trials together are no copy of one."""
+    adults = [(trial, "criteria", "adults with a disease") for trial in range(60)]
+    own = [(7, "summary", "galanin lowers nightly tremor"), (8, "summary", "in siblings of pilots")]
+    schema = {"record": pl.UInt32, "field": pl.String, "text": pl.String}
+    theirs = pl.DataFrame([*adults, *own], schema=schema, orient="row").sort("record")
+    texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "new things"]
+    ours = pl.DataFrame([(row, "title", text) for row, text in enumerate(texts)], schema=schema, orient="row")
+    table = share_with_one(ours, theirs, None, "all fields")
+    title = table.filter(field="title")
+    rare = 4 * math.log(61 / 2)
+    assert title["closest"].to_list() == pytest.approx(
+        [rare / (rare + 10), rare / 2 / (rare * 3 / 4 + 10), 0, 0], abs=1e-4
+    )
+    assert title["amount"].to_list() == [0, 0, 0, 0]  # no three words in the same order
+    assert table.filter(field="all fields")["closest"].to_list() == title["closest"].to_list()
+    shown = pl.DataFrame({"record": [0, 1], "trial": [8, 8]}).cast(pl.UInt32)
+    seen = share_with_one(ours, theirs, shown, "all fields").filter(field="title")
+    assert seen["closest"][0] == 0
+    assert seen["closest"][1] == title["closest"][1]
 
 
 def test_real_trials_are_cut_to_what_records_hold() -> None:
@@ -210,7 +278,11 @@ def test_the_stage_refuses_a_copier_and_lets_held_out_trials_pass(
     records = plant(parts, COPIED["whole"], rate)
     # The other held-out trials stay test trials.
     test = parts["test"].filter(~pl.concat_str(pl.lit("SYN-"), "nct_id").is_in(records["nct_id"].implode()))
-    frames = {"train": parts["train"], "validation": parts["validation"], "test": test, "synthetic": records}
+    held_back = parts["validation"].tail(20)
+    frames = {
+        "train": parts["train"], "validation": parts["validation"].head(-20), "test": test,
+        "held-back": held_back, "drafts": as_drafts(held_back, WRITTEN_FIELDS), "synthetic": records,
+    }  # fmt: skip
     frames |= {"exemplars": records.select("nct_id").clear(), "reasons": records.select("nct_id").clear()}
     for name, frame in frames.items():
         frame.write_parquet(f"{name}.parquet")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from tests.unit.quality.real_parts import find_shared, on_corpora, read_parts
 from tests.unit.quality.sections import VALIDATION
-from trialforge.ingest.registry import RegistrySource
-from trialforge.ingest.top import TopSource
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.leaks import held_out_ids, named_held_out, outcome_share, outcome_table
 from trialforge.quality.params import QualityParams
 from trialforge.quality.probe import certain_gaps, flagged_gaps, label_words, probe_table
 from trialforge.quality.registry import METRICS
+from trialforge.quality.tells import find_tells, telling_features, telling_views, tells_table
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.text import filled_fields
@@ -118,51 +119,95 @@ def test_told_outcomes_are_counted_by_rule_and_by_who_wrote_them(parts: Parts, p
 
 
 def load_corpus(name: str, request: pytest.FixtureRequest) -> pl.DataFrame:
-    """600 trials of a corpus with criteria, labelled by turns, so that no text tells a real label."""
-    if name == "simulated":
-        trials = simulate(600, 3)
-    else:
-        data = request.getfixturevalue("shared_data")
-        xml = data / "ctgov/AllPublicXML.sample.zip"
-        source = RegistrySource(xml) if name == "xml" else TopSource(str(data / "top"))
-        trials = pl.concat([batch.trials for batch in source.batches()])
-        trials = trials.filter(pl.col("criteria").is_not_null()).sample(600, seed=1)
-    names = pl.col("interventions").list.eval(pl.element().struct.field("name").str.to_lowercase())
-    return registration_view(trials).with_columns(
-        label=pl.int_range(pl.len(), dtype=pl.Int64) % 2, normalized_interventions=names
+    """Trials of a corpus with criteria, labelled by turns, so that no text tells a real label."""
+    found = read_parts(name, find_shared(name, request))
+    trials = pl.concat([found["train"], found["test"]]).filter(pl.col("criteria").is_not_null())
+    return trials.sample(fraction=1, shuffle=True, seed=1).with_columns(
+        label=pl.int_range(pl.len(), dtype=pl.Int64) % 2
     )
 
 
 ITEMS = pl.col("criteria").str.split("\n")
-# What is planted in records of label 1, and the gap that must show it.
-TOLD = {
-    "a word": (pl.concat_str("criteria", pl.lit("\n- Promising")).alias("criteria"), "words"),
-    "a form": (ITEMS.list.head(ITEMS.list.len() // 2).list.join("\n").alias("criteria"), "form"),
-    "a field": (pl.lit(["medicine"]).alias("keywords"), "form"),
+# What is planted in records of label 1, and what must be named.
+PLANTED = {
+    "a form": ITEMS.list.head(ITEMS.list.len() // 2).list.join("\n").alias("criteria"),
+    "a word": pl.concat_str("criteria", pl.lit("\n- Promising")).alias("criteria"),
+    "a field": pl.lit(["medicine"]).alias("keywords"),
+}
+NAMED = {
+    ("words", "criteria", "word 'promising'"),
+    ("form", "criteria", "characters, more"),
+    ("form", "keywords", "filled"),
 }
 
 
-def measure_gap(case: Case, view: str) -> float:
-    return METRICS[f"leakage.{view}_gap"].measure(case).value
+def tell(records: pl.DataFrame, planted: pl.Expr) -> pl.DataFrame:
+    field = planted.meta.output_name()
+    return records.with_columns(
+        pl.when(pl.col("label") == 1).then(planted).otherwise(pl.col(field)).alias(field)
+    )
 
 
-@pytest.mark.parametrize(
-    "corpus",
-    [
-        "simulated",
-        pytest.param("xml", marks=pytest.mark.shared),
-        pytest.param("top", marks=pytest.mark.shared),
-    ],
-)
+@on_corpora
 def test_what_tells_the_label_is_flagged_in_200_records_of_every_corpus(
     corpus: str, request: pytest.FixtureRequest, params: QualityParams
 ) -> None:
     trials = load_corpus(corpus, request)
-    parts = {"train": trials[:400], "validation": trials.clear(), "test": trials.clear()}
-    records = trials[400:].with_columns(keywords=pl.lit([], pl.List(pl.String)))
-    clean = make_case(records, parts, params)
-    for name, (planted, view) in TOLD.items():
-        field = planted.meta.output_name()
-        told = pl.when(pl.col("label") == 1).then(planted).otherwise(pl.col(field)).alias(field)
-        gap = measure_gap(make_case(records.with_columns(told), parts, params), view)
-        assert gap > max(params.max_probe_gap, measure_gap(clean, view) + 0.05), name
+    scale = build_scale(("title", "criteria"), trials.head(50), params, VALIDATION, 1)
+    real = Side(trials[200:500], scale)
+    records = trials[:200].with_columns(keywords=pl.lit([], pl.List(pl.String)))
+    clean = Case(Side(records, scale), real)
+    assert telling_features(clean).value == 0, tells_table(clean).filter("certain").to_dicts()
+    assert telling_views(clean) == set()
+    for planted in PLANTED.values():
+        records = tell(records, planted)
+    case = Case(Side(records, scale), real)
+    found = find_tells(case).filter("certain").select("view", "field", "feature").rows()
+    assert set(found) >= NAMED
+    assert telling_views(case) >= {"form", "words"}
+    assert set(tells_table(case)["view"]) >= {"form", "words"}
+
+
+HIDDEN = {
+    "a mark": ("style", pl.concat_str(pl.col("summary").str.strip_chars("."), pl.lit(" .")).alias("summary")),
+    "an order": ("form", ITEMS.list.reverse().list.join("\n").alias("criteria")),
+    "a length": ("form", pl.col("detailed_description").str.slice(0, 90)),
+    "a pair of words": (
+        "words", pl.col("criteria").str.replace_all("Participation in", "Participation at present in")
+    ),
+    "a value": ("form", pl.lit("Quadruple").alias("masking")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_a_leak_in_a_mark_an_order_a_length_a_pair_or_a_value_is_named(
+    kind: str, params: QualityParams
+) -> None:
+    trials = load_simulated()
+    view, planted = HIDDEN[kind]
+    scale = build_scale(("title",), trials.head(50), params, VALIDATION, 1)
+    case = Case(Side(tell(trials[:150], planted), scale), Side(trials[150:400], scale))
+    assert view in telling_views(case), tells_table(case)
+
+
+def load_simulated() -> pl.DataFrame:
+    trials = registration_view(simulate(400, 5))
+    return trials.with_columns(label=pl.int_range(pl.len(), dtype=pl.Int64) % 2)
+
+
+def test_records_of_one_exemplar_set_are_no_independent_ones(params: QualityParams) -> None:
+    """What all records of a few sets repeat is a leak only if many sets have it."""
+    trials = load_simulated()
+    scale = build_scale(("title",), trials.head(50), params, VALIDATION, 1)
+    told = tell(trials[:150], LEAKS["title"])
+    few = told.with_columns(
+        exemplars=pl.concat_list(pl.format("NCT{}{}", "label", pl.int_range(pl.len()) % 3))
+    )
+    for records, flagged in ((told, {"title"}), (few, set())):
+        assert telling_views(Case(Side(records, scale), Side(trials[150:400], scale))) & {"title"} == flagged
+
+
+def test_labels_of_one_kind_alone_are_told_by_nothing(parts: Parts, params: QualityParams) -> None:
+    case = make_case(parts["synthetic"].with_columns(label=pl.lit(1, pl.Int64)), parts, params)
+    with pytest.raises(MetricError, match="both labels"):
+        find_tells(case)
