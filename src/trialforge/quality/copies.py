@@ -115,7 +115,7 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     if not held_out:
         raise MetricError("the set has no held-out trials")
     real = pl.concat(held_out, how="diagonal_relaxed")
-    records, train = case.candidates.frame, case.reference.frame
+    records, train = case.candidates.frame, case.pool.frame
     ours = field_items(records)
     theirs = cut_alike(field_items(real), ours)
     both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])

@@ -78,7 +78,7 @@ def _sketch(threshold: float, permutations: int, texts: pl.Series) -> Sketches:
 def near_pairs(
     sketches: Sketches, read: Callable[[np.ndarray], pl.Series], threshold: float, begin: int = 0
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield the place of a text, that of an earlier one that is near, and the share of n-grams that both have.
+    """Yield the place of a text, that of an earlier one that is near, and their share of equal n-grams.
 
     Pairs come in the order of the first, then of the second.
 
