@@ -3,7 +3,7 @@
     python -m benchmarks.registry_scale 5000 50000 200000 550000
 
 Records are the samples again and again under new ids, half XML and half AACT, with their words changed so
-that no two are near-duplicates. Peak memory is that of the largest process of a stage. To embed them takes longer
+that no two are near-duplicates. Peak memory is that of the largest process of a stage. Embedding takes longer
 than all else together, so `index` has vectors that are drawn; with BENCH_SCALE_EMBED=1 the stage runs too.
 BENCH_SCALE_RECORDS is the number of records that `measure` reads (20), BENCH_SCALE_FOLDER where to work.
 """
