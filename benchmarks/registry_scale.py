@@ -84,15 +84,9 @@ def run_stages(size: int, folder: Path) -> dict[str, Cost]:
     outs = options(trials="data/trials.parquet", refused="data/refused.parquet", metrics="m/ingest.json")
     stage("ingest", "stages.ingest", *outs)
     parts = options(**{name: f"data/{name}.parquet" for name in ("split", *_TABLES)})
-    outs = options(metrics="m/split.json", presence="p/presence.csv")
+    outs = options(metrics="m/split.json", presence="presence.csv")
     stage("split", "stages.split", "data/trials.parquet", *parts, *outs)
     run(folder, "stages.as_drafts", "data/held_back.parquet", "--drafts=data/drafts.parquet")
-    run(
-        folder,
-        "stages.blocks",
-        "data/train.parquet",
-        *options(blocks="data/blocks.parquet", metrics="m/b.json"),
-    )
     outs = options(blocks="data/blocks.parquet", plan="data/plan.parquet", metrics="m/plan.json")
     stage("plan", "stages.plan", "data/train.parquet", *outs)
     if os.environ.get("BENCH_SCALE_EMBED"):
@@ -107,7 +101,7 @@ def run_stages(size: int, folder: Path) -> dict[str, Cost]:
     _write_synthetic(folder)
     tables = options(
         **{name: f"data/{name}.parquet" for name in (*_TABLES, "drafts", "exemplars")},
-        reasons="data/exemplars.parquet", validated="m/validated.json", metrics="m/quality.json", plots="p",
+        reasons="data/exemplars.parquet", validated="m/validated.json", metrics="m/quality.json", plots="plots",
     )  # fmt: skip
     stage("measure", "stages.measure", "data/synthetic.parquet", *tables)
     return costs
