@@ -101,7 +101,8 @@ def run_stages(size: int, folder: Path) -> dict[str, Cost]:
     _write_synthetic(folder)
     tables = options(
         **{name: f"data/{name}.parquet" for name in (*_TABLES, "drafts", "exemplars")},
-        reasons="data/exemplars.parquet", validated="m/validated.json", metrics="m/quality.json", plots="plots",
+        reasons="data/exemplars.parquet", validated="m/validated.json", metrics="m/quality.json",
+        plots="plots",
     )  # fmt: skip
     stage("measure", "stages.measure", "data/synthetic.parquet", *tables)
     return costs
