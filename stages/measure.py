@@ -10,7 +10,14 @@ from trialforge.core.made_from import MADE_FROM, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.quality.measurement import STEPS, RunTables, build_case, check_records, measure_records
+from trialforge.quality.measurement import (
+    STEPS,
+    RunTables,
+    build_case,
+    check_records,
+    draw_run,
+    measure_records,
+)
 from trialforge.quality.params import QualityParams
 from trialforge.validation.params import ValidationParams
 
@@ -26,8 +33,9 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=claim_out, required=True)
     paths = parser.parse_args(argv)
 
-    run = RunTables(**{name: read_parquet(getattr(paths, name)) for name in TABLES})
+    whole = RunTables(**{name: read_parquet(getattr(paths, name)) for name in TABLES})
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
+    run = draw_run(whole, sections[0].max_reference, load_seed())
     case = build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
     with Progress("measures", STEPS, quiet_seconds=5) as progress:
         measured = measure_records(case, progress.step)

@@ -13,7 +13,6 @@ from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.metrics import split_metrics
 from trialforge.split.params import SplitParams
 from trialforge.split.presence import (
-    drop_fields,
     era_fields,
     is_as_registered,
     presence_auc,
@@ -22,10 +21,8 @@ from trialforge.split.presence import (
     telling_fields,
     warn_of_shift,
 )
-from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials
-from trialforge.trial.canonical import canonical
+from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials, view_part
 from trialforge.trial.controls import cluster_key
-from trialforge.trial.leakage import registration_view
 
 
 def main() -> None:
@@ -48,11 +45,7 @@ def main() -> None:
 
     write_parquet(split, args.split)
     for part in (*PARTS, HELD_BACK):
-        mine = trials.join(split.filter(part=part), on="nct_id", how="semi", maintain_order="left")
-        view = canonical(registration_view(mine).drop("official_part", strict=False))
-        write_parquet(
-            drop_fields(view, telling).with_columns(mine["label"]), getattr(args, part.replace("-", "_"))
-        )
+        write_parquet(view_part(trials, split, part, telling), getattr(args, part.replace("-", "_")))
     metrics = split_metrics(trials, split, len(pairs))
     shift = shift_metrics(trials, split)
     overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())

@@ -96,7 +96,7 @@ def audit_inputs(audit: Audit, params: dict[str, Any]) -> Inputs:
     return Inputs(
         metrics={"quality": dict(audit.measured.metrics)},
         plots={f"quality/{name}": table for name, table in plots.items()},
-        tables={"train": audit.case.reference.frame, "generated": records},
+        tables={"train": audit.case.pool.frame, "generated": records},
         params=params,
         hashes={audit.name: hash_file(path)} if path.is_file() else {},
     )

@@ -134,7 +134,7 @@ class Progress:
             self._bar.add_task(self._what, total=self._total, note="")
             self._bar.start()
         elif self._total is not None:
-            self._print(f"{self._what}: {self._total} to do")
+            self._print(", ".join(filter(None, (f"{self._what}: {self._total} to do", self._left()))))
 
     def _tell(self) -> None:
         now = time.monotonic()

@@ -10,8 +10,8 @@ import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +53,12 @@ class CachedEncoder:
         """Length of a vector."""
         return self._encoder.dimension
 
-    def encode(self, texts: Sequence[str]) -> Matrix:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
         """Return one float32 row of length 1 for each text; only texts not yet seen are encoded.
+
+        Args:
+            texts: what to encode.
+            progress: of a larger work, in texts; by default this call has its own.
 
         Raises:
             ArtifactError: the cache is damaged as a whole.
@@ -72,7 +76,9 @@ class CachedEncoder:
             with self._translated():
                 vectors = _read(cache, list(first))
             missing = [key for key in first if key not in vectors]
-            with Progress("embedding", len(missing), quiet_seconds=_QUIET_SECONDS) as progress:
+            known = len(texts) - len(missing)
+            with nullcontext(progress) if progress else _progress(len(texts)) as progress:
+                progress.advance(known, timed=False)
                 for start in range(0, len(missing), BLOCK):
                     block = missing[start : start + BLOCK]
                     rows = self._encoder.encode([texts[first[key]] for key in block])
@@ -105,6 +111,20 @@ class CachedEncoder:
 
     def _translated(self) -> AbstractContextManager[None]:
         return database_errors(self._path, "vector cache")
+
+
+def encode_parts(encoder: Encoder, parts: Iterable[Sequence[str]], total: int) -> Iterator[Matrix]:
+    """Yield the vectors of each part of `total` texts; of long work it is told how long it will take."""
+    if not isinstance(encoder, CachedEncoder):
+        yield from map(encoder.encode, parts)
+        return
+    with _progress(total) as progress:
+        for texts in parts:
+            yield encoder.encode(texts, progress)
+
+
+def _progress(total: int) -> Progress:
+    return Progress("embedding", total, quiet_seconds=_QUIET_SECONDS)
 
 
 def _read(cache: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Matrix]:

@@ -7,6 +7,7 @@ https://aact.ctti-clinicaltrials.org. The tables are parted by ranges of ids fir
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import polars as pl
 from trialforge.ingest.clean import state_enrolment
 from trialforge.ingest.raw import RawTable, RecordError
 from trialforge.ingest.source import REFUSED_SCHEMA, Batch, no_refused, tally_file
-from trialforge.ingest.tables import Header, read_column, split_table
+from trialforge.ingest.tables import Header, read_column, read_table, split_table
 from trialforge.ingest.typed import build_batch
 
 PART_TRIALS = 4096  # of a range of ids; up to twice as many stay together, for which processes do not pay
@@ -94,29 +95,34 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPart:
-    """The rows of some trials in all tables, as Arrow files; small enough for memory."""
+    """The rows of some trials in all tables, as Arrow files or as they were read; small enough for memory."""
 
     origin: str
     name: str
     columns: Mapping[str, tuple[str, ...]]
-    files: Mapping[str, list[Path]]
+    rows: Mapping[str, list[Path] | list[pl.DataFrame]]
     refused: pl.DataFrame
 
     def read(self) -> Batch:
         """Return the trials."""
         tables = {
-            name: pl.concat(map(pl.read_ipc, self.files[name]))
-            if name in self.files
+            name: pl.concat(
+                one if isinstance(one, pl.DataFrame) else pl.read_ipc(one) for one in self.rows[name]
+            )
+            if self.rows.get(name)
             else pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
             for name, columns in self.columns.items()
         }
         raw = _read_tables(tables, f"{self.name}/studies")
         blocks = [pl.col(name).str.contains(_WRAPPED) for name in _BLOCKS if name in raw.values.columns]
         wrapped = pl.any_horizontal(pl.lit(False), *blocks).fill_null(value=False)
-        batches = [
-            build_batch(raw.filter(wrapped), "aact", markdown=False),
-            build_batch(raw.filter(~wrapped), "aact", markdown=True),
-        ]
+        # Either has many small steps that leave a core idle, and polars works outside Python's lock.
+        with ThreadPoolExecutor(2) as threads:
+            made = [
+                threads.submit(build_batch, raw.filter(wrapped), "aact", markdown=False),
+                threads.submit(build_batch, raw.filter(~wrapped), "aact", markdown=True),
+            ]
+        batches = [one.result() for one in made]
         orphans = _find_orphans(tables, self.name)
         refused = pl.concat([self.refused, orphans, *(batch.refused for batch in batches)])
         batch = Batch(pl.concat([batch.trials for batch in batches]), refused, lacks={self.name: raw.lacks})
@@ -136,13 +142,18 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
     columns = {name: header.columns for name, (header, _) in snapshot.tables.items()}
     header, path = snapshot.tables["studies"]
     starts = _range_starts(path, header)
-    files: dict[int, dict[str, list[Path]]] = {}
+    files: dict[int, dict[str, list[Path] | list[pl.DataFrame]]] = {}
     bad: list[tuple[str, str, str, str]] = []
     for name, (header, path) in sorted(snapshot.tables.items()):
-        written, faults = split_table(path, header, folder / name, lambda rows: _split_rows(rows, starts))
+        written: Mapping[int, list[Path] | list[pl.DataFrame]]
+        if len(starts) < 2:
+            rows, faults = read_table(path, header)
+            written = {0: [some.drop_nulls("nct_id") for some in rows]} if rows else {}
+        else:
+            written, faults = split_table(path, header, folder / name, lambda rows: _split_rows(rows, starts))
         bad += [(f"{snapshot.name}/{name}:{line}", "", "malformed_row", fault) for line, fault in faults]
-        for number, paths in written.items():
-            files.setdefault(number, {})[name] = paths
+        for number, some in written.items():
+            files.setdefault(number, {})[name] = some
         path.unlink()
     refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
     for number in sorted(files):
@@ -159,8 +170,6 @@ def _range_starts(path: Path, header: Header) -> pl.Series:
 
 def _split_rows(rows: pl.DataFrame, starts: pl.Series) -> list[tuple[int, pl.DataFrame]]:
     rows = rows.drop_nulls("nct_id")
-    if len(starts) < 2:
-        return [(0, rows)]
     number = pl.Series("part", starts.search_sorted(rows["nct_id"], side="right")).cast(pl.Int64) - 1
     parts = rows.with_columns(number.clip(0)).partition_by("part", as_dict=True, include_key=False)
     return [(int(key[0]), part) for key, part in parts.items()]

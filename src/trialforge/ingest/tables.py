@@ -93,6 +93,15 @@ def split_table(
         return _write(_read_row_by_row(path, header, bad), folder, split), bad
 
 
+def read_table(path: Path, header: Header) -> tuple[list[pl.DataFrame], list[tuple[int, str]]]:
+    """Return the rows of a table in UTF-8, and the line and the fault of each row that was left out."""
+    try:
+        return list(_read_fast(path, header)), []
+    except PolarsError:
+        bad: list[tuple[int, str]] = []
+        return list(_read_row_by_row(path, header, bad)), bad
+
+
 def read_column(path: Path, header: Header, name: str) -> pl.Series:
     """Return one column of a table in UTF-8."""
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -135,11 +135,14 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One measurement: `candidates` against `reference` (train).
+    """One measurement: `candidates` against `reference` (train, or what is drawn of it).
 
     `held_out` (validation) is what real trials look like that no one has seen; `unseen` (test) is read by
     the audit alone; `held_back` is drawn by lot from what train was, and `drafts` are the same trials in the
     form of a draft. `exemplars` and `reasons` are the tables of these names, None where a set has none.
+
+    Of a large corpus the sides are drawn: `drawn` says how many trials of which part, `looked_in` is what
+    copies are looked for in, and `hidden` has the ids of all validation and test trials.
     """
 
     candidates: Side
@@ -150,6 +153,14 @@ class Case:
     reasons: pl.DataFrame | None = None
     held_back: Side | None = None
     drafts: Side | None = None
+    looked_in: Side | None = None
+    hidden: frozenset[str] | None = None
+    drawn: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> Side:
+        """Return where copies are looked for: in the reference, and in what any record was shown."""
+        return self.looked_in or self.reference
 
     @property
     def scale(self) -> Scale:
@@ -172,8 +183,10 @@ class Case:
         return self.held_out
 
     def with_candidates(self, candidates: Side, reference: Side | None = None) -> Case:
-        """Return the same measurement of other records."""
-        return replace(self, candidates=candidates, reference=reference or self.reference)
+        """Return the same measurement of other records, or against another reference."""
+        if reference is None:
+            return replace(self, candidates=candidates)
+        return replace(self, candidates=candidates, reference=reference, looked_in=None)
 
 
 def filled_prose(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:

@@ -139,8 +139,8 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
         raise MetricError("the set has no held-out trials")
     held_out = [*of_its_time, *newer]
     real = pl.concat([side.frame for side in held_out], how="diagonal_relaxed")
-    records, train = case.candidates.frame, case.reference.frame
-    ours, pool = case.candidates.items, case.reference.items
+    records, train = case.candidates.frame, case.pool.frame
+    ours, pool = case.candidates.items, case.pool.items
     starts = np.cumsum([0, *map(len, held_out)])
     moved = [
         side.items.with_columns(pl.col("record") + int(start))

@@ -70,7 +70,7 @@ def exposed_words(case: Case) -> pl.DataFrame:
     out = _words(case.candidates.free_text, "record").join(
         _words(target, "record"), on=["record", "word"], how="anti"
     )
-    exposed = out.join(rare_words(case.reference.free_text), on="word").join(shown, on=["record", "trial"])
+    exposed = out.join(rare_words(case.pool.free_text), on="word").join(shown, on=["record", "trial"])
     return _that_were_shown(exposed.select("record", "trial", "word"), case).sort("record", "trial", "word")
 
 
@@ -91,7 +91,7 @@ def exposed_canaries(case: Case) -> pl.DataFrame:
     Raises:
         MetricError: no prompt showed a canary, as in every run but one made to test exposure.
     """
-    words = case.reference.free_text.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
+    words = case.pool.free_text.str.to_lowercase().str.extract_all(CANARY_PATTERN).alias("word")
     planted = words.to_frame().with_row_index("trial").explode("word").drop_nulls().unique()
     held = planted.join(shown_trials(case), on="trial").select("record", "trial", "word")
     shown = _that_were_shown(held, case)

@@ -65,6 +65,8 @@ def named_held_out(case: Case) -> list[str]:
 
 
 def _hidden_ids(case: Case) -> set[str]:
+    if case.hidden is not None:
+        return {*case.hidden}
     sides = (case.held_out, case.unseen)
     return {name for side in sides if side for name in side.frame["nct_id"]}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.rng import random_stream
 from trialforge.quality.case import Case, Scale, Side, build_scale
 from trialforge.quality.copies import copies_table, worst_copies
 from trialforge.quality.cosine import cosine_table
@@ -32,6 +34,7 @@ from trialforge.trial.text import filled_fields
 from trialforge.validation.duplicates import find_near_copies
 from trialforge.validation.params import ValidationParams
 
+REAL_PARTS = ("train", "validation", "test", "held_back")
 RATIOS = ("fidelity.precision", "fidelity.recall", "fidelity.density", "fidelity.coverage")
 TABLES: dict[str, Callable[[Case], pl.DataFrame]] = {
     "cosines": cosine_table,
@@ -59,7 +62,7 @@ STEPS = len(METRICS) + len(TABLES)
 class RunTables:
     """What a run's data say beside the records: real trials by part, and the lineage of its own records.
 
-    `drafts` are the held-back trials in the form of a draft.
+    `drafts` are the held-back trials in the form of a draft; `whole` is the run that parts were drawn from.
     """
 
     train: pl.DataFrame
@@ -69,6 +72,7 @@ class RunTables:
     drafts: pl.DataFrame
     exemplars: pl.DataFrame | None = None
     reasons: pl.DataFrame | None = None
+    whole: RunTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,38 @@ def build_case(
     return set_beside(records, run, build_scale(filled_fields(records), run.train, params, validation, seed))
 
 
+def draw_run(run: RunTables, most: int, seed: int) -> RunTables:
+    """Return the run with at most `most` real trials of each part, drawn by lot; drafts stay with theirs."""
+    places = {
+        name: np.sort(random_stream(seed, "quality", "reference", name).permutation(len(frame))[:most])
+        for name in REAL_PARTS
+        if len(frame := getattr(run, name)) > most
+    }
+    if not places:
+        return run
+    if "held_back" in places:
+        places["drafts"] = places["held_back"]
+    return replace(run, whole=run, **{name: getattr(run, name)[rows] for name, rows in places.items()})
+
+
 def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     """Return the measurement of a set of records in a scale that others may share."""
+    case = _case(records, run, scale)
+    if run.whole is None:
+        return case
+    read = {*run.train["nct_id"]}
+    if "exemplars" in records.columns:
+        read |= {*records["exemplars"].explode().drop_nulls()}
+    sizes = {name: (len(getattr(run, name)), len(getattr(run.whole, name))) for name in REAL_PARTS}
+    return replace(
+        case,
+        looked_in=Side(run.whole.train.filter(pl.col("nct_id").is_in([*read])), scale),
+        hidden=frozenset(pl.concat([run.whole.validation["nct_id"], run.whole.test["nct_id"]])),
+        drawn={name: f"{drawn} of {size}" for name, (drawn, size) in sizes.items() if drawn < size},
+    )
+
+
+def _case(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     return Case(
         candidates=Side(records, scale),
         reference=Side(run.train, scale),
@@ -114,6 +148,7 @@ def measure_records(case: Case, done: Callable[[str], None] = lambda _measure: N
     """
     measures = compare_yardsticks(case, METRICS, done)
     metrics = headline_values(measured_values(measures), METRICS) | name_fields(case)
+    metrics |= {f"drawn.{part}": sizes for part, sizes in case.drawn.items()}
     return Measured(metrics, measures, build_tables(case, done))
 
 
@@ -167,7 +202,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
     ngrams = worst_ngrams(case, most)
     told = outcome_sentences(case).head(most)
     sentences = [f"{ids[row]}: {sentence.strip()[:80]}" for row, sentence, _ in told.iter_rows()]
-    texts, train = case.candidates.texts, case.reference
+    texts, train = case.candidates.texts, case.pool
     copies = find_near_copies(texts, train.texts, case.scale.validation.duplicates)
     names = ("any_100", "longest_ngram", "train_13", "train_50")
     return {f"memorisation.{name}": ngrams for name in names} | {

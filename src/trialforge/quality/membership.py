@@ -66,7 +66,7 @@ def attack_exemplars(case: Case) -> pl.DataFrame:
     Raises:
         MetricError: no record was shown a train trial that another one matches.
     """
-    frame, train = case.candidates.frame, case.reference
+    frame, train = case.candidates.frame, case.pool
     sets = exemplar_sets(frame)
     arms = frame["arm"].to_numpy() if "arm" in frame.columns else np.full(len(frame), "")
     asked = case.scale.space.embed(field_texts(frame, TARGET_FIELDS).to_list())

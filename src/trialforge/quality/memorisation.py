@@ -49,7 +49,7 @@ def match_case(case: Case) -> Ngrams:
     order = [*usual, *(name for name in FREE_TEXTS if name not in usual)]
     sides = {
         "records": case.candidates,
-        "train": case.reference,
+        "train": case.pool,
         "held_out": case.held_out,
         "unseen": case.unseen,
     }
@@ -80,7 +80,7 @@ def shown_trials(case: Case) -> pl.DataFrame:
     records = case.candidates.frame.select(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), "exemplars"
     )
-    trials = case.reference.frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("trial"), "nct_id")
+    trials = case.pool.frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("trial"), "nct_id")
     pairs = records.explode("exemplars").drop_nulls().rename({"exemplars": "nct_id"})
     return pairs.join(trials, on="nct_id").select("record", "trial").unique().sort("record", "trial")
 

@@ -27,6 +27,7 @@ class QualityParams(Section):
     max_probe_gap: float = Field(gt=0, le=1)
     max_probe_records: int = Field(ge=4)
     max_trials_drawn: int = Field(ge=10)
+    max_reference: int = Field(default=20_000, ge=100)
     gates: dict[str, GateParams]
 
     @field_validator("gates")

@@ -21,7 +21,7 @@ NOTE = "A picture, no proof of privacy: distances to the closest record are blin
 @lru_cache(maxsize=4)
 def _closest(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Return distances of records and of held-out trials to their two nearest train trials."""
-    train, held_out = case.reference.rows, case.need_held_out().rows
+    train, held_out = case.pool.rows, case.need_held_out().rows
     return nearest_distances(case.candidates.rows, train, 2), nearest_distances(held_out, train, 2)
 
 
@@ -72,7 +72,7 @@ def closest_table(case: Case) -> pl.DataFrame:
 
 def mark_copies(texts: pl.Series, case: Case) -> np.ndarray:
     """Return which texts are near-copies of a train trial (Jaccard of 5-grams at the bound)."""
-    found = find_near_copies(texts, case.reference.texts, case.scale.validation.duplicates)
+    found = find_near_copies(texts, case.pool.texts, case.scale.validation.duplicates)
     return found["train_row"].is_not_null().to_numpy()
 
 
@@ -104,10 +104,10 @@ def calibration_table(case: Case) -> pl.DataFrame:
     size = -(-len(real) // 100) * 100
     stream = case.scale.stream("privacy", "planted")
     base = np.resize(stream.permutation(len(real)), size)
-    most, train = round(max(PLANTED_RATES) * size), len(case.reference)
-    planted = case.reference.take(np.sort(stream.choice(train, most, replace=most > train)))
+    most, train = round(max(PLANTED_RATES) * size), len(case.pool)
+    planted = case.pool.take(np.sort(stream.choice(train, most, replace=most > train)))
     caught = mark_copies(planted.texts, case)
-    near = nearest_distances(planted.rows, case.reference.rows, 1)[:, 0] < bound
+    near = nearest_distances(planted.rows, case.pool.rows, 1)[:, 0] < bound
     rows = []
     for rate in PLANTED_RATES:
         n = round(rate * size)

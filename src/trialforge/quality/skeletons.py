@@ -95,7 +95,7 @@ def _range(values: pl.Series) -> float:
 @lru_cache(maxsize=4)
 def _nearest_of_case(case: Case) -> dict[str, np.ndarray]:
     """Return the distances of records and, if there are any, of held-out trials."""
-    train = case.reference.frame
+    train = case.pool.frame
     sides = {"records": case.candidates, "real": case.held_out}
     # A set of another tool may lack columns that no skeleton has.
     frames = {

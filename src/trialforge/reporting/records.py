@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,9 @@ from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, registry_page
 from trialforge.trial.skeleton import BLOCKS
 
+BLOCK_RECORDS = 50  # of a block of the page
+LISTED = ("id", "title", "intervention", "label", "arm", "verdict", "copied")  # what the page's list needs
+KEYED = ("exemplars", "titles", "reasons")
 LINEAGE = (
     "target_id",
     "arm",
@@ -176,6 +180,30 @@ def _reasons(reasons: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:
         ]
         for row in rows.iter_rows(named=True)
     }
+
+
+def to_blocks(browsed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the page reads as it opens, and blocks by name, which it reads when they are asked for.
+
+    Of a record what the list shows is read at once. `size` is the number of records of a block; `first` has
+    the first key of each other block, whose keys are in the order of JavaScript's strings.
+    """
+    records = browsed["records"]
+    index = {name: value for name, value in browsed.items() if name not in ("records", *KEYED)}
+    index["records"] = [{name: record[name] for name in LISTED} for record in records]
+    index |= {"size": BLOCK_RECORDS, "first": {}}
+    rest = [{name: value for name, value in record.items() if name not in LISTED} for record in records]
+    blocks: dict[str, Any] = {
+        f"records-{start // BLOCK_RECORDS}": rest[start : start + BLOCK_RECORDS]
+        for start in range(0, len(rest), BLOCK_RECORDS)
+    }
+    for kind in KEYED:
+        found = browsed.get(kind, {})
+        keys = sorted(found, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        parts = [keys[start : start + BLOCK_RECORDS] for start in range(0, len(keys), BLOCK_RECORDS)]
+        index["first"][kind] = [part[0] for part in parts]
+        blocks |= {f"{kind}-{at}": {key: found[key] for key in part} for at, part in enumerate(parts)}
+    return index, blocks
 
 
 def to_script_json(value: Any) -> str:

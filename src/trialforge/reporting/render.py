@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from trialforge.reporting.answer import Headline
 from trialforge.reporting.blocks import ReportSection, format_cell
-from trialforge.reporting.records import to_script_json
+from trialforge.reporting.records import to_blocks, to_script_json
 
 
 def _template(name: str) -> str:
@@ -50,6 +50,7 @@ def render_page(
         _template("report.js"),
         _vega_bundle(),
     )
+    index, blocks = to_blocks(records)
     plots = {plot.key: plot.spec for section in sections for plot in section.plots}
     environment = Environment(
         loader=FunctionLoader(_template),
@@ -69,6 +70,7 @@ def render_page(
         vega=Markup(vega),  # noqa: S704 - the library's own bundle
         script=Markup(script),  # noqa: S704 - a file of this package
         plots=Markup(to_script_json(plots)),  # noqa: S704 - escaped for a script element
-        records=Markup(to_script_json(records)),  # noqa: S704 - escaped for a script element
+        records=Markup(to_script_json(index)),  # noqa: S704 - escaped for a script element
+        blocks={name: Markup(to_script_json(block)) for name, block in blocks.items()},  # noqa: S704 - the same
         record_count=records["total"],
     )

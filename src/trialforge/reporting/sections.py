@@ -290,7 +290,7 @@ def fidelity_section(inputs: Inputs) -> ReportSection:
     sources = {"quality": "All measures of the records"}
     title = "Where do they differ from real trials?"
     section = _section("fidelity", title, lead, inputs, sources, figures, tables, rows)
-    return replace(section, notes=[*section.notes, *_fields_alone(inputs)])
+    return replace(section, notes=[*section.notes, *_fields_alone(inputs), *_drawn(inputs)])
 
 
 def _fields_alone(inputs: Inputs) -> list[str]:
@@ -298,6 +298,19 @@ def _fields_alone(inputs: Inputs) -> list[str]:
     sides = {"real": "Real trials alone fill", "synthetic": "Synthetic trials alone fill"}
     named = {side: measured.get(f"quality.fidelity.fields_of_{side}_alone") for side in sides}
     return [f"{words}: {named[side]}." for side, words in sides.items() if named[side]]
+
+
+def _drawn(inputs: Inputs) -> list[str]:
+    """Return a note where the measures read only some of the real trials."""
+    parts = ("train", "validation", "test", "held_back")
+    drawn = {part: inputs.measured.get(f"quality.drawn.{part}") for part in parts}
+    told = [f"{sizes} of {part.replace('_', '-')}" for part, sizes in drawn.items() if sizes]
+    if not told:
+        return []
+    return [
+        f"The measures read real trials that were drawn by lot: {', '.join(told)}. Copies are looked for in "
+        "these and in every trial that a record was shown."
+    ]
 
 
 def copies_section(inputs: Inputs) -> ReportSection:

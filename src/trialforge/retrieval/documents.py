@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from itertools import tee
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from trialforge.embedding.cached import encode_parts
 from trialforge.trial.text import field_text
 
 if TYPE_CHECKING:
@@ -32,10 +34,16 @@ def text_columns(documents: pl.DataFrame) -> pl.DataFrame:
 
 def embed_field(texts: pl.Series, encoder: Encoder) -> Matrix:
     """Return one row a text; where a trial lacks the field its row is zero."""
-    column = texts.fill_null("")
-    filled = (column != "").to_numpy()[:, None].astype(np.float32)
-    vectors: Matrix = encoder.encode(column.to_list()) * filled
+    (vectors,) = embed_parts([texts], encoder, len(texts))
     return vectors
+
+
+def embed_parts(parts: Iterable[pl.Series], encoder: Encoder, total: int) -> Generator[Matrix, None, None]:
+    """Yield the rows of each part of `total` texts, as `embed_field`."""
+    parts, asked = tee(parts)
+    columns = (texts.fill_null("").to_list() for texts in asked)
+    for texts, vectors in zip(parts, encode_parts(encoder, columns, total), strict=True):
+        yield vectors * (texts.fill_null("") != "").to_numpy()[:, None].astype(np.float32)
 
 
 def pool_fields(weighted: Iterable[tuple[Matrix, float]]) -> Matrix:

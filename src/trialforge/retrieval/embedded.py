@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
     from trialforge.retrieval.pool import Pool
     from trialforge.retrieval.query import Filter
+
+
+PART_ROWS = 16_384  # of vectors that one thread reads at once
 
 
 class EmbeddedBackend:
@@ -37,13 +43,26 @@ class EmbeddedBackend:
         matrix = self._pool.vectors if rows is None else self._pool.vectors[rows]
         # Row by row: a matrix product wakes the threads of BLAS, which costs more than it saves, and the last
         # bits of its sums depend on what else is in the matrix.
-        scores = np.vecdot(matrix, vector)
+        scores = _cosines(matrix, vector)
         return self._best(scores, np.arange(len(scores)) if rows is None else rows, size)
 
     def _best(self, scores: NDArray[np.float32], rows: NDArray[np.int64], size: int) -> dict[str, float]:
         order = best_first(scores, size)
         found = zip(rows[order].tolist(), scores[order].tolist(), strict=True)
         return {self._pool.ids[row]: score for row, score in found}
+
+
+def _cosines(matrix: Matrix, vector: Matrix) -> NDArray[np.float32]:
+    """Return the cosine of each unit row with a vector; a long matrix is read by several threads."""
+    if len(matrix) < 2 * PART_ROWS:
+        return np.vecdot(matrix, vector)
+    parts = np.array_split(matrix, len(matrix) // PART_ROWS)
+    return np.concatenate(list(_threads().map(lambda rows: np.vecdot(rows, vector), parts)))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="search")
 
 
 def best_first(scores: NDArray[np.float32], size: int) -> NDArray[np.int64]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import disk_errors, hash_file, hash_json, read_json, read_parquet
-from trialforge.retrieval.documents import embed_field, make_documents, pool_fields, text_columns
+from trialforge.retrieval.documents import embed_parts, make_documents, pool_fields, text_columns
 from trialforge.retrieval.elastic_requests import make_mapping
 from trialforge.retrieval.lexical import Impacts, build_impacts
 from trialforge.retrieval.pool import Pool
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from trialforge.retrieval.params import IndexParams
 
 HINT = "run: dvc repro index"
+SLICE = 2048  # trials whose vectors are in memory together
 _ARRAYS = ("starts", "trials", "impacts")
 
 
@@ -34,8 +37,6 @@ def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, fold
     documents = make_documents(train, dict.fromkeys([*params.lexical_fields, *params.dense_fields]))
     texts = text_columns(documents)
     impacts = build_impacts(texts, params.lexical_fields, params.bm25)
-    fields = params.dense_fields.items()
-    vectors = pool_fields((embed_field(texts[name], encoder), weight) for name, weight in fields)
     terms = pl.DataFrame({"term": impacts.terms}, schema={"term": pl.String})
     manifest = describe_index(documents, encoder, params)
     temporary = folder.with_name(f".{folder.name}.part")
@@ -45,7 +46,7 @@ def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, fold
             temporary.mkdir(parents=True)
             documents.write_parquet(temporary / "documents.parquet", compression="zstd")
             terms.write_parquet(temporary / "terms.parquet", compression="zstd")
-            np.save(temporary / "vectors.npy", vectors)
+            _write_vectors(temporary / "vectors.npy", texts, params.dense_fields, encoder)
             for name in _ARRAYS:
                 np.save(temporary / f"{name}.npy", getattr(impacts, name))
             manifest["files"] = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
@@ -54,6 +55,19 @@ def build_index(train: pl.DataFrame, encoder: Encoder, params: IndexParams, fold
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return manifest
+
+
+def _write_vectors(path: Path, texts: pl.DataFrame, fields: Mapping[str, float], encoder: Encoder) -> None:
+    """Write one row a trial, some thousands at a time: a large pool has too many for memory."""
+    starts = range(0, texts.height, SLICE)
+    parts = (texts[name][start : start + SLICE] for start in starts for name in fields)
+    shape = (texts.height, encoder.dimension)
+    vectors = np.lib.format.open_memmap(path, "w+", dtype=np.float32, shape=shape)
+    with closing(embed_parts(parts, encoder, texts.height * len(fields))) as embedded:
+        for start in starts:
+            pooled = pool_fields((next(embedded), weight) for weight in fields.values())
+            vectors[start : start + SLICE] = pooled
+    vectors.flush()
 
 
 def describe_index(documents: pl.DataFrame, encoder: Encoder, params: IndexParams) -> dict[str, Any]:

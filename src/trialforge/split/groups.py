@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from trialforge.trial.near_duplicates import NearDuplicates, hash_ngrams
+from trialforge.trial.near_duplicates import CHUNK, near_pairs, sketch_texts
 from trialforge.trial.text import trial_text
 
 # What a trial is about. Left out: what all trials of a sponsor share, and what says little by itself.
@@ -25,19 +26,24 @@ def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[s
 
     Of several trials with the very same text each is paired with the first one only.
     """
-    texts = trials.sort("nct_id").select("nct_id", trial_text(FIELDS))
-    first_of: dict[bytes, str] = {}
-    pairs: list[tuple[str, str]] = []
-    known = NearDuplicates(threshold)
-    for row, (nct_id, ngrams) in enumerate(zip(texts["nct_id"], hash_ngrams(texts["text"]), strict=True)):
-        if not len(ngrams):
-            continue
-        first = first_of.setdefault(ngrams.tobytes(), nct_id)
-        if first != nct_id:
-            pairs.append((first, nct_id))
-        else:
-            pairs += [(texts["nct_id"][other], nct_id) for other, _ in known.find_and_add(row, ngrams)]
-    return pairs
+    order = trials["nct_id"].arg_sort().to_numpy()
+    ids, told = trials["nct_id"].gather(order).to_list(), trials.select(FIELDS)
+
+    def read(places: np.ndarray) -> pl.Series:
+        return told[order[places]].select(trial_text(FIELDS))["text"]
+
+    # Texts are made as they are read: those of a large corpus together are as large as the corpus.
+    chunks = (read(np.arange(start, min(start + CHUNK, len(ids)))) for start in range(0, len(ids), CHUNK))
+    sketches = sketch_texts(chunks, threshold)
+    first_of: dict[bytes, int] = {}
+    firsts = np.array(
+        [first_of.setdefault(text or b"%d" % at, at) for at, text in enumerate(sketches.digests)]
+    )
+    kept = np.flatnonzero(firsts == np.arange(len(ids)))
+    near = near_pairs(sketches.take(kept), lambda places: read(kept[places]), threshold)
+    pairs = [(int(kept[row]), int(kept[other])) for row, other, _ in near]
+    pairs += [(row, first) for row, first in enumerate(firsts.tolist()) if row != first]
+    return [(ids[other], ids[row]) for row, other in sorted(pairs)]
 
 
 def group_trials(nct_ids: pl.Series, pairs: list[tuple[str, str]]) -> pl.DataFrame:

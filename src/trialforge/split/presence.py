@@ -103,13 +103,16 @@ def drop_fields(view: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 def era_fields(trials: pl.DataFrame) -> dict[str, str]:
     """Return the fields that one era alone fills, with its years; an era is a quarter of the trials."""
-    dated = trials.with_columns(pl.coalesce("start_date", "first_submitted").alias("day")).drop_nulls("day")
+    dated = filled(trials).with_columns(
+        trials["nct_id"], trials.select(pl.coalesce("start_date", "first_submitted").alias("day")).to_series()
+    )
+    dated = dated.drop_nulls("day")
     if len(dated) < 4:
         return {}
     ordered = dated.sort("day", "nct_id")
     quarter = pl.int_range(len(ordered), eager=True) * 4 // len(ordered)
     parts = [ordered.filter(quarter == number) for number in range(4)]
-    shares = pl.concat([filled(part).mean() for part in parts])
+    shares = pl.concat([part.select(FIELDS).mean() for part in parts])
     years = [f"{part['day'].min().year} to {part['day'].max().year}" for part in parts]  # type: ignore[union-attr]
     found = {}
     for name in FIELDS:
@@ -125,7 +128,8 @@ def shift_metrics(trials: pl.DataFrame, split: pl.DataFrame) -> dict[str, Any]:
 
     `gap_years` is between the median starts; `phase_shift` and `sponsor_shift` are total variation distances.
     """
-    kept = trials.join(split.select("nct_id", "part"), on="nct_id", maintain_order="left")
+    known = trials.select("nct_id", "start_date", "first_submitted", "phase", "sponsor_class")
+    kept = known.join(split.select("nct_id", "part"), on="nct_id", maintain_order="left")
     train, test = kept.filter(part="train"), kept.filter(part="test")
     found: dict[str, Any] = {}
     medians = [

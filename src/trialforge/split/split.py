@@ -9,6 +9,7 @@ those outside the part that is held out most are dropped. The exemplar pool is t
 from __future__ import annotations
 
 from datetime import date
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -16,13 +17,22 @@ import polars as pl
 from trialforge.core.errors import ArtifactError, ParameterError
 from trialforge.core.rng import random_stream
 from trialforge.split.params import SplitParams
+from trialforge.split.presence import drop_fields
+from trialforge.trial.canonical import canonical
 from trialforge.trial.controls import CONTROLS
+from trialforge.trial.leakage import registration_view
 
 PARTS = ("train", "validation", "test")
 HELD_BACK = "held-back"
 SPLIT_SCHEMA: dict[str, pl.DataType] = dict.fromkeys(("nct_id", "part", "group", "reason"), pl.String())
 _FINAL = ("Completed", "Terminated", "Withdrawn")
 _TRIES = 32
+# What the strategies read of trials: texts stay where they are.
+_READ = (
+    "nct_id", "status", "start_date", "completion_date", "primary_completion_date", "last_updated",
+    "normalized_interventions", "official_part",
+)  # fmt: skip
+SLICE = 8192  # trials that are made into views together
 
 
 def split_trials(trials: pl.DataFrame, groups: pl.DataFrame, params: SplitParams, seed: int) -> pl.DataFrame:
@@ -37,7 +47,9 @@ def split_trials(trials: pl.DataFrame, groups: pl.DataFrame, params: SplitParams
     Raises:
         ParameterError: the corpus can't be split so: no dates, no official part, or too few trials.
     """
-    grouped = trials.join(groups, on="nct_id", how="left", maintain_order="left")
+    grouped = trials.select(name for name in _READ if name in trials.columns).join(
+        groups, on="nct_id", how="left", maintain_order="left"
+    )
     if params.strategy == "temporal":
         parted = split_temporal(grouped, params)
     elif params.strategy == "official":
@@ -203,6 +215,21 @@ def hold_back(split: pl.DataFrame, trials: pl.DataFrame, share: float, seed: int
     drawn = lot.filter(pl.col("len").cum_sum() <= share * train["label"].count())["group"]
     mine = (pl.col("part") == "train") & pl.col("group").is_in(drawn.to_list())
     return split.with_columns(part=pl.when(mine).then(pl.lit(HELD_BACK)).otherwise("part"))
+
+
+def view_part(trials: pl.DataFrame, split: pl.DataFrame, part: str, telling: list[str]) -> pl.DataFrame:
+    """Return the registration view of a part with its labels; no trial fills the fields `telling`."""
+    chosen = split.filter(pl.col("part") == part).select("nct_id")
+    slices = (
+        some.join(chosen, on="nct_id", how="semi", maintain_order="left")
+        for some in trials.iter_slices(SLICE)
+    )
+    return pl.concat([_view(telling, some) for some in chain([trials.clear()], slices)])
+
+
+def _view(telling: list[str], trials: pl.DataFrame) -> pl.DataFrame:
+    view = canonical(registration_view(trials).drop("official_part", strict=False))
+    return drop_fields(view, telling).with_columns(trials["label"])
 
 
 def check_split(

@@ -1,8 +1,15 @@
-"""Texts that say nearly the same: proposed by MinHash (Broder 1997), decided by their n-grams."""
+"""Texts that say nearly the same: proposed by MinHash (Broder 1997), decided by their n-grams.
+
+Of each text only the keys of its bands are kept, some hundred bytes: n-grams are made again for the few texts
+that are proposed. So half a million texts take no more than a table of numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
 from itertools import pairwise
 from zlib import crc32
 
@@ -12,44 +19,102 @@ from datasketch import MinHash, MinHashLSH
 
 NGRAM = 5
 PERMUTATIONS = 128
+CHUNK = 4096  # texts that are read together
 _HIGHEST = 0.95  # datasketch finds no bands for a higher threshold of few permutations
-_CHUNK = 4096
+_PAIRS = 8192  # pairs whose n-grams are compared together
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xFF51AFD7ED558CCD)
 
 
-class NearDuplicates:
-    """Texts under numbers, to be asked which of them share `threshold` of their n-grams (Jaccard)."""
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """What is kept of some texts.
 
-    def __init__(self, threshold: float, permutations: int = PERMUTATIONS) -> None:
-        self._threshold = threshold
-        self._empty = MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
-        # Weighed so that few pairs are missed: what is proposed too much, the exact share refuses.
-        proposed = min(threshold, _HIGHEST)
-        self._index = MinHashLSH(threshold=proposed, num_perm=permutations, weights=(0.1, 0.9))
-        self._ngrams: dict[int, np.ndarray] = {}
+    Attributes:
+        keys: a number of 64 bits for each text and band (n, bands); texts that may be near share one.
+        digests: a hash of all n-grams of each text, empty where it has none.
+    """
 
-    def add(self, number: int, ngrams: np.ndarray) -> None:
-        """Remember a text."""
-        self._remember(number, ngrams, self._sketch(ngrams))
+    keys: np.ndarray
+    digests: list[bytes]
 
-    def find_and_add(self, number: int, ngrams: np.ndarray) -> list[tuple[int, float]]:
-        """Return numbers and shares of the texts so far that are near, by number; then remember this one."""
-        sketch = self._sketch(ngrams)
-        shares = [
-            (other, jaccard(ngrams, self._ngrams[other])) for other in sorted(self._index.query(sketch))
-        ]
-        self._remember(number, ngrams, sketch)
-        return [(other, share) for other, share in shares if share >= self._threshold]
+    def take(self, places: np.ndarray) -> Sketches:
+        """Return the sketches of the texts at the given places."""
+        return Sketches(self.keys[places], [self.digests[place] for place in places])
 
-    def _sketch(self, ngrams: np.ndarray) -> MinHash:
-        sketch = self._empty.copy()
-        if len(ngrams):
-            sketch.update_batch(ngrams)
-        return sketch
 
-    def _remember(self, number: int, ngrams: np.ndarray, sketch: MinHash) -> None:
-        self._index.insert(number, sketch, check_duplication=False)
-        self._ngrams[number] = ngrams
+def sketch_texts(chunks: Iterable[pl.Series], threshold: float, permutations: int = PERMUTATIONS) -> Sketches:
+    """Return the sketches of all texts, to be asked which share `threshold` of their n-grams.
+
+    Args:
+        chunks: the texts, some thousands at a time.
+        threshold: the least share (Jaccard).
+        permutations: of MinHash.
+    """
+    parts = list(map(partial(_sketch, threshold, permutations), chunks))
+    keys = [part.keys for part in parts]
+    digests = [digest for part in parts for digest in part.digests]
+    return Sketches(np.concatenate(keys) if keys else np.zeros((0, 0), np.uint64), digests)
+
+
+def _sketch(threshold: float, permutations: int, texts: pl.Series) -> Sketches:
+    # Weighed so that few pairs are missed: what is proposed too much, the exact share refuses.
+    bands = MinHashLSH(threshold=min(threshold, _HIGHEST), num_perm=permutations, weights=(0.1, 0.9))
+    empty = MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
+    values = np.zeros((len(texts), bands.b * bands.r), dtype=np.uint64)
+    digests = []
+    for place, ngrams in enumerate(hash_ngrams(texts)):
+        digests.append(blake2b(ngrams.tobytes(), digest_size=16).digest() if len(ngrams) else b"")
+        sketch = empty.copy()
+        sketch.update_batch(ngrams.tolist())
+        values[place] = sketch.hashvalues[: values.shape[1]]
+    keys = np.zeros((len(texts), bands.b), dtype=np.uint64)
+    for row in range(bands.r):  # band b has the values from b * r on
+        keys = (keys ^ values[:, row :: bands.r]) * _MIX
+        keys ^= keys >> np.uint64(32)
+    return Sketches(keys, digests)
+
+
+def near_pairs(
+    sketches: Sketches, read: Callable[[np.ndarray], pl.Series], threshold: float, begin: int = 0
+) -> Iterator[tuple[int, int, float]]:
+    """Yield the place of a text, that of an earlier one that is near, and their share of equal n-grams.
+
+    Pairs come in the order of the first, then of the second.
+
+    Args:
+        sketches: of all texts, made for this threshold.
+        read: returns the texts at some places.
+        threshold: the least share (Jaccard).
+        begin: the first text that is asked for.
+    """
+    later, earlier = _propose(sketches, begin)
+    for start in range(0, len(later), _PAIRS):
+        block = later[start : start + _PAIRS], earlier[start : start + _PAIRS]
+        places = np.unique(np.concatenate(block))
+        ngrams = dict(zip(places.tolist(), hash_ngrams(read(places)), strict=True))
+        for one, other in zip(*(side.tolist() for side in block), strict=True):
+            share = jaccard(ngrams[one], ngrams[other])
+            if share >= threshold:
+                yield one, other, share
+
+
+def _propose(sketches: Sketches, begin: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of places that share the key of a band, the later one first, sorted."""
+    count = len(sketches.digests)
+    filled = np.flatnonzero([digest != b"" for digest in sketches.digests])
+    found = np.zeros(0, dtype=np.int64)
+    for keys in sketches.keys[filled].T:
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.concatenate([[True], keys[order][1:] != keys[order][:-1]]))
+        before = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+        places = filled[order]
+        before[places < begin] = 0
+        # Each place of a run of equal keys with all places of the run before it.
+        ends = np.repeat(np.arange(len(order)), before)
+        back = np.arange(len(ends)) - np.repeat(np.cumsum(before) - before, before) + 1
+        found = np.union1d(found, places[ends] * count + places[ends - back])
+    return found // max(count, 1), found % max(count, 1)
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
@@ -63,7 +128,7 @@ def hash_ngrams(texts: pl.Series) -> Iterator[np.ndarray]:
 
     A text of fewer words is one run.
     """
-    for chunk in texts.rename("text").to_frame().iter_slices(_CHUNK):
+    for chunk in texts.rename("text").to_frame().iter_slices(CHUNK):
         numbered = chunk.with_row_index("row")
         words = numbered.select("row", pl.col("text").str.to_lowercase().str.extract_all(r"\w+"))
         words = words.explode("text").drop_nulls()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from trialforge.trial.near_duplicates import NearDuplicates, hash_ngrams
+from trialforge.trial.near_duplicates import CHUNK, near_pairs, sketch_texts
 from trialforge.validation.neighbours import distance_blocks
 from trialforge.validation.params import DuplicateParams
 
@@ -16,15 +16,16 @@ def find_near_copies(texts: pl.Series, train_texts: pl.Series, params: Duplicate
     Columns: `train_row`, `train_jaccard`, `sibling_row`, `sibling_jaccard`; null and 0 where nothing
     reaches `max_jaccard`.
     """
-    known = NearDuplicates(params.max_jaccard, params.permutations)
-    for row, ngrams in enumerate(hash_ngrams(train_texts)):
-        known.add(row, ngrams)
-    n_train = len(train_texts)
+    begin, both = len(train_texts), pl.concat([train_texts.alias("text"), texts.alias("text")], rechunk=False)
+    chunks = (both[start : start + CHUNK] for start in range(0, len(both), CHUNK))
+    sketches = sketch_texts(chunks, params.max_jaccard, params.permutations)
+    near: dict[int, list[tuple[int, float]]] = {}
+    for row, other, share in near_pairs(sketches, both.gather, params.max_jaccard, begin):
+        near.setdefault(row, []).append((other, share))
     found = []
-    for row, ngrams in enumerate(hash_ngrams(texts)):
-        near = known.find_and_add(n_train + row, ngrams)
-        train = [(share, -other) for other, share in near if other < n_train]
-        siblings = [(share, n_train - other) for other, share in near if other >= n_train]
+    for row in range(begin, len(both)):
+        train = [(share, -other) for other, share in near.get(row, []) if other < begin]
+        siblings = [(share, begin - other) for other, share in near.get(row, []) if other >= begin]
         best = [max(side, default=None) for side in (train, siblings)]
         found.append([value for one in best for value in ((-one[1], one[0]) if one else (None, 0.0))])
     schema = {

@@ -115,7 +115,7 @@ def test_work_that_ends_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(2):
             now[0] += 6
             shown.advance()
-    assert out.getvalue().splitlines() == ["embedding: 2 to do", "embedding: 2 of 2"]
+    assert out.getvalue().splitlines() == ["embedding: 2 to do, about 6 s left", "embedding: 2 of 2"]
 
 
 @pytest.mark.parametrize("at_once", [1, 8, 30])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,6 +263,27 @@ def test_the_print_has_the_whole_report_and_one_record(page: Page, tmp_path: Pat
     few.write_text(build_report(sample.make_inputs(2), ReportParams(max_records=50), LOCK), encoding="utf-8")
     page.open(few)
     assert abs(page.print()[1] - sheets) <= 1
+
+
+def test_a_record_is_read_when_it_is_chosen_and_not_before(browser: Page, tmp_path: Path) -> None:
+    """A block that can't be read hinders neither the page nor the records of other blocks."""
+    page = build_report(sample.make_inputs(160), ReportParams(max_records=160), LOCK)
+    broken = re.sub(r'(id="records-1">)\[.*?(</script>)', r"\1no JSON\2", page)
+    assert broken != page
+    path = tmp_path / "broken.html"
+    path.write_text(broken, encoding="utf-8")
+    browser.events.clear()
+    browser.open(path)
+    assert count(browser) == "160 of 160 records"
+    choose(browser, "intervention", "lintorol")
+    for number, places in ((2, 59), (0, 4)):
+        browser.evaluate("document.getElementById('more').click()")
+        browser.evaluate(f"document.querySelectorAll('#list button')[{places}].click()")
+        text = browser.evaluate("document.getElementById('record').innerText")
+        assert f"Record {2 * places + 1} " in text, number
+    assert browser.problems() == []
+    search(browser, "lintorol")
+    assert browser.problems() != []
 
 
 def test_opens_with_thousands_of_records(browser: Page, tmp_path: Path) -> None:

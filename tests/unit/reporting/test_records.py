@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 
 from tests.unit.reporting import sample
-from trialforge.reporting.records import browse_records, judge, to_script_json
+from trialforge.reporting.records import (
+    BLOCK_RECORDS,
+    browse_records,
+    judge,
+    to_blocks,
+    to_script_json,
+)
 
 
 def test_judge_gives_each_record_its_verdict_and_reason() -> None:
@@ -34,6 +40,27 @@ def test_records_hold_each_exemplar_once() -> None:
 def test_limit_keeps_the_first_and_tells_the_total() -> None:
     held = browse_records(sample.make_tables(6), limit=2)
     assert (len(held["records"]), held["total"]) == (2, 6)
+
+
+def test_blocks_have_all_that_was_browsed() -> None:
+    count = 2 * BLOCK_RECORDS + 5
+    held = browse_records(sample.make_tables(count), limit=count)
+    titles = {f"NCT{at:08}": f"Title {at}" for at in range(count)} | {
+        "\ue000": "high",
+        "\U0001f600": "higher",
+    }
+    index, blocks = to_blocks(held | {"titles": titles})
+    records = [
+        record | blocks[f"records-{at // index['size']}"][at % index["size"]]
+        for at, record in enumerate(index["records"])
+    ]
+    assert records == held["records"]
+    parts = [blocks[f"titles-{at}"] for at in range(len(index["first"]["titles"]))]
+    assert {key: title for part in parts for key, title in part.items()} == titles
+    assert [next(iter(part)) for part in parts] == index["first"]["titles"]
+    # In JavaScript's order, by units of UTF-16, a surrogate stands before U+E000.
+    assert [*parts[-1]][-2:] == ["\U0001f600", "\ue000"]
+    assert not {"page", "lineage"} & {*index["records"][0]}
 
 
 def test_no_stage_has_run_yet() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.simulation.corpus import simulate
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import SplitParams
 from trialforge.split.split import (
@@ -21,6 +22,7 @@ from trialforge.split.split import (
     hold_back,
     settle_groups,
     split_trials,
+    view_part,
 )
 from trialforge.trial.record import Trial, trials_to_frame
 
@@ -267,3 +269,15 @@ def test_a_share_of_the_labelled_train_trials_is_held_back_with_their_near_dupli
     assert held.filter(kept).equals(split.filter(~pl.col("nct_id").is_in(mine["nct_id"].to_list())))
     assert hold_back(split, trials, 0.2, seed=1).equals(held)
     assert not hold_back(split, trials, 0.2, seed=2).equals(held)
+
+
+def test_a_view_is_the_same_however_many_trials_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = simulate(60, 5)
+    parts = pl.Series(["train", "test", "train", "dropped"] * 15)
+    split = trials.select("nct_id", part=parts)
+    at_once = view_part(trials, split, "train", ["summary"])
+    assert at_once["nct_id"].to_list() == trials.filter(parts == "train")["nct_id"].to_list()
+    assert at_once["summary"].null_count() == len(at_once) == 30
+    monkeypatch.setattr("trialforge.split.split.SLICE", 7)
+    assert view_part(trials, split, "train", ["summary"]).equals(at_once)
+    assert view_part(trials, split, "validation", []).columns == at_once.columns

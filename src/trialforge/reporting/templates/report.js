@@ -71,8 +71,29 @@ let matching = [];
 let shown = 0;
 let chosen = null;
 
-for (const record of data.records) {
-  record.words = [record.id, record.title, record.intervention, ...record.faults, ...Object.values(record.page).flat(2)].join(" ").toLowerCase();
+// Most of a record lies in blocks of text, which are read when they are asked for: so the page opens as soon with
+// ten thousand records as with ten.
+const held = new Map();
+function block(kind, at) {
+  const name = `${kind}-${at}`;
+  if (!held.has(name)) held.set(name, read(name));
+  return held.get(name);
+}
+const whole = (record) => ({ ...record, ...block("records", Math.floor(record.at / data.size))[record.at % data.size] });
+function find(kind, key) {
+  const at = data.first[kind].findLastIndex((first) => first <= key);
+  return at < 0 ? undefined : block(kind, at)[key];
+}
+data.records.forEach((record, at) => { record.at = at; });
+
+// The words of all records are read at the first search.
+function readWords() {
+  for (let start = 0; start < data.records.length; start += data.size) {
+    read(`records-${start / data.size}`).forEach(({ faults, page }, at) => {
+      const record = data.records[start + at];
+      record.words = [record.id, record.title, record.intervention, ...faults, ...Object.values(page).flat(2)].join(" ").toLowerCase();
+    });
+  }
 }
 for (const name of FILTERS) {
   const values = [...new Set(data.records.map((record) => record[name]))].sort();
@@ -81,6 +102,7 @@ for (const name of FILTERS) {
 
 function filterRecords() {
   const words = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length && data.records[0]?.words === undefined) readWords();
   const wanted = FILTERS.map((name) => [name, byId(`by-${name}`).value]).filter((pair) => pair[1] !== "");
   matching = data.records.filter(
     (record) => wanted.every(([name, value]) => record[name] === value) && words.every((word) => record.words.includes(word)),
@@ -115,14 +137,15 @@ function markChosen() {
   }
 }
 
-function choose(record, move) {
-  chosen = record;
+function choose(listed, move) {
+  chosen = listed;
   markChosen();
   const place = byId("record");
-  if (record === null) {
+  if (listed === null) {
     place.replaceChildren(make("p", {}, "No record matches. Clear a filter to see more."));
     return;
   }
+  const record = whole(listed);
   place.replaceChildren(...[
     make("ul", { class: "chips", "aria-label": "What this record is" },
       make("li", { class: "chip" }, "synthetic"),
@@ -214,10 +237,10 @@ function showTable(rows, { heading, columns, free }, known) {
 
 // The record as a registry page, and one of its exemplars beside it, heading by heading.
 function compare(record, at) {
-  const ids = record.exemplars.filter((id) => data.exemplars[id]);
-  const exemplar = data.exemplars[ids[at]];
+  const ids = record.exemplars.filter((id) => find("exemplars", id));
+  const exemplar = ids.length ? find("exemplars", ids[at]) : undefined;
   const from = exemplar ? `${ids[at]} (${exemplar.source}, ${exemplar.label})` : "";
-  const sides = [{ name: "Synthetic trial", page: record.page, known: ngramsOf(ids.map((id) => data.exemplars[id].page)) }];
+  const sides = [{ name: "Synthetic trial", page: record.page, known: ngramsOf(ids.map((id) => find("exemplars", id).page)) }];
   if (exemplar) sides.push({ name: from, page: exemplar.page, known: ngramsOf([record.page]) });
   const box = make("div", {});
   if (ids.length) {
@@ -279,11 +302,11 @@ function sources(record) {
     make("table", {},
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Taken over"), make("th", { scope: "col" }, "From"))),
       make("tbody", {}, ...record.sources.map((id, at) => make("tr", {},
-        make("th", { scope: "row" }, data.blocks[at][1]), make("td", {}, make("span", { class: "meta" }, id), ` ${data.titles[id] ?? ""}`))))));
+        make("th", { scope: "row" }, data.blocks[at][1]), make("td", {}, make("span", { class: "meta" }, id), ` ${find("titles", id) ?? ""}`))))));
 }
 
 function reasons(record) {
-  const list = data.reasons[record.reasons];
+  const list = find("reasons", record.reasons);
   if (!list || !list.length) return null;
   return make("div", {}, make("h3", {}, `Reasons the model gave for ${record.label}`), make("ol", {}, ...list.map((reason) =>
     make("li", {}, reason.text, reason.cites.length ? make("span", { class: "cites" }, `cites ${reason.cites.join("; ")}`) : null))));

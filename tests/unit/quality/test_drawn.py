@@ -1,0 +1,89 @@
+"""A large corpus: real trials are drawn by lot, and what a record was shown is looked in all the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from tests.unit.quality.sections import VALIDATION
+from tests.unit.reporting import sample
+from trialforge.generation.draft_form import as_drafts
+from trialforge.generation.fields import WRITTEN_FIELDS
+from trialforge.quality.case import Case
+from trialforge.quality.leaks import held_out_ids
+from trialforge.quality.measurement import RunTables, build_case, draw_run
+from trialforge.quality.memorisation import shown_25
+from trialforge.quality.params import QualityParams
+from trialforge.quality.privacy import copy_share
+from trialforge.quality.yardstick import match_held_out
+from trialforge.reporting.sections import build_sections
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def run(parts: dict[str, pl.DataFrame]) -> RunTables:
+    held_back = parts["validation"].tail(40)
+    drafts = as_drafts(held_back, WRITTEN_FIELDS)
+    return RunTables(parts["train"], parts["validation"], parts["test"], held_back, drafts)
+
+
+def case_of(records: pl.DataFrame, run: RunTables, params: QualityParams, most: int) -> Case:
+    return build_case(records, draw_run(run, most, SEED), params, VALIDATION, SEED)
+
+
+def copies_of(run: RunTables, *, drawn: bool) -> pl.DataFrame:
+    """Return 20 copies of train trials that were drawn, or were not; each was shown its own original."""
+    chosen = pl.col("nct_id").is_in(draw_run(run, 60, SEED).train["nct_id"].implode())
+    kept = run.train.filter(chosen if drawn else ~chosen).head(20)
+    return kept.with_columns(exemplars=pl.concat_list("nct_id"), nct_id=pl.format("SYN-{}", "nct_id"))
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_copies_of_what_was_shown_are_found_drawn_or_not(
+    run: RunTables, params: QualityParams, drawn: bool
+) -> None:
+    case = case_of(copies_of(run, drawn=drawn), run, params, 60)
+    assert (len(case.reference), len(case.pool)) == (60, 60 if drawn else 80)
+    assert copy_share(case).value == 1
+    assert shown_25(case).value == 1
+    # Records and their yardstick meet the same trials, which nobody chose.
+    matched = match_held_out(case)
+    assert {*matched.train.frame["nct_id"]} <= {*case.reference.frame["nct_id"]}
+
+
+def test_ids_of_held_out_trials_that_were_not_drawn_are_found(run: RunTables, params: QualityParams) -> None:
+    drawn = draw_run(run, 60, SEED)
+    left = run.test.filter(~pl.col("nct_id").is_in(drawn.test["nct_id"].implode()))["nct_id"][0]
+    records = copies_of(run, drawn=True).with_columns(summary=pl.lit(f"as trial {left} was"))
+    found = held_out_ids(case_of(records, run, params, 60))
+    assert (found.value, found.n) == (1, 160)
+
+
+def test_a_draw_keeps_the_order_and_drafts_stay_beside_their_trials(run: RunTables) -> None:
+    drawn = draw_run(run, 30, SEED)
+    places = [run.train["nct_id"].to_list().index(one) for one in drawn.train["nct_id"]]
+    assert len(places) == 30
+    assert places == sorted(places)
+    assert drawn.held_back["nct_id"].to_list() == drawn.drafts["nct_id"].to_list()
+    assert draw_run(run, 30, SEED).train.equals(drawn.train)
+    assert not draw_run(run, 30, SEED + 1).train.equals(drawn.train)
+
+
+def test_a_corpus_that_is_small_enough_is_read_whole(
+    run: RunTables, params: QualityParams, parts: dict[str, pl.DataFrame]
+) -> None:
+    case = case_of(parts["synthetic"], run, params, 200)
+    assert case.pool is case.reference
+    assert case.drawn == {}
+    assert case_of(parts["synthetic"], run, params, 199).drawn == {"train": "199 of 200"}
+
+
+def test_the_report_says_what_was_drawn() -> None:
+    inputs = sample.make_inputs()
+    told = {"drawn.train": "20000 of 330000", "drawn.held_back": "20000 of 36000"}
+    found = build_sections(replace(inputs, metrics=inputs.metrics | {"quality": told}), {})
+    (note,) = next(one for one in found if one.key == "fidelity").notes
+    assert "drawn by lot: 20000 of 330000 of train, 20000 of 36000 of held-back." in note
