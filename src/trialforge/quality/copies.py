@@ -376,7 +376,7 @@ def copied_fields(case: Case) -> Estimate:
     test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors).
     Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
     test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
-    correction covers all fields, what was shown and all of train: of sets that copy nothing, 5% at most have
+    correction covers all fields, what was shown and all of train: at most 5% of sets that copy nothing have
     one.
     """
     certain = _certain(compare_copies(case))

@@ -94,7 +94,7 @@ class _Shared:
         rows = np.concatenate([places[self._owners] for places in level])
         found, places, keys = (np.tile(one, len(level)) for one in (self._found, self._places, self._keys))
         matrix = _incidence(rows[found], places[found], (n, self._trials.shape[1]))
-        matrix = matrix.multiply(self._weights).tocsr()
+        matrix = sparse.csr_matrix(matrix.multiply(self._weights))
         new = pl.DataFrame({"row": rows[~found], "key": keys[~found]}).unique()["row"].to_numpy()
         total = np.asarray(matrix.sum(axis=1)).ravel() + np.bincount(new, minlength=n) * self._weights[-1]
         return self._most(matrix, records, pairs), total
