@@ -373,7 +373,7 @@ def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
     Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's
-    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong's errors).
+    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong).
     Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
     test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
     correction covers all fields, what was shown and all of train: at most 5% of sets that copy nothing have
