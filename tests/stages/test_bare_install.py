@@ -83,6 +83,7 @@ def test_no_package_of_an_extra_is_in_the_bare_environment(bare: Path, tmp_path:
         "xllamacpp",
         "altair",
         "evaluate",
+        "distributed",
     ]
     code = f"import importlib.util as u; print([m for m in {modules} if u.find_spec(m)])"
     done = subprocess.run(
@@ -139,3 +140,12 @@ def test_a_missing_extra_is_an_error_that_names_it(bare: Path, tmp_path: Path) -
     done = ask(bare, tmp_path, ["pull"])
     assert done.returncode == 1
     assert "pip install 'trialforge[ollama]'" in done.stderr
+
+
+def test_a_cluster_without_its_extra_is_an_error_that_names_it(bare: Path, tmp_path: Path) -> None:
+    code = "from trialforge.core.pieces import map_in_order as m; list(m(str, range(3)))"
+    address = {"DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:8786"}
+    done = subprocess.run(
+        [bare, "-c", code], cwd=tmp_path, env=address, capture_output=True, text=True, check=False
+    )
+    assert "pip install 'trialforge[dask]'" in done.stderr

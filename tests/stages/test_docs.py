@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import shlex
 import shutil
@@ -133,3 +135,46 @@ def test_the_picture_of_the_graph_has_every_stage(page: str) -> None:
     drawn = re.findall(r"```mermaid\nflowchart LR\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
     assert len(drawn) == 1
     assert set(STAGES) == set(re.findall(r"[\w-]+", re.sub(r"\[.*?\]|-->", " ", drawn[0])))
+
+
+RECIPES = ROOT / "examples" / "cluster"
+
+
+def dask_commands() -> list[list[str]]:
+    """Each `dask ...` command of the page, of compose.yaml and of the recipes."""
+    page = re.findall(
+        r"^ {4}(dask .*?)(?: *#.*)?$", (ROOT / "docs/scale-up.md").read_text(), flags=re.MULTILINE
+    )
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    spec = yaml.safe_load((RECIPES / "kubernetes.yaml").read_text())["spec"]
+    pods = [spec[part]["spec"]["containers"][0]["args"] for part in ("scheduler", "worker")]
+    (image,) = re.findall(r"^CMD (.*)$", (RECIPES / "Dockerfile").read_text(), flags=re.MULTILINE)
+    return [
+        *map(shlex.split, page),
+        *(service["command"] for service in services if "command" in service),
+        *pods,
+        json.loads(image),
+    ]
+
+
+@pytest.mark.parametrize("command", dask_commands(), ids=" ".join)
+def test_a_dask_command_has_options_that_exist(command: list[str]) -> None:
+    program, name, *options = command
+    assert program == "dask"
+    cli = importlib.import_module(f"distributed.cli.dask_{name}").main
+    cli.make_context(name, options)  # an error for an option that there is not
+
+
+def test_each_recipe_of_a_cluster_is_complete() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    cluster = {name: service for name, service in services.items() if service.get("profiles") == ["dask"]}
+    assert cluster.keys() == {"scheduler", "worker"}
+    assert cluster["worker"]["deploy"]["replicas"] == 2
+    assert (ROOT / cluster["scheduler"]["build"]["dockerfile"]).is_file()
+    compile((RECIPES / "slurm.py").read_text(), "slurm.py", "exec")
+    for source, _ in re.findall(
+        r"^COPY (.*) (\S+)$", (RECIPES / "Dockerfile").read_text(), flags=re.MULTILINE
+    ):
+        assert [path for path in source.split() if not (ROOT / path).exists()] == []
+    page = (ROOT / "docs" / "scale-up.md").read_text()
+    assert [path.name for path in RECIPES.iterdir() if f"examples/cluster/{path.name}" not in page] == []

@@ -46,6 +46,10 @@ class DiskError(TrialforgeError):
     """A file or folder can't be used: the disk is full or read-only, or this user has no right to it."""
 
 
+class WorkerError(TrialforgeError):
+    """Workers, processes here or of a Dask cluster, can't do the pieces of work that they were given."""
+
+
 class IngestError(TrialforgeError):
     """A source of trials can't be read at all; one bad record is refused and counted instead."""
 
@@ -80,6 +84,8 @@ EXTRAS = {
     "elastic_transport": "elasticsearch",
     "ollama": "ollama",
     "openai": "openai",
+    "distributed": "dask",
+    "dask": "dask",
     "xllamacpp": "llm",
     "torch": "torch",
     "transformers": "torch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
+from typing import ClassVar
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -35,7 +36,13 @@ class Progress:
         console: where to print; by default standard error.
         at_once: how many steps are worked on together.
         quiet_seconds: work that ends sooner says nothing.
+
+    Attributes:
+        workers: how many workers of a cluster do the work of this process; None: no cluster does any.
+        done: finished steps.
     """
+
+    workers: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -119,7 +126,13 @@ class Progress:
     def line(self) -> str:
         """Return the state as one line."""
         count = f"{self._what}: {self.done}" + ("" if self._total is None else f" of {self._total}")
-        return ", ".join(filter(None, (count, self._note, self._left())))
+        return ", ".join(filter(None, (count, self._speed(), self._note, self._left())))
+
+    def _speed(self) -> str:
+        if self.workers is None:
+            return ""
+        named = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return f"{named}, {self._timed / max(self.seconds, 1e-9):.3g} a second"
 
     def _show(self) -> None:
         self._quiet = 0.0
@@ -148,7 +161,7 @@ class Progress:
         if due:
             self._said = now
         if self._bar is not None:
-            shown = ", ".join(filter(None, (self._note, self._left())))
+            shown = ", ".join(filter(None, (self._speed(), self._note, self._left())))
             self._bar.update(self._bar.task_ids[0], completed=self.done, total=self._total, note=shown)
 
     def _due(self, now: float) -> float:

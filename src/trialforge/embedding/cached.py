@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialforge.core.files import database_errors
+from trialforge.core.pieces import map_as_completed, uses_cluster
 from trialforge.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,10 +39,20 @@ class CachedEncoder:
     """An encoder that keeps each vector by the hash of its text and of the encoder.
 
     Where nothing may be written, as in a checkout on a read-only disk, it keeps none.
+
+    Args:
+        encoder: makes the vectors.
+        path: where they are kept.
+        elsewhere: does the same as the encoder's `encode` on any machine of a cluster; None works here only.
     """
 
-    def __init__(self, encoder: Encoder, path: Path = CACHE) -> None:
-        self._encoder, self._path = encoder, path
+    def __init__(
+        self,
+        encoder: Encoder,
+        path: Path = CACHE,
+        elsewhere: Callable[[Sequence[str]], Matrix] | None = None,
+    ) -> None:
+        self._encoder, self._path, self._elsewhere = encoder, path, elsewhere
 
     @property
     def digest(self) -> str:
@@ -79,15 +90,21 @@ class CachedEncoder:
             known = len(texts) - len(missing)
             with nullcontext(progress) if progress else _progress(len(texts)) as progress:
                 progress.advance(known, timed=False)
-                for start in range(0, len(missing), BLOCK):
-                    block = missing[start : start + BLOCK]
-                    rows = self._encoder.encode([texts[first[key]] for key in block])
+                blocks = [missing[start : start + BLOCK] for start in range(0, len(missing), BLOCK)]
+                pieces = ([texts[first[key]] for key in block] for block in blocks)
+                for number, rows in self._encode(pieces):
+                    block = blocks[number]
                     vectors |= zip(block, rows, strict=True)
                     kept = [(key, _seal(key, row)) for key, row in zip(block, rows, strict=True)]
                     with self._translated(), cache:
                         cache.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", kept)
                     progress.advance(len(block))
         return np.stack([vectors[key] for key in keys])
+
+    def _encode(self, pieces: Iterable[Sequence[str]]) -> Iterable[tuple[int, Matrix]]:
+        if self._elsewhere is None or not uses_cluster():
+            return enumerate(map(self._encoder.encode, pieces))
+        return map_as_completed(self._elsewhere, pieces)
 
     def _key(self, text: str) -> bytes:
         return hashlib.sha256(f"{self.digest}\x1f{text}".encode(errors="surrogatepass")).digest()

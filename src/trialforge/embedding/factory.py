@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +19,12 @@ from trialforge.embedding.torch_encoder import TorchEncoder
 from trialforge.embedding.transformer import load_sentence_transformer, load_transformer
 
 if TYPE_CHECKING:
-    from trialforge.embedding.encoder import Encoder
+    from trialforge.embedding.encoder import Encoder, Matrix
     from trialforge.embedding.params import EmbeddingParams
 
 _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sentence_transformer}
+_loaded: dict[str, Encoder] = {}
+_loading = threading.Lock()
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
@@ -45,7 +49,32 @@ def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: s
         ParameterError: there is no such model, or it is not the one that `sha256` pins.
     """
     encoder = _load(params, section)
-    return encoder if cache is None else CachedEncoder(encoder, cache)
+    if cache is None:
+        return encoder
+    # The vectors of a server are made by that server, whoever asks it.
+    own = params.backend != "ollama"
+    return CachedEncoder(
+        encoder, cache, partial(encode_by_digest, params, section, encoder.digest) if own else None
+    )
+
+
+def encode_by_digest(params: EmbeddingParams, section: str, digest: str, texts: Sequence[str]) -> Matrix:
+    """Return the vectors of texts by this machine's own copy of a model, read once for all pieces of work.
+
+    Raises:
+        ParameterError: this machine has no such model, or one with another digest.
+    """
+    with _loading:
+        if digest not in _loaded:
+            encoder = _load(params, section)
+            if encoder.digest != digest:
+                raise ParameterError(
+                    f"`{section}.model`: {params.model} is another model here, with digest {encoder.digest}, "
+                    f"not {digest}",
+                    hint="install the same package, or copy the same folder",
+                )
+            _loaded[digest] = encoder
+    return _loaded[digest].encode(texts)
 
 
 def packaged_model(name: str) -> Path:

@@ -58,9 +58,10 @@ class TorchEncoder:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         if self._model is None:
-            self._model = self._load()
-            self._model.tokenizer.enable_truncation(max_length=self._window)
-            self._model.tokenizer.no_padding()
+            model = self._load()
+            model.tokenizer.enable_truncation(max_length=self._window)
+            model.tokenizer.no_padding()
+            self._model = model  # last: pieces of work in other threads must not see half of it
         encodings = self._model.tokenizer.encode_batch(list(texts))
         windows = [
             (owner, window.ids)

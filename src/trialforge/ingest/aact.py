@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +16,7 @@ import polars as pl
 from trialforge.ingest.clean import state_enrolment
 from trialforge.ingest.raw import RawTable, RecordError
 from trialforge.ingest.source import REFUSED_SCHEMA, Batch, no_refused, tally_file
-from trialforge.ingest.tables import Header, read_column, read_table, split_table
+from trialforge.ingest.tables import Header, read_column, read_rows, read_table, split_table
 from trialforge.ingest.typed import build_batch
 
 PART_TRIALS = 4096  # of a range of ids; up to twice as many stay together, for which processes do not pay
@@ -103,12 +103,14 @@ class SnapshotPart:
     rows: Mapping[str, list[Path] | list[pl.DataFrame]]
     refused: pl.DataFrame
 
+    def carry(self) -> SnapshotPart:
+        """Return the same with its rows as they are read, for a machine that does not see the files."""
+        return replace(self, rows={name: list(map(read_rows, rows)) for name, rows in self.rows.items()})
+
     def read(self) -> Batch:
         """Return the trials."""
         tables = {
-            name: pl.concat(
-                one if isinstance(one, pl.DataFrame) else pl.read_ipc(one) for one in self.rows[name]
-            )
+            name: pl.concat(map(read_rows, self.rows[name]))
             if self.rows.get(name)
             else pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
             for name, columns in self.columns.items()

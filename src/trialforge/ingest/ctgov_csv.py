@@ -15,7 +15,7 @@ import polars as pl
 from trialforge.ingest.clean import state_enrolment
 from trialforge.ingest.raw import RawTable
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, no_refused, tally_file
-from trialforge.ingest.tables import Header, split_table
+from trialforge.ingest.tables import Header, read_rows, split_table
 from trialforge.ingest.typed import build_batch
 
 # Field of the trial <- the columns that may hold it.
@@ -80,18 +80,22 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """Some rows of an export, as an Arrow file."""
+    """Some rows of an export, as an Arrow file or as they were read."""
 
     origin: str
     name: str
-    path: Path | None
+    rows: Path | pl.DataFrame | None
     refused: pl.DataFrame
+
+    def carry(self) -> ExportPart:
+        """Return the same with its rows as they are read, for a machine that does not see the file."""
+        return self if self.rows is None else replace(self, rows=read_rows(self.rows))
 
     def read(self) -> Batch:
         """Return the trials."""
-        if self.path is None:
+        if self.rows is None:
             return tally_file(Batch(pl.DataFrame(schema=BATCH_SCHEMA), self.refused), self.origin)
-        table = read_export(pl.read_ipc(self.path), self.name)
+        table = read_export(read_rows(self.rows), self.name)
         batch = build_batch(table, "ctgov-csv", markdown=True)
         whole = replace(
             batch, refused=pl.concat([self.refused, batch.refused]), lacks={self.name: table.lacks}

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from trialforge.core.errors import IngestError
+from trialforge.core.pieces import map_in_order, shared_files, uses_cluster
 from trialforge.ingest.aact import Snapshot, split_snapshot
 from trialforge.ingest.containers import Leaf, Refused, walk
 from trialforge.ingest.ctgov_csv import Export
@@ -20,7 +21,6 @@ from trialforge.ingest.ctgov_json import load_json, parse_study, study_id
 from trialforge.ingest.ctgov_xml import parse_xml
 from trialforge.ingest.forms import find_form, table_name
 from trialforge.ingest.json_stream import split_studies
-from trialforge.ingest.pool import map_in_order
 from trialforge.ingest.raw import MAX_RECORD, RawTrial, RecordError, tabulate
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, FileTally, Prepare, leave_batch
 from trialforge.ingest.tables import read_header, spool
@@ -39,7 +39,11 @@ _KNOWN_FORMS = "legacy XML, JSON of API v2, AACT's tables, and the registry's CS
 
 
 class Piece(Protocol):
-    """Some records, small enough for memory, that a process is sent to read."""
+    """Some records, small enough for memory, that a process or a machine is sent to read."""
+
+    def carry(self) -> Piece:
+        """Return the same with all that it reads in it, so that it can be read on another machine."""
+        ...
 
     def read(self) -> Batch:
         """Return the trials, and what became of the records of each file."""
@@ -75,8 +79,12 @@ class RegistrySource:
             IngestError: there is no trial at all, or nothing could be read of one of the files.
         """
         files: dict[str, FileTally] = {}
-        with tempfile.TemporaryDirectory(prefix="trialforge-") as spool:
-            for batch in map_in_order(partial(read_piece, prepare), _find_pieces(self._path, Path(spool))):
+        shared = shared_files() if uses_cluster() else None
+        with tempfile.TemporaryDirectory(prefix="trialforge-", dir=shared) as spool:
+            pieces = _find_pieces(self._path, Path(spool))
+            if uses_cluster() and not shared:
+                pieces = (piece.carry() for piece in pieces)
+            for batch in map_in_order(partial(read_piece, prepare), pieces):
                 for origin, tally in batch.read.items():
                     files.setdefault(origin, FileTally()).add(tally)
                 yield batch
@@ -200,6 +208,10 @@ class Chunk:
     """Records of XML and JSON."""
 
     records: list[Found]
+
+    def carry(self) -> Chunk:
+        """Return the same: it has its records."""
+        return self
 
     def read(self) -> Batch:
         """Return the trials, those of XML first."""

@@ -111,6 +111,11 @@ def read_column(path: Path, header: Header, name: str) -> pl.Series:
     return pl.concat(columns) if columns else pl.Series(name, dtype=pl.String)
 
 
+def read_rows(rows: Path | pl.DataFrame) -> pl.DataFrame:
+    """Return rows that a piece of work has, or names the Arrow file of."""
+    return pl.read_ipc(rows) if isinstance(rows, Path) else rows
+
+
 def _write(
     batches: Iterable[pl.DataFrame],
     folder: Path,

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import ast
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from trialforge.core.errors import LearningError
-from trialforge.core.files import disk_errors, hash_json, hash_text, read_parquet, write_parquet
+from trialforge.core.files import hash_json, hash_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
 
     from trialforge.learning.classifier import Classifier, FitTask
 
-CELL_STORE = Path(".trialforge/learning")
 PACKAGE = Path(__file__).parents[1]
 # What tells people something: no score follows from it.
-_DECIDES_NO_SCORE = {f"trialforge.core.{name}" for name in ("errors", "files", "progress")}
+_DECIDES_NO_SCORE = {f"trialforge.core.{name}" for name in ("errors", "files", "pieces", "progress")}
 _LIBRARIES = ("numpy", "polars", "scikit-learn", "torch", "transformers")
 
 
@@ -97,52 +94,3 @@ def cell_key(cell: Cell, classifier: Classifier) -> str:
             "held_out": {part: frame_digest(frame) for part, frame in cell.held_out.items()},
         }
     )
-
-
-def score_cell(
-    cell: Cell, make: Callable[[], Classifier], *, store: Path = CELL_STORE, keep_model: Path | None = None
-) -> pl.DataFrame:
-    """Return part, nct_id, label and score of each held-out example; train only what was never trained.
-
-    Args:
-        cell: what to train.
-        make: gives a new classifier.
-        store: folder of finished cells, safe to delete.
-        keep_model: folder for the trained model; None keeps none.
-    """
-    classifier = make()
-    entry = store / cell_key(cell, classifier)[:32]
-    scores = entry / "scores.parquet"
-    if not scores.is_file() or (keep_model and not (entry / "model").is_dir()):
-        _train(cell, classifier, entry, keep=keep_model is not None)
-    if keep_model:
-        with disk_errors(keep_model):
-            try:
-                shutil.copytree(entry / "model", keep_model, dirs_exist_ok=True)
-            except OSError:
-                shutil.rmtree(keep_model, ignore_errors=True)  # a part of a model is none
-                raise
-    return read_parquet(scores)
-
-
-def _train(cell: Cell, classifier: Classifier, entry: Path, *, keep: bool) -> None:
-    task = replace(cell.task, scratch=entry / "checkpoint")
-    classifier.fit(task)
-    scored = []
-    for part, examples in cell.held_out.items():
-        values = classifier.predict(examples)
-        rows = examples.select(pl.lit(part).alias("part"), "nct_id", "label").with_columns(
-            pl.Series("score", values, dtype=pl.Float64)
-        )
-        if not values.size == rows.height or rows["score"].is_nan().any():
-            raise LearningError(f"{cell.model} gave NaN scores for arm `{cell.arm}`")
-        scored.append(rows)
-    if keep:
-        part_folder = entry / "model.part"
-        shutil.rmtree(part_folder, ignore_errors=True)
-        part_folder.mkdir(parents=True)
-        classifier.save(part_folder)
-        shutil.rmtree(entry / "model", ignore_errors=True)
-        part_folder.replace(entry / "model")
-    write_parquet(pl.concat(scored), entry / "scores.parquet")
-    shutil.rmtree(entry / "checkpoint", ignore_errors=True)

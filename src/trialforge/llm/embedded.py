@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -75,7 +75,7 @@ class EmbeddedGenerator:
         """Return the `id` and `piece` of each token of the chat, template included."""
         return self._engines[0].tokenize(messages)
 
-    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+    def complete(self, requests: Sequence[Request]) -> Generator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
         for request in requests:
             if request.schema is not None:

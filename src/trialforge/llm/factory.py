@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialforge.core.errors import GenerationError
+from trialforge.core.pieces import uses_cluster
 from trialforge.llm.backend import TextGenerator
 from trialforge.llm.calls import CALLS_FILE, CachedGenerator, CallCache, find_project
 from trialforge.llm.models import find_model
@@ -44,7 +45,11 @@ def load_engine(params: LlmParams) -> TextGenerator:
 
     embedded = EmbeddedGenerator(find_model(params), params)
     check_forcing(embedded)
-    return embedded
+    if not uses_cluster():
+        return embedded
+    from trialforge.llm.cluster import ClusterGenerator
+
+    return ClusterGenerator(embedded, params)
 
 
 def pull_model(params: LlmParams) -> dict[str, str]:

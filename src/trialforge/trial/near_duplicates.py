@@ -17,6 +17,8 @@ import numpy as np
 import polars as pl
 from datasketch import MinHash, MinHashLSH
 
+from trialforge.core.pieces import map_in_order
+
 NGRAM = 5
 PERMUTATIONS = 128
 CHUNK = 4096  # texts that are read together
@@ -47,11 +49,11 @@ def sketch_texts(chunks: Iterable[pl.Series], threshold: float, permutations: in
     """Return the sketches of all texts, to be asked which share `threshold` of their n-grams.
 
     Args:
-        chunks: the texts, some thousands at a time.
+        chunks: the texts, some thousands at a time: each is a piece of work.
         threshold: the least share (Jaccard).
         permutations: of MinHash.
     """
-    parts = list(map(partial(_sketch, threshold, permutations), chunks))
+    parts = list(map_in_order(partial(_sketch, threshold, permutations), chunks))
     keys = [part.keys for part in parts]
     digests = [digest for part in parts for digest in part.digests]
     return Sketches(np.concatenate(keys) if keys else np.zeros((0, 0), np.uint64), digests)

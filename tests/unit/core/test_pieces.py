@@ -1,4 +1,4 @@
-"""Work in order on several cores."""
+"""Work on several cores of this machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from trialforge.core.errors import IngestError
-from trialforge.ingest.pool import map_in_order
+from trialforge.core.errors import WorkerError
+from trialforge.core.pieces import map_as_completed, map_in_order
 
 
 def square(number: int) -> int:
@@ -66,5 +66,26 @@ def test_a_single_piece_is_worked_on_here() -> None:
 
 
 def test_a_killed_worker_is_an_error() -> None:
-    with pytest.raises(IngestError, match="worker process was killed"):
+    with pytest.raises(WorkerError, match="worker process was killed"):
         list(map_in_order(die, range(3), workers=2))
+
+
+def test_a_worker_cuts_its_piece_up_without_workers_of_its_own() -> None:
+    own = list(map_in_order(find_processes, range(2), workers=2))
+    assert own == [[True, True], [True, True]]
+
+
+def find_processes(_: int) -> list[bool]:
+    """Whether each of two pieces within a piece is worked on by the same process."""
+    return [found == os.getpid() for found in map_in_order(name_process, range(2), workers=2)]
+
+
+def name_process(_: int) -> int:
+    return os.getpid()
+
+
+def test_what_had_finished_is_given_before_the_error() -> None:
+    given: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        given.extend(number for number, _ in map_as_completed(invert, [1, 2, 0, 3], workers=1))
+    assert given == [0, 1]

@@ -1,0 +1,319 @@
+"""Each kind of work on a real Dask cluster: the same bytes as here, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests import cluster_work
+from tests.cluster import ROOT, Cluster, meanwhile, run_cluster
+from tests.processes import wait_until
+from tests.unit.ingest.made_records import study_text
+from tests.unit.learning.conftest import build_parts, build_trials
+from trialforge.core import pieces
+from trialforge.core.errors import GenerationError, WorkerError
+from trialforge.core.pieces import map_as_completed, map_in_order
+from trialforge.core.progress import Progress
+from trialforge.embedding import cached
+from trialforge.embedding.cached import CachedEncoder
+from trialforge.embedding.factory import load_encoder
+from trialforge.embedding.params import EmbeddingParams
+from trialforge.ingest import aact, registry
+from trialforge.ingest.registry import RegistrySource
+from trialforge.learning.params import LearningParams
+from trialforge.learning.tables import make_tables
+from trialforge.learning.training import Training, train_items
+from trialforge.llm.backend import Message, Request, Sampling
+from trialforge.llm.factory import load_engine
+from trialforge.llm.models import PACKAGED_SHA256, find_packaged
+from trialforge.llm.params import LlmParams
+from trialforge.trial import near_duplicates
+from trialforge.trial.near_duplicates import sketch_texts
+
+pytestmark = pytest.mark.timeout(900)  # a busy machine takes minutes to start so many processes
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with run_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(processes: Cluster) -> Cluster:
+    """Three workers with folders of their own; those that the test before killed have followers."""
+    processes.have_workers(3)
+    return processes
+
+
+def read_files(folder: Path) -> list[bytes]:
+    """Records as JSON, and AACT's tables, as they are read."""
+    batches = list(RegistrySource(folder).batches())
+    tables = (pl.concat(batch.trials for batch in batches), pl.concat(batch.refused for batch in batches))
+    return [table.rechunk().write_ipc(None).getvalue() for table in tables]
+
+
+def write_records(folder: Path) -> None:
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number}.json").write_bytes(study_text(f"NCT{number:08d}"))
+    ids = [f"NCT{number:08d}" for number in range(100, 160)]
+    rows = "".join(f"{one}|Trial {one}|COMPLETED|PHASE2|INTERVENTIONAL\n" for one in ids)
+    (folder / "studies.txt").write_text(f"nct_id|brief_title|overall_status|phase|study_type\n{rows}")
+    rows = "".join(f"{number}|{one}|Condition {number}\n" for number, one in enumerate(ids))
+    (folder / "conditions.txt").write_text(f"id|nct_id|name\n{rows}")
+
+
+TEXTS = [f"A trial of drug {n % 7} in {n} adults with condition {n % 5}, twice a day." for n in range(160)]
+
+
+def sketch(_: Path) -> list[bytes]:
+    return [part.tobytes() for sketch in sketch_texts(pl.Series(TEXTS)) for part in sketch]
+
+
+def embed(folder: Path) -> list[bytes]:
+    vectors = load_encoder(EmbeddingParams(), folder / "vectors.sqlite").encode(TEXTS)
+    with closing(sqlite3.connect(folder / "vectors.sqlite")) as kept:
+        rows = kept.execute("SELECT key, vector FROM vectors ORDER BY key").fetchall()
+    assert len(rows) == len(TEXTS)
+    return [vectors.tobytes(), *(part for row in rows for part in row)]
+
+
+def train(folder: Path) -> list[bytes]:
+    arms = [{"name": "synthetic", "real": 0.0, "extra": "synthetic"}, {"name": "more", "extra": "synthetic"}]
+    params = LearningParams.model_validate(
+        {
+            "seeds": 6,
+            "fields": ["phase", "criteria"],
+            "real_items": [],
+            "items": ["tried"],
+            "models": ["gradient-boosting"],
+            "experiments": {"tried": arms},
+            "classifiers": {"gradient-boosting": {"components": 4, "trees": 20}},
+            "statistics": {"primary": {"arm": "more", "against": "synthetic", "model": "gradient-boosting"}},
+        }
+    )
+    synthetic = build_trials(20, prefix="SYN-").with_columns(
+        pl.lit("retrieval-reasoning").alias("arm"),
+        pl.lit(0, dtype=pl.Int64).alias("generation"),
+        pl.Series("exemplars", [[f"NCT{number:08d}"] for number in range(20)]),
+    )
+    tables = make_tables(build_parts(), params.fields, synthetic)
+    asked = Training(params, ["tried"], "gradient-boosting", 1, folder / "models", folder / "store")
+    predictions = train_items(asked, tables)
+    models = sorted(path for path in (folder / "models").rglob("*") if path.is_file())
+    assert {path.parent.name for path in models} == {"synthetic", "more"}
+    return [predictions.write_ipc(None).getvalue(), *(path.read_bytes() for path in models)]
+
+
+LLM = LlmParams(context_tokens=512, slots=2, workers=1, threads=1)
+
+
+def ask(_: Path) -> list[bytes]:
+    texts = [f"Exemplar {n // 4}: a trial of drug {n // 4}. Write a title, {n}." for n in range(16)]
+    requests = [
+        Request((Message("user", text),), None, Sampling(max_tokens=12), seed)
+        for seed, text in enumerate(texts)
+    ]
+    with closing(load_engine(LLM)) as generator:
+        answers = dict(generator.complete(requests))
+    return [answers[number].text.encode() for number in range(len(requests))]
+
+
+WORK: dict[str, Callable[[Path], list[bytes]]] = {
+    "signatures": sketch,
+    "vectors": embed,
+    "files": lambda folder: read_files(folder.parent / "records"),
+    "cells": train,
+    "calls": ask,
+}
+
+
+@pytest.mark.parametrize("kind", WORK)
+def test_a_worker_that_is_killed_changes_no_byte(
+    kind: str, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(tmp_path / "records")
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    here = WORK[kind](tmp_path / "here")
+    monkeypatch.setattr(near_duplicates, "CHUNK", 4)
+    monkeypatch.setattr(cached, "BLOCK", 4)
+    monkeypatch.setattr(registry, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(aact, "PART_TRIALS", 4)
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    with cluster.kill_one() as killed:
+        there = WORK[kind](tmp_path / "there")
+    assert len(killed) == 1
+    assert there == here
+
+
+def test_what_a_killed_worker_had_is_done_again_and_nothing_else(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    log = tmp_path / "log"
+    seen = []
+    with cluster.kill_one() as killed, Progress("squares", 60) as progress:
+        for number, result in map_as_completed(partial(cluster_work.square_slowly, log), range(60)):
+            assert result == number * number
+            progress.advance()
+            seen.append((number, progress.line()))
+    assert sorted(number for number, _ in seen) == list(range(60))
+    assert len(killed) == 1
+    done = log.read_text().split()
+    assert set(done) == {str(number) for number in range(60)}
+    assert len(done) - 60 <= 3  # the piece in work, and results that were on their way
+    assert " workers, " in seen[30][1]
+    assert " a second" in seen[30][1]
+
+
+def test_results_keep_their_order_and_only_a_few_pieces_are_ahead(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    results = map_in_order(partial(cluster_work.square_slowly, tmp_path / "log"), numbers())
+    assert next(results) == 0
+    assert len(taken) <= 12
+    assert list(results) == [number * number for number in range(1, 40)]
+
+
+def test_an_error_of_a_piece_ends_the_work_after_what_had_finished(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    given: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        given.extend(number for number, _ in map_as_completed(cluster_work.fail_at_10, range(1000)))
+    assert len(given) >= 7
+    assert 10 not in given
+
+
+def test_ctrl_c_frees_the_workers(cluster: Cluster, tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment = os.environ | {"PYTHONPATH": paths, pieces.SCHEDULER: cluster.address}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tests.cluster_work", str(tmp_path)], cwd=ROOT, env=environment
+    )
+    wait_until(lambda: len(list(tmp_path.glob("*.begun"))) == 3)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(60) == 130
+    with cluster.client() as client:
+        wait_until(lambda: not any(client.processing().values()))
+    begun = {path.stem for path in tmp_path.glob("*.begun")}
+    assert 3 <= len(begun) <= 9  # the pieces that were sent, and none of the many after them
+    wait_until(lambda: {path.stem for path in tmp_path.glob("*.freed")} == begun)
+
+
+def test_a_worker_of_other_code_is_named(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(shutil.copytree(ROOT / "src" / "trialforge", tmp_path / "src" / "trialforge"))
+    with (package / "core" / "rng.py").open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    name = cluster.start_worker(PYTHONPATH=os.pathsep.join([str(tmp_path / "src"), str(ROOT)]))
+    try:
+        cluster.have_workers(4)
+        monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+        with pytest.raises(
+            WorkerError, match=r"worker tcp://127\.0\.0\.1:\d+ .* trialforge [0-9a-f]{12} \(here"
+        ):
+            list(map_in_order(partial(cluster_work.square_slowly, tmp_path / "log"), range(40)))
+    finally:
+        cluster.workers[name].kill()
+        cluster.workers.pop(name).wait()
+
+
+def test_a_model_that_a_worker_lacks_is_named(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.gguf").symlink_to(find_packaged())
+    monkeypatch.chdir(tmp_path)  # the workers have folders of their own, and no such file in them
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    params = LLM.model_copy(update={"model": "mine.gguf", "sha256": PACKAGED_SHA256})
+    requests = [Request((Message("user", str(n)),), None, Sampling(max_tokens=2), n) for n in range(6)]
+    with (
+        closing(load_engine(params)) as generator,
+        pytest.raises(GenerationError, match=r"no model file mine\.gguf \(on the worker tcp://127"),
+    ):
+        list(generator.complete(requests))
+
+
+def test_without_a_scheduler_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setenv(pieces.SCHEDULER, "tcp://127.0.0.1:1")
+    with pytest.raises(
+        WorkerError, match=r"(?s)no Dask scheduler answers at tcp://127\.0\.0\.1:1:.*unset DASK_"
+    ):
+        list(map_in_order(str, range(3)))
+
+
+class CountingEncoder:
+    """An encoder that counts what it is asked."""
+
+    digest, dimension = "counted", 2
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        return cluster_work.encode_slowly(texts)
+
+
+def test_a_killed_scheduler_is_told_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached, "BLOCK", 1)
+    path = tmp_path / "vectors.sqlite"
+    with run_cluster(tmp_path) as cluster:
+        cluster.have_workers(1)
+        monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+        encoder = CachedEncoder(CountingEncoder(), path, cluster_work.encode_slowly)
+
+        def kill() -> bool:
+            reached = count_vectors(path) >= 5
+            if reached:
+                cluster.scheduler.kill()
+            return reached
+
+        with (
+            meanwhile(kill),
+            pytest.raises(
+                WorkerError, match=r"(?s)the Dask scheduler at tcp://\S+ is gone.*goes on where it was"
+            ),
+        ):
+            encoder.encode(TEXTS)
+    monkeypatch.delenv(pieces.SCHEDULER)
+    kept = count_vectors(path)
+    assert 5 <= kept < len(TEXTS)
+    counting = CountingEncoder()
+    vectors = CachedEncoder(counting, path).encode(TEXTS)
+    assert len(counting.texts) == len(TEXTS) - kept
+    np.testing.assert_array_equal(vectors, cluster_work.encode_slowly(TEXTS))
+
+
+def count_vectors(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with closing(sqlite3.connect(path)) as kept:
+        return int(kept.execute("SELECT count(*) FROM vectors").fetchone()[0])
