@@ -80,7 +80,10 @@ TEXTS = [f"A trial of drug {n % 7} in {n} adults with condition {n % 5}, twice a
 
 
 def sketch(_: Path) -> list[bytes]:
-    return [part.tobytes() for sketch in sketch_texts(pl.Series(TEXTS)) for part in sketch]
+    size = near_duplicates.CHUNK
+    chunks = (pl.Series(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size))
+    sketches = sketch_texts(chunks, 0.8)
+    return [sketches.keys.tobytes(), *sketches.digests]
 
 
 def embed(folder: Path) -> list[bytes]:
