@@ -113,7 +113,7 @@ def _write_params(folder: Path) -> None:
     every = dict.fromkeys(params["ingest"]["population"])
     params["ingest"] |= {"source": "registry", "population": every, "labels": ["status"]}
     params["split"]["strategy"] = "random"
-    params["plan"] |= {"min_success": 1, "min_failure": 1}
+    params["plan"] |= {"min_success": 1, "min_failure": 1, "label_shares": "equal"}
     params["quality"]["gates"] = {}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
 
