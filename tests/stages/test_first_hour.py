@@ -53,7 +53,7 @@ def test_a_gguf_file_is_named_and_its_cost_is_told(finished: Path) -> None:
     params = (finished / "params.yaml").read_text()
     trial, whole = blocks_of("My GGUF file", "console")
     # Reasons are two calls, drafts are eight: what the second stage costs is told in the same way.
-    told = run_block(trial, finished, account, {"records=1 generate": "records=1 reason"})
+    told = run_block(trial, finished, account, {"equal generate": "equal reason"})
     assert (finished / "params.yaml").read_text() == params
     assert re.search(r"^reason +changed +\d+ calls +about \d+", told, re.MULTILINE), told
     assert re.search(r"^generate .* calls +not known$", told, re.MULTILINE), told

@@ -28,8 +28,6 @@ from trialforge.core.errors import (
 from trialforge.core.version import VERSION
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from trialforge.quality.measurement import RunTables
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
@@ -66,7 +64,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Use every train trial instead of at most 5,000.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Use all real trials instead of at most 5,000 per part.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -185,15 +185,14 @@ def show(
     emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
 
 
-def _read_reference(data: Path, sets: Sequence[pl.DataFrame], every: bool) -> RunTables:
-    from trialforge.app.record_sets import describe_reference, draw_reference, read_run
+def _read_reference(data: Path, *, every: bool) -> RunTables:
+    from trialforge.app.record_sets import describe_reference, read_reference
     from trialforge.core.params import load_seed
 
-    whole = read_run(data)
-    drawn = whole if every else draw_reference(whole, sets, load_seed())
-    if note := describe_reference(whole, drawn):
+    run = read_reference(data, load_seed(), every=every)
+    if note := describe_reference(run):
         print_note(note)
-    return drawn
+    return run
 
 
 @app.command(short_help="Compare two sets of records, measure by measure.")
@@ -218,7 +217,7 @@ def compare(
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     sets = read_set(one), read_set(other)
-    run = _read_reference(data, sets, every)
+    run = _read_reference(data, every=every)
     with show_progress("measures", len(METRICS), as_json=as_json, quiet_seconds=5) as shown:
         found = compare_records(sets, run, METRICS, sections, load_seed(), shown.step)
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
@@ -249,7 +248,7 @@ def audit(
 
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     records = read_set(file)
-    run = _read_reference(data, [records], every)
+    run = _read_reference(data, every=every)
     with show_progress("measures", STEPS, as_json=as_json, quiet_seconds=5) as shown:
         found = audit_records(file, records, run, sections, load_seed(), shown.step)
     if report:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
-from trialforge.core.rng import random_stream
-from trialforge.quality.measurement import RunTables
+from trialforge.quality.measurement import REAL_PARTS, RunTables, draw_run
 from trialforge.trial.record import (
     REGISTRATION_FIELDS,
     REGISTRATION_SCHEMA,
@@ -37,7 +34,7 @@ LINEAGE: dict[str, pl.DataType] = {
     "model": pl.String(),
     "prompt_hash": pl.String(),
 }
-MOST_REFERENCES = 5000  # train trials; the cost of some measures grows with their square
+MOST_REFERENCES = 5000  # trials of each part; the cost of some measures grows with their square
 FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
 REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back")} | {
@@ -54,30 +51,24 @@ def read_run(data: Path) -> RunTables:
     return RunTables(**{name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()})
 
 
-def draw_reference(
-    run: RunTables, sets: Sequence[pl.DataFrame], seed: int, most: int | None = None
-) -> RunTables:
-    """Return a run with at most `most` train trials: the exemplars of the sets, the rest drawn at random.
-
-    By default these are MOST_REFERENCES; a run of fewer is returned as it is.
-    """
-    most = MOST_REFERENCES if most is None else most
-    if run.train.height <= most:
-        return run
-    shown = {one for each in sets if "exemplars" in each.columns for one in each["exemplars"].explode()}
-    kept = run.train["nct_id"].is_in(list(shown - {None})).to_numpy()
-    order = random_stream(seed, "reference").permutation(run.train.height)
-    rows = np.concatenate([np.flatnonzero(kept), order[~kept[order]]])[: max(most, int(kept.sum()))]
-    return replace(run, train=run.train[np.sort(rows)])
+def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:
+    """Return the real trials of a run: all, or at most MOST_REFERENCES of each part, drawn at random."""
+    run = read_run(data)
+    return run if every else draw_run(run, MOST_REFERENCES, seed)
 
 
-def describe_reference(whole: RunTables, drawn: RunTables) -> str | None:
-    """Return what a comparison does not see, where the reference is a sample."""
-    if drawn.train.height == whole.train.height:
+def describe_reference(run: RunTables) -> str | None:
+    """Return what a comparison does not see, where real trials were drawn."""
+    if run.whole is None:
         return None
+    sizes = ", ".join(
+        f"{len(drawn):,} of {len(whole):,} {name.replace('_', '-')} trials"
+        for name in REAL_PARTS
+        if len(drawn := getattr(run, name)) < len(whole := getattr(run.whole, name))
+    )
     return (
-        f"measured against {drawn.train.height:,} of {whole.train.height:,} train trials: all exemplars, the "
-        "others drawn at random. A copy of a trial left out is not seen; --all reads every trial"
+        f"measured against {sizes}, drawn at random. A copy of a trial that was neither drawn nor shown "
+        "to the record is not found; --all reads every trial"
     )
 
 

@@ -54,9 +54,10 @@ def test_terminal_has_a_bar() -> None:
     assert re.search(r"drafts.*1/2.*0 cache hits", out.getvalue())
 
 
-def wait_for_lines(out: io.StringIO, count: int) -> list[str]:
+def wait_for_line(out: io.StringIO, pattern: str) -> list[str]:
+    """The lines that are there as soon as one of them fits, or after half a minute."""
     give_up = time.monotonic() + 30
-    while out.getvalue().count("\n") < count and time.monotonic() < give_up:
+    while not re.search(rf"^{pattern}\n", out.getvalue(), re.MULTILINE) and time.monotonic() < give_up:
         time.sleep(0.01)
     return out.getvalue().splitlines()
 
@@ -66,9 +67,9 @@ def test_a_log_gets_its_line_while_no_step_ends(monkeypatch: pytest.MonkeyPatch)
     out = io.StringIO()
     with Progress("drafts", 4, Console(file=out, width=200)) as shown:
         shown.advance()
-        lines = wait_for_lines(out, 3)
+        lines = wait_for_line(out, told := r"drafts: 1 of 4, about .* left, no news for .*")
     assert lines[0] == "drafts: 4 to do"
-    assert re.fullmatch(r"drafts: 1 of 4, about \d+ s left, no news for \d+ s", lines[2])
+    assert any(re.fullmatch(told, line) for line in lines)
     said = len(out.getvalue())
     time.sleep(0.5)
     assert len(out.getvalue()) == said  # nothing is told of work that has ended
@@ -77,7 +78,7 @@ def test_a_log_gets_its_line_while_no_step_ends(monkeypatch: pytest.MonkeyPatch)
 def test_a_long_first_step_is_announced_before_it_ends() -> None:
     out = io.StringIO()
     with Progress("measures", 3, Console(file=out, width=200), quiet_seconds=0.2):
-        assert wait_for_lines(out, 1) == ["measures: 3 to do"]
+        assert wait_for_line(out, "measures: 3 to do")[0] == "measures: 3 to do"
 
 
 def test_steps_whose_number_is_found_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
