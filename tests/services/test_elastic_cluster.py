@@ -21,7 +21,7 @@ from trialforge.retrieval.elastic_client import connect
 from trialforge.retrieval.elastic_index import ServerIndex
 from trialforge.retrieval.query import Hit, Query
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 TEXTS = ("metformin of adults", "sugar w17", "group 3 of adults")
 
 

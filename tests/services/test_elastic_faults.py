@@ -128,13 +128,29 @@ def test_server_that_hangs_is_given_up_after_the_time_that_params_set(served: Se
     assert len(proxy.asked) == 2
 
 
-def test_search_is_asked_again_while_the_server_is_busy(served: Served, proxy: Proxy) -> None:
+LOST_CONTEXT = {"type": "search_phase_execution_exception", "reason": "No search context found for id [1]"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(503),
+        Answer(
+            404, json.dumps({"error": LOST_CONTEXT, "status": 404}).encode()
+        ),  # of a node that was restarted
+    ],
+    ids=["busy", "restarted"],
+)
+def test_search_is_asked_again_while_the_server_is_busy(served: Served, proxy: Proxy, answer: Answer) -> None:
+    answer.headers["Content-Type"] = "application/json"
     retriever = through(served, proxy).open()
     left = [2]
 
     def be_busy(asked: Asked) -> Asked | Answer:
+        if "_search" not in asked.path:
+            return asked
         left[0] -= 1
-        return Answer(503) if left[0] >= 0 else asked
+        return answer if left[0] >= 0 else asked
 
     proxy.before = be_busy
     assert retriever.search(Query("w17", "lexical", 1))[0].nct_id == "NCT00017"

@@ -64,7 +64,9 @@ def search_shards(client: Elasticsearch, name: str, **query: Any) -> ObjectApiRe
         try:
             return client.search(index=name, allow_partial_search_results=False, **query)
         except ApiError as error:
-            if error.meta.status < SERVER_FAULT:
+            # A node that came back no longer knows what it was asked: 404, but not of an index.
+            forgotten = error.meta.status == 404 and error.error == "search_phase_execution_exception"
+            if error.meta.status < SERVER_FAULT and not forgotten:
                 raise
         except NoConnectionError:  # of the last try: those before it may have been answered by a fault
             pass
