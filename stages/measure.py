@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.made_from import MADE_FROM, name_tables
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=claim_out, required=True)
     paths = parser.parse_args(argv)
 
-    whole = RunTables(**{name: read_parquet(getattr(paths, name)) for name in TABLES})
+    tables: dict[str, Any] = {name: read_parquet(getattr(paths, name)) for name in TABLES}
+    whole = RunTables(**tables)
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     run = draw_run(whole, sections[0].max_reference, load_seed())
     case = build_case(read_parquet(paths.synthetic), run, *sections, load_seed())

@@ -48,7 +48,10 @@ def read_run(data: Path) -> RunTables:
     Raises:
         ArtifactError: a table is not there or can't be read.
     """
-    return RunTables(**{name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()})
+    tables: dict[str, Any] = {
+        name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()
+    }
+    return RunTables(**tables)
 
 
 def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:

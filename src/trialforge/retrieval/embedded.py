@@ -54,9 +54,7 @@ class EmbeddedBackend:
 
 def _cosines(matrix: Matrix, vector: Matrix) -> NDArray[np.float32]:
     """Return the cosine of each unit row with a vector; a long matrix is read by several threads."""
-    if len(matrix) < 2 * PART_ROWS:
-        return np.vecdot(matrix, vector)
-    parts = np.array_split(matrix, len(matrix) // PART_ROWS)
+    parts = np.array_split(matrix, max(1, len(matrix) // PART_ROWS))
     return np.concatenate(list(_threads().map(lambda rows: np.vecdot(rows, vector), parts)))
 
 

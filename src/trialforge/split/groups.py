@@ -30,7 +30,8 @@ def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[s
     ids, told = trials["nct_id"].gather(order).to_list(), trials.select(FIELDS)
 
     def read(places: np.ndarray) -> pl.Series:
-        return told[order[places]].select(trial_text(FIELDS))["text"]
+        chunk: pl.DataFrame = told[order[places]]
+        return chunk.select(trial_text(FIELDS))["text"]
 
     # Texts are made as they are read: those of a large corpus together are as large as the corpus.
     chunks = (read(np.arange(start, min(start + CHUNK, len(ids)))) for start in range(0, len(ids), CHUNK))

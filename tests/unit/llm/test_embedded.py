@@ -138,8 +138,8 @@ def test_leaving_early_frees_the_slots(engine: EmbeddedGenerator) -> None:
     )
     quick = engine.complete([ask(), *(ask(seed=seed, max_tokens=30) for seed in range(3))])
     next(iter(quick))
-    quick.close()  # type: ignore[attr-defined]
-    answers.close()  # type: ignore[attr-defined]
+    quick.close()
+    answers.close()
     assert len(list(engine.complete([ask()]))) == 1
 
 
