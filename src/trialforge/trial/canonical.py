@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
@@ -9,6 +11,7 @@ from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")
+_NUMBERED = re.compile(r"\W|\w{1,5}\W(?! )|\w{1,5}[^\w ] ")
 _LONGEST_NUMBER = 12  # characters
 
 
@@ -24,10 +27,14 @@ def canonical_criteria(text: str | None) -> str | None:
         line = " ".join(text.split())
         return line if line == text else canonical_criteria(line)  # on one line it may read as an item
     joined = join_criteria(*lists)
-    # An item that names a side may be read as a heading, once its own heading is gone.
-    if joined == text or not any(may_name_side(item) for items in lists for item in items):
+    if joined == text or not any(_reads_otherwise(item) for items in lists for item in items):
         return joined
     return canonical_criteria(joined)
+
+
+def _reads_otherwise(item: str) -> bool:
+    """An item may be read as a heading, or without a second number, once what stood before it is gone."""
+    return bool(_NUMBERED.match(item)) or may_name_side(item)
 
 
 def _says_something(item: str) -> bool:

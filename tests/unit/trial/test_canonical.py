@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialforge.simulation.corpus import simulate
@@ -29,6 +29,8 @@ def test_what_has_no_item_keeps_its_words(text: str | None, shown: str | None) -
 
 
 @given(st.text(alphabet="ab .:-*1)\n", max_size=60))
+@example("1)1:b")
+@example("1:b.")
 def test_what_is_canonical_stays_as_it_is(text: str) -> None:
     once = canonical_criteria(text)
     assert canonical_criteria(once) == once
