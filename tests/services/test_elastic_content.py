@@ -142,13 +142,13 @@ def test_whole_index_is_read_once_and_then_known_by_its_seal(served: Served, ela
     with serve(Proxy(elasticsearch_url)) as proxy:
         through = served.at({HOSTS: proxy.url})
         assert through.ensure() == "reused"
-        assert not any("/_pit" in asked.path for asked in proxy.asked)
+        assert not any("_search" in asked.path for asked in proxy.asked)
         SEALS.write_text("{ no JSON")
         assert through.ensure() == "reused"
-        assert any("/_pit" in asked.path for asked in proxy.asked)
+        assert any("_search" in asked.path for asked in proxy.asked)
         proxy.asked.clear()
         assert through.ensure() == "reused"
-        assert not any("/_pit" in asked.path for asked in proxy.asked)
+        assert not any("_search" in asked.path for asked in proxy.asked)
 
 
 def test_whole_index_is_used_where_no_seal_can_be_kept(served: Served) -> None:
