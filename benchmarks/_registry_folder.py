@@ -6,6 +6,7 @@ Each copy has ids of its own, and its long words get an ending, so that no two r
 from __future__ import annotations
 
 import re
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -65,3 +66,7 @@ def _read_table(content: bytes) -> pl.DataFrame:
 
 def _new_zip(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+if __name__ == "__main__":
+    make_folder(int(sys.argv[1]), Path(sys.argv[2]))
