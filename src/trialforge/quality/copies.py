@@ -26,7 +26,7 @@ from trialforge.trial.copies import NGRAM, measure_items
 
 WHOLE = "all fields"
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
-RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
+RANK_MARGIN = 0.15  # of pairs of record and held-out trial: in how many more than half the record has more
 # By which score records are counted, what share of held-out trials lies above the bound, and what part of
 # LEVEL is for it. Most is for the highest bounds, in which alone few copies among many records show.
 TAILS = (
@@ -388,7 +388,7 @@ def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
     Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's
-    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong).
+    test, by exemplar set), or the passage from one trial is larger in more than .65 of pairs (DeLong).
     Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
     test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
     correction covers all fields, what was shown and all of train: at most 5% of sets that copy nothing have
