@@ -26,7 +26,7 @@ from trialforge.trial.copies import NGRAM, measure_items
 
 WHOLE = "all fields"
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
-RANK_MARGIN = 0.1  # of pairs of a record and a held-out trial, in how many more than half the record has more
+RANK_MARGIN = 0.15  # of pairs of record and held-out trial: in how many more than half the record has more
 # By which score records are counted, what share of held-out trials lies above the bound, and what part of
 # LEVEL is for it. Most is for the highest bounds, in which alone few copies among many records show.
 TAILS = (
@@ -85,10 +85,18 @@ def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
     return both.select("record", "field", copied=copied, weight=copied * pl.col("words").log1p())
 
 
-def measure_shares(ours: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial."""
+def measure_shares(
+    ours: pl.DataFrame, uncut: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial.
+
+    Amounts, unlike shares, would be less of a trial that was cut: those of `uncut` items take their place.
+    """
     anywhere = copied_shares(measure_items(ours, pool, pairs))
-    of_one = share_with_one(ours, pool, pairs, WHOLE)
+    of_one, whole = (share_with_one(items, pool, pairs, WHOLE) for items in (ours, uncut))
+    found = of_one.join(whole, on=["record", "field"], how="left", suffix="_uncut", maintain_order="left")
+    amounts = [pl.coalesce(f"{name}_uncut", name).alias(name) for name in ("amount", "passage")]
+    of_one = found.select("record", "field", "closest", *amounts)
     return anywhere.join(of_one, on=["record", "field"], maintain_order="left")
 
 
@@ -146,15 +154,22 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
         side.items.with_columns(pl.col("record") + int(start))
         for side, start in zip(held_out, starts, strict=False)
     ]
-    theirs = cut_alike(pl.concat(moved), ours)
-    both = pl.concat([ours, theirs.with_columns(pl.col("record") + len(records))])
+    uncut = pl.concat(moved).filter(pl.col("field").is_in(ours["field"].unique().implode()))
+    theirs = cut_alike(uncut, ours)
+    both, uncut = (
+        pl.concat(parts)
+        for parts in (
+            (ours, theirs.with_columns(pl.col("record") + len(records))),
+            (ours.clear(), uncut.with_columns(pl.col("record") + len(records))),
+        )
+    )
     shown = shown_trials(case)
-    measured = {"train": measure_shares(both, pool)}
+    measured = {"train": measure_shares(both, uncut, pool)}
     if len(shown):
         most = int(shown.group_by("record").len()["len"].median())  # type: ignore[arg-type]
         like_shown = likely_exemplars(real, train, most, case.scale.stream("copies", "exemplars"))
         pairs = pl.concat([shown, like_shown.with_columns(pl.col("record") + len(records))])
-        measured["exemplars"] = measure_shares(both, pool, pairs)
+        measured["exemplars"] = measure_shares(both, uncut, pool, pairs)
     first = sum(map(len, of_its_time or newer))
     yardstick = _choose_yardstick(case, real, first, measured["train"])
     owners = exemplar_sets(records)
@@ -373,7 +388,7 @@ def copied_fields(case: Case) -> Estimate:
     """Number of fields that are copied more than held-out trials share by chance; 0 is best.
 
     Either the mean is too high: the copied share is more than .03 above that of held-out trials (Welch's
-    test, by exemplar set), or the passage from one trial is larger in more than .6 of pairs (DeLong).
+    test, by exemplar set), or the passage from one trial is larger in more than .65 of pairs (DeLong).
     Or too many records, by more than .03, lie above the 99th or the 95th percentile of held-out trials (exact
     test of ranks) by the copied share, by the rare words that one trial has, or by its rare n-grams. Holm's
     correction covers all fields, what was shown and all of train: at most 5% of sets that copy nothing have
