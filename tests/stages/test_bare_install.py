@@ -48,8 +48,8 @@ def link_files(found: Distribution, site: Path) -> None:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the wheel and what it requires; no package of an extra is there."""
     folder = tmp_path_factory.mktemp("bare")
-    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
-    subprocess.run([sys.executable, "-m", *build, str(ROOT)], check=True)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True)
     venv.create(folder / "env", symlinks=True)
     site = next((folder / "env" / "lib").glob("python*/site-packages"))
     shutil.unpack_archive(next(folder.glob("*.whl")), site, "zip")

@@ -148,6 +148,7 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ),
         ({"title": "A Phase III Trial of Levodopa"}, "misnamed_phase"),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
+        ({"official_title": EXEMPLARS["NCT00000001"]["summary"].split(". ")[0]}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
         (
             {"official_title": "Levodopa: Every Person Keeps a Diary of the Hours in Which It Works"},

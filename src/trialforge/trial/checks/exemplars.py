@@ -16,6 +16,8 @@ from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text, word_ngrams
 
 _NGRAM = 5
+_TITLES, _PROSE = ("title", "official_title"), ("summary", "detailed_description", "criteria")
+_SENTENCE = 5  # spaces of a title that is no phrase of the field any more
 # Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
 COPIED_FIELDS = ("official_title", "summary", "detailed_description", "criteria")
 _SAMPLE, _SHOWN, _LEVEL, _LEAST = 300, 3, 0.95, 0.1
@@ -62,7 +64,7 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
         return lambda record: copies(record, [trials[name] for name in record["exemplars"] or []])
 
     return [
-        Check("copied_title", "its title is that of an exemplar", find_copy(_copies_title)),
+        Check("copied_title", "its title is that of an exemplar, or a sentence of one", find_copy(_copies_title)),
         Check(
             "copied_summary", "its summary is pieced together from an exemplar's", find_copy(_copies_summary)
         ),
@@ -79,8 +81,12 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
 
 
 def _copies_title(record: Record, exemplars: Sequence[Record]) -> bool:
-    titles = {plain_text(trial[name] or "") for trial in exemplars for name in ("title", "official_title")}
-    return plain_text(record["title"] or "") in titles - {""}
+    titles = {plain_text(trial[name] or "") for trial in exemplars for name in _TITLES}
+    if plain_text(record["title"] or "") in titles - {""}:
+        return True
+    own = [plain_text(record[name] or "") for name in _TITLES]
+    prose = [plain_text(trial[name] or "") for trial in exemplars for name in _PROSE]
+    return any(title in text for title in own if title.count(" ") >= _SENTENCE for text in prose)
 
 
 def _copies_summary(record: Record, exemplars: Sequence[Record]) -> bool:
