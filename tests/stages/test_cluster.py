@@ -62,7 +62,7 @@ def read_files(folder: Path) -> list[bytes]:
     """Records as JSON, and AACT's tables, as they are read."""
     batches = list(RegistrySource(folder).batches())
     tables = (pl.concat(batch.trials for batch in batches), pl.concat(batch.refused for batch in batches))
-    return [table.rechunk().write_ipc(None).getvalue() for table in tables]
+    return [table.write_ndjson().encode() for table in tables]
 
 
 def write_records(folder: Path) -> None:
