@@ -319,4 +319,5 @@ def count_vectors(path: Path) -> int:
     if not path.is_file():
         return 0
     with closing(sqlite3.connect(path)) as kept:
-        return int(kept.execute("SELECT count(*) FROM vectors").fetchone()[0])
+        made = kept.execute("SELECT count(*) FROM sqlite_master WHERE name = 'vectors'").fetchone()[0]
+        return int(kept.execute("SELECT count(*) FROM vectors").fetchone()[0]) if made else 0
