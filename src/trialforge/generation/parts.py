@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SENTENCE_WORDS = 22  # registry prose has about so many words a sentence
 KEYWORD_WORDS = 2
-TITLES, TITLE_ROOM = ("title", "official_title"), 6  # words that a title may have more: it ends where it ends
+TITLES = ("title", "official_title")
 # A time frame of few words is a number and a unit; a longer one is prose.
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
@@ -50,7 +50,7 @@ def _slots(name: str, skeleton: Row) -> dict[str, Any] | None:
     if not shape:
         return None
     if name in TITLES:
-        return text_schema(shape) | {"maxLength": most_characters(shape + TITLE_ROOM)}
+        return text_schema(shape)
     if name in PROSE_FIELDS:
         return _numbered([text_schema(words) for words in sentence_words(shape)])
     if name == "keywords":

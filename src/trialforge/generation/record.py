@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.files import hash_json
 from trialforge.generation.asking import Fault
 from trialforge.generation.fields import ENDPOINT_FIELDS, PROSE_FIELDS
-from trialforge.generation.parts import KEYWORD_WORDS, TITLE_ROOM, TITLES, most_characters, sentence_words
+from trialforge.generation.parts import KEYWORD_WORDS, TITLES, most_characters, sentence_words
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
@@ -138,7 +138,7 @@ def end_texts(texts: Row, skeleton: Row) -> dict[str, Any]:
 
 def _end_field(name: str, value: Any, shape: Any) -> Any:
     if isinstance(value, str):
-        return _ended(name, value, shape + TITLE_ROOM)
+        return _ended(name, value, shape)
     if name in PROSE_FIELDS:
         lengths = sentence_words(shape)
     elif name == "keywords":
