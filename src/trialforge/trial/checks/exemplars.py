@@ -64,7 +64,9 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
         return lambda record: copies(record, [trials[name] for name in record["exemplars"] or []])
 
     return [
-        Check("copied_title", "its title is that of an exemplar, or a sentence of one", find_copy(_copies_title)),
+        Check(
+            "copied_title", "its title is that of an exemplar, or a sentence of one", find_copy(_copies_title)
+        ),
         Check(
             "copied_summary", "its summary is pieced together from an exemplar's", find_copy(_copies_summary)
         ),
