@@ -36,8 +36,8 @@ def write_inputs(folder: Path) -> None:
     exemplars = [{"target_id": f"T-{name}", "nct_id": f"SIM-{name}", "rank": 1} for name in names]
     train = [make_trial(f"SIM-{name}", label=1) for name in names]
     schema = REGISTRATION_SCHEMA | {"label": pl.Int64()}
-    blocks = pl.lit(None, pl.Int64).alias("block")
-    pl.DataFrame(plan).with_columns(blocks).write_parquet(folder / "plan.parquet")
+    unset = [pl.lit(None, pl.Int64).alias(name) for name in ("block", "pair")]
+    pl.DataFrame(plan).with_columns(unset).write_parquet(folder / "plan.parquet")
     pl.DataFrame(exemplars).write_parquet(folder / "exemplars.parquet")
     pl.DataFrame([{name: row[name] for name in schema} for row in train], schema=schema).write_parquet(
         folder / "train.parquet"
