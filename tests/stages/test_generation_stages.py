@@ -17,6 +17,7 @@ from trialforge.generation import prompts as rendering
 from trialforge.simulation.corpus import simulate
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
+pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
 COMMANDS = {
@@ -45,12 +46,12 @@ class Project:
             records=2,
             arms=ARMS,
             label_shares="equal",
-            max_words=120,
+            max_words=50,
         )
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", retries=3)
+        self.set("generation", retries=3, fields=["title", "summary", "inclusion"])
         self.params["generation"]["sampling"] |= {"max_tokens": 400}
         self.set("llm", context_tokens=1536, slots=8)
 
