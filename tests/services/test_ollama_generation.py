@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import pytest
 
-from tests.unit.llm.asking import ask
+from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import MOST_TOKENS, Message, ask_first_token
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
+from trialforge.llm.schemas import check_forcing
 
 MODEL = "smollm2:135m"
 pytestmark = pytest.mark.services
@@ -21,9 +25,39 @@ def generator(ollama_host: str) -> OllamaGenerator:
     )
 
 
+def test_schema_is_forced(generator: OllamaGenerator) -> None:
+    check_forcing(generator)
+    answers = dict(generator.complete([ask(seed=seed, max_tokens=60) for seed in range(2)]))
+    whole = [completion for completion in answers.values() if completion.finish_reason == "stop"]
+    assert whole
+    for completion in whole:
+        jsonschema.validate(json.loads(completion.text), SCHEMA)
+    generator.close()
+
+
+def test_seed_is_honoured(generator: OllamaGenerator) -> None:
+    texts = [completion.text for seed in (1, 1, 2) for _, completion in generator.complete([ask(seed=seed)])]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+    generator.close()
+
+
 def test_prompt_longer_than_the_context_is_refused_not_cut(generator: OllamaGenerator) -> None:
     with pytest.raises(GenerationError, match="exceeds the context length"):
         list(generator.complete([ask("word " * 900)]))
+    generator.close()
+
+
+def test_count_is_what_a_call_evaluates(generator: OllamaGenerator) -> None:
+    counted = generator.count_tokens(ask().messages)
+    ((_, completion),) = generator.complete([ask()])
+    assert completion.prompt_tokens == counted
+    generator.close()
+
+
+def test_answer_that_is_cut_says_so(generator: OllamaGenerator) -> None:
+    ((_, completion),) = generator.complete([ask(max_tokens=5)])
+    assert completion.finish_reason == "length"
     generator.close()
 
 

@@ -55,8 +55,9 @@ def load_llama_server(request: pytest.FixtureRequest) -> TextGenerator:
 BACKENDS = [
     pytest.param(load_embedded, id="embedded", marks=pytest.mark.slow),
     pytest.param(load_llama_server, id="openai-llama.cpp", marks=pytest.mark.slow),
-    pytest.param(load_ollama, id="ollama", marks=pytest.mark.services),
-    pytest.param(load_ollama_by_openai, id="openai-ollama", marks=pytest.mark.services),
+    # Minutes on a busy machine; tests/services/test_ollama_generation.py has the most of it.
+    pytest.param(load_ollama, id="ollama", marks=[pytest.mark.services, pytest.mark.full]),
+    pytest.param(load_ollama_by_openai, id="openai-ollama", marks=[pytest.mark.services, pytest.mark.full]),
 ]
 
 
