@@ -52,7 +52,7 @@ def test_nothing_is_claimed_before_anything_is_measured() -> None:
     inputs = replace(sample.make_inputs(), metrics={}, plots={}, tables={})
     assert build_answer(inputs).headline == NOT_MEASURED
     notes = [note for section in build_sections(inputs, {}) for note in section.notes]
-    assert notes.count("Not measured in this run.") == 12
+    assert notes.count("Not measured in this run.") == 13
 
 
 def test_effect_is_shown_with_sign_and_interval() -> None:
