@@ -163,7 +163,10 @@ def test_what_tells_the_label_is_flagged_in_200_records_of_every_corpus(
         records = tell(records, planted)
     case = Case(Side(records, scale), real)
     found = find_tells(case).filter("certain").select("view", "field", "feature").rows()
-    assert set(found) >= NAMED
+    # What is longer has more characters, words or lines: which of them is surest depends on the corpus.
+    longer = ("form", "criteria", "characters, more")
+    assert set(found) >= NAMED - {longer}
+    assert any((view, field) == longer[:2] for view, field, _ in found)
     assert telling_views(case) >= {"form", "words"}
     assert set(tells_table(case)["view"]) >= {"form", "words"}
 
