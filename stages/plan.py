@@ -30,10 +30,11 @@ def main() -> None:
     if study.enabled:
         blocks = assign_blocks(train, study, near, seed)
         plan = plan_blocks(train, blocks, params, study.records, seed)
-        metrics: dict[str, Any] = plan_metrics(train, plan, params) | {"blocks": block_metrics(train, blocks)}
     else:
         blocks, plan = pl.DataFrame(schema=BLOCK_SCHEMA), plan_targets(train, params, seed)
-        metrics = {**plan_metrics(train, plan, params)}
+    metrics: dict[str, Any] = {**plan_metrics(train, plan, params)}
+    if study.enabled:
+        metrics["blocks"] = block_metrics(train, blocks)
     write_parquet(blocks, args.blocks)
     write_parquet(plan, args.plan)
     write_json(metrics | name_tables(args.train), args.metrics)

@@ -66,6 +66,26 @@ class Request:
     top_tokens: int = 0
 
 
+def message_json(message: Message) -> dict[str, str]:
+    """Return one turn of a chat as every server reads it."""
+    return {"role": message.role, "content": message.content}
+
+
+def check_room(counted: int, answer_tokens: int, context_tokens: int) -> None:
+    """Refuse a prompt that leaves no room for its answer: engines would cut it silently.
+
+    Raises:
+        GenerationError: says how many tokens there are and may be.
+    """
+    room = context_tokens - answer_tokens
+    if counted > room:
+        raise GenerationError(
+            f"a prompt has {counted} tokens, but `llm.context_tokens` {context_tokens} has room for {room}"
+            f" beside its answer of up to {answer_tokens}",
+            hint="raise llm.context_tokens, or show fewer or shorter exemplars",
+        )
+
+
 def ask_first_token(messages: Sequence[Message]) -> Request:
     """Return the call that asks which tokens an answer would begin with; nothing in it is drawn."""
     sampling = Sampling(temperature=0, max_tokens=1)

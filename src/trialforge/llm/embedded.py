@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,12 +22,12 @@ import httpx
 
 from trialforge.core.bounded_http import HungUp, open_call, parse_json, read_json
 from trialforge.core.errors import GenerationError
-from trialforge.llm.backend import Completion, Message, Request, read_first_tokens, too_slow
+from trialforge.llm.backend import Completion, Message, Request, check_room, message_json, too_slow
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
 from trialforge.llm.params import LlmParams
 from trialforge.llm.pool import answer_all
-from trialforge.llm.schemas import check_forced, check_schema
+from trialforge.llm.schemas import check_schemas, take_answer
 
 
 class EmbeddedGenerator:
@@ -77,9 +76,7 @@ class EmbeddedGenerator:
 
     def complete(self, requests: Sequence[Request]) -> Generator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
-        for request in requests:
-            if request.schema is not None:
-                check_schema(request.schema)
+        check_schemas(requests)
         places = [(engine, slot) for slot in range(self._shape.slots) for engine in self._engines]
         workers = [partial(self._answer, *place) for place in places[: self._params.slots]]
         with closing(answer_all(requests, workers, self._held)) as answers:
@@ -92,18 +89,14 @@ class EmbeddedGenerator:
 
     def _answer(self, engine: Engine, slot: int, request: Request, stop: threading.Event) -> Completion:
         counted = len(engine.tokenize(request.messages))
-        check_room(counted, request, self.context_tokens)
+        check_room(counted, request.sampling.max_tokens, self.context_tokens)
         reply = Reply(time.monotonic() + self._params.call_seconds, stop)
         # Repeats of anything in the context count: prompts show what must not be copied.
         place = {"id_slot": slot, "dry_penalty_last_n": self.context_tokens}
         engine.chat(request_json(request) | place, reply)
         completion = reply.finish(self.model_digest, self._params.call_seconds)
         check_count(counted, completion)
-        if request.top_tokens:
-            tokens = read_first_tokens(reply.tokens, self.engine)
-            return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
-        check_forced(request, completion.text, self.engine)
-        return completion
+        return take_answer(request, completion, reply.tokens, self.engine)
 
     def _check_context(self) -> None:
         trained = self._engines[0].read_trained_context()
@@ -227,21 +220,6 @@ class Reply:
         )
 
 
-def check_room(counted: int, request: Request, context_tokens: int) -> None:
-    """Refuse a prompt that leaves no room for its answer: engines would cut it silently.
-
-    Raises:
-        GenerationError: says how many tokens there are and may be.
-    """
-    room = context_tokens - request.sampling.max_tokens
-    if counted > room:
-        raise GenerationError(
-            f"a prompt has {counted} tokens, but `llm.context_tokens` {context_tokens} has room for {room}"
-            f" beside its answer of up to {request.sampling.max_tokens}",
-            hint="raise llm.context_tokens, or show fewer or shorter exemplars",
-        )
-
-
 def check_count(counted: int, completion: Completion) -> None:
     """Refuse an answer to a prompt that the engine did not read whole.
 
@@ -271,11 +249,6 @@ def worker_shape(params: LlmParams) -> WorkerShape:
     threads = params.threads or len(os.sched_getaffinity(0))
     workers = min(params.workers or threads, params.slots)
     return WorkerShape(workers, -(-params.slots // workers), max(1, threads // workers))
-
-
-def message_json(message: Message) -> dict[str, str]:
-    """Return one chat turn as the server reads it."""
-    return {"role": message.role, "content": message.content}
 
 
 def request_json(request: Request) -> dict[str, Any]:

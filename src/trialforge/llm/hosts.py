@@ -281,3 +281,11 @@ def agreed(said: Mapping[str, str], what: str, hint: str) -> str:
         listed = ", ".join(f"{address} {value}" for address, value in said.items())
         raise GenerationError(f"the hosts have different {what}: {listed}", hint=hint)
     return next(iter(said.values()))
+
+
+def replaced(model: str, before: str, now: str) -> GenerationError:
+    """Return the error for a model, or its engine, that another took the place of while it was asked."""
+    return GenerationError(
+        f"{model} was replaced while in use: {before} is now {now}",
+        hint="run again: answers of the new model are kept apart from those of the old",
+    )

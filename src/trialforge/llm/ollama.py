@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from trialforge.core.errors import GenerationError
 from trialforge.core.ollama_client import HOST_VARIABLE, read_addresses
-from trialforge.llm.backend import Completion, Message, Request, read_first_tokens
-from trialforge.llm.hosts import HostGroup, agreed
+from trialforge.llm.backend import Completion, Message, Request, message_json
+from trialforge.llm.hosts import HostGroup, agreed, replaced
 from trialforge.llm.ollama_host import OllamaHost
 from trialforge.llm.params import LlmParams
-from trialforge.llm.schemas import PROBE, check_forced, check_probe, check_schema
+from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answer
 
 START = f"run `ollama serve`, or set {HOST_VARIABLE}"
 UPDATE = f"update Ollama on each of them, or leave out some of {HOST_VARIABLE}"
@@ -71,9 +70,7 @@ class OllamaGenerator:
         """Yield each answer with its request's index, as they finish."""
         if not requests:
             return
-        for request in requests:
-            if request.schema is not None:
-                check_schema(request.schema)
+        check_schemas(requests)
         self._check_same_model(self._read_digest())
         yield from self._hosts.answer_all(requests, self._ask)
 
@@ -91,11 +88,7 @@ class OllamaGenerator:
         completion = self._read(reply)
         # A model that was replaced before or during the answer may have given it: it is not kept.
         self._check_same_model(host.read_digest(self.model))
-        if request.top_tokens:
-            tokens = read_first_tokens(reply["tokens"], self.engine)
-            return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
-        check_forced(request, completion.text, self.engine)
-        return completion
+        return take_answer(request, completion, reply["tokens"], self.engine)
 
     def _read(self, reply: dict[str, Any]) -> Completion:
         tokens = read_prompt_count(reply)
@@ -116,7 +109,7 @@ class OllamaGenerator:
     def _body(self, messages: Sequence[Message]) -> dict[str, Any]:
         return {
             "model": self.model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [message_json(message) for message in messages],
             "keep_alive": self._params.keep_alive,
             "truncate": False,
             "shift": False,
@@ -132,10 +125,7 @@ class OllamaGenerator:
 
     def _check_same_model(self, digest: str) -> None:
         if digest != self.model_digest:
-            raise GenerationError(
-                f"{self.model} was replaced while in use: {self.model_digest[:12]} is now {digest[:12]}",
-                hint="run again: answers of the new model are kept apart from those of the old",
-            )
+            raise replaced(self.model, self.model_digest[:12], digest[:12])
 
 
 def request_options(request: Request, context_tokens: int) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from trialforge.core.errors import GenerationError
 from trialforge.core.files import hash_json
-from trialforge.llm.backend import Completion, Message, Request, Sampling, read_first_tokens
-from trialforge.llm.hosts import HostGroup, agreed
+from trialforge.llm.backend import Completion, Message, Request, Sampling, check_room, message_json
+from trialforge.llm.hosts import HostGroup, agreed, replaced
 from trialforge.llm.openai_host import (
     ADDRESS_VARIABLE,
     OpenAIHost,
@@ -25,7 +24,7 @@ from trialforge.llm.openai_host import (
     told_context,
 )
 from trialforge.llm.params import LlmParams
-from trialforge.llm.schemas import PROBE, check_forced, check_probe, check_schema
+from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answer
 from trialforge.llm.server_settings import OFF, TOKENS, heeds, needed_settings, sampling_fields
 
 START = f"start the server, or set {ADDRESS_VARIABLE}"
@@ -86,9 +85,7 @@ class OpenAIGenerator:
         """
         if not requests:
             return
-        for request in requests:
-            if request.schema is not None:
-                check_schema(request.schema)
+        check_schemas(requests)
         self._check_same(self._read_digest(), self.model_digest)
         yield from self._hosts.answer_all(requests, self._ask)
 
@@ -115,11 +112,7 @@ class OpenAIGenerator:
             model_digest=self.model_digest,
             finish_reason="stop" if reply.finish == "stop" else "length",
         )
-        if request.top_tokens:
-            tokens = read_first_tokens(reply.tokens, host.name)
-            return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
-        check_forced(request, completion.text, host.name)
-        return completion
+        return take_answer(request, completion, reply.tokens, host.name)
 
     def _prepare(self, host: OpenAIHost, sampling: Sampling | None, stop: threading.Event) -> None:
         """Find out what has not been asked of a host before, and refuse one that lacks what is needed."""
@@ -174,12 +167,7 @@ class OpenAIGenerator:
             raise GenerationError(
                 f"{host.name} cut a prompt: it read {tokens} tokens of {letters} letters", hint=MORE_CONTEXT
             )
-        if tokens > (room := self.context_tokens - answer_tokens):
-            raise GenerationError(
-                f"a prompt has {tokens} tokens, but `llm.context_tokens` {self.context_tokens} has room for"
-                f" {room} beside its answer of up to {answer_tokens}",
-                hint="raise llm.context_tokens, or show fewer or shorter exemplars",
-            )
+        check_room(tokens, answer_tokens, self.context_tokens)
         return tokens
 
     def _greet(self, host: OpenAIHost) -> str:
@@ -196,10 +184,7 @@ class OpenAIGenerator:
 
     def _check_same(self, now: str, before: str) -> None:
         if now != before:
-            raise GenerationError(
-                f"{self.model} was replaced while in use: {before[:40]} is now {now[:40]}",
-                hint="run again: answers of the new one are kept apart from those of the old",
-            )
+            raise replaced(self.model, before[:40], now[:40])
 
 
 def not_heeded(name: str, settings: Sequence[str]) -> GenerationError:
@@ -223,7 +208,7 @@ def chat_fields(model: str, messages: Sequence[Message]) -> dict[str, Any]:
     """Return the fields that each chat has."""
     return {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [message_json(message) for message in messages],
         "chat_template_kwargs": {"enable_thinking": False},  # vLLM's, SGLang's and llama.cpp's way
     }
 

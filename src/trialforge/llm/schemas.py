@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from trialforge.core.errors import GenerationError
-from trialforge.llm.backend import Message, Request, Sampling, TextGenerator
+from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator, read_first_tokens
 
 ALLOWED_KEYWORDS = frozenset(
     {
@@ -54,6 +56,13 @@ def check_schema(schema: Any, place: str = "schema") -> None:
         check_schema(schema["items"], f"{place}[]")
 
 
+def check_schemas(requests: Iterable[Request]) -> None:
+    """Refuse calls whose schema no engine is sure to force, see `check_schema`."""
+    for request in requests:
+        if request.schema is not None:
+            check_schema(request.schema)
+
+
 def check_forcing(generator: TextGenerator) -> None:
     """Ask for what no free model would say; an engine whose grammar is broken lets the model go on freely.
 
@@ -86,6 +95,25 @@ def check_forced(request: Request, text: str, engine: str) -> None:
     """
     if request.schema is not None and text.lstrip()[:1] not in '{["-0123456789tfn':
         raise not_forced(engine, text)
+
+
+def take_answer(request: Request, completion: Completion, told: Sequence[Any], engine: str) -> Completion:
+    """Return an engine's answer as the request asked for it: its first tokens, or its text if it was forced.
+
+    Args:
+        request: the call.
+        completion: the answer.
+        told: what the engine told of its tokens, see `read_first_tokens`.
+        engine: its name, for errors.
+
+    Raises:
+        GenerationError: the engine tells no probabilities, or skipped the schema.
+    """
+    if request.top_tokens:
+        tokens = read_first_tokens(told, engine)
+        return replace(completion, text="", finish_reason="stop", first_tokens=tokens)
+    check_forced(request, completion.text, engine)
+    return completion
 
 
 def not_forced(engine: str, text: str) -> GenerationError:
