@@ -11,6 +11,7 @@ from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
+from trialforge.retrieval.elastic_client import connect
 from trialforge.retrieval.elastic_index import serve_index
 from trialforge.retrieval.params import IndexParams
 from trialforge.retrieval.store import build_index
@@ -24,6 +25,8 @@ def main() -> None:
     args = parser.parse_args()
     encoder = load_encoder(load_section(EmbeddingParams, "embedding"))
     params = load_section(IndexParams, "retrieval")
+    if params.backend == "elasticsearch":
+        connect(params.elasticsearch, os.environ).close()  # an unusable server is found before the embedding
     manifest = build_index(read_parquet(args.train), encoder, params, args.index)
     write_json(manifest, args.manifest)
     if params.backend == "elasticsearch":
