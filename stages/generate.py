@@ -14,7 +14,7 @@ from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.core.version import VERSION
 from trialforge.generation.asking import StageAsking
-from trialforge.generation.drafts import PROMPT, DraftWriter, assign_sets, generated_row, measure_drafts
+from trialforge.generation.drafts import PROMPTS, DraftWriter, assign_sets, generated_row, measure_drafts
 from trialforge.generation.exemplars import exemplar_rows
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.prompts import prompt_hash
@@ -46,7 +46,7 @@ def main() -> None:
         "model": generator.model,
         "engine": generator.engine,
         "version": VERSION,
-        "prompt_hash": prompt_hash(PROMPT),
+        "prompt_hash": prompt_hash(*PROMPTS),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
     with StageAsking("generate", generator, writer.count_parts(targets), at_once=llm.slots) as asking:

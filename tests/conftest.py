@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.ollama_limit import pytest_timeout_cancel_timer, pytest_timeout_set_timer
 from tests.once import made_once, read_once
 from trialforge.ingest.source import Batch
+
+__all__ = ["pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]  # hooks of pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -32,7 +32,14 @@ _TIGHTER, _LEAST_ALLOWED = 0.7, 8
 
 
 class Fault(Exception):
-    """Why an answer is no draft; asked again with another seed, and the reject reason in the end."""
+    """Why an answer is no draft; asked again with another seed, and the reject reason in the end.
+
+    `instead` is what is asked in place of the same question: for the faulty texts alone, if the rest is good.
+    """
+
+    def __init__(self, reason: str, instead: Question[Any] | None = None) -> None:
+        super().__init__(reason)
+        self.instead = instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +73,14 @@ class Question(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """The last attempt at a question: its value, or the reason why there is none."""
+    """The last attempt at a question: its value, or why there is none, and what to ask instead."""
 
     value: T | None
     fault: str | None
     attempt: int
     seed: int
     model_digest: str
+    instead: Question[T] | None = None
 
 
 @dataclass(slots=True)
@@ -218,22 +226,25 @@ def ask_all(
 ) -> list[Answer[T]]:
     """Return one answer a question, in order; whatever fails is asked again, `retries` times at most.
 
-    `report` hears of each completion, and whether its question is settled by it.
+    It is asked as before, or what its fault says instead. `report` hears of each completion, and whether its
+    question is settled by it.
 
     Raises:
         GenerationError: the engine itself fails.
     """
     answers: dict[int, Answer[T]] = {}
+    asked = list(questions)
     pending = list(range(len(questions)))
     for attempt in range(retries + 1):
         failed = []
         faults = [answers[index].fault if attempt else None for index in pending]
         requests = [
-            questions[index].request(sampling, attempt, fault)
+            asked[index].request(sampling, attempt, fault)
             for index, fault in zip(pending, faults, strict=True)
         ]
-        for index, completion, answer in _ask_round(generator, questions, pending, requests, attempt):
+        for index, completion, answer in _ask_round(generator, asked, pending, requests, attempt):
             answers[index] = answer
+            asked[index] = answer.instead or questions[index]
             settled = answer.fault is None or attempt == retries
             tally.count(completion, attempt, answer.fault)
             report(completion, settled)
@@ -253,23 +264,20 @@ def _ask_round(
     attempt: int,
 ) -> Iterator[tuple[int, Completion, Answer[T]]]:
     for place, completion in generator.complete(requests):
-        read = _read(questions[pending[place]], completion)
-        yield (
-            pending[place],
-            completion,
-            Answer(*read, attempt, requests[place].seed, completion.model_digest),
-        )
+        value, fault, instead = _read(questions[pending[place]], completion)
+        answer = Answer(value, fault, attempt, requests[place].seed, completion.model_digest, instead)
+        yield pending[place], completion, answer
 
 
-def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None]:
+def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None, Question[T] | None]:
     if completion.finish_reason == "length":
-        return None, "cut"
+        return None, "cut", None
     if completion.finish_reason == "garbled":
-        return None, "garbled"
+        return None, "garbled", None
     try:
-        return question.accept(completion.text), None
+        return question.accept(completion.text), None, None
     except Fault as error:
-        return None, str(error)
+        return None, str(error), error.instead
 
 
 TIMINGS_FOLDER = Path(".trialforge/timings")

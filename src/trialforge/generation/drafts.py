@@ -30,6 +30,8 @@ from trialforge.generation.prompts import (
 )
 from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, end_texts, name_record
+from trialforge.generation.reword import PROMPT as REWORD
+from trialforge.generation.reword import copied_texts, replaced_texts, reword_messages, schema_of
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
@@ -38,6 +40,7 @@ from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
+PROMPTS = (PROMPT, REWORD)
 # What a record lacks while its criteria are not yet written.
 _CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria")
 Row = Mapping[str, Any]
@@ -133,7 +136,9 @@ class DraftWriter:
             asked=ask_for(part, target["skeleton"], params.fields),
         )
         seed = derive_seed(target["seed"], part)
-        return Question(messages, schema, seed, lambda text: self._accept(draft, part, schema, text))
+        return Question(
+            messages, schema, seed, lambda text: self._accept(draft, part, schema, parse_answer(text, schema))
+        )
 
     def show_all(self, target: Row) -> list[str]:
         """Return what the prompts of all parts show of each exemplar, in the order of their ids."""
@@ -177,14 +182,29 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(self, draft: Draft, part: PartName, schema: Row, text: str) -> dict[str, Any]:
-        answer = end_texts(parse_answer(text, schema), draft.target["skeleton"])
+    def _accept(self, draft: Draft, part: PartName, schema: Row, written: Row) -> dict[str, Any]:
+        answer = end_texts(written, draft.target["skeleton"])
         texts = draft.texts | answer
         record = build_record(draft.target, texts)
         record["nct_id"] = name_record(record, draft.target["target_id"])
         if fault := self._find_fault(record, draft.target, part):
-            raise Fault(fault)
+            copied = fault.startswith("copied_")
+            raise Fault(fault, self._reword(draft, part, schema, written) if copied else None)
         return {"texts": answer, "record": record}
+
+    def _reword(
+        self, draft: Draft, part: PartName, schema: Row, written: Row
+    ) -> Question[dict[str, Any]] | None:
+        """Return the question for what an answer copied, in other words; None where it copied no text."""
+        copied = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
+        if not copied:
+            return None
+        asked = schema_of(copied, schema)
+
+        def accept(text: str) -> dict[str, Any]:
+            return self._accept(draft, part, schema, replaced_texts(written, parse_answer(text, asked)))
+
+        return Question(reword_messages(copied), asked, derive_seed(draft.target["seed"], part), accept)
 
     def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
         """Return what validation would find first, but for what a later part may still mend."""

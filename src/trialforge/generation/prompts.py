@@ -87,9 +87,9 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
     return Message("system", system), Message("user", user)
 
 
-def prompt_hash(name: str) -> str:
-    """Return the SHA-256 over the files that make up prompt `name`."""
-    return hash_text("\0".join((PROMPT_FOLDER / file).read_text("utf-8") for file in (name, EXEMPLAR_FILE)))
+def prompt_hash(*names: str) -> str:
+    """Return the SHA-256 over the files that make up the prompts `names`."""
+    return hash_text("\0".join((PROMPT_FOLDER / file).read_text("utf-8") for file in (*names, EXEMPLAR_FILE)))
 
 
 @cache

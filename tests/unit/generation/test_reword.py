@@ -1,0 +1,102 @@
+"""What an answer copied is asked for in other words, alone; the rest of the answer is kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trialforge.generation.asking import Answer, Tally, ask_all
+from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.fields import PARTS
+from trialforge.generation.reword import copied_texts, replaced_texts, schema_of
+from trialforge.llm.backend import Sampling
+from trialforge.llm.schemas import check_schema
+
+from .records import TEXTS, QueuedGenerator, make_target, make_trial, make_writer, numbered, part_answer
+
+LONG = "Levodopa at a stable dose of four times a day for at least four weeks before entry"
+EXEMPLAR = make_trial(
+    criteria=f"Inclusion Criteria:\n- {LONG}\n- Age of 40 years or older\nExclusion Criteria:\n- Dementia"
+)
+COPIED: dict[str, Any] = TEXTS | {
+    "inclusion": numbered("Diagnosis of Parkinson Disease", LONG, "Age of 40 years or older")
+}
+REWORDED = {
+    "inclusion": {
+        "2": "No change of the amount of levodopa in the whole month that precedes it",
+        "3": "At least forty years of age",
+    }
+}
+
+
+def begin(writer: DraftWriter) -> Draft:
+    """A draft whose criteria come next."""
+    draft = Draft(make_target(COPIED), [])
+    for part in PARTS[:2]:
+        value = writer.ask(draft, part).accept(json.dumps(part_answer(part, COPIED)))
+        draft.take(Answer(value, None, 0, 5, "d" * 64))
+    return draft
+
+
+def test_only_texts_that_an_exemplar_has_are_copied() -> None:
+    texts = {"title": TEXTS["title"], **part_answer("inclusion", COPIED)}
+    copied = {"inclusion": {"2": LONG, "3": "Age of 40 years or older"}}
+    assert copied_texts(texts, [EXEMPLAR]) == copied
+    assert copied_texts(part_answer("inclusion"), [EXEMPLAR]) == {}
+    assert copied_texts({"summary": numbered(f"First, {LONG[:60]}.")}, [EXEMPLAR]) != {}
+
+
+def test_terms_stay_as_they_are() -> None:
+    endpoint = {"measure": EXEMPLAR["title"], "time_frame": {"number": 8, "unit": "weeks"}}
+    assert copied_texts({"primary_outcomes": numbered(endpoint)}, [EXEMPLAR]) == {}
+
+
+def test_the_question_asks_for_the_copied_texts_alone() -> None:
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), REWORDED)
+    writer, tally = make_writer(EXEMPLAR), Tally()
+    question = writer.ask(begin(writer), "inclusion")
+    (answer,) = ask_all(generator, [question], Sampling(dry_allowed_length=20), 2, tally)
+    assert answer.value is not None
+    assert answer.value["texts"]["inclusion"] == {
+        "1": "Diagnosis of Parkinson Disease",
+        **REWORDED["inclusion"],
+    }
+    assert tally.faults == {"copied_criteria_text": 1}
+    first, second = generator.history
+    assert second.schema is not None
+    assert second.schema["properties"]["inclusion"]["required"] == ["2", "3"]
+    check_schema(second.schema)
+    assert len(second.messages[-1].content) < len(first.messages[-1].content)
+    assert LONG in second.messages[-1].content
+    assert "Diagnosis" not in second.messages[-1].content
+    assert second.sampling.dry_allowed_length == 14
+
+
+def test_what_is_copied_again_is_asked_for_again_and_what_is_bad_otherwise_from_the_start() -> None:
+    half = {"inclusion": {**REWORDED["inclusion"], "2": LONG}}
+    whole = {"inclusion": {"1": "Diagnosis of Parkinson Disease", **REWORDED["inclusion"]}}
+    writer = make_writer(EXEMPLAR)
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), half, "no JSON", whole)
+    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 3, Tally())
+    asked = [
+        [*request.schema["properties"]["inclusion"]["required"]]
+        for request in generator.history
+        if request.schema
+    ]
+    assert asked == [["1", "2", "3"], ["2", "3"], ["2"], ["1", "2", "3"]]
+    assert answer.value is not None
+
+
+def test_schema_and_answer_keep_the_shape_of_the_part() -> None:
+    schema = {
+        "properties": {"title": {"type": "string"}, "inclusion": {"properties": {"1": {"minLength": 2}}}}
+    }
+    assert schema_of({"inclusion": {"1": "x"}}, schema)["properties"]["inclusion"]["properties"] == {
+        "1": {"minLength": 2}
+    }
+    texts = {"title": "A", "inclusion": {"1": "b", "2": "c"}}
+    assert replaced_texts(texts, {"inclusion": {"2": "d"}}) == {
+        "title": "A",
+        "inclusion": {"1": "b", "2": "d"},
+    }
+    assert replaced_texts(texts, {"title": "B"})["title"] == "B"
