@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import zip_longest
 from pathlib import Path
 
@@ -36,16 +36,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.path.parent in (SERVICES, STAGES) or fixtures & SLOW_FIXTURES:
             item.add_marker("slow")
-    places = {path: place for place, path in enumerate(order_files([item.path for item in items]))}
+    shared = dict.fromkeys(item.path for item in items if "small_runs" in getattr(item, "fixturenames", ()))
+    files = order_files([item.path for item in items], [*shared][1:])
+    places = {path: place for place, path in enumerate(files)}
     items.sort(key=lambda item: places[item.path])
 
 
-def order_files(paths: Iterable[Path]) -> list[Path]:
-    """Long files first, so that no process is alone at the end; those that wait for servers by turns."""
+def order_files(paths: Iterable[Path], late: Collection[Path]) -> list[Path]:
+    """Long files first, so that no process is alone at the end; those that wait for servers by turns.
+
+    Of the long ones `late` come last: what they need is being made for the first file that needs it.
+    """
     files = list(dict.fromkeys(paths))
     waiting = [path for path in files if path.parent == SERVICES]
     others = [path for path in files if path.parent != SERVICES]
-    others.sort(key=lambda path: path.parent != STAGES)
+    others.sort(key=lambda path: (path.parent != STAGES, path in late))
     pairs = zip_longest(others, waiting)
     return [path for pair in pairs for path in pair if path is not None]
 

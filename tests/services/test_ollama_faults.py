@@ -178,6 +178,7 @@ def test_model_replaced_under_its_name_is_seen_and_asked_anew(
     again.close()
 
 
+@pytest.mark.full
 def test_answer_of_a_model_that_took_the_name_during_a_batch_is_not_kept(
     ollama_host: str, own_model: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -272,6 +273,7 @@ def test_model_that_is_killed_in_mid_answer_answers_again(ollama_host: str) -> N
         generator.close()
 
 
+@pytest.mark.full
 def test_host_whose_model_is_killed_in_every_answer_gives_its_calls_to_another(ollama_host: str) -> None:
     with (
         second_server(ollama_host) as (address, server),

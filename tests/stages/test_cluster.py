@@ -144,7 +144,14 @@ WORK: dict[str, Callable[[Path], list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", WORK)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "files",
+        "calls",
+        *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signatures", "vectors", "cells")),
+    ],
+)
 def test_a_worker_that_is_killed_changes_no_byte(
     kind: str, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_plots_are_those_that_a_person_reads(command: list[str], tried: tuple[Pa
     assert "plots_quality_label_words_csv" not in page
 
 
+@pytest.mark.full
 def test_a_queue_runs_what_was_put_in_it(tried: tuple[Path, str]) -> None:
     folder, _ = tried
     for size in (1, 2):
@@ -82,6 +83,7 @@ def test_a_queue_runs_what_was_put_in_it(tried: tuple[Path, str]) -> None:
     assert [found[f"page-{size}"]["report.max_records"] for size in (1, 2)] == ["1", "2"]
 
 
+@pytest.mark.full
 def test_answers_of_an_experiment_in_a_copy_are_kept_for_the_project(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()

@@ -51,7 +51,7 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", retries=3, fields=["title", "summary", "inclusion", "exclusion"])
+        self.set("generation", retries=1, fields=["title", "summary", "inclusion", "exclusion"])
         self.params["generation"]["sampling"] |= {"max_tokens": 400}
         self.set("llm", context_tokens=1536, slots=8)
 
@@ -132,14 +132,12 @@ def test_every_arm_runs_through_the_stages(project: Project) -> None:
     assert reasons["no-retrieval"]["grounded"] is None
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "variant",
     [
         {"label_position": "tail", "label_wording": "positive", "exemplar_order": "shuffled"},
-        pytest.param(
-            {"label_position": "head", "label_wording": "negative", "exemplar_order": "mixed"},
-            marks=pytest.mark.full,
-        ),
+        {"label_position": "head", "label_wording": "negative", "exemplar_order": "mixed"},
     ],
 )
 def test_every_variant_of_the_prompt_runs_and_asks_anew(project: Project, variant: dict[str, str]) -> None:

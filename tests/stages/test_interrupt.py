@@ -23,7 +23,7 @@ from trialforge.llm.calls import CALLS_FILE, CallCache
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
-SETS = 4
+SETS = 6
 COMMAND = [
     sys.executable, "-m", "stages.reason", "plan.parquet", "exemplars.parquet", "train.parquet",
     "--reasons", "reasons.parquet", "--metrics", "reasoning.json",
@@ -44,6 +44,7 @@ def write_inputs(folder: Path) -> None:
     )
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["reasoning"] |= {"count": 1, "retries": 0}
+    params["reasoning"]["sampling"] |= {"max_tokens": 80}
     params["llm"] |= {"slots": 1, "context_tokens": 1024}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
 

@@ -153,6 +153,7 @@ def test_no_requests_have_no_answers(generator: TextGenerator) -> None:
 
 
 @pytest.mark.services
+@pytest.mark.full
 def test_settings_that_ollama_does_not_know_by_this_way_are_named(ollama_host: str) -> None:
     params = LlmParams(backend="openai", model=OLLAMA_MODEL, revision="test", context_tokens=CONTEXT, slots=1)
     generator = OpenAIGenerator(params, [f"{ollama_host}/v1"])

@@ -132,6 +132,7 @@ CASES = ROOT.parent / "shared" / "cases" / "12-compare"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared")
+@pytest.mark.full
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.[cj]s*")), ids=lambda path: path.stem)
 def test_odd_sets_give_a_value_or_say_why_not(path: Path, folder: Path, params: QualityParams) -> None:
     shutil.copy(path, folder)

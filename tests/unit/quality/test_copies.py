@@ -120,7 +120,12 @@ def read_frames(sides: dict[str, Side]) -> Parts:
 
 @on_corpora
 @pytest.mark.parametrize(
-    ("kind", "rate"), [("criteria", 0.1), ("criteria, arms and endpoints", 0.5), ("whole", 0.1)]
+    ("kind", "rate"),
+    [
+        ("criteria", 0.1),
+        pytest.param("criteria, arms and endpoints", 0.5, marks=pytest.mark.full),
+        pytest.param("whole", 0.1, marks=pytest.mark.full),
+    ],
 )
 def test_copiers_are_refused_and_named(kind: str, rate: float, sides: dict[str, Side]) -> None:
     """The other rates are in `python -m benchmarks copies`."""
@@ -133,6 +138,7 @@ def test_copiers_are_refused_and_named(kind: str, rate: float, sides: dict[str, 
 
 @pytest.mark.shared
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("corpus", ["top"], indirect=True)
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_copiers_in_disguise_are_refused(disguise: str, sides: dict[str, Side]) -> None:

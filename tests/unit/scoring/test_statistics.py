@@ -112,6 +112,7 @@ def test_each_resampled_metric_equals_the_library_on_resampled_trials() -> None:
             assert found == pytest.approx(expected[name], abs=1e-9), name
 
 
+@pytest.mark.full
 def test_the_bootstrap_interval_equals_a_plain_loop_within_monte_carlo_error() -> None:
     stream = np.random.default_rng(7)
     labels = np.tile([0, 1], 50)
