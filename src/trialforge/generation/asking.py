@@ -27,8 +27,6 @@ from trialforge.llm.calls import CachedGenerator, find_project
 from trialforge.trial.checks.record_checks import explain
 
 T = TypeVar("T")
-# Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
-_TIGHTER, _LEAST_ALLOWED = 0.7, 8
 
 
 class Fault(Exception):
@@ -52,15 +50,8 @@ class Question(Generic[T]):
     accept: Callable[[str], T]
 
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
-        """Return the call of one attempt; `fault` is what was wrong with the one before, and is told.
-
-        After a copy fewer tokens may repeat the prompt: a model that copies once does so again.
-        """
+        """Return the call of one attempt; `fault` is what was wrong with the one before, and is told."""
         *before, last = self.messages
-        if fault and fault.startswith("copied_"):
-            most = sampling.dry_allowed_length
-            allowed = min(most, max(_LEAST_ALLOWED, int(most * _TIGHTER**attempt)))
-            sampling = sampling.model_copy(update={"dry_allowed_length": allowed})
         refused = f"\n(An earlier answer was refused: {explain(fault)}.)" if fault else ""
         return Request(
             (*before, Message(last.role, last.content + refused)),
@@ -237,11 +228,7 @@ def ask_all(
     pending = list(range(len(questions)))
     for attempt in range(retries + 1):
         failed = []
-        faults = [answers[index].fault if attempt else None for index in pending]
-        requests = [
-            asked[index].request(sampling, attempt, fault)
-            for index, fault in zip(pending, faults, strict=True)
-        ]
+        requests = [asked[index].request(sampling, attempt, _told(answers.get(index))) for index in pending]
         for index, completion, answer in _ask_round(generator, asked, pending, requests, attempt):
             answers[index] = answer
             asked[index] = answer.instead or questions[index]
@@ -254,6 +241,11 @@ def ask_all(
         if not pending:
             break
     return [answers[index] for index in range(len(questions))]
+
+
+def _told(answer: Answer[Any] | None) -> str | None:
+    """The fault that the next attempt is told; what is asked instead tells it itself."""
+    return answer.fault if answer and not answer.instead else None
 
 
 def _ask_round(

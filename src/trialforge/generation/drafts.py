@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -13,6 +13,15 @@ from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.fields import PARTS, PartName
+from trialforge.generation.mending import PROMPT as MEND_PROMPT
+from trialforge.generation.mending import (
+    copied_texts,
+    cut_texts,
+    end_texts,
+    mending_messages,
+    replaced_texts,
+    schema_of,
+)
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
     ask_for,
@@ -29,9 +38,7 @@ from trialforge.generation.prompts import (
     target_line,
 )
 from trialforge.generation.reasons import reason_line
-from trialforge.generation.record import GENERATED_SCHEMA, build_record, end_texts, name_record
-from trialforge.generation.reword import PROMPT as REWORD
-from trialforge.generation.reword import copied_texts, replaced_texts, reword_messages, schema_of
+from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
@@ -40,7 +47,7 @@ from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
-PROMPTS = (PROMPT, REWORD)
+PROMPTS = (PROMPT, MEND_PROMPT)
 # What a record lacks while its criteria are not yet written.
 _CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria")
 Row = Mapping[str, Any]
@@ -182,29 +189,36 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(self, draft: Draft, part: PartName, schema: Row, written: Row) -> dict[str, Any]:
-        answer = end_texts(written, draft.target["skeleton"])
-        texts = draft.texts | answer
+    def _accept(self, draft: Draft, part: PartName, schema: Row, answer: Row) -> dict[str, Any]:
+        written = end_texts(answer, schema)
+        if cut := cut_texts(written, schema):
+            raise Fault(f"cut_{next(iter(cut))}", self._mend(draft, part, schema, written, cut, "cut"))
+        texts = draft.texts | written
         record = build_record(draft.target, texts)
         record["nct_id"] = name_record(record, draft.target["target_id"])
         if fault := self._find_fault(record, draft.target, part):
-            copied = fault.startswith("copied_")
-            raise Fault(fault, self._reword(draft, part, schema, written) if copied else None)
-        return {"texts": answer, "record": record}
+            exemplars = [self._train[name] for name in draft.target["exemplars"]]
+            copied = copied_texts(written, exemplars) if fault.startswith("copied_") else {}
+            raise Fault(fault, self._mend(draft, part, schema, written, copied, "copied") if copied else None)
+        return {"texts": written, "record": record}
 
-    def _reword(
-        self, draft: Draft, part: PartName, schema: Row, written: Row
-    ) -> Question[dict[str, Any]] | None:
-        """Return the question for what an answer copied, in other words; None where it copied no text."""
-        copied = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
-        if not copied:
-            return None
-        asked = schema_of(copied, schema)
+    def _mend(
+        self,
+        draft: Draft,
+        part: PartName,
+        schema: Row,
+        written: Row,
+        faulty: Row,
+        fault: Literal["copied", "cut"],
+    ) -> Question[dict[str, Any]]:
+        """Return the question for the faulty texts of an answer alone."""
+        asked = schema_of(faulty, schema)
 
         def accept(text: str) -> dict[str, Any]:
             return self._accept(draft, part, schema, replaced_texts(written, parse_answer(text, asked)))
 
-        return Question(reword_messages(copied), asked, derive_seed(draft.target["seed"], part), accept)
+        messages = mending_messages(faulty, fault)
+        return Question(messages, asked, derive_seed(draft.target["seed"], part), accept)
 
     def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
         """Return what validation would find first, but for what a later part may still mend."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.asking import Fault
 from trialforge.generation.fields import ENDPOINT_FIELDS, PROSE_FIELDS
-from trialforge.generation.parts import KEYWORD_WORDS, TITLES, most_characters, sentence_words
+from trialforge.generation.parts import TITLES
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
@@ -29,7 +27,6 @@ _DECIDED = (
     "healthy_volunteers", "enrolment_planned", "sponsor_class", "condition_mesh", "intervention_mesh",
 )  # fmt: skip
 _MARKS = ".!?:"
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 Row = Mapping[str, Any]
 
 
@@ -105,17 +102,6 @@ def _prose(sentences: Mapping[str, str]) -> str:
     return " ".join(end_sentence(tidy(text)) for text in sentences.values())
 
 
-def end_whole(text: str, words: int) -> str | None:
-    """Return a text that ran into its bound up to its last whole sentence; None where it has none.
-
-    A text with room left ended where the model ended it.
-    """
-    if len(text) < most_characters(words):
-        return text
-    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
-    return text[: ends[-1]] if ends else None
-
-
 def tidy(text: str) -> str:
     """Return a text on one line, without the number or bullet that a model may put before it."""
     line = " ".join(text.split())
@@ -125,41 +111,3 @@ def tidy(text: str) -> str:
 def end_sentence(text: str) -> str:
     """Return a text with a mark at its end."""
     return text if text.endswith(tuple(_MARKS)) else f"{text.rstrip(',;')}."
-
-
-def end_texts(texts: Row, skeleton: Row) -> dict[str, Any]:
-    """Return a part's texts, each ended at a sentence where it ran into its bound.
-
-    Raises:
-        Fault: a text has no whole sentence: it ends in mid-word; names the field.
-    """
-    return {name: _end_field(name, value, skeleton[name]) for name, value in texts.items()}
-
-
-def _end_field(name: str, value: Any, shape: Any) -> Any:
-    if isinstance(value, str):
-        return _ended(name, value, shape)
-    if name in PROSE_FIELDS:
-        lengths = sentence_words(shape)
-    elif name == "keywords":
-        lengths = [KEYWORD_WORDS] * len(value)
-    elif name in ("inclusion", "exclusion"):
-        lengths = shape
-    else:
-        return {
-            place: {
-                part: _ended(name, text, shape[int(place) - 1][part]) if isinstance(text, str) else text
-                for part, text in item.items()
-            }
-            for place, item in value.items()
-        }
-    return {
-        place: _ended(name, text, words) for (place, text), words in zip(value.items(), lengths, strict=True)
-    }
-
-
-def _ended(name: str, text: str, words: int) -> str:
-    whole = end_whole(text, words)
-    if whole is None:
-        raise Fault(f"cut_{name}")
-    return whole

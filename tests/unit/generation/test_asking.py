@@ -35,15 +35,18 @@ def question(seed: int) -> Question[str]:
     return Question((Message("user", f"question {seed}"),), {"type": "string"}, seed, accept)
 
 
-def test_after_a_copy_fewer_tokens_may_repeat_the_prompt() -> None:
-    def allowed(length: int, *faults: str | None) -> list[int]:
-        sampling = Sampling(dry_multiplier=0.8, dry_allowed_length=length)
-        requests = (question(1).request(sampling, attempt, fault) for attempt, fault in enumerate(faults))
-        return [request.sampling.dry_allowed_length for request in requests]
+def test_the_next_attempt_is_told_what_was_wrong_unless_its_question_tells_it() -> None:
+    mend = Question((Message("user", "mend it"),), {"type": "string"}, 3, accept)
 
-    copied = "copied_summary_text"
-    assert allowed(20, None, copied, copied, copied, "cut_title") == [20, 14, 9, 8, 20]
-    assert allowed(5, None, copied) == [5, 5]
+    def refuse(_text: str) -> str:
+        raise Fault("no_title", mend)
+
+    generator = QueuedGenerator("bad", "good", "any", "mended")
+    ask_all(generator, [question(1)], Sampling(), 1, Tally())
+    assert "An earlier answer was refused: off-target" in generator.history[1].messages[-1].content
+    (answer,) = ask_all(generator, [replace(question(1), accept=refuse)], Sampling(), 1, Tally())
+    assert answer.value == "mended"
+    assert generator.history[3].messages == mend.messages
 
 
 def test_a_bad_answer_is_asked_again_with_another_seed() -> None:

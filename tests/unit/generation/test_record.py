@@ -9,9 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from trialforge.generation.asking import Fault, parse_answer
-from trialforge.generation.fields import PARTS, WRITTEN_FIELDS
+from trialforge.generation.fields import FIELDS_OF_PART, PARTS, WRITTEN_FIELDS
+from trialforge.generation.mending import cut_texts, end_texts
 from trialforge.generation.parts import part_schema, sentence_words, time_schema
-from trialforge.generation.record import build_record, end_sentence, end_texts, tidy
+from trialforge.generation.record import build_record, end_sentence, tidy
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 from .records import TARGET, TEXTS, make_target, make_writer, numbered, part_answer, write_draft
@@ -139,17 +140,21 @@ def test_a_mark_ends_a_sentence_once() -> None:
 def test_a_text_that_ran_into_its_bound_is_found(change: dict[str, Any]) -> None:
     """An engine stops it there, in mid-word: here at the bound, where the good one has a word fewer."""
     ((name, value),) = change.items()
-    skeleton = make_target(TEXTS | {"keywords": numbered("levodopa", "powder")})["skeleton"]
-    whole = part_answer("header") | TEXTS
-    assert end_texts(whole, skeleton) == whole
-    with pytest.raises(Fault, match=f"^cut_{name}$"):
-        end_texts({name: value}, skeleton)
+    good = TEXTS | {"keywords": numbered("levodopa", "powder")}
+    skeleton = make_target(good)["skeleton"]
+    parts = {field: part for part, fields in FIELDS_OF_PART.items() for field in fields}
+    schema = part_schema(parts[name], skeleton, WRITTEN_FIELDS)
+    assert schema is not None
+    assert end_texts({name: good[name]}, schema) == {name: good[name]}
+    assert cut_texts({name: good[name]}, schema) == {}
+    assert list(cut_texts({name: value}, schema)) == [name]
 
 
 def test_a_text_that_ran_into_its_bound_ends_at_its_last_whole_sentence() -> None:
     said = "Levodopa is given to all of the adults of this study. " * 9
-    ended = end_texts({"summary": numbered(said)}, TARGET["skeleton"])["summary"]["1"]
-    assert ended == said.strip()
+    schema = part_schema("header", TARGET["skeleton"], WRITTEN_FIELDS)
+    assert schema is not None
+    assert end_texts({"summary": numbered(said)}, schema)["summary"]["1"] == said.strip()
 
 
 def test_a_cut_text_is_asked_again_with_its_field_named() -> None:

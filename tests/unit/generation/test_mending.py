@@ -1,4 +1,4 @@
-"""What an answer copied is asked for in other words, alone; the rest of the answer is kept."""
+"""Texts that are copied or cut are asked for alone; the rest of the answer is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from trialforge.generation.asking import Answer, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.fields import PARTS
-from trialforge.generation.reword import copied_texts, replaced_texts, schema_of
+from trialforge.generation.mending import copied_texts, replaced_texts, schema_of
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
 
@@ -55,7 +55,7 @@ def test_the_question_asks_for_the_copied_texts_alone() -> None:
     generator = QueuedGenerator(part_answer("inclusion", COPIED), REWORDED)
     writer, tally = make_writer(EXEMPLAR), Tally()
     question = writer.ask(begin(writer), "inclusion")
-    (answer,) = ask_all(generator, [question], Sampling(dry_allowed_length=20), 2, tally)
+    (answer,) = ask_all(generator, [question], Sampling(), 2, tally)
     assert answer.value is not None
     assert answer.value["texts"]["inclusion"] == {
         "1": "Diagnosis of Parkinson Disease",
@@ -69,7 +69,6 @@ def test_the_question_asks_for_the_copied_texts_alone() -> None:
     assert len(second.messages[-1].content) < len(first.messages[-1].content)
     assert LONG in second.messages[-1].content
     assert "Diagnosis" not in second.messages[-1].content
-    assert second.sampling.dry_allowed_length == 14
 
 
 def test_what_is_copied_again_is_asked_for_again_and_what_is_bad_otherwise_from_the_start() -> None:
@@ -100,3 +99,20 @@ def test_schema_and_answer_keep_the_shape_of_the_part() -> None:
         "inclusion": {"1": "b", "2": "d"},
     }
     assert replaced_texts(texts, {"title": "B"})["title"] == "B"
+
+
+def test_a_cut_text_is_asked_for_in_fewer_words() -> None:
+    endless = "Off periods that last for most of the day and that come back after each of the doses of " * 4
+    writer, tally = make_writer(EXEMPLAR), Tally()
+    question = writer.ask(begin(writer), "inclusion")
+    slots = question.schema["properties"]["inclusion"]["properties"]
+    texts = {**REWORDED["inclusion"], "1": "Diagnosis of Parkinson Disease"}
+    cut = {"inclusion": dict(sorted(texts.items())) | {"2": endless[: slots["2"]["maxLength"]]}}
+    generator = QueuedGenerator(cut, {"inclusion": {"2": REWORDED["inclusion"]["2"]}})
+    (answer,) = ask_all(generator, [question], Sampling(), 1, tally)
+    assert answer.value is not None
+    assert answer.value["texts"]["inclusion"] == texts
+    assert tally.faults == {"cut_inclusion": 1}
+    asked = generator.history[1].messages[-1].content
+    assert "too long" in asked
+    assert "Diagnosis" not in asked

@@ -1,0 +1,116 @@
+"""Single texts of an answer that are at fault, copied or cut, and the question that mends these alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import polars as pl
+
+from trialforge.generation.fields import PROSE_FIELDS
+from trialforge.generation.parts import TITLES
+from trialforge.generation.prompts import record_json, render
+from trialforge.generation.schema import closed_object
+from trialforge.llm.backend import Message
+from trialforge.trial.copies import field_items, measure_items
+from trialforge.trial.record import REGISTRATION_SCHEMA
+
+PROMPT = "mend.jinja"
+# Names of endpoints and arms are terms, and stay; so do time frames.
+_REWORDED = (*TITLES, *PROSE_FIELDS, "inclusion", "exclusion")
+_SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
+Row = Mapping[str, Any]
+Path = tuple[str, ...]
+
+
+def end_texts(texts: Row, schema: Row) -> dict[str, Any]:
+    """Return a part's texts, each that ran into its bound up to its last whole sentence.
+
+    A text that has none, which ends in mid-word, stays as it is: see `cut_texts`.
+    """
+    ended: dict[str, Any] = {}
+    for path, text in _leaves(texts):
+        whole = _end_whole(text, _slot(schema, path)) if isinstance(text, str) else text
+        _put(ended, path, text if whole is None else whole)
+    return ended
+
+
+def cut_texts(texts: Row, schema: Row) -> dict[str, Any]:
+    """Return the part of an answer whose texts ran into their bounds before a sentence was whole."""
+    cut: dict[str, Any] = {}
+    for path, text in _leaves(texts):
+        if isinstance(text, str) and _end_whole(text, _slot(schema, path)) is None:
+            _put(cut, path, text)
+    return cut
+
+
+def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
+    """Return the part of an answer whose texts share an 8-gram with an exemplar, or are an item of one."""
+    leaves = list(_leaves({name: value for name, value in texts.items() if name in _REWORDED}))
+    items = pl.DataFrame(
+        {"record": range(len(leaves)), "field": "text", "text": [text for _, text in leaves]},
+        schema={"record": pl.UInt32, "field": pl.String, "text": pl.String},
+    )
+    found = measure_items(items, field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA)))
+    copied: dict[str, Any] = {}
+    for place in found.filter(pl.col("shared") > 0)["record"]:
+        _put(copied, *leaves[place])
+    return copied
+
+
+def mending_messages(texts: Row, fault: Literal["copied", "cut"]) -> tuple[Message, ...]:
+    """Return the chat that asks for the same in other words, or in fewer, as JSON of the same keys."""
+    return render(PROMPT, texts=record_json(texts), fault=fault)
+
+
+def schema_of(texts: Row, schema: Row) -> dict[str, Any]:
+    """Return the part of an answer's schema that asks for `texts` alone."""
+    slots = schema["properties"]
+    return closed_object(
+        {
+            name: schema_of(value, slots[name]) if isinstance(value, Mapping) else slots[name]
+            for name, value in texts.items()
+        }
+    )
+
+
+def replaced_texts(texts: Row, mended: Row) -> dict[str, Any]:
+    """Return an answer with its mended texts in place."""
+    return {
+        name: replaced_texts(value, mended[name])
+        if isinstance(value, Mapping) and name in mended
+        else mended.get(name, value)
+        for name, value in texts.items()
+    }
+
+
+def _leaves(texts: Row, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    for name, value in texts.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _slot(schema: Row, path: Path) -> Row:
+    for name in path:
+        schema = schema["properties"][name]
+    return schema
+
+
+def _end_whole(text: str, slot: Row) -> str | None:
+    """Return a text up to its last whole sentence, None where it has none.
+
+    One with room left ended where the model ended it.
+    """
+    if len(text) < slot.get("maxLength", len(text) + 1):
+        return text
+    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+    return text[: ends[-1]] if ends else None
+
+
+def _put(texts: dict[str, Any], path: Path, text: Any) -> None:
+    for name in path[:-1]:
+        texts = texts.setdefault(name, {})
+    texts[path[-1]] = text
