@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -189,36 +189,33 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(self, draft: Draft, part: PartName, schema: Row, answer: Row) -> dict[str, Any]:
+    def _accept(
+        self, draft: Draft, part: PartName, schema: Row, answer: Row, mended: Row | None = None
+    ) -> dict[str, Any]:
+        """Return texts and record of a good answer; `mended` is the schema of texts that were just mended."""
         written = end_texts(answer, schema)
-        if cut := cut_texts(written, schema):
-            raise Fault(f"cut_{next(iter(cut))}", self._mend(draft, part, schema, written, cut, "cut"))
-        texts = draft.texts | written
-        record = build_record(draft.target, texts)
-        record["nct_id"] = name_record(record, draft.target["target_id"])
-        if fault := self._find_fault(record, draft.target, part):
-            exemplars = [self._train[name] for name in draft.target["exemplars"]]
-            copied = copied_texts(written, exemplars) if fault.startswith("copied_") else {}
-            raise Fault(fault, self._mend(draft, part, schema, written, copied, "copied") if copied else None)
-        return {"texts": written, "record": record}
-
-    def _mend(
-        self,
-        draft: Draft,
-        part: PartName,
-        schema: Row,
-        written: Row,
-        faulty: Row,
-        fault: Literal["copied", "cut"],
-    ) -> Question[dict[str, Any]]:
-        """Return the question for the faulty texts of an answer alone."""
+        if faulty := cut_texts(written, schema):
+            fault, kind = f"cut_{next(iter(faulty))}", "cut"
+        else:
+            texts = draft.texts | written
+            record = build_record(draft.target, texts)
+            record["nct_id"] = name_record(record, draft.target["target_id"])
+            found = self._find_fault(record, draft.target, part)
+            if found is None:
+                return {"texts": written, "record": record}
+            fault, kind = found, "copied"
+            if fault.startswith("copied_"):
+                faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
         asked = schema_of(faulty, schema)
+        if not faulty or asked == mended:  # what the model can't mend is written anew, with all of the part
+            raise Fault(fault)
 
         def accept(text: str) -> dict[str, Any]:
-            return self._accept(draft, part, schema, replaced_texts(written, parse_answer(text, asked)))
+            again = replaced_texts(written, parse_answer(text, asked))
+            return self._accept(draft, part, schema, again, asked)
 
-        messages = mending_messages(faulty, fault)
-        return Question(messages, asked, derive_seed(draft.target["seed"], part), accept)
+        seed = derive_seed(draft.target["seed"], part)
+        raise Fault(fault, Question(mending_messages(faulty, kind), asked, seed, accept))
 
     def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
         """Return what validation would find first, but for what a later part may still mend."""

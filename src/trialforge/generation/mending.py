@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -59,8 +59,8 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     return copied
 
 
-def mending_messages(texts: Row, fault: Literal["copied", "cut"]) -> tuple[Message, ...]:
-    """Return the chat that asks for the same in other words, or in fewer, as JSON of the same keys."""
+def mending_messages(texts: Row, fault: str) -> tuple[Message, ...]:
+    """Return the chat that asks for texts in other words (`copied`) or in fewer (`cut`), by the same keys."""
     return render(PROMPT, texts=record_json(texts), fault=fault)
 
 

@@ -71,11 +71,12 @@ def test_the_question_asks_for_the_copied_texts_alone() -> None:
     assert "Diagnosis" not in second.messages[-1].content
 
 
-def test_what_is_copied_again_is_asked_for_again_and_what_is_bad_otherwise_from_the_start() -> None:
+def test_a_mend_goes_on_while_it_helps_and_then_all_is_written_anew() -> None:
     half = {"inclusion": {**REWORDED["inclusion"], "2": LONG}}
+    still = {"inclusion": {"2": LONG}}
     whole = {"inclusion": {"1": "Diagnosis of Parkinson Disease", **REWORDED["inclusion"]}}
     writer = make_writer(EXEMPLAR)
-    generator = QueuedGenerator(part_answer("inclusion", COPIED), half, "no JSON", whole)
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), half, still, whole)
     (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 3, Tally())
     asked = [
         [*request.schema["properties"]["inclusion"]["required"]]
