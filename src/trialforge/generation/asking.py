@@ -27,6 +27,8 @@ from trialforge.llm.calls import CachedGenerator, find_project
 from trialforge.trial.checks.record_checks import explain
 
 T = TypeVar("T")
+# Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
+_TIGHTER, _LEAST_ALLOWED = 0.7, 8
 
 
 class Fault(Exception):
@@ -50,8 +52,15 @@ class Question(Generic[T]):
     accept: Callable[[str], T]
 
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
-        """Return the call of one attempt; `fault` is what was wrong with the one before, and is told."""
+        """Return the call of one attempt; `fault` is what was wrong with the one before, and is told.
+
+        After a copy fewer tokens may repeat the prompt: a model that copies once does so again.
+        """
         *before, last = self.messages
+        if fault and fault.startswith("copied_"):
+            most = sampling.dry_allowed_length
+            allowed = min(most, max(_LEAST_ALLOWED, int(most * _TIGHTER**attempt)))
+            sampling = sampling.model_copy(update={"dry_allowed_length": allowed})
         refused = f"\n(An earlier answer was refused: {explain(fault)}.)" if fault else ""
         return Request(
             (*before, Message(last.role, last.content + refused)),

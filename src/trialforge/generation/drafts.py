@@ -15,6 +15,7 @@ from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_e
 from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
+    can_mend,
     copied_texts,
     cut_texts,
     end_texts,
@@ -207,7 +208,9 @@ class DraftWriter:
             if fault.startswith("copied_"):
                 faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
         asked = schema_of(faulty, schema)
-        if not faulty or asked == mended:  # what the model can't mend is written anew, with all of the part
+        if (
+            not can_mend(faulty) or asked == mended
+        ):  # what the model can't mend is written anew, with all of the part
             raise Fault(fault)
 
         def accept(text: str) -> dict[str, Any]:

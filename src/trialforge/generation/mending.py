@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from trialforge.generation.fields import PROSE_FIELDS
-from trialforge.generation.parts import TITLES
 from trialforge.generation.prompts import record_json, render
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
@@ -17,8 +16,8 @@ from trialforge.trial.copies import field_items, measure_items
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 PROMPT = "mend.jinja"
-# Names of endpoints and arms are terms, and stay; so do time frames.
-_REWORDED = (*TITLES, *PROSE_FIELDS, "inclusion", "exclusion")
+# A title, a keyword or the name of an endpoint has few words to say it in: it is written anew, with its part.
+_MENDED = (*PROSE_FIELDS, "inclusion", "exclusion")
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 Row = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -47,7 +46,7 @@ def cut_texts(texts: Row, schema: Row) -> dict[str, Any]:
 
 def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     """Return the part of an answer whose texts share an 8-gram with an exemplar, or are an item of one."""
-    leaves = list(_leaves({name: value for name, value in texts.items() if name in _REWORDED}))
+    leaves = list(_leaves(_mended(texts)))
     items = pl.DataFrame(
         {"record": range(len(leaves)), "field": "text", "text": [text for _, text in leaves]},
         schema={"record": pl.UInt32, "field": pl.String, "text": pl.String},
@@ -57,6 +56,11 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     for place in found.filter(pl.col("shared") > 0)["record"]:
         _put(copied, *leaves[place])
     return copied
+
+
+def can_mend(texts: Row) -> bool:
+    """Whether the faulty texts of an answer are such as can be asked for alone."""
+    return bool(texts) and _mended(texts) == texts
 
 
 def mending_messages(texts: Row, fault: str) -> tuple[Message, ...]:
@@ -83,6 +87,10 @@ def replaced_texts(texts: Row, mended: Row) -> dict[str, Any]:
         else mended.get(name, value)
         for name, value in texts.items()
     }
+
+
+def _mended(texts: Row) -> Row:
+    return {name: value for name, value in texts.items() if name in _MENDED}
 
 
 def _leaves(texts: Row, path: Path = ()) -> Iterator[tuple[Path, Any]]:

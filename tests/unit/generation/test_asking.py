@@ -35,6 +35,17 @@ def question(seed: int) -> Question[str]:
     return Question((Message("user", f"question {seed}"),), {"type": "string"}, seed, accept)
 
 
+def test_after_a_copy_fewer_tokens_may_repeat_the_prompt() -> None:
+    def allowed(length: int, *faults: str | None) -> list[int]:
+        sampling = Sampling(dry_multiplier=0.8, dry_allowed_length=length)
+        requests = (question(1).request(sampling, attempt, fault) for attempt, fault in enumerate(faults))
+        return [request.sampling.dry_allowed_length for request in requests]
+
+    copied = "copied_summary_text"
+    assert allowed(20, None, copied, copied, copied, "cut_title") == [20, 14, 9, 8, 20]
+    assert allowed(5, None, copied) == [5, 5]
+
+
 def test_the_next_attempt_is_told_what_was_wrong_unless_its_question_tells_it() -> None:
     mend = Question((Message("user", "mend it"),), {"type": "string"}, 3, accept)
 

@@ -8,7 +8,7 @@ from typing import Any
 from trialforge.generation.asking import Answer, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.fields import PARTS
-from trialforge.generation.mending import copied_texts, replaced_texts, schema_of
+from trialforge.generation.mending import can_mend, copied_texts, replaced_texts, schema_of
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
 
@@ -44,6 +44,13 @@ def test_only_texts_that_an_exemplar_has_are_copied() -> None:
     assert copied_texts(texts, [EXEMPLAR]) == copied
     assert copied_texts(part_answer("inclusion"), [EXEMPLAR]) == {}
     assert copied_texts({"summary": numbered(f"First, {LONG[:60]}.")}, [EXEMPLAR]) != {}
+
+
+def test_a_title_is_written_anew_with_its_part() -> None:
+    assert copied_texts({"title": EXEMPLAR["title"]}, [EXEMPLAR]) == {}
+    assert can_mend({"summary": numbered("Too long")})
+    assert not can_mend({"title": "Too long", "summary": numbered("Too long")})
+    assert not can_mend({})
 
 
 def test_terms_stay_as_they_are() -> None:
