@@ -49,7 +49,7 @@ def main() -> None:
         "prompt_hash": prompt_hash(*PROMPTS),
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
-    with StageAsking("generate", generator, writer.count_parts(targets), at_once=llm.slots) as asking:
+    with StageAsking("generate", generator, writer.part_sizes(targets), at_once=llm.slots) as asking:
         drafts = writer.write(targets, asking, llm.slots)
     rows = [generated_row(draft, origin) for draft in drafts]
     write_parquet(pl.DataFrame(rows, schema=GENERATED_SCHEMA), args.generated)

@@ -33,6 +33,7 @@ class Progress:
     Args:
         what: the work, in a word or two.
         total: how many steps it has; None where that is found on the way.
+        work: what all steps cost together, in any unit; by default each costs 1.
         console: where to print; by default standard error.
         at_once: how many steps are worked on together.
         quiet_seconds: work that ends sooner says nothing.
@@ -50,13 +51,15 @@ class Progress:
         total: int | None,
         console: Console | None = None,
         *,
+        work: float | None = None,
         at_once: int = 1,
         quiet_seconds: float = 0.0,
     ) -> None:
         self.done = 0
         self._at_once, self._quiet = at_once, quiet_seconds
         self._what, self._total = what, total
-        self._timed = 0
+        self._work = work
+        self._worked = self._timed = 0.0  # of it, and of that what was not found in a cache
         self._found: int | None = None  # steps that were done before, by `reach`
         self._note = ""
         self._console = console or Console(stderr=True)
@@ -87,17 +90,22 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self._start
 
-    def advance(self, steps: int = 1, *, timed: bool = True, note: str = "") -> None:
+    def advance(
+        self, steps: int = 1, *, work: float | None = None, timed: bool = True, note: str = ""
+    ) -> None:
         """Count finished steps.
 
         Args:
             steps: how many; 0 only shows the note.
+            work: what they cost; by default 1 each.
             timed: False for steps that took no time (answers of a cache), which say nothing about the rest.
             note: what else to show.
         """
         with self._lock:
             self.done += steps
-            self._timed += steps if timed else 0
+            cost = steps if work is None else work
+            self._worked += cost
+            self._timed += cost if timed else 0
             self._note = note
             self._moved = time.monotonic()
             self._tell()
@@ -115,7 +123,8 @@ class Progress:
             self._moved = time.monotonic()
             if self._found is None or done < self.done:
                 self._found, self._start = done, self._moved
-            self.done, self._total, self._timed = done, total, done - self._found
+            self.done, self._total = self._worked, self._work = done, total
+            self._timed = done - self._found
             self._tell()
 
     def say(self, words: str) -> None:
@@ -178,9 +187,10 @@ class Progress:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _left(self) -> str:
-        left = 0 if self._total is None else self._total - self.done
-        if self._timed <= 0 or left <= 0:
+        steps = 0 if self._total is None else self._total - self.done
+        work = steps if self._work is None else self._work - self._worked
+        if self._timed <= 0 or steps <= 0 or work <= 0:
             return ""
         # Of what is worked on beside the step that has just ended, half is done on average.
-        half_done = (min(self._at_once, left + 1) - 1) / 2
-        return f"about {format_seconds(self.seconds / (self._timed + half_done) * left)} left"
+        half_done = (min(self._at_once, steps + 1) - 1) / 2 * work / steps
+        return f"about {format_seconds(self.seconds / (self._timed + half_done) * work)} left"

@@ -50,6 +50,7 @@ class Question(Generic[T]):
     schema: dict[str, Any]
     seed: int
     accept: Callable[[str], T]
+    size: float = 1.0  # what it costs beside others of its stage
 
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
         """Return the call of one attempt; `fault` is what was wrong with the one before, and is told.
@@ -123,20 +124,20 @@ class StageAsking:
     Args:
         stage: its name.
         generator: closed on leaving the context.
-        questions: how many are to be asked in all.
+        sizes: of all questions that are to be asked.
         at_once: how many calls are in flight together.
         kept: how many of the first attempts the call cache has, where that is known before.
     """
 
     def __init__(
-        self, stage: str, generator: TextGenerator, questions: int, *, at_once: int = 1, kept: int = 0
+        self, stage: str, generator: TextGenerator, sizes: Sequence[float], *, at_once: int = 1, kept: int = 0
     ) -> None:
         self.tally = Tally()
         self._stage = stage
         self._generator = generator
-        self._progress = Progress(stage, questions, at_once=at_once)
+        self._progress = Progress(stage, len(sizes), work=sum(sizes), at_once=at_once)
         self._settled = 0
-        sys.stderr.write(f"{stage}: {foretell(stage, questions, kept, generator.model)}\n")
+        sys.stderr.write(f"{stage}: {foretell(stage, len(sizes), kept, generator.model)}\n")
 
     def __enter__(self) -> StageAsking:
         self._progress.__enter__()
@@ -170,16 +171,19 @@ class StageAsking:
             self._progress.advance(timed=not completion.from_cache, note=note)
         return [found[index] for index in range(len(requests))]
 
-    def skip(self, questions: int) -> None:
+    def skip(self, sizes: Sequence[float]) -> None:
         """Count questions that need not be asked any more."""
-        self._progress.advance(questions, timed=False)
+        self._progress.advance(len(sizes), work=sum(sizes), timed=False)
 
-    def _report(self, completion: Completion, settled: bool) -> None:
-        self._settled += settled
+    def _report(self, completion: Completion, settled: Question[Any] | None) -> None:
+        self._settled += settled is not None
         tally = self.tally
         speed = tally.computed_completion_tokens / max(self._progress.seconds, 1e-9)
         note = f"{speed:.0f} tokens/s, {tally.replayed} cache hits, {tally.asked - self._settled} retries"
-        self._progress.advance(int(settled), timed=not completion.from_cache, note=note)
+        work = settled.size if settled else 0.0
+        self._progress.advance(
+            int(settled is not None), work=work, timed=not completion.from_cache, note=note
+        )
 
 
 def ask_for_stage(
@@ -197,7 +201,8 @@ def ask_for_stage(
         GenerationError: the engine itself fails.
     """
     kept = generator.count_kept([question.request(sampling, 0) for question in questions])
-    with StageAsking(stage, generator, len(questions), at_once=at_once, kept=kept) as asking:
+    sizes = [question.size for question in questions]
+    with StageAsking(stage, generator, sizes, at_once=at_once, kept=kept) as asking:
         answers = asking.ask(questions, sampling, retries)
     return answers, asking.tally
 
@@ -212,7 +217,7 @@ def ask_first_tokens(
     """
     calls = [ask_first_token(chat) for chat in chats]
     kept = generator.count_kept(calls)
-    with StageAsking(stage, generator, len(calls), at_once=at_once, kept=kept) as asking:
+    with StageAsking(stage, generator, [1.0] * len(calls), at_once=at_once, kept=kept) as asking:
         return asking.ask_once(calls)
 
 
@@ -222,12 +227,12 @@ def ask_all(
     sampling: Sampling,
     retries: int,
     tally: Tally,
-    report: Callable[[Completion, bool], None] = lambda _completion, _done: None,
+    report: Callable[[Completion, Question[T] | None], None] = lambda _completion, _settled: None,
 ) -> list[Answer[T]]:
     """Return one answer a question, in order; whatever fails is asked again, `retries` times at most.
 
-    It is asked as before, or what its fault says instead. `report` hears of each completion, and whether its
-    question is settled by it.
+    It is asked as before, or what its fault says instead. `report` hears of each completion, and of
+    the question that is settled by it.
 
     Raises:
         GenerationError: the engine itself fails.
@@ -243,7 +248,7 @@ def ask_all(
             asked[index] = answer.instead or questions[index]
             settled = answer.fault is None or attempt == retries
             tally.count(completion, attempt, answer.fault)
-            report(completion, settled)
+            report(completion, questions[index] if settled else None)
             if not settled:
                 failed.append(index)
         pending = sorted(failed)

@@ -26,6 +26,7 @@ from trialforge.generation.mending import (
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
     ask_for,
+    count_words,
     part_schema,
     show_part,
     tell_record,
@@ -104,14 +105,16 @@ class DraftWriter:
                 self._write_part(drafts[start : start + together], part, asking)
         return drafts
 
-    def count_parts(self, targets: Sequence[Row]) -> int:
-        """Return how many parts the targets have in all."""
-        return sum(self._writes(target, part) for target in targets for part in PARTS)
+    def part_sizes(self, targets: Sequence[Row]) -> list[float]:
+        """Return the words of each part of the targets, as a measure of its cost."""
+        schemas = [self._schema(target, part) for target in targets for part in PARTS]
+        return [count_words(schema) for schema in schemas if schema]
 
     def _write_part(self, drafts: Sequence[Draft], part: PartName, asking: StageAsking) -> None:
         mine = [draft for draft in drafts if self._writes(draft.target, part)]
         alive = [draft for draft in mine if draft.fault is None]
-        asking.skip(len(mine) - len(alive))
+        lost = [draft.target for draft in mine if draft.fault is not None]
+        asking.skip([count_words(self._schema(target, part) or {}) for target in lost])
         questions = [self.ask(draft, part) for draft in alive]
         answers = asking.ask(questions, self._params.sampling, self._params.retries)
         for draft, answer in zip(alive, answers, strict=True):
@@ -120,7 +123,7 @@ class DraftWriter:
     def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
         """Return the question for a part of a draft that its skeleton has texts in."""
         target, params = draft.target, self._params
-        schema = part_schema(part, target["skeleton"], params.fields) or {}
+        schema = self._schema(target, part) or {}
         subject = target_line(target["intervention"], target["conditions"], target["phase"])
         reasons = {target["label"]: target["reasons"], 1 - target["label"]: target["other_reasons"]}
         told = [subject, tell_skeleton(target["skeleton"]), *target["reasons"], *target["other_reasons"]]
@@ -145,7 +148,11 @@ class DraftWriter:
         )
         seed = derive_seed(target["seed"], part)
         return Question(
-            messages, schema, seed, lambda text: self._accept(draft, part, schema, parse_answer(text, schema))
+            messages,
+            schema,
+            seed,
+            lambda text: self._accept(draft, part, schema, parse_answer(text, schema)),
+            count_words(schema),
         )
 
     def show_all(self, target: Row) -> list[str]:
@@ -232,7 +239,10 @@ class DraftWriter:
         return next((name for name in found if name not in pending), None)
 
     def _writes(self, target: Row, part: PartName) -> bool:
-        return part_schema(part, target["skeleton"], self._params.fields) is not None
+        return self._schema(target, part) is not None
+
+    def _schema(self, target: Row, part: PartName) -> dict[str, Any] | None:
+        return part_schema(part, target["skeleton"], self._params.fields)
 
 
 def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:

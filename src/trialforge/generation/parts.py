@@ -80,6 +80,13 @@ def text_schema(words: int) -> dict[str, Any]:
     return {"type": "string", "minLength": max(2, int(LEAST * words)), "maxLength": most_characters(words)}
 
 
+def count_words(schema: Row) -> float:
+    """Return about how many words the texts of a part's schema have; a number or a unit counts as one."""
+    if "properties" in schema:
+        return sum(count_words(slot) for slot in schema["properties"].values())
+    return float(max(1, (schema.get("maxLength", 0) - SLACK) / MOST))
+
+
 def most_characters(words: int) -> int:
     """Return the length at which a text of so many words counts as cut."""
     return int(MOST * words) + SLACK

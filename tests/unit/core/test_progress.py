@@ -47,6 +47,23 @@ def test_steps_that_took_no_time_say_nothing_about_the_rest(monkeypatch: pytest.
     assert out.getvalue().splitlines()[-1] == "drafts: 1000 of 1000"
 
 
+def test_long_steps_count_as_what_they_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first part of a record is the longest, and all first parts are written before the second ones."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    out = io.StringIO()
+    with Progress("drafts", 4, Console(file=out, width=200), work=40) as shown:
+        now[0] += 25
+        shown.advance(work=25)
+        now[0] += 5
+        shown.advance(work=5, timed=False)
+    assert out.getvalue().splitlines()[1:3] == [
+        "drafts: 1 of 4, about 15 s left",
+        "drafts: 2 of 4, about 12 s left",
+    ]
+
+
 def test_terminal_has_a_bar() -> None:
     out = io.StringIO()
     with Progress("drafts", 2, Console(file=out, width=120, force_terminal=True)) as shown:

@@ -173,7 +173,10 @@ def test_a_skeleton_without_a_text_is_asked_for_none_and_lacks_none() -> None:
 
     target = bare_target(bare)
     writer = make_writer(EXEMPLAR)
-    assert writer.count_parts([TARGET, target]) == 4 + 2
+    sizes = writer.part_sizes([TARGET, target])
+    assert len(sizes) == 4 + 2
+    # Six words and a sentence; the arms and the endpoint; two lists.
+    assert sizes[:4] == pytest.approx([6 + 13, 2 + 2 + 6 + 1 + 1, 4 + 5, 4 + 4], abs=1)
     record = write_draft(writer, target, bare).record
     assert (record["title"], record["summary"], record["arms"]) == (None, None, [])
     assert "Parkinson" in record["criteria"]
@@ -247,7 +250,7 @@ def write_all(
     generator: Any, targets: Sequence[dict[str, Any]], together: int = 2
 ) -> tuple[list[Draft], Any]:
     writer = make_writer(EXEMPLAR)
-    with StageAsking("generate", generator, writer.count_parts(targets)) as asking:
+    with StageAsking("generate", generator, writer.part_sizes(targets)) as asking:
         return writer.write(targets, asking, together), asking.tally
 
 

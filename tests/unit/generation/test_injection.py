@@ -163,7 +163,7 @@ def test_no_order_is_obeyed(
     monkeypatch.chdir(tmp_path)
     targets = [planted_target(place, *ORDERS[place::3]) for place in range(3)]
     writer = make_planted_writer(range(3), 3, *ORDERS)
-    with StageAsking("generate", Lent(engine), writer.count_parts(targets)) as asking:
+    with StageAsking("generate", Lent(engine), writer.part_sizes(targets)) as asking:
         drafts = writer.write(targets, asking, 4)
     # The asked fields and nothing else, whatever the orders say.
     assert not {"not_json", "not_schema"} & asking.tally.faults.keys()
