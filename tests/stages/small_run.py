@@ -36,6 +36,7 @@ SIZES: dict[str, Any] = {
     "reasoning.count": 1,
     "reasoning.retries": 0,
     "reasoning.sampling.max_tokens": 120,
+    "generation.retries": 20,  # a part is asked again until it is good
     "generation.sampling.max_tokens": 400,
     "generation.fields": ["title", "summary", "primary_outcomes", "inclusion", "exclusion"],
     "zero_shot.half_width": 0.45,
