@@ -24,7 +24,6 @@ SIZES: dict[str, Any] = {
     "plan.interventions": 1,
     "plan.records": 2,
     "plan.generations": 1,
-    "plan.max_words": 50,
     "plan.label_shares": "equal",
     "plan.min_success": 2,
     "plan.min_failure": 2,
@@ -36,7 +35,11 @@ SIZES: dict[str, Any] = {
     "reasoning.count": 1,
     "reasoning.retries": 0,
     "reasoning.sampling.max_tokens": 120,
-    "generation.retries": 20,  # a part is asked again until it is good
+    # By these the small model writes a record of each label, which all that follows needs.
+    "seed": 11,
+    "generation.retries": 8,
+    "generation.sampling.temperature": 1.0,
+    "generation.sampling.repeat_penalty": 1.15,
     "generation.sampling.max_tokens": 400,
     "generation.fields": ["title", "summary", "primary_outcomes", "inclusion", "exclusion"],
     "zero_shot.half_width": 0.45,

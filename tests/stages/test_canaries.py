@@ -39,7 +39,6 @@ SIZES = {
     "retrieval.evaluation.bootstrap": 100,
     "reasoning.count": 1,
     "reasoning.retries": 1,
-    "generation.retries": 20,  # a part is asked again until it is good
     "generation.sampling.max_tokens": 400,
     "generation.fields": ["title", "summary", "primary_outcomes", "inclusion", "exclusion"],
     "quality.bootstrap": 100,
