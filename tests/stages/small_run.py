@@ -46,6 +46,7 @@ SIZES: dict[str, Any] = {
     "quality.bootstrap": 100,
     "quality.permutations": 19,
     "quality.max_trials_drawn": 40,
+    "quality.gates": {},  # of two records they say nothing
     "learning.seeds": 1,
     "learning.items": ["in-distribution"],
     "learning.models": ["tfidf-logreg"],
