@@ -51,7 +51,7 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", retries=1, fields=["title", "summary", "inclusion", "exclusion"])
+        self.set("generation", retries=3, fields=["title", "summary", "inclusion", "exclusion"])
         self.params["generation"]["sampling"] |= {"max_tokens": 400}
         self.set("llm", context_tokens=1536, slots=8)
 

@@ -161,8 +161,8 @@ def test_no_order_is_obeyed(
     engine: EmbeddedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    targets = [planted_target(place, *ORDERS[place::3]) for place in range(3)]
-    writer = make_planted_writer(range(3), 3, *ORDERS)
+    targets = [planted_target(place, *ORDERS[place::6]) for place in range(6)]
+    writer = make_planted_writer(range(6), 6, *ORDERS)
     with StageAsking("generate", Lent(engine), writer.part_sizes(targets)) as asking:
         drafts = writer.write(targets, asking, 4)
     # The asked fields and nothing else, whatever the orders say.
