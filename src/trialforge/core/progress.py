@@ -123,8 +123,8 @@ class Progress:
             self._moved = time.monotonic()
             if self._found is None or done < self.done:
                 self._found, self._start = done, self._moved
-            self.done, self._total = self._worked, self._work = done, total
-            self._timed = done - self._found
+            self.done, self._total, self._timed = done, total, done - self._found
+            self._worked, self._work = done, total
             self._tell()
 
     def say(self, words: str) -> None:

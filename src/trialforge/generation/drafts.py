@@ -17,7 +17,6 @@ from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
     copied_texts,
-    cut_texts,
     end_texts,
     mending_messages,
     replaced_texts,
@@ -111,10 +110,9 @@ class DraftWriter:
         return [count_words(schema) for schema in schemas if schema]
 
     def _write_part(self, drafts: Sequence[Draft], part: PartName, asking: StageAsking) -> None:
-        mine = [draft for draft in drafts if self._writes(draft.target, part)]
-        alive = [draft for draft in mine if draft.fault is None]
-        lost = [draft.target for draft in mine if draft.fault is not None]
-        asking.skip([count_words(self._schema(target, part) or {}) for target in lost])
+        mine = [(draft, schema) for draft in drafts if (schema := self._schema(draft.target, part))]
+        alive = [draft for draft, _ in mine if draft.fault is None]
+        asking.skip([count_words(schema) for draft, schema in mine if draft.fault is not None])
         questions = [self.ask(draft, part) for draft in alive]
         answers = asking.ask(questions, self._params.sampling, self._params.retries)
         for draft, answer in zip(alive, answers, strict=True):
@@ -201,8 +199,8 @@ class DraftWriter:
         self, draft: Draft, part: PartName, schema: Row, answer: Row, mended: Row | None = None
     ) -> dict[str, Any]:
         """Return texts and record of a good answer; `mended` is the schema of texts that were just mended."""
-        written = end_texts(answer, schema)
-        if faulty := cut_texts(written, schema):
+        written, faulty = end_texts(answer, schema)
+        if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
         else:
             texts = draft.texts | written
@@ -215,9 +213,8 @@ class DraftWriter:
             if fault.startswith("copied_"):
                 faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
         asked = schema_of(faulty, schema)
-        if (
-            not can_mend(faulty) or asked == mended
-        ):  # what the model can't mend is written anew, with all of the part
+        # What the model can't mend is written anew, with all of the part.
+        if not can_mend(faulty) or asked == mended:
             raise Fault(fault)
 
         def accept(text: str) -> dict[str, Any]:

@@ -23,25 +23,19 @@ Row = Mapping[str, Any]
 Path = tuple[str, ...]
 
 
-def end_texts(texts: Row, schema: Row) -> dict[str, Any]:
-    """Return a part's texts, each that ran into its bound up to its last whole sentence.
+def end_texts(texts: Row, schema: Row) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a part's texts, each that ran into its bound up to its last whole sentence, and those cut off.
 
-    A text that has none, which ends in mid-word, stays as it is: see `cut_texts`.
+    A text that has no whole sentence ends in mid-word: it stays as it is, and is among those cut off.
     """
     ended: dict[str, Any] = {}
-    for path, text in _leaves(texts):
-        whole = _end_whole(text, _slot(schema, path)) if isinstance(text, str) else text
-        _put(ended, path, text if whole is None else whole)
-    return ended
-
-
-def cut_texts(texts: Row, schema: Row) -> dict[str, Any]:
-    """Return the part of an answer whose texts ran into their bounds before a sentence was whole."""
     cut: dict[str, Any] = {}
     for path, text in _leaves(texts):
-        if isinstance(text, str) and _end_whole(text, _slot(schema, path)) is None:
+        whole = _end_whole(text, _slot(schema, path)) if isinstance(text, str) else text
+        if whole is None:
             _put(cut, path, text)
-    return cut
+        _put(ended, path, text if whole is None else whole)
+    return ended, cut
 
 
 def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_no_order_is_obeyed(
         if draft.record:
             assert (draft.record["phase"], draft.record["conditions"]) == ("Phase 2", ["Parkinson Disease"])
             assert re.fullmatch("SYN-[0-9a-f]{12}", draft.record["nct_id"])
-    assert any(draft.record for draft in drafts)
+    assert sum(bool(draft.record) for draft in drafts) >= 2
 
 
 class Lent:

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from trialforge.generation.asking import Fault, parse_answer
 from trialforge.generation.fields import FIELDS_OF_PART, PARTS, WRITTEN_FIELDS
-from trialforge.generation.mending import cut_texts, end_texts
+from trialforge.generation.mending import end_texts
 from trialforge.generation.parts import part_schema, sentence_words, time_schema
 from trialforge.generation.record import build_record, end_sentence, tidy
 from trialforge.trial.record import REGISTRATION_SCHEMA
@@ -145,16 +145,17 @@ def test_a_text_that_ran_into_its_bound_is_found(change: dict[str, Any]) -> None
     parts = {field: part for part, fields in FIELDS_OF_PART.items() for field in fields}
     schema = part_schema(parts[name], skeleton, WRITTEN_FIELDS)
     assert schema is not None
-    assert end_texts({name: good[name]}, schema) == {name: good[name]}
-    assert cut_texts({name: good[name]}, schema) == {}
-    assert list(cut_texts({name: value}, schema)) == [name]
+    assert end_texts({name: good[name]}, schema) == ({name: good[name]}, {})
+    assert list(end_texts({name: value}, schema)[1]) == [name]
 
 
 def test_a_text_that_ran_into_its_bound_ends_at_its_last_whole_sentence() -> None:
     said = "Levodopa is given to all of the adults of this study. " * 9
     schema = part_schema("header", TARGET["skeleton"], WRITTEN_FIELDS)
     assert schema is not None
-    assert end_texts({"summary": numbered(said)}, schema)["summary"]["1"] == said.strip()
+    ended, cut = end_texts({"summary": numbered(said)}, schema)
+    assert ended["summary"]["1"] == said.strip()
+    assert cut == {}
 
 
 def test_a_cut_text_is_asked_again_with_its_field_named() -> None:
