@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.core.rng import random_stream
 from trialforge.learning.arms import Draw, TrainingPool, compose
-from trialforge.learning.linear import LinearModel, fit_by_folds, sigmoid
+from trialforge.learning.linear import LinearModel, fit_average, fit_by_folds, sigmoid
 from trialforge.study.features import content_view
 
 if TYPE_CHECKING:
@@ -28,25 +28,29 @@ _LIKELIEST = 10.0  # a density ratio above it is cut: one trial must not stand f
 
 @dataclass(frozen=True, slots=True)
 class Fitter:
-    """Fits lines on examples of one pool, with a penalty chosen by folds of whole blocks."""
+    """Fits lines on examples of one pool: the mean of all penalties, or the one that folds choose."""
 
     features: Features
     penalties: Sequence[float]
 
-    def fit(self, mix: pl.DataFrame) -> LinearModel:
+    def fit(self, mix: pl.DataFrame, *, tuned: bool = False) -> LinearModel:
         """Return the line of examples with `label`, `weight`, `block` and `origin`.
 
-        The folds hold whole blocks with all that was made from them, and only the pool's real trials are
-        scored: what is added may have the labels of a teacher.
+        The mean of all penalties is what arms are compared by: a penalty chosen by the 100 real trials of an
+        augmented pool is a worse one than that chosen by the 300 of the learning curve, whatever was added.
+
+        Args:
+            mix: the examples.
+            tuned: choose one penalty by folds, which hold whole blocks with all that was made from them. Only
+                real trials are scored there: what is added may have the labels of a teacher.
         """
+        rows = self.features.rows(mix)
+        labels, weights = mix["label"].to_numpy(), mix["weight"].to_numpy()
+        if not tuned:
+            return fit_average(rows, labels, weights, self.penalties)
         folds, scored = block_folds(mix["block"]), (mix["origin"] == "real").to_numpy()
-        return fit_by_folds(
-            self.features.rows(mix),
-            mix["label"].to_numpy(),
-            mix["weight"].to_numpy(),
-            [(folds != fold, (folds == fold) & scored) for fold in np.unique(folds)],
-            self.penalties,
-        )
+        masks = [(folds != fold, (folds == fold) & scored) for fold in np.unique(folds)]
+        return fit_by_folds(rows, labels, weights, masks, self.penalties)
 
     def chances(self, line: LinearModel, examples: pl.DataFrame) -> NDArray[np.float64]:
         """Return the probability of label 1 of each example."""

@@ -23,11 +23,13 @@ class StudyArm(TrainingArm):
             all.
         density: weigh them by how much rather a classifier takes their content for a real trial's (a
             density ratio, cross-fitted by block).
+        tuned: learn with the one penalty that folds choose, and not with the mean of all.
     """
 
     labels: Literal["given", "permuted", "teacher"] = "given"
     best: float | None = Field(default=None, gt=0, lt=1)
     density: bool = False
+    tuned: bool = False
 
 
 class StudyParams(Section):
@@ -39,7 +41,7 @@ class StudyParams(Section):
         pools: pools of each size.
         arms: what is trained on each pool; `real`, which is the curve, is always there.
         models: classifiers; the first is the declared one.
-        penalties: those that each pool chooses from, by folds that leave whole blocks out.
+        penalties: those whose models each pool averages; an arm that is `tuned` chooses one of them.
         primary: the declared question: this arm, in pools of so many blocks, against the best rival.
         rivals: arms that cost a user nothing.
         margin: arms are equivalent where their ROC-AUCs surely differ by less.

@@ -133,7 +133,7 @@ class _Cells:
                 label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
                 teacher=self.teacher, likeness=self.likeness,
             )  # fmt: skip
-            odds = _odds(self.student, mix, self.corpus.test)
+            odds = _odds(self.student, mix, self.corpus.test, tuned=arm.tuned)
             values.append(roc_auc(labels, odds, 0.0, self.weights))
             added.append(mix.filter(pl.col("origin") != "real")["nct_id"].n_unique())
         return Areas(np.stack(values), members, float(np.mean(added)))
@@ -172,11 +172,11 @@ def _other(model: str) -> str:
     return "embedding-logreg" if model == "tfidf-logreg" else "tfidf-logreg"
 
 
-def _odds(fitter: Fitter, mix: pl.DataFrame, test: pl.DataFrame) -> NDArray[np.float64]:
+def _odds(fitter: Fitter, mix: pl.DataFrame, test: pl.DataFrame, *, tuned: bool) -> NDArray[np.float64]:
     """Return the log-odds of test trials; all alike where a pool has but one label to learn from."""
     if mix.filter(pl.col("weight") > 0)["label"].n_unique() < 2:
         return np.zeros(test.height)
-    return fitter.fit(mix).odds(fitter.features.rows(test))
+    return fitter.fit(mix, tuned=tuned).odds(fitter.features.rows(test))
 
 
 def _pool_of(pool: TrainingPool, blocks: Sequence[int]) -> TrainingPool:

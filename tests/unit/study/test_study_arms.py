@@ -9,7 +9,7 @@ import pytest
 from trialforge.core.params import load_section
 from trialforge.learning.arms import TrainingPool
 from trialforge.learning.factory import make_classifier
-from trialforge.learning.linear import fit_by_folds
+from trialforge.learning.linear import fit_average, fit_by_folds
 from trialforge.learning.params import LearningParams
 from trialforge.study.arms import Fitter, block_folds, mix_pool, permute_labels
 from trialforge.study.features import Features, content_view
@@ -127,5 +127,19 @@ def test_copies_of_all_trials_leave_the_line_as_it_is() -> None:
             again = [np.concatenate([values] * times) for values in (rows, labels, blocks)]
             real = np.arange(40 * times) < 40
             folds = [(again[2] != fold, (again[2] == fold) & real) for fold in range(4)]
-            lines.append(fit_by_folds(again[0], again[1], np.ones(40 * times), folds, penalties))
-        assert lines[1].weights == pytest.approx(lines[0].weights, rel=0.05, abs=2e-3)
+            ones = np.ones(40 * times)
+            lines.append(fit_by_folds(again[0], again[1], ones, folds, penalties))
+            lines.append(fit_average(again[0], again[1], ones, penalties))
+        assert lines[2].weights == pytest.approx(lines[0].weights, rel=0.05, abs=2e-3)
+        assert lines[3].weights == pytest.approx(lines[1].weights, rel=0.05, abs=2e-3)
+
+
+def test_an_arm_averages_the_models_of_all_penalties_and_a_tuned_one_takes_one_of_them(
+    corpus: Corpus, fitter: Fitter
+) -> None:
+    examples = mix(corpus, fitter)
+    single = [Fitter(fitter.features, (penalty,)).fit(examples).weights for penalty in fitter.penalties]
+    assert fitter.fit(examples).weights == pytest.approx((single[0] + single[1]) / 2, abs=0.02)
+    tuned = fitter.fit(examples, tuned=True).weights
+    assert min(np.abs(tuned - one).max() for one in single) < 0.02
+    assert np.abs(tuned - fitter.fit(examples).weights).max() > 0.1
