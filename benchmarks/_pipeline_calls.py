@@ -11,7 +11,6 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.generation.drafts import Draft, DraftWriter
-from trialforge.generation.fields import PARTS
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.parts import part_schema
 from trialforge.generation.reasons import ask_reasons, reason_line
@@ -20,6 +19,7 @@ from trialforge.llm.backend import Request
 from trialforge.llm.params import LlmParams
 from trialforge.split.params import PlanParams
 from trialforge.split.plan import plan_targets
+from trialforge.trial.draft_fields import PARTS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 RECORDS_A_SET = 4  # as in profiles/paper.yaml

@@ -18,13 +18,13 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.params import load_section
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.measurement import TABLES, RunTables, build_case
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
 from trialforge.quality.yardstick import compare_yardsticks
 from trialforge.simulation.corpus import simulate
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 from trialforge.trial.leakage import registration_view
 from trialforge.validation.duplicates import find_close, find_near_copies
 from trialforge.validation.params import ValidationParams

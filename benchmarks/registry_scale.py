@@ -84,9 +84,8 @@ def run_stages(size: int, folder: Path) -> dict[str, Cost]:
     outs = options(trials="data/trials.parquet", refused="data/refused.parquet", metrics="m/ingest.json")
     stage("ingest", "stages.ingest", *outs)
     parts = options(**{name: f"data/{name}.parquet" for name in ("split", *_TABLES)})
-    outs = options(metrics="m/split.json", presence="presence.csv")
+    outs = options(metrics="m/split.json", presence="presence.csv", drafts="data/drafts.parquet")
     stage("split", "stages.split", "data/trials.parquet", *parts, *outs)
-    run(folder, "stages.as_drafts", "data/held_back.parquet", "--drafts=data/drafts.parquet")
     outs = options(blocks="data/blocks.parquet", plan="data/plan.parquet", metrics="m/plan.json")
     stage("plan", "stages.plan", "data/train.parquet", *outs)
     if os.environ.get("BENCH_SCALE_EMBED"):

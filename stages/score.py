@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialforge.core.files import read_parquet, write_csv, write_json
+from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
@@ -16,6 +16,7 @@ from trialforge.scoring.baselines import add_groups, base_rates, decision_rows, 
 from trialforge.scoring.plots import curve_rows, reliability_rows, sweep_rows
 from trialforge.scoring.report import against_rows, declared_rows, score_metrics, unseen_mask
 from trialforge.scoring.scoring import check_control, score_predictions, shuffled_control
+from trialforge.scoring.summary import summarise
 from trialforge.trial.controls import cluster_key
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def main() -> None:
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--zero-shot", type=Path)
-    parser.add_argument("--metrics", type=claim_out, required=True)
+    for name in ("validated", "quality"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("metrics", "summary"):
+        parser.add_argument(f"--{name}", type=claim_out, required=True)
     parser.add_argument("--plots", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
@@ -51,7 +55,9 @@ def main() -> None:
     rate_table = rate_rows(rates, scoring, params.statistics.level)
     metrics = score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot)
     metrics["base_rates"] = {row.pop("rate_of"): row for row in rate_table.iter_rows(named=True)}
-    write_json(metrics | name_tables(*([args.synthetic] if args.synthetic else [])), args.metrics)
+    metrics |= name_tables(*([args.synthetic] if args.synthetic else []))
+    write_json(metrics, args.metrics)
+    write_json(summarise(read_json(args.validated), read_json(args.quality), metrics), args.summary)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,

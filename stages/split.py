@@ -23,15 +23,18 @@ from trialforge.split.presence import (
 )
 from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials, view_part
 from trialforge.trial.controls import cluster_key
+from trialforge.trial.draft_fields import DraftFields
+from trialforge.trial.draft_form import as_drafts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trials", type=Path)
-    for name in ("split", *PARTS, HELD_BACK, "metrics", "presence"):
+    for name in ("split", *PARTS, HELD_BACK, "drafts", "metrics", "presence"):
         parser.add_argument(f"--{name}", type=claim_out, required=True)
     args = parser.parse_args()
     params = load_section(SplitParams, "split")
+    fields = load_section(DraftFields, "generation").fields
     trials = read_parquet(args.trials)
 
     pairs = near_duplicate_pairs(trials, params.near_duplicate)
@@ -46,6 +49,7 @@ def main() -> None:
     write_parquet(split, args.split)
     for part in (*PARTS, HELD_BACK):
         write_parquet(view_part(trials, split, part, telling), getattr(args, part.replace("-", "_")))
+    write_parquet(as_drafts(view_part(trials, split, HELD_BACK, telling), fields), args.drafts)
     metrics = split_metrics(trials, split, len(pairs))
     shift = shift_metrics(trials, split)
     overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())

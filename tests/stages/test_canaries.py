@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whate
 ROOT = Path(__file__).resolve().parents[2]
 POOL_WORD = "canaryinsideofthepool"
 STAGES = (
-    *("split", "plan", "index", "retrieve", "reason", "generate", "validate", "as-drafts"),
+    *("split", "plan", "index", "retrieve", "reason", "generate", "validate"),
     *("measure", "train-real"),
 )
 MODEL = "tfidf-logreg"

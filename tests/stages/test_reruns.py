@@ -108,13 +108,13 @@ def set_seed(copy: Path) -> None:
 
 
 LATE = {"reason", "generate", "validate", "measure"}
-SCORED = {"score", "summary", "report"}
+SCORED = {"score", "report"}
 EARLY = {"ingest", "split", "plan", "index", "retrieve"}
-ALL = EARLY | {"as-drafts", "train-real", "train", "zero-shot", "worth", *SCORED} | LATE
+ALL = EARLY | {"train-real", "train", "zero-shot", "worth", *SCORED} | LATE
 LEARN = {"train"} | SCORED
 JUDGE = {"validate", "measure", "worth"} | LEARN
 WRITE = {"reason", "generate"} | JUDGE
-GENERATION = {"as-drafts", "zero-shot"} | WRITE  # a stage depends on whole packages
+GENERATION = {"zero-shot"} | WRITE  # a stage depends on whole packages
 CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a table of labels": (add_line("data/raw/labels.csv"), ALL),
     "a source of trials": (set_param("ingest", "simulated_trials", 701), ALL),
@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         GENERATION,
     ),
     "a knob of generation": (set_param("generation", "retries", 5), {"generate"} | JUDGE),
-    "a bound of the quality": (set_param("quality", "nearest", 6), {"measure", "summary", "report"}),
+    "a bound of the quality": (set_param("quality", "nearest", 6), {"measure"} | SCORED),
     "a bound of the checks": (set_param("checks", "max_enrolment", 999_999), {"generate"} | JUDGE),
     "what counts as a near-duplicate": (set_param("validation", "duplicates", {"max_jaccard": 0.9}), JUDGE),
     "a classifier's knob": (set_param("learning", "word_dropout", 0.3), {"train-real", "worth"} | LEARN),

@@ -15,11 +15,11 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.progress import format_seconds
 from trialforge.generation.asking import expect_seconds
-from trialforge.generation.fields import PARTS
 from trialforge.generation.reasons import ARMS_WITHOUT
 from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
 from trialforge.llm.models import name_model
 from trialforge.llm.params import LlmParams
+from trialforge.trial.draft_fields import PARTS
 
 _ASKING = ("reason", "generate", "zero-shot")
 _ANY = (10**6, 10**6)  # trials of each label, where nobody knows yet how many there are

@@ -12,7 +12,6 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
-from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
@@ -44,6 +43,7 @@ from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
+from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.skeleton import filled_fields
 

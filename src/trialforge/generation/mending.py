@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.generation.fields import PROSE_FIELDS
 from trialforge.generation.prompts import record_json, render
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
 from trialforge.trial.copies import field_items, measure_items
+from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 PROMPT = "mend.jinja"

@@ -6,9 +6,9 @@ from pydantic import ConfigDict, Field
 
 from trialforge.core.params import Section
 from trialforge.generation.exemplars import ExemplarOrder
-from trialforge.generation.fields import DraftFields
 from trialforge.generation.prompts import LabelPosition
 from trialforge.llm.backend import Sampling
+from trialforge.trial.draft_fields import DraftFields
 from trialforge.trial.label_words import LabelWording
 
 

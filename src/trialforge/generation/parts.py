@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trialforge.generation.exemplars import count_at_most
-from trialforge.generation.fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
 from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.draft_fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
 
 if TYPE_CHECKING:
     import numpy as np

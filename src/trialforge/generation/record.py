@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.fields import ENDPOINT_FIELDS, PROSE_FIELDS
 from trialforge.generation.parts import TITLES
 from trialforge.trial.criteria_lists import join_criteria
+from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {

@@ -109,7 +109,7 @@ def label_fidelity(case: Case, of: str = "") -> Estimate:
     """
     sides = {"": case.candidates, "_real": case.reference, "_as_drafts": case.drafts}
     if (side := sides[of]) is None or not len(side):
-        raise MetricError("there are no held-back real trials", hint="run: dvc repro as-drafts")
+        raise MetricError("there are no held-back real trials", hint="run: dvc repro split")
     return _estimate(case, side.labelled(), read_labels(case)[of], "read", of)
 
 

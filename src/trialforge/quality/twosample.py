@@ -146,7 +146,7 @@ def view_auc(case: Case, view: str, of: str = "") -> Estimate:
     the form of a draft: what any draft could reach.
     """
     if of not in (drawn := _draw_pairs(case)):
-        raise MetricError("there are no held-back real trials", hint="run: dvc repro as-drafts")
+        raise MetricError("there are no held-back real trials", hint="run: dvc repro split")
     sides = drawn[of]
     parts = shared_parts(sides[0].frame, sides[1].frame)
     rows = view_rows(pl.concat([side.frame.select(TEXT_FIELDS) for side in sides]), view, parts)

@@ -186,7 +186,12 @@ def power_section(inputs: Inputs) -> ReportSection:
         ("score.test.trials", "real trials to test on", "seen by nothing before the test", ""),
         ("score.test.interventions", "their interventions", "trials of one count together", ""),
         ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
-        ("split.simulated_best_roc_auc", "best reachable ROC-AUC", "known: the corpus is simulated", "score"),
+        (
+            "ingest.simulated_best_roc_auc",
+            "best reachable ROC-AUC",
+            "known: the corpus is simulated",
+            "score",
+        ),
     )
     title = "Could the test have shown anything?"
     return _section("power", title, lead, inputs, {"score": ""}, figures, words=["score.assay.words"])

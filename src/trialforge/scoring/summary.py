@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trialforge.core.files import Number, flatten
+from trialforge.core.made_from import MADE_FROM, check_fit
 
 FIDELITY = ("form_auc", "style_auc", "content_auc", "label_fidelity")
 
@@ -19,7 +20,12 @@ def summarise(
     content, how well one of real trials reads their label, how much of a field is copied above what real
     trials share, how well records tell their exemplars above what targets tell; and the declared primary
     comparison: both arms, effect and interval.
+
+    Raises:
+        ArtifactError: the metrics are of different synthetic trials.
     """
+    found = {"validation": validation, "quality": quality, "score": score}
+    check_fit(found, {"synthetic": score.get(MADE_FROM, {}).get("synthetic", "")})
     scored = flatten(dict(score))
     metric, model = scored.get("primary.metric"), scored.get("primary.model")
     arms = [scored.get(f"primary.{side}") for side in ("against", "arm")]

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.simulation.model import best_roc_auc, success_probability
 from trialforge.split.split import HELD_BACK, PARTS, SLICE
 from trialforge.trial.label_words import label_word
 from trialforge.trial.leakage import count_outcome
@@ -15,11 +14,8 @@ from trialforge.trial.naming import count_names
 
 
 def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict[str, Any]:
-    """Return the sizes of the parts by label, drops by reason, and what each rule cut.
-
-    `simulated_best_roc_auc` is what no classifier can beat on the test part, where all trials are simulated.
-    """
-    known = trials.select("nct_id", "label", "source")
+    """Return the sizes of the parts by label, drops by reason, and what each rule cut."""
+    known = trials.select("nct_id", "label")
     kept = known.join(split.select("nct_id", "part", "reason"), on="nct_id", maintain_order="left")
     label = label_word(pl.col("label"), "unlabelled")
     counted = kept.group_by("part", label.alias("name")).len().sort("part", "name")
@@ -29,17 +25,13 @@ def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict
     dropped = kept.filter(part="dropped")
     reasons = dropped.group_by("reason").len().sort("reason")
     parted = kept.filter(pl.col("part").is_in([*sizes])).select("nct_id")
-    metrics: dict[str, Any] = {
+    return {
         **sizes,
         "dropped": {"trials": dropped.height, **dict(reasons.iter_rows())},
         "near_duplicate_pairs": pairs,
         "outcome_sentences_cut": _add_up(count_outcome, trials, parted),
         "texts_with_names_cut": _add_up(count_names, trials, parted),
     }
-    if (kept["source"] == "simulated").all():
-        test = trials.join(kept.filter(part="test"), on="nct_id", how="semi", maintain_order="left")
-        metrics["simulated_best_roc_auc"] = round(best_roc_auc(success_probability(test)), 4)
-    return metrics
 
 
 def _add_up(

@@ -12,13 +12,13 @@ import polars as pl
 from trialforge.core.params import load_section
 from trialforge.generation.asking import Answer
 from trialforge.generation.drafts import Draft, DraftWriter
-from trialforge.generation.fields import FIELDS_OF_PART, PARTS, PROSE_FIELDS, PartName
 from trialforge.generation.params import GenerationParams
 from trialforge.llm.backend import Completion, FinishReason, Message, Request
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.exemplars import COPIED_FIELDS
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
+from trialforge.trial.draft_fields import FIELDS_OF_PART, PARTS, PROSE_FIELDS, PartName
 from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
 from trialforge.trial.skeleton import ArmShape, Donors, InterventionShape, Skeleton
 

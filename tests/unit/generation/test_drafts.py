@@ -13,12 +13,12 @@ import pytest
 
 from trialforge.generation.asking import Fault, StageAsking
 from trialforge.generation.drafts import Draft, DraftWriter, generated_row, measure_drafts
-from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.schemas import check_schema
+from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.record import REGISTRATION_SCHEMA, Trial
 
 from .records import (

@@ -12,12 +12,12 @@ import pytest
 
 from trialforge.generation.asking import Fault, Question, StageAsking, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter, generated_row
-from trialforge.generation.fields import PARTS, PartName
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.reasons import ask_reasons
 from trialforge.generation.support import Background
 from trialforge.llm.backend import Sampling
 from trialforge.llm.embedded import EmbeddedGenerator
+from trialforge.trial.draft_fields import PARTS, PartName
 
 from .records import (
     TEXTS,

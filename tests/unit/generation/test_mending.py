@@ -7,10 +7,10 @@ from typing import Any
 
 from trialforge.generation.asking import Answer, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter
-from trialforge.generation.fields import PARTS
 from trialforge.generation.mending import can_mend, copied_texts, replaced_texts, schema_of
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
+from trialforge.trial.draft_fields import PARTS
 
 from .records import TEXTS, QueuedGenerator, make_target, make_trial, make_writer, numbered, part_answer
 

@@ -13,11 +13,11 @@ from jsonschema import Draft202012Validator
 from trialforge.generation import prompts as rendering
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.exemplars import count_at_most
-from trialforge.generation.fields import PARTS, WRITTEN_FIELDS, PartName
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import part_schema, show_part
 from trialforge.generation.prompts import neutralize, prompt_hash
 from trialforge.llm.pool import count_shared
+from trialforge.trial.draft_fields import PARTS, WRITTEN_FIELDS, PartName
 
 from .records import make_target, make_trial, make_writer
 

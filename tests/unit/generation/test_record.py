@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from trialforge.generation.asking import Fault, parse_answer
-from trialforge.generation.fields import FIELDS_OF_PART, PARTS, WRITTEN_FIELDS
 from trialforge.generation.mending import end_texts
 from trialforge.generation.parts import part_schema, sentence_words, time_schema
 from trialforge.generation.record import build_record, end_sentence, tidy
+from trialforge.trial.draft_fields import FIELDS_OF_PART, PARTS, WRITTEN_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 from .records import TARGET, TEXTS, make_target, make_writer, numbered, part_answer, write_draft

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from trialforge.core.params import load_section
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 from trialforge.validation.params import ValidationParams
 
 if TYPE_CHECKING:

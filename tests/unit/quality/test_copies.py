@@ -17,8 +17,6 @@ from tests.unit.quality.real_parts import Parts, find_shared, on_corpora, read_p
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import GateError, MetricError
 from trialforge.core.files import write_json
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.copies import (
     compare_means,
@@ -34,6 +32,8 @@ from trialforge.quality.copies import (
 from trialforge.quality.one_trial import share_with_one
 from trialforge.quality.params import QualityParams
 from trialforge.trial.criteria import parse
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 from trialforge.trial.text import filled_fields
 
 ROOT = Path(__file__).resolve().parents[3]

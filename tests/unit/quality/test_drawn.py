@@ -9,8 +9,6 @@ import pytest
 
 from tests.unit.quality.sections import VALIDATION
 from tests.unit.reporting import sample
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.case import Case
 from trialforge.quality.leaks import held_out_ids
 from trialforge.quality.measurement import RunTables, build_case, draw_run
@@ -19,6 +17,8 @@ from trialforge.quality.params import QualityParams
 from trialforge.quality.privacy import copy_share
 from trialforge.quality.yardstick import match_held_out
 from trialforge.reporting.sections import build_sections
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 
 SEED = 7
 

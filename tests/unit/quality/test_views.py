@@ -8,8 +8,6 @@ import pytest
 
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.resampling import Clusters
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.quality.case import Case
 from trialforge.quality.label_fidelity import auc_within, label_table
 from trialforge.quality.measurement import RunTables, build_case, name_fields
@@ -20,6 +18,8 @@ from trialforge.quality.twosample import roc_auc
 from trialforge.quality.views import VIEWS, content_texts
 from trialforge.simulation.corpus import simulate
 from trialforge.simulation.model import success_probability
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 from trialforge.trial.leakage import registration_view
 
 SUMMARY = pl.col("summary")

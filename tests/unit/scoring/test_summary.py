@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
+from trialforge.core.errors import ArtifactError
 from trialforge.scoring.summary import summarise
 
-SCORE = {
+MADE = {"made_from": {"synthetic": "b" * 64}}
+
+SCORE = MADE | {
     "primary": {
         "metric": "pr_auc",
         "model": "tfidf-svm",
@@ -17,7 +22,9 @@ SCORE = {
 
 
 def test_the_summary_follows_the_declared_comparison() -> None:
-    found = summarise({"accepted": 24, "acceptance_rate": 0.9231}, {"fidelity.form_auc": 0.99934}, SCORE)
+    found = summarise(
+        MADE | {"accepted": 24, "acceptance_rate": 0.9231}, MADE | {"fidelity.form_auc": 0.99934}, SCORE
+    )
     assert found == {
         "synthetic": 24,
         "acceptance_rate": 0.923,
@@ -33,3 +40,11 @@ def test_the_summary_follows_the_declared_comparison() -> None:
         "low": -0.02,
         "high": 0.005,
     }
+
+
+def test_a_summary_of_several_runs_is_refused() -> None:
+    other = {"made_from": {"synthetic": "a" * 64}}
+    refused = "metrics/quality.json was computed on another data/synthetic.parquet"
+    with pytest.raises(ArtifactError, match=refused) as caught:
+        summarise(MADE, other, SCORE)
+    assert "dvc repro measure" in str(caught.value.hint)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.split.pools import simulated_pool
-from trialforge.generation.draft_form import as_drafts
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.trial.canonical import canonical
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
+from trialforge.trial.draft_form import as_drafts
 
 EMPTIED = {"official_title", "detailed_description", "keywords", "secondary_outcomes", "arms"}
 FIELDS = tuple(name for name in WRITTEN_FIELDS if name not in EMPTIED)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from trialforge.generation.fields import WRITTEN_FIELDS
 from trialforge.trial.canonical import canonical
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
 
 
 def as_drafts(trials: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
