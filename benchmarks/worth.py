@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
@@ -36,6 +38,7 @@ def main() -> None:
     """Print all figures."""
     _known_writers()
     _coverage()
+    _time_all_arms()
 
 
 def _known_writers() -> None:
@@ -76,6 +79,25 @@ def _coverage() -> None:
             held = np.mean([worth.low <= truth <= worth.high for worth, _ in studies])
             print(f"{name}: the worth is held in {held:.3f}")
         print(f"  of {STUDIES} studies, {time.perf_counter() - start:.0f} s")
+
+
+def _time_all_arms() -> None:
+    """Print how long the study of params.yaml takes without generation: all arms, both classifiers."""
+    learning, study = load_section(LearningParams, "learning"), load_section(StudyParams, "study")
+    corpus = known_corpus(blocks=48, size=SIZE, tests=TESTS, fields=learning.fields, seed=SEED)
+    written = corpus.pool.synthetic
+    assert written is not None
+    spare = written.filter(generation_arm="true").select(corpus.pool.real.columns)
+    held_back = spare.with_columns(origin=pl.lit("real"), block=pl.lit(None, pl.Int64))
+    corpus = replace(corpus, pool=replace(corpus.pool, held_back=held_back, as_drafts=held_back))
+    arms = tuple(arm.model_copy(update={"generation_arm": "true"}) for arm in study.arms)
+    params = study.model_copy(
+        update={"arms": arms, "pools": 40, "models": ("tfidf-logreg", "embedding-logreg")}
+    )
+    start = time.perf_counter()
+    result = run_study(corpus, params, learning, SEED)
+    print(f"{len(arms)} arms, 40 pools a size, both classifiers: {time.perf_counter() - start:.0f} s")
+    print(f"  {40 * len(result.areas)} pools in all, {TESTS} test trials, embedding included")
 
 
 def plain_study(
