@@ -19,6 +19,11 @@ __all__ = ["pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]  # hooks o
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Each process of the tests has one core. With a pool of threads each, they would wait for each other: trees that
+# grow in a second took five minutes. What the tests start takes this over.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A busy machine is no fault. `make test` tries the same examples each time, `make test-full` new ones.
 settings.register_profile("trialforge", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("full", deadline=None, max_examples=200)

@@ -364,12 +364,15 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
-    tables = ("--train", "test.parquet", "--test", "test.parquet")
-    monkeypatch.setattr(sys, "argv", ["score", ".", *tables, "--metrics", "score.json", "--plots", "plots"])
+    (tmp_path / "none.json").write_text('{"made_from": {}}')
+    reads = ("--train=test.parquet", "--test=test.parquet", "--validated=none.json", "--quality=none.json")
+    outs = ("--metrics=score.json", "--summary=summary.json", "--plots=plots")
+    monkeypatch.setattr(sys, "argv", ["score", ".", *reads, *outs])
     with pytest.raises(GateError, match="leaves out"):
         score_stage.main()
     metrics = read_json(tmp_path / "score.json")
     assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
+    assert read_json(tmp_path / "summary.json")["roc_auc.real"] is not None
     assert (tmp_path / "plots/against-real.csv").is_file()
     assert metrics["base_rates"]["phase"]["roc_auc"] == 1  # here the phase is the label
     assert metrics["base_rates"]["area"]["roc_auc"] == 0.5
