@@ -44,6 +44,29 @@ def test_where_real_trials_do_not_help_the_test_could_not_have_shown_a_benefit(v
     assert said.startswith("This test could not have shown a benefit")
 
 
+@pytest.mark.parametrize("verdict", ["better", "worse", "equivalent", "not shown"])
+@pytest.mark.parametrize("sensitive", [True, False, None])
+def test_where_real_trials_alone_teach_nothing_nothing_else_is_claimed(
+    verdict: str, sensitive: bool | None
+) -> None:
+    inputs = sample.make_inputs()
+    chance = {"real_alone.value": 0.52, "real_alone.low": 0.5, "real_alone.high": 0.54}
+    score = sample.SCORE | chance | {"primary.verdict": verdict, "assay.sensitive": sensitive}
+    said = build_answer(replace(inputs, metrics=inputs.metrics | {"score": score})).headline
+    assert said.startswith("Real trials alone teach nothing that this test can see")
+    assert "nothing can be said of synthetic ones" in said
+
+
+def test_what_real_trials_alone_teach_is_said_first() -> None:
+    inputs = sample.make_inputs()
+    assert build_answer(inputs).lines[0] == sample.SCORE["real_alone.words"]
+    section = build_sections(inputs, {})[0]
+    first = section.figures[0]
+    assert (first.label, first.value) == ("real trials alone, ROC-AUC", "0.715")
+    assert first.note == "interval 0.623 to 0.795; 0.5 is chance"
+    assert section.notes[0] == sample.SCORE["real_alone.words"]
+
+
 def test_a_gain_in_a_test_without_positive_control_is_not_called_one() -> None:
     assert "not shown that real ones would help" in answer(sensitive=None, verdict="better", counts=False)
 

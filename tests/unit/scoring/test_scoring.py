@@ -155,6 +155,20 @@ def test_where_more_real_trials_do_not_help_the_test_could_not_have_shown_a_bene
     assert found["more-real"]["verdict"] != "better"
 
 
+@pytest.mark.parametrize(("real", "learnt"), [(0.0, False), (2.0, True)])
+def test_whether_real_trials_alone_can_be_learnt_from_is_told(
+    real: float, learnt: bool, params: LearningParams
+) -> None:
+    scoring = scored(EQUAL | {"real": real}, params)
+    found = score_metrics(scoring, {}, params, None, None)["real_alone"]
+    row = scoring.arms.filter(arm="real", metric="roc_auc").row(0, named=True)
+    assert (found["value"], found["low"], found["high"]) == (row["mean"], row["low"], row["high"])
+    assert (found["low"] > 0.5) is learnt
+    start = "Real trials alone can be learnt from" if learnt else "Real trials alone teach nothing"
+    assert found["words"].startswith(f"{start}")
+    assert f"ROC-AUC {row['mean']:.3f} (95% interval {row['low']:.3f} to {row['high']:.3f})" in found["words"]
+
+
 def test_where_more_real_trials_help_but_not_as_drafts_the_form_is_named(params: LearningParams) -> None:
     found = score_metrics(scored(EQUAL, params), {}, params, None, None)["assay"]
     assert found["sensitive"] is True
