@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
-from trialforge.core.made_from import name_tables
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
@@ -55,9 +55,6 @@ def main() -> None:
     rate_table = rate_rows(rates, scoring, params.statistics.level)
     metrics = score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot)
     metrics["base_rates"] = {row.pop("rate_of"): row for row in rate_table.iter_rows(named=True)}
-    metrics |= name_tables(*([args.synthetic] if args.synthetic else []))
-    write_json(metrics, args.metrics)
-    write_json(summarise(read_json(args.validated), read_json(args.quality), metrics), args.summary)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,
@@ -71,8 +68,12 @@ def main() -> None:
         "calibration-by-phase": phase_rows(scoring.scores.values(), groups["phase"].to_list()),
         **{f"curve-{item}": rows for item, rows in sweep_rows(scoring.arms, params).items()},
     }
-    for name, table in tables.items():
-        write_csv(table, args.plots / f"{name}.csv")
+    plots = {args.plots / f"{name}.csv": table for name, table in tables.items()}
+    for path, table in plots.items():
+        write_csv(table, path)
+    metrics |= name_tables(*([args.synthetic] if args.synthetic else [])) | name_plots(*plots)
+    write_json(metrics, args.metrics)
+    write_json(summarise(read_json(args.validated), read_json(args.quality), metrics), args.summary)
     check_control(control)
 
 

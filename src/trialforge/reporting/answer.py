@@ -44,7 +44,9 @@ def _headline(score: Mapping[str, Number]) -> str:
         return NOT_MEASURED
     lowest = score.get("real_alone.low")
     if isinstance(lowest, int | float) and lowest <= CHANCE:
-        return "Real trials alone teach nothing that this test can see, so nothing can be said of synthetic ones"
+        return (
+            "Real trials alone teach nothing that this test can see, so nothing can be said of synthetic ones"
+        )
     if score.get("assay.sensitive") is False:
         return "This test could not have shown a benefit: more real trials do not help in it either"
     if verdict == "better":

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from stages import score as score_stage
 from trialforge.core.errors import GateError, LearningError
-from trialforge.core.files import read_json, write_parquet
+from trialforge.core.files import hash_file, read_json, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
@@ -378,18 +379,25 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
-    tables = ("--train", "test.parquet", "--test", "test.parquet")
-    monkeypatch.setattr(sys, "argv", ["score", ".", *tables, "--metrics", "score.json", "--plots", "plots"])
+    write_parquet(trials, tmp_path / "synthetic.parquet")
+    for name in ("validation", "quality"):
+        write_json(name_tables(Path("synthetic.parquet")), tmp_path / f"{name}.json")
+    tables = ("--train", "test.parquet", "--test", "test.parquet", "--synthetic", "synthetic.parquet")
+    measured = ("--validated", "validation.json", "--quality", "quality.json", "--summary", "summary.json")
+    outs = ("--metrics", "score.json", "--plots", "plots/learning")
+    monkeypatch.setattr(sys, "argv", ["score", ".", *tables, *measured, *outs])
     with pytest.raises(GateError, match="leaves out"):
         score_stage.main()
     metrics = read_json(tmp_path / "score.json")
     assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
-    assert (tmp_path / "plots/against-real.csv").is_file()
+    plots = sorted((tmp_path / "plots/learning").glob("*.csv"))
+    assert tmp_path / "plots/learning/against-real.csv" in plots
+    assert metrics["plots"] == {f"learning/{path.name}": hash_file(path) for path in plots}
     assert metrics["base_rates"]["phase"]["roc_auc"] == 1  # here the phase is the label
     assert metrics["base_rates"]["area"]["roc_auc"] == 0.5
-    benefit = pl.read_csv(tmp_path / "plots/net-benefit.csv")
+    benefit = pl.read_csv(tmp_path / "plots/learning/net-benefit.csv")
     assert benefit.filter(arm="rate of its phase", threshold=0.5)["net_benefit"].to_list() == [0.5]
-    by_phase = pl.read_csv(tmp_path / "plots/calibration-by-phase.csv")
+    by_phase = pl.read_csv(tmp_path / "plots/learning/calibration-by-phase.csv")
     assert by_phase.filter(arm="none", phase="Phase 1")["share_of_successes"].to_list() == [1]
 
 
