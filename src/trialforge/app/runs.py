@@ -22,7 +22,7 @@ def read_this_run(root: Path) -> Run:
     """Return the run of a checkout.
 
     Raises:
-        ArtifactError: it has no metrics, a file of them can't be read, or they are of other tables than are there.
+        ArtifactError: it has no metrics, or they can't be read or are of other tables than are there.
     """
     metrics = {path.stem: read_json(path) for path in sorted((root / METRICS).glob("*.json"))}
     if not metrics:

@@ -1,4 +1,4 @@
-"""Which tables and plots the figures of a metrics file belong to, so that those of another run are refused."""
+"""Which tables and plots the figures of a metrics file belong to: those of another run are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def name_tables(*paths: Path) -> dict[str, dict[str, str]]:
 
 
 def name_plots(*paths: Path) -> dict[str, dict[str, str]]:
-    """Return what a metrics file says of the plots that were written with it: path below plots/ -> SHA-256."""
+    """Return what a metrics file says of the plots written with it: path below plots/ -> SHA-256."""
     return {PLOTS: {Path(path.parent.name, path.name).as_posix(): hash_file(path) for path in sorted(paths)}}
 
 

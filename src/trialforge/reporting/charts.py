@@ -8,9 +8,11 @@ import altair as alt
 import polars as pl
 
 from trialforge.reporting.blocks import name_words
+from trialforge.reporting.measures import MEASURES
 
 Chart = Any  # altair's own types do not survive layering
 _MOST_TICKS = 12
+_LABEL = 300  # width that a name on its side may take
 _ROW = 22  # height of one row of a chart with names on its side
 
 
@@ -156,7 +158,7 @@ def draw_phases(frame: pl.DataFrame) -> Chart:
 
 
 def _short(metric: str) -> str:
-    return name_words(metric.rpartition(".")[2])
+    return MEASURES[metric].name if metric in MEASURES else name_words(metric.rpartition(".")[2])
 
 
 def draw_sweep(frame: pl.DataFrame) -> Chart:
@@ -198,7 +200,7 @@ def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
     dots = dots.encode(
         x=alt.X("shown:Q", title="0 random, 1 real; a triangle lies beyond", scale=alt.Scale(domain=domain)),
-        y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None),
+        y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None, axis=alt.Axis(labelLimit=_LABEL)),
         shape=alt.Shape(
             "beyond:N",
             scale=alt.Scale(

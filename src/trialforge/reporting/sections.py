@@ -177,9 +177,9 @@ def _price(inputs: Inputs) -> list[Figure]:
 def power_section(inputs: Inputs) -> ReportSection:
     """Return what the test could have found."""
     lead = (
-        "Where real trials alone teach nothing, there is nothing to add to. And a test that finds no benefit of "
-        "more real trials can't show one of synthetic trials either: so real trials that nothing else has read "
-        "are added, as many as there are synthetic ones."
+        "Where real trials alone teach nothing, there is nothing to add to. And a test that finds no benefit "
+        "of more real trials can't show one of synthetic trials either. So real trials that nothing else has "
+        "read are added, as many as there are synthetic ones."
     )
     figures = (
         ("score.assay.sensitive", "more real trials help", "the positive control", ""),
