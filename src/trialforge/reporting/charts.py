@@ -140,11 +140,18 @@ def draw_net_benefit(frame: pl.DataFrame) -> Chart:
     models = pl.col("model").fill_null("")
     model = frame.filter(models != "")["model"].first()
     shown = frame.filter(models.is_in(["", model or ""])).with_row_index("row")
-    titles = ("probability from which a trial is taken", "net benefit")
     # Who takes all trials loses without bound at high thresholds, which would flatten all other lines.
-    floor = pl.col("net_benefit") >= -0.05
-    lines = _lines(shown.filter(floor), "threshold", "net_benefit", "arm", titles)
+    below = pl.col("net_benefit") < -0.05
+    title = f"probability from which a trial is taken{_tell_below(shown.filter(below)['arm'])}"
+    lines = _lines(shown.filter(~below), "threshold", "net_benefit", "arm", (title, "net benefit"))
     return alt.layer(_rule(0, "y"), lines).properties(width="container")
+
+
+def _tell_below(arms: pl.Series) -> str:
+    """Return the words for points below the axis, given the arm of each."""
+    counts = arms.value_counts(name="points").sort("points", "arm").iter_rows()
+    told = [f"{points} {'point' if points == 1 else 'points'} of {arm}" for arm, points in counts]
+    return f"; below the axis: {', '.join(told)}" if told else ""
 
 
 def draw_phases(frame: pl.DataFrame) -> Chart:
