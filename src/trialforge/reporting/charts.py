@@ -12,7 +12,7 @@ from trialforge.reporting.measures import MEASURES
 
 Chart = Any  # altair's own types do not survive layering
 _MOST_TICKS = 12
-_LABEL = 300  # width that a name on its side may take
+_LABEL = 240  # width that a name on its side may take
 _ROW = 22  # height of one row of a chart with names on its side
 
 

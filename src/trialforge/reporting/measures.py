@@ -71,11 +71,11 @@ MEASURES: dict[str, Measure] = {
         "lower is better.",
     ),
     "fidelity.categories_js": Measure(
-        "phase, sex, masking and the like",
+        "distance of phase, sex, masking and so on",
         "How far their shares are from those of real trials (Jensen-Shannon, 0 to 1); lower is better.",
     ),
     "fidelity.numbers_wasserstein": Measure(
-        "ages, enrolment, counts and lengths",
+        "distance of ages, enrolment, counts, lengths",
         "How far they are from those of real trials (Wasserstein, in standard deviations); lower is better.",
     ),
     "fidelity.condition_overlap": Measure(
@@ -87,7 +87,7 @@ MEASURES: dict[str, Measure] = {
         "Mean share of a record's endpoint words that stand in those of real trials; higher is better.",
     ),
     "diversity.self_bleu": Measure(
-        "phrases in common with other records (self-BLEU)",
+        "phrases of other records (self-BLEU)",
         "How far records repeat each other's runs of up to four words; best as real trials do.",
     ),
     "diversity.distinct_2": Measure(
