@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
-from trialforge.core.made_from import MADE_FROM, name_tables
+from trialforge.core.made_from import name_plots, name_tables, only_figures
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
@@ -41,11 +41,13 @@ def main(argv: list[str] | None = None) -> None:
     case = build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
     with Progress("measures", STEPS, quiet_seconds=5) as progress:
         measured = measure_records(case, progress.step)
-    write_json(measured.metrics | name_tables(paths.synthetic, paths.train), paths.metrics)
-    for name, table in {"measures": measured.measures, **measured.tables}.items():
-        write_csv(table, paths.plots / f"{name}.csv")
-    validated = {name: value for name, value in read_json(paths.validated).items() if name != MADE_FROM}
-    check_records(case, measured, validated)
+    plots = {paths.plots / f"{name}.csv": table for name, table in measured.tables.items()}
+    plots[paths.plots / "measures.csv"] = measured.measures
+    for path, table in plots.items():
+        write_csv(table, path)
+    belongs = name_tables(paths.synthetic, paths.train) | name_plots(*plots)
+    write_json(measured.metrics | belongs, paths.metrics)
+    check_records(case, measured, only_figures(read_json(paths.validated)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
-from trialforge.core.made_from import name_tables
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path, help="the folder of what the train stages wrote")
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--zero-shot", type=Path)
-    for name in ("validated", "quality"):
+    for name in ("train", "test", "synthetic", "validated", "quality"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("metrics", "summary"):
         parser.add_argument(f"--{name}", type=claim_out, required=True)
@@ -47,17 +44,15 @@ def main() -> None:
         params,
         seed,
     )
-    synthetic = read_parquet(args.synthetic) if args.synthetic else None
     zero_shot = read_parquet(args.zero_shot) if args.zero_shot else None
     control = shuffled_control(scoring, params)
     groups = add_groups(test)
     rates = base_rates(add_groups(read_parquet(args.train)), groups)
     rate_table = rate_rows(rates, scoring, params.statistics.level)
-    metrics = score_metrics(scoring, control, params, unseen_mask(test, synthetic), zero_shot)
+    metrics = score_metrics(
+        scoring, control, params, unseen_mask(test, read_parquet(args.synthetic)), zero_shot
+    )
     metrics["base_rates"] = {row.pop("rate_of"): row for row in rate_table.iter_rows(named=True)}
-    metrics |= name_tables(*([args.synthetic] if args.synthetic else []))
-    write_json(metrics, args.metrics)
-    write_json(summarise(read_json(args.validated), read_json(args.quality), metrics), args.summary)
     roc, pr = curve_rows(scoring.scores.values())
     tables: dict[str, pl.DataFrame] = {
         "arms": scoring.arms,
@@ -71,8 +66,12 @@ def main() -> None:
         "calibration-by-phase": phase_rows(scoring.scores.values(), groups["phase"].to_list()),
         **{f"curve-{item}": rows for item, rows in sweep_rows(scoring.arms, params).items()},
     }
-    for name, table in tables.items():
-        write_csv(table, args.plots / f"{name}.csv")
+    plots = {args.plots / f"{name}.csv": table for name, table in tables.items()}
+    for path, table in plots.items():
+        write_csv(table, path)
+    metrics |= name_tables(args.synthetic) | name_plots(*plots)
+    write_json(metrics, args.metrics)
+    write_json(summarise(read_json(args.validated), read_json(args.quality), metrics), args.summary)
     check_control(control)
 
 

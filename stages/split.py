@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
-from trialforge.core.made_from import name_tables
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.split.groups import group_trials, near_duplicate_pairs
@@ -56,7 +56,7 @@ def main() -> None:
     leakage = {"presence_auc": overall, "fields_dropped": len(telling)}
     write_csv(presence.with_columns(dropped=presence["field"].is_in(telling)), args.presence)
     told = {"leakage": leakage, "shift": shift, "one_era": era_fields(trials)}
-    write_json(metrics | told | name_tables(args.train), args.metrics)
+    write_json(metrics | told | name_tables(args.train) | name_plots(args.presence), args.metrics)
     warn_of_shift(shift, metrics["dropped"]["trials"])
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from trialforge.core.files import read_parquet, write_csv, write_json, write_parquet
-from trialforge.core.made_from import name_tables
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.trial.checks.params import CheckParams
@@ -31,11 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     validated = validate(generated, plan, train, checks, params)
     write_parquet(validated.synthetic, paths.synthetic)
     write_parquet(validated.rejected, paths.rejected)
-    write_json(
-        acceptance_metrics(generated, validated) | name_tables(paths.generated, paths.synthetic),
-        paths.metrics,
-    )
     write_csv(rejection_table(validated), paths.reasons)
+    belongs = name_tables(paths.generated, paths.synthetic) | name_plots(paths.reasons)
+    write_json(acceptance_metrics(generated, validated) | belongs, paths.metrics)
 
 
 if __name__ == "__main__":

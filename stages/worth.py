@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.files import read_parquet, write_csv, write_json
-from trialforge.core.made_from import name_tables
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
@@ -43,7 +43,7 @@ def main() -> None:
         figures |= answer(result, table, params)
         figures["answer"] = say(figures, params.level)
     write_csv(table, args.arms)
-    write_json(figures | name_tables(args.synthetic), args.metrics)
+    write_json(figures | name_tables(args.synthetic) | name_plots(args.arms), args.metrics)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,8 @@ def test_the_metrics_name_the_tables_they_were_computed_on(ran: Path) -> None:
     for name, table in (("ingest", "trials"), ("split", "train"), ("plan", "train")):
         told = json.loads((ran / f"{name}.json").read_text())["made_from"]
         assert told == {table: hash_file(ran / f"{table}.parquet")}
+    plots = json.loads((ran / "split.json").read_text())["plots"]
+    assert plots == {"presence.csv": hash_file(ran / "presence.csv")}
 
 
 def test_the_metrics_tell_the_best_reachable_score(ran: Path) -> None:

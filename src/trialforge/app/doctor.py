@@ -166,8 +166,8 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
     # What the hub has is fetched by the stage that reads it, unless that is forbidden.
     absent: State = "fault" if environment.get("HF_HUB_OFFLINE", "0") in {"1", "true"} else "note"
     model = str(_choice(params, "llm", "model") or "packaged")
-    if _choice(params, "llm", "backend") == "embedded" and model != "packaged":
-        yield _language_model(root, model, absent)
+    if _choice(params, "llm", "backend") == "embedded":
+        yield _language_model(root, model, _choice(params, "llm", "sha256"), absent)
     for backend, name in _encoders(params):
         if backend in {"transformers", "sentence-transformers"}:
             if (root / name / "config.json").is_file() or _is_cached(name):
@@ -177,33 +177,47 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
                 yield Finding("models", name, absent, "is neither a folder nor in the hub's cache", mend)
 
 
-def _language_model(root: Path, model: str, absent: State) -> Finding:
-    if model.startswith("hf:"):
-        owner, _, rest = model.removeprefix("hf:").partition("/")
+def _language_model(root: Path, model: str, sha256: str | None, absent: State) -> Finding:
+    """Return whether the model is there and, by the code of the stage that loads it, the right one."""
+    from trialforge.core.errors import TrialforgeError
+    from trialforge.llm.models import HUB_PREFIX, PACKAGED_SHA256, check_model, find_packaged
+
+    path = root / Path(model).expanduser()
+    if model.startswith(HUB_PREFIX):
+        owner, _, rest = model.removeprefix(HUB_PREFIX).partition("/")
         repository, _, file = rest.partition("/")
-        if _is_cached(f"{owner}/{repository}", file):
-            return Finding("models", "llm.model", "ok", model)
-        mend = "HF_HUB_OFFLINE=0 trialforge pull"
-        return Finding("models", "llm.model", absent, f"{model} is not in the hub's cache", mend)
-    if (root / Path(model).expanduser()).is_file():
-        return Finding("models", "llm.model", "ok", model)
-    mend = "set llm.model to an existing GGUF file"
-    return Finding("models", "llm.model", "fault", f"there is no file {model}", mend)
+        cached = _find_cached(f"{owner}/{repository}", file)
+        if cached is None:
+            mend = "HF_HUB_OFFLINE=0 trialforge pull"
+            return Finding("models", "llm.model", absent, f"{model} is not in the hub's cache", mend)
+        path = cached
+    try:
+        if model == "packaged":
+            path, sha256 = find_packaged(), sha256 or PACKAGED_SHA256
+        check_model(path, sha256)
+    except TrialforgeError as error:
+        return Finding("models", "llm.model", "fault", str(error.args[0]), error.hint or "")
+    return Finding("models", "llm.model", "ok", model)
 
 
-def _is_cached(repository: str, file: str = "") -> bool:
-    """Return whether the hub's cache has a file, or without a name: a model's settings and its weights."""
+def _find_cached(repository: str, file: str) -> Path | None:
+    """Return where the hub's cache has a file of a repository."""
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        path = try_to_load_from_cache(repository, file or "config.json", cache_dir=constants.HF_HUB_CACHE)
+        path = try_to_load_from_cache(repository, file, cache_dir=constants.HF_HUB_CACHE)
     except HFValidationError:
-        return False
-    if not isinstance(path, str):
-        return False
-    weights = [one for one in Path(path).parent.iterdir() if one.suffix in {".safetensors", ".bin"}]
-    return bool(file or weights)
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
+def _is_cached(repository: str) -> bool:
+    """Return whether the hub's cache has a model's settings and its weights."""
+    settings = _find_cached(repository, "config.json")
+    return settings is not None and any(
+        one.suffix in {".safetensors", ".bin"} for one in settings.parent.iterdir()
+    )
 
 
 def _get(address: str, key: str | None = None) -> Any:

@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import Number, flatten, read_json, read_parquet
-from trialforge.core.made_from import MADE_FROM
+from trialforge.core.made_from import check_alike, check_fit, hash_tables, only_figures
 from trialforge.reporting.against import Run
 
 RECORDS = Path("data/synthetic.parquet")
@@ -22,11 +22,13 @@ def read_this_run(root: Path) -> Run:
     """Return the run of a checkout.
 
     Raises:
-        ArtifactError: it has no metrics, or a file of them can't be read.
+        ArtifactError: it has no metrics, or they can't be read or are of other tables than are there.
     """
     metrics = {path.stem: read_json(path) for path in sorted((root / METRICS).glob("*.json"))}
     if not metrics:
         raise ArtifactError(f"no metrics in {root / METRICS}", hint="run: dvc repro")
+    check_fit(metrics, hash_tables(root / RECORDS.parent))
+    check_alike(metrics, "this checkout")
     records = root / RECORDS
     return Run("this checkout", _flat(metrics), read_parquet(records) if records.is_file() else None)
 
@@ -35,7 +37,7 @@ def read_run_of(revision: str) -> Run:
     """Return the run of a revision of this checkout, or an experiment; its records if DVC's cache has them.
 
     Raises:
-        ArtifactError: there is no such revision, or it has no metrics.
+        ArtifactError: there is no such revision, or it has no metrics, or they are of several runs.
     """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -51,6 +53,7 @@ def read_run_of(revision: str) -> Run:
         raise ArtifactError(f"no revision {revision!r}: {error}", hint="git log, dvc exp list") from error
     except (DvcException, OSError) as error:
         raise ArtifactError(f"{revision} has no metrics that can be read: {error}") from error
+    check_alike(metrics, revision)
     try:
         records = pl.read_parquet(BytesIO(files.read_bytes(RECORDS.as_posix())))
     except (DvcException, OSError):
@@ -59,9 +62,4 @@ def read_run_of(revision: str) -> Run:
 
 
 def _flat(metrics: dict[str, Any]) -> dict[str, Number]:
-    return flatten(
-        {
-            stage: {name: value for name, value in one.items() if name != MADE_FROM}
-            for stage, one in metrics.items()
-        }
-    )
+    return flatten({stage: only_figures(one) for stage, one in metrics.items()})

@@ -10,6 +10,7 @@ from trialforge.core.files import Number
 from trialforge.reporting.blocks import Cell, Figure, format_cell, pick
 from trialforge.reporting.inputs import Inputs
 
+CHANCE = 0.5  # ROC-AUC of who knows nothing
 NOT_MEASURED = "Not measured yet: did synthetic trials help?"
 
 
@@ -34,12 +35,18 @@ def describe_corpus(params: Mapping[str, object]) -> str:
 def _headline(score: Mapping[str, Number]) -> str:
     """Return the verdict in plain words.
 
-    Where as many more real trials do not help, the test could not have shown a benefit, whatever the
-    synthetic ones did; and `better` alone is not enough, the controls must be beaten too.
+    Where real trials alone teach nothing, or as many more of them do not help, the test could not have shown
+    a benefit, whatever the synthetic ones did; and `better` alone is not enough, the controls must be beaten
+    too.
     """
     verdict = score.get("primary.verdict")
     if not verdict:
         return NOT_MEASURED
+    lowest = score.get("real_alone.low")
+    if isinstance(lowest, int | float) and lowest <= CHANCE:
+        return (
+            "Real trials alone teach nothing that this test can see, so nothing can be said of synthetic ones"
+        )
     if score.get("assay.sensitive") is False:
         return "This test could not have shown a benefit: more real trials do not help in it either"
     if verdict == "better":
@@ -106,7 +113,7 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
 def build_answer(inputs: Inputs) -> Headline:
     """Return the headline and the figures that carry it; each word follows from a metric."""
     score = inputs.metrics.get("score", {})
-    told = ("assay.words", "primary.words")
+    told = ("real_alone.words", "assay.words", "primary.words")
     said = [score.get(name) for name in told]
     lines = [str(line) for line in said if line]
     lines += [

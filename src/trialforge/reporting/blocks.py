@@ -30,13 +30,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; the first column names the row."""
+    """Rows under headings; the first column names the row, and `notes` say how to read each."""
 
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     closed: bool = False
     wide: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ import altair as alt
 import polars as pl
 
 from trialforge.reporting.blocks import name_words
+from trialforge.reporting.measures import MEASURES
 
 Chart = Any  # altair's own types do not survive layering
 _MOST_TICKS = 12
+_LABEL = 240  # width that a name on its side may take
 _ROW = 22  # height of one row of a chart with names on its side
 
 
@@ -138,11 +140,18 @@ def draw_net_benefit(frame: pl.DataFrame) -> Chart:
     models = pl.col("model").fill_null("")
     model = frame.filter(models != "")["model"].first()
     shown = frame.filter(models.is_in(["", model or ""])).with_row_index("row")
-    titles = ("probability from which a trial is taken", "net benefit")
     # Who takes all trials loses without bound at high thresholds, which would flatten all other lines.
-    floor = pl.col("net_benefit") >= -0.05
-    lines = _lines(shown.filter(floor), "threshold", "net_benefit", "arm", titles)
+    below = pl.col("net_benefit") < -0.05
+    title = f"probability from which a trial is taken{_tell_below(shown.filter(below)['arm'])}"
+    lines = _lines(shown.filter(~below), "threshold", "net_benefit", "arm", (title, "net benefit"))
     return alt.layer(_rule(0, "y"), lines).properties(width="container")
+
+
+def _tell_below(arms: pl.Series) -> str:
+    """Return the words for points below the axis, given the arm of each."""
+    counts = arms.value_counts(name="points").sort("points", "arm").iter_rows()
+    told = [f"{points} {'point' if points == 1 else 'points'} of {arm}" for arm, points in counts]
+    return f"; below the axis: {', '.join(told)}" if told else ""
 
 
 def draw_phases(frame: pl.DataFrame) -> Chart:
@@ -156,7 +165,7 @@ def draw_phases(frame: pl.DataFrame) -> Chart:
 
 
 def _short(metric: str) -> str:
-    return name_words(metric.rpartition(".")[2])
+    return MEASURES[metric].name if metric in MEASURES else name_words(metric.rpartition(".")[2])
 
 
 def draw_sweep(frame: pl.DataFrame) -> Chart:
@@ -198,7 +207,7 @@ def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
     dots = dots.encode(
         x=alt.X("shown:Q", title="0 random, 1 real; a triangle lies beyond", scale=alt.Scale(domain=domain)),
-        y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None),
+        y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None, axis=alt.Axis(labelLimit=_LABEL)),
         shape=alt.Shape(
             "beyond:N",
             scale=alt.Scale(

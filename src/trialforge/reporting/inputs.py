@@ -11,7 +11,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import Number, flatten, hash_file, read_json, read_parquet
-from trialforge.core.made_from import MADE_FROM, check_fit
+from trialforge.core.made_from import check_fit, check_plots, only_figures
 
 TABLES = ("train", "plan", "reasons", "generated", "synthetic", "rejected")
 
@@ -52,7 +52,7 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
     """Read what is there.
 
     Raises:
-        ArtifactError: a file is there but can't be read, or is of another run than the tables.
+        ArtifactError: a file is there but can't be read, or metrics, tables and plots are of different runs.
     """
     metric_files = sorted(metrics.glob("*.json"))
     plot_files = sorted(plots.glob("**/*.csv"))
@@ -64,13 +64,13 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
     check_fit(
         stage_metrics, {path.stem: hashes[path.as_posix()] for path in read if path.suffix == ".parquet"}
     )
+    check_plots(
+        stage_metrics, {path.relative_to(plots).as_posix(): hashes[path.as_posix()] for path in plot_files}
+    )
     tables = {path.stem: read_parquet(path) for path in table_files}
     _check_source(tables, params)
     return Inputs(
-        metrics={
-            stage: flatten({name: value for name, value in one.items() if name != MADE_FROM})
-            for stage, one in stage_metrics.items()
-        },
+        metrics={stage: flatten(only_figures(one)) for stage, one in stage_metrics.items()},
         plots={str(path.relative_to(plots).with_suffix("")): _read_csv(path) for path in plot_files},
         tables=tables,
         params=params,

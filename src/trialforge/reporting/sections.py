@@ -177,8 +177,9 @@ def _price(inputs: Inputs) -> list[Figure]:
 def power_section(inputs: Inputs) -> ReportSection:
     """Return what the test could have found."""
     lead = (
-        "A test that finds no benefit of more real trials can't show one of synthetic trials either. So real "
-        "trials that nothing else has read are added, as many as there are synthetic ones."
+        "Where real trials alone teach nothing, there is nothing to add to. And a test that finds no benefit "
+        "of more real trials can't show one of synthetic trials either. So real trials that nothing else has "
+        "read are added, as many as there are synthetic ones."
     )
     figures = (
         ("score.assay.sensitive", "more real trials help", "the positive control", ""),
@@ -193,8 +194,18 @@ def power_section(inputs: Inputs) -> ReportSection:
             "score",
         ),
     )
-    title = "Could the test have shown anything?"
-    return _section("power", title, lead, inputs, {"score": ""}, figures, words=["score.assay.words"])
+    title, words = "Could the test have shown anything?", ["score.real_alone.words", "score.assay.words"]
+    section = _section("power", title, lead, inputs, {"score": ""}, figures, words=words)
+    return replace(section, figures=[*_real_alone(inputs), *section.figures])
+
+
+def _real_alone(inputs: Inputs) -> list[Figure]:
+    score = inputs.metrics.get("score", {})
+    value, low, high = (score.get(f"real_alone.{name}") for name in ("value", "low", "high"))
+    if value is None:
+        return []
+    note = f"interval {_form(low, 'score')} to {_form(high, 'score')}; 0.5 is chance"
+    return [Figure("real trials alone, ROC-AUC", _form(value, "score"), note)]
 
 
 def real_section(inputs: Inputs) -> ReportSection:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.reporting.blocks import Cell, Table, format_cell, frame_table, name_words, pick, was_made
+from trialforge.reporting.measures import MEASURES, Measure
 from trialforge.trial.label_words import label_word
 
 _SETS = {"": "synthetic", "_real": "real", "_as_drafts": "real as drafts"}
@@ -23,52 +24,6 @@ GROUPS = {
     "privacy": "Privacy: are they nearer to training trials than unseen real trials are?",
     "membership": "Membership: can one tell what the model was shown?",
     "leakage": "Leakage: does text tell the label, or anything of the test trials?",
-}
-
-# What a name alone does not say; each definition stands in docs/metrics.md.
-WORDS = {
-    "fidelity.form_auc": "told from real trials by form, ROC-AUC",
-    "fidelity.style_auc": "told from real trials by style, ROC-AUC",
-    "fidelity.content_auc": "told from real trials by content, ROC-AUC",
-    "fidelity.label_fidelity": "label that real trials teach to read, ROC-AUC within interventions",
-    "fidelity.label_fidelity_true": "label by the true model of the corpus, ROC-AUC within interventions",
-    "diversity.exact_copies": "records equal to an earlier one, word for word",
-    "diversity.near_copies": "near-copies of an earlier record",
-    "memorisation.train_13": "records with 13 words in a row of a training trial",
-    "memorisation.train_50": "records with 50 words in a row of a training trial",
-    "memorisation.real_13": "unseen real trials with 13 words in a row of a training trial",
-    "copies.fields": "fields that are surely copied more than unseen real trials' are",
-    "copies.largest_excess": "copied share of the field copied most, minus that of unseen real trials",
-    "memorisation.any_100": "records with 100 words in a row of any real trial",
-    "memorisation.longest_ngram": "longest n-gram of a training trial",
-    "memorisation.shown_25": "records with 25 words in a row of what they were shown",
-    "memorisation.unseen_25": "records with 25 words in a row of an unseen trial alone",
-    "memorisation.real_unseen_25": "unseen real trials with 25 words in a row of another unseen one alone",
-    "privacy.closer": "records nearer to a training trial than 95% of unseen ones are",
-    "privacy.copies": "near-copies of training trials, minus those of unseen trials",
-    "privacy.distance_ratio": "nearest over second nearest distance, minus that of unseen trials",
-    "privacy.skeleton_distance": "distance of a record's design to the nearest training trial's, median",
-    "privacy.real_skeleton_distance": "distance of an unseen real trial's design to the nearest, median",
-    "privacy.skeleton_equal": "records with the whole design of one training trial",
-    "privacy.real_skeleton_equal": "unseen real trials with the whole design of a training trial",
-    "privacy.rare_words": "records that repeat a word which only one shown trial has",
-    "privacy.canaries": "planted canaries that came out of the record that was shown them",
-    "membership.gain": "guessing which trials were shown, ROC-AUC above that by the target alone",
-    "membership.control_gain": "the same where exemplars were drawn at random",
-    "membership.train_auc": "guessing which trials were in training, ROC-AUC",
-    "membership.train_tpr": "training trials found at no more than 1% false alarms",
-    "leakage.test_gap": "13 words in a row of a test trial, minus those of as many training trials",
-    "leakage.title_gap": "label read from titles, ROC-AUC above that of real trials",
-    "leakage.form_gap": "label read from filled fields and lengths, ROC-AUC above that of real trials",
-    "leakage.style_gap": "label read from how text is written, ROC-AUC above that of real trials",
-    "leakage.words_gap": "label read from words, ROC-AUC above that of real trials",
-    "leakage.words_auc": "label read from words of records, ROC-AUC",
-    "leakage.real_words_auc": "label read from words of real trials, ROC-AUC",
-    "leakage.tells": "single features that surely tell the label, more than in real trials",
-    "leakage.gaps_flagged": "of titles, form, style and words, how many have such a feature",
-    "leakage.gaps_above": "of the four gaps, how many are above the bound by their whole interval",
-    "leakage.outcome_told": "records with a sentence that tells an outcome",
-    "leakage.held_out_ids": "ids of validation and test trials found",
 }
 
 
@@ -136,6 +91,11 @@ def _interval(low: Cell, high: Cell) -> str | None:
     return None if low is None or high is None else f"{format_cell(low)} to {format_cell(high)}"
 
 
+def _measure(metric: str) -> Measure:
+    """Return the words for a measure; a run of another version may have one that has none."""
+    return MEASURES.get(metric) or Measure(name_words(metric.partition(".")[2]), "")
+
+
 def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list[Table]:
     """Return one table a group of plots/quality/measures.csv: value, interval, ceiling, worst, direction.
 
@@ -154,9 +114,7 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
         beside = {f"{name}{ending}" for name in rows for ending in _SETS if ending}
         found = [row for name, row in rows.items() if name.startswith(f"{group}.") and name not in beside]
         columns = {
-            "Measure": [
-                WORDS.get(row["metric"], name_words(row["metric"].partition(".")[2])) for row in found
-            ],
+            "Measure": [_measure(row["metric"]).name for row in found],
             "Value": [row["value"] for row in found],
             "95% interval": [_interval(row.get("low"), row.get("high")) for row in found],
             "Real trials": [
@@ -170,7 +128,9 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
             heading: cells for heading, cells in columns.items() if any(cell is not None for cell in cells)
         }
         if found:
-            tables.append(Table(GROUPS[group], list(told), list(zip(*told.values(), strict=True)), wide=True))
+            cells = list(zip(*told.values(), strict=True))
+            notes = [_measure(row["metric"]).sentence for row in found]
+            tables.append(Table(GROUPS[group], list(told), cells, wide=True, notes=notes))
     return tables
 
 

@@ -65,6 +65,7 @@ def score_metrics(
         "test": {"trials": int(scoring.labels.size), "interventions": int(np.unique(scoring.clusters).size)},
         "always_yes": baseline(scoring.labels),
         **headline,
+        "real_alone": real_alone(scoring, level),
         "primary": as_row(scoring.primary) | credit(scoring, params),
         "assay": assay_sensitivity(scoring, params),
         "label_shares": label_share_effects(scoring, params),
@@ -75,6 +76,20 @@ def score_metrics(
     if zero_shot is not None:
         value["zeroshot"] = zero_shot_metrics(zero_shot, scoring, level)
     return value
+
+
+def real_alone(scoring: Scoring, level: float) -> dict[str, Any]:
+    """Return the ROC-AUC of the primary model on real trials alone, and whether it learnt anything from them.
+
+    Where the interval reaches down to chance, no comparison with that arm says anything of synthetic trials.
+    """
+    found = scoring.arms.filter(model=scoring.primary.model, arm=AGAINST, metric="roc_auc")
+    if not found.height:
+        return {}
+    value, low, high = found.select("mean", "low", "high").row(0)
+    said = "can be learnt from" if low > CHANCE else "teach nothing that this test can see"
+    words = f"Real trials alone {said}: ROC-AUC {value:.3f} ({level:.0%} interval {low:.3f} to {high:.3f})."
+    return {"value": value, "low": low, "high": high, "words": words}
 
 
 def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.unit.reporting import sample
 from trialforge.app import cli
-from trialforge.core.files import write_json, write_parquet
+from trialforge.core.files import read_json, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,8 +28,9 @@ def run(*command: str, folder: Path) -> None:
 
 def write_run(folder: Path, effect: float, records: pl.DataFrame) -> None:
     write_json({"effect": effect, "synthetic": records.height}, folder / "metrics/summary.json")
-    write_json({"targets": 6, "made_from": {"generated": str(effect)}}, folder / "metrics/generation.json")
-    write_parquet(records, folder / "data/synthetic.parquet")
+    path = folder / "data/synthetic.parquet"
+    write_parquet(records, path)
+    write_json({"accepted": records.height} | name_tables(path), folder / "metrics/validation.json")
     run(sys.executable, "-m", "dvc", "add", "-q", "data/synthetic.parquet", folder=folder)
 
 
@@ -86,6 +88,37 @@ def test_records_that_the_cache_lacks_are_told_and_figures_stay(
     shutil.rmtree(project / ".dvc/cache")
     found = compare(capsys)
     assert (found["kept"], found["moved"]) == (None, {"summary.effect": {"then": 0.25, "now": 0.5}})
+
+
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.run(["report", "--against", "HEAD"]) == 1
+    assert not Path("against.html").exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_figures_of_other_records_than_are_here_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = read_json(Path("metrics/validation.json"))
+    write_parquet(sample.generated_table(6).slice(2, 3), Path("data/synthetic.parquet"))
+    said = refused(capsys)
+    assert "metrics/validation.json was computed on another data/synthetic.parquet than is there" in said
+    assert "dvc repro validate" in said
+    Path("data/synthetic.parquet").unlink()  # as in a clone: only the figures themselves can disagree
+    write_json({"made_from": {"synthetic": "0" * 64}}, Path("metrics/worth.json"))
+    assert "metrics/validation.json and metrics/worth.json of this checkout are of diff" in refused(capsys)
+    write_json(metrics | {"made_from": {"synthetic": "0" * 64}}, Path("metrics/validation.json"))
+    assert cli.run(["report", "--against", "HEAD"]) == 0
+
+
+def test_a_revision_with_figures_of_several_runs_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json({"made_from": {"synthetic": "0" * 64}}, project / "metrics/quality.json")
+    run("git", "add", "-A", folder=project)
+    run("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "two", folder=project)
+    (project / "metrics/quality.json").unlink()
+    said = refused(capsys)
+    assert "metrics/quality.json and metrics/validation.json of HEAD are of different runs" in said
 
 
 def test_an_unknown_revision_is_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

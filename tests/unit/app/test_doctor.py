@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import subprocess
@@ -251,10 +252,48 @@ def test_a_model_that_is_not_here_has_its_mend(model: str, state: str, mend: str
     assert (found.state, found.mend) == (state, mend)
 
 
-def test_a_model_file_beside_params_is_found(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").touch()
-    found = find(examine(tmp_path, {"llm": {"backend": "embedded", "model": "model.gguf"}}, {}), "llm.model")
-    assert found.state == "ok"
+GGUF = b"GGUF and weights"
+GGUF_SHA256 = hashlib.sha256(GGUF).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "sha256", "state", "said"),
+    [
+        (GGUF, GGUF_SHA256, "ok", "model.gguf"),
+        (GGUF, None, "fault", f"set llm.sha256 to {GGUF_SHA256}"),
+        (GGUF, "0" * 64, "fault", f"has SHA-256 {GGUF_SHA256}"),
+        (b"a page that says: log in first", GGUF_SHA256, "fault", "is no GGUF file"),
+        (b"", GGUF_SHA256, "fault", "is no GGUF file"),
+    ],
+)
+def test_a_model_file_is_the_right_one(
+    content: bytes, sha256: str | None, state: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "model.gguf").write_bytes(content)
+    params = {"llm": {"backend": "embedded", "model": "model.gguf", "sha256": sha256}}
+    found = find(examine(tmp_path, params, {}), "llm.model")
+    assert (found.state, said in f"{found.detail} {found.mend}") == (state, True)
+
+
+def test_a_model_in_the_hubs_cache_is_checked_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    snapshot = cache / "models--owner--repository" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    (snapshot / "model.gguf").write_bytes(GGUF)
+    for sha256, state in ((GGUF_SHA256, "ok"), ("0" * 64, "fault")):
+        llm = {"backend": "embedded", "model": "hf:owner/repository/model.gguf", "sha256": sha256}
+        assert find(examine(tmp_path, {"llm": llm}, {}), "llm.model").state == state
+
+
+def test_a_hash_that_is_not_the_packaged_models_is_a_fault(tmp_path: Path) -> None:
+    llm = {"backend": "embedded", "model": "packaged", "sha256": "0" * 64}
+    assert find(examine(tmp_path, {"llm": llm}, {}), "llm.model").state == "fault"
+    assert find(examine(tmp_path, {"llm": llm | {"sha256": None}}, {}), "llm.model").state == "ok"
 
 
 def test_a_transformer_that_is_not_in_the_cache_is_to_be_fetched(

@@ -18,8 +18,8 @@ from lxml import etree
 from tests.unit.reporting import sample
 from trialforge.app import cli
 from trialforge.core.errors import ExportError
-from trialforge.core.files import write_json, write_parquet
-from trialforge.core.made_from import name_tables
+from trialforge.core.files import write_csv, write_json, write_parquet
+from trialforge.core.made_from import name_plots, name_tables
 from trialforge.exports import export
 from trialforge.exports.export import FORMATS, check_synthetic, export_records
 from trialforge.exports.registry_words import age_words, api_phases, api_word
@@ -176,9 +176,19 @@ def test_figures_of_another_run_are_refused_with_the_stage_to_run(
         assert f"metrics/{left}.json was computed on another data/synthetic.parquet" in error
         assert f"dvc repro {stage}" in error
         write_json({"figure": 1}, Path(f"metrics/{left}.json"))
-        assert f"metrics/{left}.json does not say on which trials" in export_error()
+        assert f"metrics/{left}.json does not say on which data/synthetic.parquet" in export_error()
     for stem in stages:
         write_json({"figure": 1} | name_tables(records), Path(f"metrics/{stem}.json"))
+    write_json({"targets": 99_999}, Path("metrics/generation.json"))
+    assert "metrics/generation.json does not say on which data/generated.parquet" in export_error()
+    write_json({"targets": 6} | name_tables(Path("data/generated.parquet")), Path("metrics/generation.json"))
+    plot = Path("plots/learning/arms.csv")
+    write_csv(sample.make_plots()["learning/arms"], plot)
+    error = export_error()
+    assert "plots/learning/arms.csv was not written with metrics/score.json" in error
+    assert "dvc repro score" in error
+    write_json({"figure": 1} | name_tables(records) | name_plots(plot), Path("metrics/score.json"))
+    assert export_error() == ""
     params = Path("params.yaml").read_text()
     Path("params.yaml").write_text(params.replace("source: simulated", "source: registry", 1))
     assert "ingest.source = registry, but the trials of data/train.parquet are simulated" in export_error()

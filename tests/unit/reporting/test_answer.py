@@ -10,9 +10,14 @@ import pytest
 
 from tests.unit.reporting import sample
 from trialforge.core.files import flatten
+from trialforge.quality.metric import Direction
+from trialforge.quality.registry import METRICS
 from trialforge.reporting.answer import NOT_MEASURED, build_answer, describe_corpus
 from trialforge.reporting.blocks import ReportSection, format_cell, name_words
+from trialforge.reporting.measures import MEASURES
+from trialforge.reporting.params import ReportParams
 from trialforge.reporting.pictures import build_plots
+from trialforge.reporting.report import build_report
 from trialforge.reporting.sections import build_sections
 from trialforge.reporting.summaries import detail_tables, measure_tables, mode_rows, order_arms, view_rows
 
@@ -42,6 +47,29 @@ def test_headline_follows_the_verdict(verdict: str, counts: bool, words: str) ->
 def test_where_real_trials_do_not_help_the_test_could_not_have_shown_a_benefit(verdict: str) -> None:
     said = answer(sensitive=False, verdict=verdict, counts=verdict == "better")
     assert said.startswith("This test could not have shown a benefit")
+
+
+@pytest.mark.parametrize("verdict", ["better", "worse", "equivalent", "not shown"])
+@pytest.mark.parametrize("sensitive", [True, False, None])
+def test_where_real_trials_alone_teach_nothing_nothing_else_is_claimed(
+    verdict: str, sensitive: bool | None
+) -> None:
+    inputs = sample.make_inputs()
+    chance = {"real_alone.value": 0.52, "real_alone.low": 0.5, "real_alone.high": 0.54}
+    score = sample.SCORE | chance | {"primary.verdict": verdict, "assay.sensitive": sensitive}
+    said = build_answer(replace(inputs, metrics=inputs.metrics | {"score": score})).headline
+    assert said.startswith("Real trials alone teach nothing that this test can see")
+    assert "nothing can be said of synthetic ones" in said
+
+
+def test_what_real_trials_alone_teach_is_said_first() -> None:
+    inputs = sample.make_inputs()
+    assert build_answer(inputs).lines[0] == sample.SCORE["real_alone.words"]
+    section = build_sections(inputs, {})[0]
+    first = section.figures[0]
+    assert (first.label, first.value) == ("real trials alone, ROC-AUC", "0.715")
+    assert first.note == "interval 0.623 to 0.795; 0.5 is chance"
+    assert section.notes[0] == sample.SCORE["real_alone.words"]
 
 
 def test_a_gain_in_a_test_without_positive_control_is_not_called_one() -> None:
@@ -95,7 +123,29 @@ def test_modes_are_read_from_metrics() -> None:
 
 def test_measures_stand_beside_their_yardsticks() -> None:
     (table,) = measure_tables(sample.make_plots()["quality/measures"], ("fidelity", "diversity"))
-    assert table.rows[0] == ("Precision", 0.8, 0.95, 0.1, "higher")
+    assert table.rows[0] == ("precision: records near a real trial", 0.8, 0.95, 0.1, "higher")
+    assert "higher is better" in table.notes[0]
+    page = build_report(sample.make_inputs(), ReportParams(max_records=10), "")
+    assert f'near a real trial<span class="note">{table.notes[0]}</span></th>' in page
+
+
+BETTER = {
+    Direction.HIGHER: "higher is better",
+    Direction.LOWER: "lower is better",
+    Direction.REAL: "best as ",
+}
+
+
+def test_each_measure_has_a_plain_name_and_a_sentence_that_says_what_is_good() -> None:
+    in_the_row_of_another = {f"{name}{ending}" for name in METRICS for ending in ("_real", "_as_drafts")}
+    shown = [metric for name, metric in METRICS.items() if name not in in_the_row_of_another]
+    assert {metric.name for metric in shown} == set(MEASURES)
+    assert len({words.name for words in MEASURES.values()}) == len(MEASURES)
+    for metric in shown:
+        name, sentence = MEASURES[metric.name]
+        assert " " in name, metric.name
+        assert BETTER[metric.direction] in sentence, metric.name
+        assert (sentence[0].isupper(), sentence[-1]) == (True, ".")
 
 
 def test_a_view_stands_beside_real_trials_whole_and_as_drafts() -> None:

@@ -103,3 +103,21 @@ def test_the_report_has_both_sections() -> None:
     made = {section.key: section for section in build_sections(inputs, {})}
     assert [plot.key for plot in made["shapes"].plots][:1] == ["shapes-words"]
     assert build_sections(Inputs({}, {}, {}, {}), {})  # a run of which nothing is there yet
+
+
+def test_net_benefit_that_lies_below_the_axis_is_told() -> None:
+    rows = [
+        ("real", 0.2, 0.3),
+        ("all", 0.2, 0.4),
+        ("all", 0.8, -1.5),
+        ("all", 0.9, -4.0),
+        ("real", 0.9, -0.2),
+    ]
+    frame = pl.DataFrame(rows, schema=["arm", "threshold", "net_benefit"], orient="row")
+    frame = frame.with_columns(model=pl.when(pl.col("arm") == "real").then(pl.lit("tfidf-logreg")))
+    told = "probability from which a trial is taken; below the axis: 1 point of real, 2 points of all"
+    drawn = charts.draw_net_benefit(frame).to_dict()
+    assert drawn["layer"][1]["encoding"]["x"]["title"] == told
+    assert [row["net_benefit"] for row in rows_of(drawn, "net_benefit")] == [0.3, 0.4]
+    drawn = charts.draw_net_benefit(frame.head(2)).to_dict()
+    assert drawn["layer"][1]["encoding"]["x"]["title"] == "probability from which a trial is taken"

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from stages import score as score_stage
 from trialforge.core.errors import GateError, LearningError
-from trialforge.core.files import read_json, write_parquet
+from trialforge.core.files import hash_file, read_json, write_json, write_parquet
+from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section
 from trialforge.learning.params import Comparison, LearningParams, StatisticsParams
 from trialforge.learning.predictions import PREDICTION_SCHEMA
@@ -153,6 +154,20 @@ def test_where_more_real_trials_do_not_help_the_test_could_not_have_shown_a_bene
     assert found["sensitive"] is False
     assert found["words"].startswith("This test could not have shown a benefit: 24 more real trials give")
     assert found["more-real"]["verdict"] != "better"
+
+
+@pytest.mark.parametrize(("real", "learnt"), [(0.0, False), (2.0, True)])
+def test_whether_real_trials_alone_can_be_learnt_from_is_told(
+    real: float, learnt: bool, params: LearningParams
+) -> None:
+    scoring = scored(EQUAL | {"real": real}, params)
+    found = score_metrics(scoring, {}, params, None, None)["real_alone"]
+    row = scoring.arms.filter(arm="real", metric="roc_auc").row(0, named=True)
+    assert (found["value"], found["low"], found["high"]) == (row["mean"], row["low"], row["high"])
+    assert (found["low"] > 0.5) is learnt
+    start = "Real trials alone can be learnt from" if learnt else "Real trials alone teach nothing"
+    assert found["words"].startswith(f"{start}")
+    assert f"ROC-AUC {row['mean']:.3f} (95% interval {row['low']:.3f} to {row['high']:.3f})" in found["words"]
 
 
 def test_where_more_real_trials_help_but_not_as_drafts_the_form_is_named(params: LearningParams) -> None:
@@ -364,21 +379,26 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "none.json").write_text('{"made_from": {}}')
-    reads = ("--train=test.parquet", "--test=test.parquet", "--validated=none.json", "--quality=none.json")
-    outs = ("--metrics=score.json", "--summary=summary.json", "--plots=plots")
-    monkeypatch.setattr(sys, "argv", ["score", ".", *reads, *outs])
+    write_parquet(trials, tmp_path / "synthetic.parquet")
+    for name in ("validation", "quality"):
+        write_json(name_tables(Path("synthetic.parquet")), tmp_path / f"{name}.json")
+    tables = ("--train", "test.parquet", "--test", "test.parquet", "--synthetic", "synthetic.parquet")
+    measured = ("--validated", "validation.json", "--quality", "quality.json", "--summary", "summary.json")
+    outs = ("--metrics", "score.json", "--plots", "plots/learning")
+    monkeypatch.setattr(sys, "argv", ["score", ".", *tables, *measured, *outs])
     with pytest.raises(GateError, match="leaves out"):
         score_stage.main()
     metrics = read_json(tmp_path / "score.json")
     assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
     assert read_json(tmp_path / "summary.json")["roc_auc.real"] is not None
-    assert (tmp_path / "plots/against-real.csv").is_file()
+    plots = sorted((tmp_path / "plots/learning").glob("*.csv"))
+    assert tmp_path / "plots/learning/against-real.csv" in plots
+    assert metrics["plots"] == {f"learning/{path.name}": hash_file(path) for path in plots}
     assert metrics["base_rates"]["phase"]["roc_auc"] == 1  # here the phase is the label
     assert metrics["base_rates"]["area"]["roc_auc"] == 0.5
-    benefit = pl.read_csv(tmp_path / "plots/net-benefit.csv")
+    benefit = pl.read_csv(tmp_path / "plots/learning/net-benefit.csv")
     assert benefit.filter(arm="rate of its phase", threshold=0.5)["net_benefit"].to_list() == [0.5]
-    by_phase = pl.read_csv(tmp_path / "plots/calibration-by-phase.csv")
+    by_phase = pl.read_csv(tmp_path / "plots/learning/calibration-by-phase.csv")
     assert by_phase.filter(arm="none", phase="Phase 1")["share_of_successes"].to_list() == [1]
 
 
