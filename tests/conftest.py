@@ -19,8 +19,8 @@ __all__ = ["pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]  # hooks o
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Each process of the tests has one core. With a pool of threads each, they would wait for each other: trees that
-# grow in a second took five minutes. What the tests start takes this over.
+# Each process of the tests has one core. With a pool of threads each, they would wait for each other: trees
+# that grow in a second took five minutes. What the tests start takes this over.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

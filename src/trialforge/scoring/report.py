@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 CHANCE = 0.5
 
 
-def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame | None) -> NDArray[np.bool_] | None:
+def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame) -> NDArray[np.bool_]:
     """Return, for each labelled test trial by nct_id, whether its interventions are in no synthetic one."""
-    if synthetic is None:
-        return None
     made = synthetic["normalized_interventions"].explode().drop_nulls().unique()
     made = made.filter(~made.is_in(CONTROLS))  # a placebo that both have makes no intervention known
     rows = test.filter(pl.col("label").is_not_null()).sort("nct_id")

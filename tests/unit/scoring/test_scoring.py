@@ -457,4 +457,3 @@ def test_a_placebo_that_both_have_makes_no_intervention_seen() -> None:
     mask = unseen_mask(test, synthetic)
     assert mask is not None
     assert mask.tolist() == [True, False, True]  # in order of nct_id, labelled ones alone
-    assert unseen_mask(test, None) is None
