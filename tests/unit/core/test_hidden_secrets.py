@@ -198,10 +198,10 @@ def test_no_half_of_a_key_is_left_where_an_answer_is_cut(
     ask: Callable[[str], None], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLM_API_KEY", LONG_KEY)
-    handler = type("Handler", (Pad,), {"status": status})
-    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as host:
+    monkeypatch.setattr(Pad, "status", status)
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pad)) as host:
         for letters in range(120, 301, 6):
-            handler.letters = letters
+            monkeypatch.setattr(Pad, "letters", letters)
             with pytest.raises(TrialforgeError) as raised:
                 ask(f"http://{host}")
             assert pieces(str(raised.value)) == [], letters
