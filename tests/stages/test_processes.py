@@ -54,7 +54,7 @@ def test_ctrl_c_ends_a_stage_that_waits_for_an_answer(folder: Path, server: Smal
     with subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True) as stage:
         wait_until(lambda: len(server.asked) > 1)
         stage.send_signal(signal.SIGINT)
-        _, said = stage.communicate(timeout=20)
+        _, said = stage.communicate(timeout=5)
     assert stage.returncode == 130
     assert said.endswith("interrupted: all finished answers are kept\n  next: dvc repro reason\n")
     assert server.unloaded == ["m"]
@@ -64,7 +64,7 @@ def test_sigterm_ends_a_stage_as_ctrl_c_does(folder: Path, server: SmallOllama) 
     with subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE) as stage:
         wait_until(lambda: len(server.asked) > 1)
         stage.terminate()
-        assert stage.wait(20) == 130
+        assert stage.wait(5) == 130
     assert server.unloaded == ["m"]
 
 

@@ -354,7 +354,10 @@ def predict(
     from trialforge.app.predict import describe_predictions, predict_trials
     from trialforge.app.registry_api import REGISTRY_URL
 
-    found, refused = read_new_trials(trials, os.environ.get("REGISTRY_URL", REGISTRY_URL))
+    url = os.environ.get("REGISTRY_URL", REGISTRY_URL)
+    with show_progress("trials", None, as_json=as_json, quiet_seconds=5) as shown:
+        found, refused = read_new_trials(trials, url, shown.say)
+        shown.advance(found.height)
     value, rows = describe_predictions(predict_trials(model, found), refused)
     emit(value, as_json=as_json, text=lambda: align(rows, ["trial", "success", "what moved it"]))
 

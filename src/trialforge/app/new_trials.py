@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +20,9 @@ from trialforge.trial.registry_ids import is_nct_id
 MOST_IDS = 500
 
 
-def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_new_trials(
+    names: Sequence[str], registry: str, tell: Callable[[str], None] = lambda _words: None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the registration views of named trials, cut as training trials are, and what was refused.
 
     Several records of one id are made one as in `ingest`: the newest, with what it lacks from the older ones.
@@ -28,6 +30,7 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
     Args:
         names: files, folders or zips of XML or API v2 records, or ids as NCT01234567.
         registry: the server that is asked for ids.
+        tell: hears what the registry is waited for.
 
     Raises:
         IngestError: a file is not there, the registry can't be reached, or no trial could be read.
@@ -35,7 +38,7 @@ def read_new_trials(names: Sequence[str], registry: str) -> tuple[pl.DataFrame, 
     ids = list(dict.fromkeys(name.upper() for name in names if is_nct_id(name)))
     batches = [batch for name in names if not is_nct_id(name) for batch in _read_path(Path(name))]
     if ids:
-        batches.append(fetch_ids(ids, registry))
+        batches.append(fetch_ids(ids, registry, tell))
     batches = [prepare_batch(batch) for batch in batches]
     records = pl.concat([batch.trials for batch in batches]).with_row_index("place")
     refused = pl.concat([batch.refused for batch in batches])
@@ -56,7 +59,7 @@ def _read_path(path: Path) -> list[Batch]:
     return list(RegistrySource(path).batches())
 
 
-def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
+def fetch_ids(ids: Sequence[str], registry: str, tell: Callable[[str], None]) -> Batch:
     """Return the registry's records of some ids; one that it does not have is refused.
 
     Raises:
@@ -64,7 +67,7 @@ def fetch_ids(ids: Sequence[str], registry: str) -> Batch:
     """
     if len(ids) > MOST_IDS:
         raise IngestError(f"{len(ids)} ids; at most {MOST_IDS} are fetched by id", hint="trialforge fetch")
-    with RegistryApi(registry) as api:
+    with RegistryApi(registry, tell=tell) as api:
         studies, _, _ = api.page({"filter.ids": ",".join(ids)}, len(ids), None)
     found = [
         Found("registry", f"registry:{number}", "json", json.dumps(study).encode())

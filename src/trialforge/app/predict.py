@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.core.errors import LearningError
 from trialforge.learning.classifier import Influence
 from trialforge.learning.examples import make_examples
 from trialforge.learning.factory import load_classifier
 from trialforge.learning.modelcard import read_card
 from trialforge.learning.predictions import check_probabilities
+from trialforge.learning.storage import naming_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,9 @@ def predict_trials(model: Path, trials: pl.DataFrame, count: int = 5) -> list[Pr
     unknown = trials.with_columns(pl.lit(0, dtype=pl.Int64).alias("label"))  # its label plays no part
     examples = make_examples(unknown, fields)
     classifier = load_classifier(model)
-    try:
+    with naming_faults(f"{model} can't score these trials"):  # of shapes that no check of a file can foresee
         scores = check_probabilities(classifier.predict(examples), str(model))
         moved = classifier.explain(examples, count)
-    except (IndexError, RuntimeError, ValueError) as error:  # shapes that no check of a file can foresee
-        raise LearningError(f"{model} can't score these trials: {error}") from error
     titles = dict(trials.select("nct_id", "title").iter_rows())
     return [
         Prediction(nct_id, titles[nct_id], round(float(score), 6), tuple(influences))

@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from trialforge.core.bounded_http import LongAnswer, open_call
 from trialforge.core.errors import IngestError
 from trialforge.core.ollama_client import check_address
+from trialforge.core.secrets import shorten
 from trialforge.ingest.ctgov_json import load_json
 from trialforge.ingest.raw import RecordError
 
@@ -93,7 +94,7 @@ class RegistryApi:
             return Version(str(found["apiVersion"]), str(found["dataTimestamp"]))
         except (KeyError, TypeError) as error:
             raise IngestError(
-                f"{self._url} is no registry of API v2: its version is {found!r:.200}"
+                f"{self._url} is no registry of API v2: its version is {shorten(repr(found), 200)}"
             ) from error
 
     def page(
@@ -109,7 +110,7 @@ class RegistryApi:
         found = self.get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
         studies = found.get("studies") if isinstance(found, dict) else None
         if not isinstance(studies, list):
-            raise IngestError(f"{self._url} answers without a list of studies: {found!r:.200}")
+            raise IngestError(f"{self._url} answers without a list of studies: {shorten(repr(found), 200)}")
         following = found.get("nextPageToken")
         total = found.get("totalCount")
         # A full page always announces a next one; an empty one is the end, whatever it announces.
@@ -168,7 +169,7 @@ class RegistryApi:
             kind = NotFoundError if gone else IngestError
             if "pageToken" in query and (gone or response.status_code == httpx.codes.BAD_REQUEST):
                 kind = TokenError
-            said = content[:200].decode(errors="replace")
+            said = shorten(content.decode(errors="replace"), 200)
             raise kind(f"{response.url} is refused: HTTP {response.status_code} {said}")
         try:
             return load_json(content)

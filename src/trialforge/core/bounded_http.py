@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from trialforge.core.secrets import shorten
+
 MAX_BYTES = 64 * 2**20
 TELL_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
@@ -39,7 +41,7 @@ class Refusal(Exception):
     """What a server says instead of an answer, with the status of HTTP; 500 in the midst of an answer."""
 
     def __init__(self, status: int, said: str) -> None:
-        super().__init__(said.strip()[:300] or f"HTTP {status}")
+        super().__init__(shorten(said.strip(), 300) or f"HTTP {status}")
         self.status = status
 
 

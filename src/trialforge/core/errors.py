@@ -13,8 +13,12 @@ from trialforge.core.secrets import hide_secrets
 
 DEBUG_VARIABLE = "TRIALFORGE_DEBUG"
 EXIT_FAULT = 70
-# C0 and C1 controls, delete, and those that turn the direction of what follows.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0 and C1 controls, delete, those that turn the direction of what follows, separators of lines, and what
+# nobody sees: the mark of byte order, and tags.
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+    r"\U000e0000-\U000e007f]"
+)
 
 
 class TrialforgeError(Exception):
@@ -166,4 +170,10 @@ def describe_error(message: str, hint: str | None) -> str:
 
 def escape_controls(text: str) -> str:
     """Return text with its control characters written out, but for line ends and tabs."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(lambda found: _write_out(found[0]), text)
+
+
+def _write_out(letter: str) -> str:
+    """Return a letter as JSON has it: beyond the first plane as two halves."""
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

@@ -13,7 +13,7 @@ import httpx
 
 from trialforge.core.bounded_http import BoundedTransport, Refusal, open_call, parse_json
 from trialforge.core.errors import ParameterError
-from trialforge.core.secrets import fits_header
+from trialforge.core.secrets import fits_header, shorten
 
 if TYPE_CHECKING:
     import ollama
@@ -170,7 +170,7 @@ class OllamaServer:
                 for entry in found["models"]
             ]
         except (KeyError, TypeError) as error:
-            raise httpx.RemoteProtocolError(f"no list of models: {found!r:.200}") from error
+            raise httpx.RemoteProtocolError(f"no list of models: {shorten(repr(found), 200)}") from error
 
     def unload(self, model: str) -> None:
         """Let a model go as soon as nobody asks it anything.
@@ -195,7 +195,9 @@ def _read_parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
     for line in filter(bytes.strip, lines):
         part = parse_json(line)
         if not isinstance(part, dict):
-            raise httpx.RemoteProtocolError(f"a part of an answer that is no object: {line!r:.200}")
+            raise httpx.RemoteProtocolError(
+                f"a part of an answer that is no object: {shorten(repr(line), 200)}"
+            )
         if "error" in part:
             raise Refusal(httpx.codes.INTERNAL_SERVER_ERROR, str(part["error"]))
         yield part

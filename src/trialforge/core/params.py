@@ -14,6 +14,7 @@ from trialforge.core.files import read_bytes
 PARAMS_FILE = Path("params.yaml")
 # Of a file of parameters: its length, and the values that it stands for when each alias is written out.
 _MOST_BYTES, _MOST_VALUES = 1 << 20, 100_000
+_MOST_DIGITS = 100
 # Names that a params.yaml of an earlier version may have.
 RENAMED = {
     "corpus": "ingest",
@@ -28,6 +29,22 @@ class Section(BaseModel):
     """Base of every section: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Loader(yaml.SafeLoader):
+    """Says where a value is none of its type; the library lets whatever Python raises through."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node."""
+        kind = node.tag.rpartition(":")[2]
+        if kind == "int" and len(node.value) > _MOST_DIGITS:
+            raise yaml.constructor.ConstructorError(problem="too long a number", problem_mark=node.start_mark)
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            raise yaml.constructor.ConstructorError(
+                problem=f"no value of type {kind}", problem_mark=node.start_mark
+            ) from error
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -50,7 +67,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
 def _parse(path: Path) -> Any:
     """Return the plain values of a file; a few lines of aliases can fill any memory, so they are counted."""
     try:
-        loader = yaml.SafeLoader(read_bytes(path, _MOST_BYTES).decode())
+        loader = _Loader(read_bytes(path, _MOST_BYTES).decode())
         root = loader.get_single_node()
         if root is None:
             return None

@@ -57,7 +57,7 @@ class Progress:
     ) -> None:
         self.done = 0
         self._at_once, self._quiet = at_once, quiet_seconds
-        self._what, self._total = what, total
+        self._what, self._total = escape_controls(what), total
         self._work = work
         self._worked = self._timed = 0.0  # of it, and of that what was not found in a cache
         self._found: int | None = None  # steps that were done before, by `reach`
@@ -106,7 +106,7 @@ class Progress:
             cost = steps if work is None else work
             self._worked += cost
             self._timed += cost if timed else 0
-            self._note = note
+            self._note = escape_controls(note)
             self._moved = time.monotonic()
             self._tell()
 
@@ -147,10 +147,10 @@ class Progress:
         self._quiet = 0.0
         if self._console.is_terminal:
             columns = (
-                rich_progress.TextColumn("{task.description}"),
+                rich_progress.TextColumn("{task.description}", markup=False),
                 rich_progress.BarColumn(),
                 rich_progress.MofNCompleteColumn(),
-                rich_progress.TextColumn("{task.fields[note]}"),
+                rich_progress.TextColumn("{task.fields[note]}", markup=False),
             )
             self._bar = rich_progress.Progress(*columns, console=self._console)
             self._bar.add_task(self._what, total=self._total, note="")

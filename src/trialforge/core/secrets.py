@@ -28,6 +28,9 @@ HIDDEN = "***"
 # Shorter ones stand in other words too; they are hidden in addresses alone.
 _SHORTEST = 4
 _LOGIN = re.compile(r"(?<=://)[^\s/?#]*@")
+_NEXT_ADDRESS = re.compile(r",(?=\s*[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
+# What an answer says after so many characters is no part of any message.
+_LOOKED_AT = 20_000
 
 
 def hide_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -45,6 +48,11 @@ def hide_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return _LOGIN.sub(f"{HIDDEN}@", text)
 
 
+def shorten(text: str, most: int) -> str:
+    """Return the first characters of a foreign text, cut after hiding: half a secret is not recognised."""
+    return hide_secrets(text[:_LOOKED_AT])[:most]
+
+
 def fits_header(value: str) -> bool:
     """Return whether a key can be sent; with a line break or beyond ASCII libraries fail, and show it."""
     return value.isascii() and value.isprintable()
@@ -59,19 +67,25 @@ def _patterns(given: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], ...]
     long = sorted(
         (secret for secret in secrets if len(secret) >= _SHORTEST), key=lambda one: (-len(one), one)
     )
-    return tuple(re.compile(r"\\*".join(map(_written, secret)), re.IGNORECASE) for secret in long)
+    # None begins between two backslashes: a long row of them would be read again from each.
+    start, between = r"(?:(?<!\\)|(?!\\))", r"\\*"
+    return tuple(re.compile(start + between.join(map(_written, one)), re.IGNORECASE) for one in long)
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:
     if name in KEYS:
         yield from (value, *value.splitlines())
         return
-    for address in value.split(","):
-        yield from (word for _, word in parse_qsl(address.partition("?")[2]))
+    # Commas stand between addresses, and may stand in a password.
+    for address in (*_NEXT_ADDRESS.split(value), *value.split(",")):
+        for part in re.split(r"[?#]", address)[1:]:
+            words = parse_qsl(part, keep_blank_values=True)
+            yield from (part, *(word if word.strip("=") else key for key, word in words))
         login, at, _ = address.rpartition("@")
         if at:
             login = login.partition("://")[2] or login
-            yield from (login, login.partition(":")[2])
+            for part in (login, *login.split(",")):
+                yield from (part, part.partition(":")[2])
 
 
 def _forms(secret: str) -> tuple[str, ...]:

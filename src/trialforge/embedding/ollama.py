@@ -14,6 +14,7 @@ from trialforge.core.bounded_http import Refusal
 from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.core.files import hash_json
 from trialforge.core.ollama_client import OllamaServer, read_addresses
+from trialforge.core.secrets import shorten
 from trialforge.embedding.windows import pool_windows
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class OllamaEncoder:
 
         rows = self._call(ask_again)
         if len(rows) != len(inputs):
-            raise RetrievalError(f"the Ollama server answers without {len(inputs)} vectors: {rows!r:.200}")
+            raise RetrievalError(
+                f"the Ollama server answers without {len(inputs)} vectors: {shorten(repr(rows), 200)}"
+            )
         return rows
 
     def _call(self, ask: Callable[[OllamaServer], T]) -> T:

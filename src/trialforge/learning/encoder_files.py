@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialforge.core.errors import LearningError
-from trialforge.core.files import atomic_path, read_bytes, write_json, write_text
-from trialforge.learning.storage import MOST_BYTES, check_size, read_value
+from trialforge.core.files import atomic_path, write_json, write_text
+from trialforge.learning.storage import check_size, naming_faults, read_value
+from trialforge.learning.tokenizer_file import read_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -48,16 +49,9 @@ def read_encoder(folder: Path) -> tuple[Any, Tokenizer, int]:
         LearningError: a file is absent, too long or damaged, or the three don't fit each other.
     """
     check_size(folder / WEIGHTS, MOST_WEIGHT_BYTES)
-    try:
+    with naming_faults(f"{folder} holds no encoder that can be read"):
         network = _read_network(folder)
-        tokenizer, pad = _read_tokenizer(folder / TOKENIZER, network.config.vocab_size)
-    except (LearningError, ModuleNotFoundError):
-        raise
-    except Exception as error:  # of what a foreign folder can make three libraries raise, there is no list
-        raise LearningError(
-            f"{folder} holds no encoder that can be read: {type(error).__name__}: {error}",
-            hint="run: dvc repro, or get the folder of the model again",
-        ) from error
+        tokenizer, pad = read_tokenizer(folder / TOKENIZER, network.config.vocab_size)
     return network, tokenizer, pad
 
 
@@ -111,16 +105,3 @@ def _integers(value: Any) -> list[int]:
         inner = value.values() if isinstance(value, dict) else value
         return [number for one in inner for number in _integers(one)]
     return [value] if isinstance(value, int) else []
-
-
-def _read_tokenizer(path: Path, words: int) -> tuple[Tokenizer, int]:
-    from tokenizers import Tokenizer
-
-    check_size(path, MOST_BYTES)
-    tokenizer = Tokenizer.from_buffer(read_bytes(path, MOST_BYTES))
-    pad = (tokenizer.padding or {})["pad_id"]
-    tokenizer.no_padding()
-    ids = [pad, *tokenizer.get_vocab().values(), *tokenizer.encode("").ids]
-    if max(ids) >= words:
-        raise LearningError(f"{path}: token {max(ids)} is beyond the {words} that the encoder knows")
-    return tokenizer, pad

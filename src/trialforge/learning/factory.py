@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trialforge.core.errors import LearningError, ParameterError
+from trialforge.core.params import PARAMS_FILE, read_params
 
 if TYPE_CHECKING:
     from trialforge.learning.classifier import Classifier
@@ -83,7 +84,8 @@ def load_classifier(folder: Path) -> Classifier:
     The folder may come from anywhere: nothing in it can run, and nothing that it names is downloaded.
 
     Raises:
-        LearningError: the folder holds no trained model, or its encoder is not on this machine.
+        LearningError: the folder holds no trained model, or its encoder is not on this machine, or lies in a
+            folder that params.yaml does not name.
     """
     from trialforge.learning.modelcard import read_card
 
@@ -111,6 +113,7 @@ def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
         raise LearningError(f"{folder}: its card has a wrong setting, `{where}`: {fault['msg']}") from None
     encoder = params.embedding_logreg.encoder
     if card.model == "embedding-logreg" and encoder.backend in ("transformers", "sentence-transformers"):
+        _check_own(encoder.model, folder)
         try:
             local = model_folder(encoder.model, download=False)
         except ParameterError as error:
@@ -120,3 +123,17 @@ def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
         line = params.embedding_logreg.model_copy(update={"encoder": found})
         params = params.model_copy(update={"embedding_logreg": line})
     return params
+
+
+def _check_own(encoder: str, folder: Path) -> None:
+    """Refuse a folder that only a card names as its encoder: it may hold anything."""
+    if not Path(encoder).is_dir():
+        return
+    named: Any = read_params() if PARAMS_FILE.is_file() else None
+    for key in ("learning", "classifiers", "embedding-logreg", "encoder", "model"):
+        named = named.get(key) if isinstance(named, dict) else None
+    if not isinstance(named, str) or Path(named).resolve() != Path(encoder).resolve():
+        raise LearningError(
+            f"{folder}: the folder {encoder} is not the encoder that {PARAMS_FILE} names",
+            hint="set learning.classifiers.embedding-logreg.encoder to it, if you trust what lies there",
+        )

@@ -7,14 +7,15 @@ and no NaN. Other files of the folder are never opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from trialforge.core.errors import LearningError
+from trialforge.core.errors import LearningError, TrialforgeError
 from trialforge.core.files import atomic_path, read_bytes
 
 if TYPE_CHECKING:
@@ -88,6 +89,25 @@ def check_size(path: Path, most_bytes: int) -> None:
     size = path.stat().st_size
     if size > most_bytes:
         raise LearningError(f"{path} has {size} bytes; a model keeps at most {most_bytes} there", hint=_HINT)
+
+
+@contextmanager
+def naming_faults(what: str) -> Iterator[None]:
+    """Raise a LearningError for whatever a foreign folder makes libraries raise: of that there is no list.
+
+    Some end in a panic of Rust, which is no Exception.
+
+    Args:
+        what: says what went wrong, with the folder.
+    """
+    try:
+        yield
+    except (TrialforgeError, ModuleNotFoundError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise LearningError(f"{what}: {type(error).__name__}: {error}", hint=_HINT) from error
 
 
 def _fits(shapes: Layout, layout: Layout) -> bool:

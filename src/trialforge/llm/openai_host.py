@@ -16,7 +16,7 @@ import httpx
 from trialforge.core.bounded_http import BoundedTransport, Refusal
 from trialforge.core.errors import GenerationError, ParameterError
 from trialforge.core.ollama_client import check_address
-from trialforge.core.secrets import fits_header
+from trialforge.core.secrets import fits_header, shorten
 from trialforge.llm.hosts import Host
 from trialforge.llm.params import LlmParams
 
@@ -155,7 +155,8 @@ class OpenAIHost(Host):
             entries = {str(entry["id"]): dict(entry) for entry in cast("Any", listed)["data"]}
         except (KeyError, TypeError, ValueError) as error:
             raise GenerationError(
-                f"{self.name} does not speak OpenAI's API: no list of models, but {listed!r:.200}",
+                f"{self.name} does not speak OpenAI's API: no list of models, but "
+                f"{shorten(repr(listed), 200)}",
                 hint=EXAMPLE,
             ) from error
         if self._params.model not in entries:
@@ -261,7 +262,7 @@ def read_parts(parts: Iterable[object]) -> Reply:
             reply.usage = dict(told.get("usage") or reply.usage)
             reply.fingerprint = str(told.get("system_fingerprint") or reply.fingerprint)
         except (AttributeError, TypeError, ValueError) as error:
-            raise httpx.RemoteProtocolError(f"no part of an answer: {part!r:.200}") from error
+            raise httpx.RemoteProtocolError(f"no part of an answer: {shorten(repr(part), 200)}") from error
     if reply.finish is None:
         raise httpx.RemoteProtocolError("the answer broke off")
     reply.text = "".join(map(str, pieces))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from trialforge.core.errors import GenerationError
+from trialforge.core.secrets import shorten
 from trialforge.llm.backend import Completion, Message, Request, Sampling, TextGenerator, read_first_tokens
 
 ALLOWED_KEYWORDS = frozenset(
@@ -119,6 +120,6 @@ def take_answer(request: Request, completion: Completion, told: Sequence[Any], e
 def not_forced(engine: str, text: str) -> GenerationError:
     """Return the error for an engine that lets the model write what it likes."""
     return GenerationError(
-        f"{engine} does not force its answer into the JSON schema: it said {text[:80]!r}",
+        f"{engine} does not force its answer into the JSON schema: it said {shorten(text, 80)!r}",
         hint="use another version of the engine, or another llm.backend",
     )

@@ -43,6 +43,8 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
     """
     from elasticsearch import Elasticsearch, OrjsonSerializer
 
+    if "@" in environ.get(HOSTS, ""):  # before anything is said about an address: it may hold a secret
+        raise RetrievalError(f"{HOSTS} holds a password", hint=f"set {USER} and {PASSWORD} instead")
     hosts = split_hosts(environ)
     if not hosts:
         raise RetrievalError(f"`retrieval.backend` is elasticsearch, but {HOSTS} is not set", hint=START)
@@ -185,8 +187,6 @@ def _credentials(environ: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
 
 
 def _checked(host: str) -> str:
-    if "@" in host:  # before anything is said about the address: it may hold a secret
-        raise RetrievalError(f"{HOSTS} holds a password", hint=f"set {USER} and {PASSWORD} instead")
     try:
         parts = urlsplit(host)
         valid = parts.scheme in {"http", "https"} and parts.hostname

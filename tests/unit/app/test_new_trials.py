@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.unit.ingest.made_records import study_record
+from trialforge.app import cli
 from trialforge.app.new_trials import read_new_trials
+from trialforge.app.registry_api import RegistryApi
 from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.table import TableWriter
 
@@ -43,3 +46,15 @@ def test_of_two_records_the_newest_counts_as_in_ingest(order: tuple[str, str], t
         writer.merge()
         ingested = {row["nct_id"]: row["title"] for part in writer.parts() for row in part.to_dicts()}
     assert dict(trials.select("nct_id", "title").rows()) == ingested
+
+
+def test_a_registry_that_does_not_answer_is_told_of_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    impatient = partial(RegistryApi, attempts=2, sleep=lambda _: None)
+    monkeypatch.setattr("trialforge.app.new_trials.RegistryApi", impatient)
+    monkeypatch.setenv("REGISTRY_URL", "http://127.0.0.1:9")
+    assert cli.run(["predict", "NCT00000001"]) == 1
+    said = capsys.readouterr().err
+    assert "trials: http://127.0.0.1:9: ConnectError" in said
+    assert "attempt 2 of 2 in 1 s" in said

@@ -12,13 +12,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 import yaml
 
 from tests.local_server import running
 from trialforge.app import cli
-from trialforge.core.errors import RetrievalError
+from trialforge.app.registry_api import RegistryApi
+from trialforge.core.bounded_http import Refusal
+from trialforge.core.errors import RetrievalError, TrialforgeError
+from trialforge.core.ollama_client import OllamaServer
 from trialforge.core.secrets import hide_secrets
+from trialforge.llm.openai_host import OpenAIHost
+from trialforge.llm.params import LlmParams
+from trialforge.llm.schemas import not_forced
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -34,7 +41,9 @@ SHAPES = {
     "address": f"a/b@c:d?e=f#{MARK}",
     "control": f"\x1b[31m{MARK}",
     "no UTF-8": f"\udcff{MARK}",
+    "comma": f"{MARK},zz,{MARK}",
 }
+LONG_KEY = "SuperSecretKey-0123456789"
 KEYS = ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "OLLAMA_API_KEY", "LLM_API_KEY", "HF_TOKEN")
 
 
@@ -131,6 +140,83 @@ def test_no_command_says_a_key_or_password(
     monkeypatch.setenv("ELASTICSEARCH_USERNAME", "me")
     cli.run(["doctor"])
     assert leaks("".join(capsys.readouterr()), secret) == []
+    monkeypatch.setenv("ELASTICSEARCH_URL", f"http://me:{secret}@{host}")
+    cli.run(["doctor"])
+    said = "".join(capsys.readouterr())
+    assert "ELASTICSEARCH_URL holds a password" in said
+    assert leaks(said, secret) == []
+
+
+class Pad(http.server.BaseHTTPRequestHandler):
+    """Answers with some letters and then the key, so that what is cut of it may end within the key."""
+
+    letters = 0
+    status = 400
+
+    def do_GET(self) -> None:
+        said = f"{'x' * self.letters} bad key {LONG_KEY}"
+        body = json.dumps({"error": said, "message": said}).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def ask_openai(address: str) -> None:
+    OpenAIHost(f"{address}/v1", LlmParams(backend="openai", model="m")).read_entry()
+
+
+def ask_ollama(address: str) -> None:
+    server = OllamaServer(address, silence=5)
+    try:
+        server.list_models(seconds=5)
+    except (Refusal, httpx.HTTPError) as error:
+        raise RetrievalError(f"Ollama says: {error}") from error
+    finally:
+        server.close()
+
+
+def ask_registry(address: str) -> None:
+    with RegistryApi(address, interval=0, attempts=1) as api:
+        api.version()
+
+
+def ask_registry_for_studies(address: str) -> None:
+    with RegistryApi(address, interval=0, attempts=1) as api:
+        api.page({}, 1, None)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("ask", [ask_openai, ask_ollama, ask_registry, ask_registry_for_studies])
+def test_no_half_of_a_key_is_left_where_an_answer_is_cut(
+    ask: Callable[[str], None], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_API_KEY", LONG_KEY)
+    monkeypatch.setattr(Pad, "status", status)
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pad)) as host:
+        for letters in range(120, 301, 6):
+            monkeypatch.setattr(Pad, "letters", letters)
+            with pytest.raises(TrialforgeError) as raised:
+                ask(f"http://{host}")
+            assert pieces(str(raised.value)) == [], letters
+
+
+@pytest.mark.parametrize("letters", range(40, 90, 4))
+def test_no_half_of_a_key_is_left_of_what_a_model_says(letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_API_KEY", LONG_KEY)
+    assert pieces(str(not_forced("the server", f"{'x' * letters} {LONG_KEY}"))) == []
+
+
+def pieces(said: str) -> list[str]:
+    """The pieces of 8 letters of the long key that stand in a text."""
+    every = [LONG_KEY[start : start + 8] for start in range(len(LONG_KEY) - 7)]
+    return [piece for piece in every if piece in said]
 
 
 STAGE = """
@@ -199,3 +285,33 @@ def test_the_login_of_any_address_is_hidden_and_the_rest_is_said() -> None:
     assert said == "GET https://***@host:9200/path and postgres://***@db/x, not a@b.org"
     assert hide_secrets("a key of abc", {"HF_TOKEN": "abc"}) == "a key of abc"  # too short to be told apart
     assert hide_secrets("?q=long-word", {"REGISTRY_URL": "http://h/?key=long-word"}) == "?q=***"
+
+
+@pytest.mark.parametrize(
+    ("address", "secret"),
+    [
+        ("http://user:SuperSecretPw,zz@h:1", "http://user:SuperSecretPw"),
+        ("http://one:1,http://user:aa,SuperSecretPw@h:1", "SuperSecretPw@h:1"),
+        ("one:1,user:SuperSecretPw,zz@h:1", "user:SuperSecretPw"),
+        ("http://h/?SuperSecretPw", "q=SuperSecretPw"),
+        ("http://h/?a=b&SuperSecretPw==", "SuperSecretPw"),
+        ("http://h/?a=b#SuperSecretPw", "SuperSecretPw"),
+        ("http://h/#key=SuperSecretPw", "SuperSecretPw"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ELASTICSEARCH_URL", "OLLAMA_HOST", "REGISTRY_URL"])
+def test_each_part_of_an_address_that_may_be_secret_is_hidden(name: str, address: str, secret: str) -> None:
+    assert "SuperSecretPw" not in hide_secrets(f"said {secret} of it", {name: address})
+
+
+def test_of_several_addresses_what_is_no_secret_is_said() -> None:
+    environ = {"OLLAMA_HOST": "http://one:11434,http://me:long-word@two:11434/?api_key=other-word"}
+    said = "set OLLAMA_API_KEY; http://one:11434 and two:11434 answer"
+    assert hide_secrets(said, environ) == said
+
+
+@pytest.mark.parametrize("key", ["SuperSecret", '"SuperSecret', "ü\\SuperSecret", "\\SuperSecret"])
+@pytest.mark.parametrize("before", ["", "\\", "\\" * 1_000])
+def test_a_key_behind_backslashes_is_hidden(key: str, before: str) -> None:
+    for spelling in (key, repr(key), json.dumps(key), repr(json.dumps(key)), repr(key.encode())):
+        assert "SuperSecret" not in hide_secrets(f"said {before}{spelling} of it", {"HF_TOKEN": key})

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from trialforge.core.errors import ParameterError
-from trialforge.core.params import read_params
+from trialforge.core.params import Section, load_section, load_seed, read_params
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
+
+
+class OneNumber(Section):
+    value: int
 
 
 def bomb(levels: int, *, width: int = 9) -> str:
@@ -94,3 +99,34 @@ def test_a_few_aliases_are_what_people_write(tmp_path: Path) -> None:
     for path in (ROOT / "profiles").glob("*.yaml"):
         assert read_params(path) == yaml.safe_load(path.read_text())
     assert read_params(ROOT / "params.yaml") == yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+ODD = {
+    "no day": "2024-99-99",
+    "no time zone": "2024-01-01T00:00:00+99:99",
+    "no moment": '!!timestamp "x"',
+    "a long number": "9" * 5_000,
+    "a long number in hexadecimals": f"0x{'f' * 5_000}",
+    "a long number of minutes": f"1{':1' * 300}.5",
+    "no number": '!!int "abc"',
+    "an empty number": '!!int ""',
+    "no fraction": '!!float "abc"',
+    "no truth": '!!bool "x"',
+    "no bytes": '!!binary "é"',
+    "a list as a key": "{[1, {a: 1}]: 1}",
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("read", [load_seed, lambda path: load_section(OneNumber, "seed", path)])
+def test_a_value_that_is_none_of_its_type_is_an_error_that_names_the_file(
+    read: Callable[[Path], object], kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_text(f"seed: {ODD[kind]}\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match=r"params\.yaml"):
+        read(tmp_path / "params.yaml")
+
+
+def test_a_seed_has_the_length_of_one(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"seed: {2**64 - 1}\n")
+    assert load_seed(tmp_path / "params.yaml") == 2**64 - 1

@@ -157,3 +157,17 @@ def test_an_estimate_is_within_a_factor_of_two_after_a_tenth(
             value, unit = re.search(r"about (\d+) (s|min) left", shown.line()).groups()
             left = int(value) * (60 if unit == "min" else 1)
             assert 0.5 < left / (max(ends) - end) < 2, (number, shown.line())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_note_neither_acts_on_the_terminal_nor_is_read_as_markup(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=terminal, color_system=None)
+    with Progress("d[red]rafts[/]", 2, console) as shown:
+        shown.advance(note="a [bold]note[/bold][/x] \x1b]0;title\x07\u202e")
+    assert "d[red]rafts[/]" in out.getvalue()
+    assert "a [bold]note[/bold][/x] \\u001b]0;title\\u0007\\u202e" in out.getvalue()
+    assert not re.search("[\x07\u202e]", out.getvalue())

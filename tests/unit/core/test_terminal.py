@@ -14,8 +14,13 @@ from trialforge.app.printing import align, emit, print_error
 from trialforge.core.errors import escape_controls
 
 # Clears the screen, sets its title, goes up, turns text round, and the one-byte form of the same (C1).
-EVIL = "\x1b[2J\x1b]0;title\x07up\x1b[A\rover\x9b31mred\x7f\x08\u202egnp.exe\u2066\x00"
-ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+EVIL = (
+    "\x1b[2J\x1b]0;title\x07up\x1b[A\rover\x9b31mred\x7f\x08\u202egnp.exe\u2066\x00\u061c\u2028\u2029\ufeff"
+    "\U000e0001\U000e0041\U000e007f"
+)
+ACTS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def test_controls_are_written_out_and_plain_text_is_left() -> None:
@@ -23,6 +28,7 @@ def test_controls_are_written_out_and_plain_text_is_left() -> None:
     plain = "naïve β-blocker ≥ 5 µg\n\ttab, 日本語"
     assert escape_controls(plain) == plain
     assert not ACTS.search(escape_controls(EVIL))
+    assert json.loads(f'"{escape_controls(chr(0xE0041))}"') == chr(0xE0041)
 
 
 @pytest.mark.parametrize("as_json", [True, False])

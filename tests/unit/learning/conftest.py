@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from trialforge.embedding.factory import hash_model
 from trialforge.learning.params import ClassifierParams, LearningParams
@@ -150,7 +151,17 @@ def trained_once(small_params: LearningParams, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
+def own_params(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A params.yaml that names the encoder, where the test runs."""
+    monkeypatch.chdir(tmp_path)
+    encoder = {"embedding-logreg": {"encoder": {"model": str(tiny_encoder)}}}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"learning": {"classifiers": encoder}}))
+    return path
+
+
+@pytest.fixture
+def trained(trained_once: Trained, tmp_path: Path, own_params: Path) -> Trained:  # noqa: ARG001 - what predict reads
     """The same, with a folder that a test may change."""
 
     def copy(name: str) -> tuple[Path, pl.DataFrame]:

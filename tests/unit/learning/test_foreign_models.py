@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -168,9 +169,47 @@ def test_an_encoder_that_a_card_names_brings_no_code(
     modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Base"}]
     (evil / "modules.json").write_text(json.dumps(modules))
     change_card(folder, settings={"encoder": {"backend": backend, "model": str(evil), "window": 32}})
-    with pytest.raises(LearningError, match=str(folder)):
+    with pytest.raises(LearningError, match=f"{folder}: .* is not the encoder that params.yaml names"):
         predict_trials(folder, parts["test"])
     assert not canary.exists()
+
+
+def pickled_weights(encoder: Path) -> None:
+    (encoder / "model.safetensors").unlink()
+    (encoder / "pytorch_model.bin").write_bytes(b"no pickle")
+
+
+@pytest.mark.parametrize("named", ["another", "none", "no file"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pickled_weights,
+        lambda encoder: (encoder / "config.json").write_text("[" * 200_000),
+        lambda encoder: (encoder / "config.json").write_text("{}"),
+        lambda encoder: sparse(encoder / "more.bin"),
+    ],
+    ids=["no pickle", "nested", "no fields", "of a terabyte"],
+)
+def test_an_encoder_that_only_the_card_names_is_not_opened(
+    damage: Callable[[Path], object],
+    named: str,
+    trained: Trained,
+    parts: dict[str, pl.DataFrame],
+    tiny_encoder: Path,
+    own_params: Path,
+) -> None:
+    folder, _ = trained("embedding-logreg")
+    foreign = Path(shutil.copytree(tiny_encoder, folder / "encoder"))
+    damage(foreign)
+    change_card(
+        folder, settings={"encoder": {"backend": "transformers", "model": str(foreign), "window": 32}}
+    )
+    if named == "none":
+        own_params.write_text("seed: 1\n")
+    elif named == "no file":
+        own_params.unlink()
+    with pytest.raises(LearningError, match=str(folder)):
+        predict_trials(folder, parts["test"])
 
 
 def test_an_encoder_that_is_not_here_is_not_fetched(
@@ -342,6 +381,92 @@ def test_a_token_that_the_encoder_does_not_know_is_refused(
     (folder / "tokenizer.json").write_text(json.dumps(text))
     with pytest.raises(LearningError, match=r"tokenizer\.json"):
         predict_trials(folder, parts["test"])
+
+
+def replaced(old: str, new: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"String": old}, "content": new}
+
+
+def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sequence", "normalizers": list(steps)}
+
+
+def charsmap(*texts: str) -> dict[str, Any]:
+    """What replaces letters by texts, with a tree that knows no letter."""
+    packed = (1024).to_bytes(4, "little") + bytes(1024) + "\0".join(texts).encode()
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(packed).decode()}
+
+
+AROUND = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+EVERY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2}
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "a panic while it is read": {
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+    },
+    "a panic of the tree": {
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "BAAAAP////8="}
+    },
+    "a panic at the first text": {
+        "post_processor": {"type": "TemplateProcessing", "single": AROUND, "pair": [], "special_tokens": {}}
+    },
+    "words without the unknown one": {"model": {"type": "WordLevel", "vocab": EVERY, "unk_token": "none"}},
+    "pairs without the unknown one": {
+        "model": {"type": "BPE", "vocab": EVERY, "merges": [], "unk_token": "none"}
+    },
+    "pieces without the unknown one": {
+        "model": {"type": "Unigram", "vocab": [["[PAD]", 0.0], ["a", -1.0]], "unk_id": None}
+    },
+    "a chain": {"normalizer": sequence(*[replaced("e", "e" * 50)] * 8)},
+    "one step": {"normalizer": replaced("e", "e" * 10**6)},
+    "between letters": {
+        "normalizer": sequence(*[{"type": "Replace", "pattern": {"Regex": ""}, "content": "e"}] * 40)
+    },
+    "a chain within": {"normalizer": sequence(*[sequence(*[replaced("e", "ee")] * 4)] * 10)},
+    "a chain without a type": {"normalizer": {"normalizers": [replaced("e", "e" * 50)] * 8}},
+    "a front": {"normalizer": sequence(*[{"type": "Prepend", "prepend": "e" * 10**4}] * 10**3)},
+    "a tree of long texts": {"normalizer": charsmap("e" * 10**6)},
+    "bytes of bytes": {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTES] * 40}},
+    "the text again and again": {
+        "post_processor": {
+            "type": "TemplateProcessing", "single": AROUND[1:] * 10**5, "pair": [], "special_tokens": {}
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_tokenizer_neither_crashes_nor_fills_the_memory(
+    kind: str, trained: Trained, parts: dict[str, pl.DataFrame]
+) -> None:
+    folder, _ = trained("transformer")
+    text = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(text | TOKENIZERS[kind]))
+    with pytest.raises(LearningError, match=str(folder)):
+        predict_trials(folder, parts["test"])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"normalizer": None},
+        {
+            "normalizer": sequence(
+                replaced("``", '"'), replaced("''", '"'), {"type": "NFKD"}, charsmap("e" * 18)
+            )
+        },
+        {"normalizer": sequence({"type": "Replace", "pattern": {"Regex": r"\s{2,}"}, "content": " "})},
+        {"pre_tokenizer": BYTES},
+    ],
+    ids=["none", "ALBERT", "DeBERTa", "RoBERTa"],
+)
+def test_the_tokenizers_of_encoders_are_read(
+    changed: dict[str, Any], trained: Trained, parts: dict[str, pl.DataFrame]
+) -> None:
+    folder, _ = trained("transformer")
+    text = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(text | changed))
+    assert len(predict_trials(folder, parts["test"])) == parts["test"].height
 
 
 def test_words_and_weights_belong_together(trained: Trained, parts: dict[str, pl.DataFrame]) -> None:

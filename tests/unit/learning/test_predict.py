@@ -84,6 +84,7 @@ def test_a_fine_tuned_model_needs_no_other_file_than_its_own(
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("own_params")
 def test_a_loaded_model_scores_as_when_it_was_trained(
     name: str, small_params: LearningParams, parts: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
