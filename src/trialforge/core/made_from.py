@@ -110,7 +110,7 @@ def check_alike(stage_metrics: Mapping[str, Mapping[str, Any]], run: str) -> Non
         ArtifactError: two files were computed on different tables of one name.
     """
     first: dict[str, tuple[str, str]] = {}
-    for name, metrics in stage_metrics.items():
+    for name, metrics in sorted(stage_metrics.items()):
         for table, digest in metrics.get(MADE_FROM, {}).items():
             other, expected = first.setdefault(table, (name, digest))
             if digest != expected:
