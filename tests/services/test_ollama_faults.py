@@ -75,6 +75,7 @@ def test_calls_of_a_host_that_dies_in_mid_answer_go_to_another(ollama_host: str)
     assert living.chats >= len(REQUESTS) - 2
 
 
+@pytest.mark.full
 def test_one_dead_host_of_three_is_left_out_and_the_others_share_the_load(ollama_host: str) -> None:
     with relay_to(ollama_host) as one, relay_to(ollama_host) as other:
         generator = load(one.address, DEAD, other.address)
@@ -163,6 +164,7 @@ def own_model(ollama_host: str) -> Iterator[Callable[[str], str]]:
     httpx.request("DELETE", f"{ollama_host}/api/delete", json={"model": name}, timeout=60, trust_env=False)
 
 
+@pytest.mark.full
 def test_model_replaced_under_its_name_is_seen_and_asked_anew(
     ollama_host: str, own_model: Callable[[str], str]
 ) -> None:

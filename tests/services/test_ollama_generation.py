@@ -35,6 +35,7 @@ def test_schema_is_forced(generator: OllamaGenerator) -> None:
     generator.close()
 
 
+@pytest.mark.full
 def test_seed_is_honoured(generator: OllamaGenerator) -> None:
     texts = [completion.text for seed in (1, 1, 2) for _, completion in generator.complete([ask(seed=seed)])]
     assert texts[0] == texts[1]
@@ -48,6 +49,7 @@ def test_prompt_longer_than_the_context_is_refused_not_cut(generator: OllamaGene
     generator.close()
 
 
+@pytest.mark.full
 def test_count_is_what_a_call_evaluates(generator: OllamaGenerator) -> None:
     counted = generator.count_tokens(ask().messages)
     ((_, completion),) = generator.complete([ask()])

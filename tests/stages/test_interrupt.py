@@ -90,7 +90,9 @@ def count_answers(folder: Path) -> int:
     return entries
 
 
-@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+@pytest.mark.parametrize(
+    "terminal", [True, pytest.param(False, marks=pytest.mark.full)], ids=["terminal", "pipe"]
+)
 def test_ctrl_c_ends_a_stage_cleanly_and_the_next_run_goes_on(tmp_path: Path, terminal: bool) -> None:
     write_inputs(tmp_path)
     with started(tmp_path, terminal) as (process, said):
