@@ -75,6 +75,6 @@ def test_figures_of_several_runs_are_refused() -> None:
     one, other = ({"made_from": {"synthetic": digest}} for digest in (HERE, OTHER))
     check_alike({"validation": one, "quality": one, "summary": {}}, "HEAD")
     with pytest.raises(
-        ArtifactError, match=r"validation\.json and metrics/quality\.json of HEAD are of diff"
+        ArtifactError, match=r"quality\.json and metrics/validation\.json of HEAD are of diff"
     ):
         check_alike({"validation": one, "quality": other}, "HEAD")
