@@ -25,7 +25,7 @@ from trialforge.retrieval.elastic_client import HOSTS, connect
 from trialforge.retrieval.params import ElasticsearchParams
 
 PAUSE = 0.05
-pytestmark = pytest.mark.timeout(60)  # a call that is not bounded would never end
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]  # a call that is not bounded would never end
 
 
 @pytest.fixture

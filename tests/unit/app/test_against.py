@@ -19,6 +19,8 @@ from trialforge.core.made_from import name_tables
 if TYPE_CHECKING:
     import polars as pl
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -25,6 +25,8 @@ from trialforge.app.registry_api import RegistryApi
 from trialforge.core.errors import IngestError, ParameterError
 from trialforge.ingest.registry import RegistrySource
 
+pytestmark = pytest.mark.slow
+
 
 def study(number: int) -> dict[str, Any]:
     return {

@@ -11,6 +11,8 @@ from trialforge.core.errors import ParameterError
 from trialforge.embedding.factory import hash_model, load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "metformin in type 2 diabetes",
     "a drug for high blood sugar",

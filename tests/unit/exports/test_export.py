@@ -27,6 +27,8 @@ from trialforge.ingest.registry import RegistrySource
 from trialforge.reporting.card import build_card, plain_cell
 from trialforge.trial.record import REGISTRATION_FIELDS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 RECORDS = sample.make_tables(6)["synthetic"]

@@ -29,6 +29,8 @@ from trialforge.trial.record import (
     trials_to_frame,
 )
 
+pytestmark = pytest.mark.slow
+
 FILES = {"xml": "synthetic-trials.zip", "api": "synthetic-studies-001.json"}
 
 

@@ -14,6 +14,8 @@ from trialforge.simulation.corpus import simulate
 
 from .records import make_background_trials, make_trial
 
+pytestmark = pytest.mark.slow
+
 OWN = make_trial() | {"normalized_interventions": ["levodopa"]}
 
 

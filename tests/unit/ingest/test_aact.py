@@ -14,6 +14,8 @@ import pytest
 from trialforge.core.errors import IngestError
 from trialforge.ingest.registry import RegistrySource
 
+pytestmark = pytest.mark.slow
+
 A, B = "NCT00000001", "NCT00000002"
 NEW: dict[str, str] = {
     "studies": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from tests.unit.ingest.made_records import study_record, study_text, xml_record
 from trialforge.ingest.registry import Chunk, Found
 from trialforge.ingest.source import BATCH_SCHEMA
 from trialforge.trial.record import frame_to_trials
+
+pytestmark = pytest.mark.slow
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -24,6 +24,9 @@ from trialforge.ingest.raw import RecordError
 Outcome = bytes | str
 
 
+pytestmark = pytest.mark.slow
+
+
 def outcomes(path: Path) -> dict[str, Outcome]:
     """The content of each leaf by its name, or the reason why it can't be had."""
     found: dict[str, Outcome] = {}

@@ -14,6 +14,8 @@ from tests.unit.ingest.made_records import study_record
 from trialforge.ingest.json_stream import split_studies
 from trialforge.ingest.raw import MAX_RECORD, RecordError
 
+pytestmark = pytest.mark.slow
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=12)
     | st.sampled_from(['"', "\\", '\\"', "],[", "{", '{"protocolSection": ', "é", "\u2028"]),

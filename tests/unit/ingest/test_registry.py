@@ -22,6 +22,9 @@ from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA
 A, B, C = "NCT00000001", "NCT00000002", "NCT00000003"
 
 
+pytestmark = pytest.mark.slow
+
+
 def read(path: Path) -> tuple[list[str], list[tuple[str, str, str]]]:
     """The ids of all trials, and file, record and reason of all that was refused."""
     batches = list(RegistrySource(path).batches())

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from trialforge.learning.classifier import FitTask
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 FIELDS = ("phase", "criteria")
 ARMS: list[dict[str, Any]] = [

@@ -21,6 +21,8 @@ from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
 
+pytestmark = pytest.mark.slow
+
 DEAD = "http://127.0.0.1:9"
 
 

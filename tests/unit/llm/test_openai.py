@@ -22,6 +22,8 @@ from trialforge.llm.openai import OpenAIGenerator
 from trialforge.llm.openai_host import read_addresses
 from trialforge.llm.params import LlmParams
 
+pytestmark = pytest.mark.slow
+
 DEAD = "http://127.0.0.1:9/v1"
 NAME_ONLY = [{"id": "m", "object": "model", "created": 1, "owned_by": "vllm", "root": "m"}]
 PARAMS = {"backend": "openai", "model": "m", "context_tokens": 512, "slots": 2}

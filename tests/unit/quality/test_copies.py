@@ -36,6 +36,8 @@ from trialforge.trial.draft_fields import WRITTEN_FIELDS
 from trialforge.trial.draft_form import as_drafts
 from trialforge.trial.text import filled_fields
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 JOINT = ("criteria", "arms", "primary_outcomes", "secondary_outcomes")
 COPIED = {

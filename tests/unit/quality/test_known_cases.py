@@ -29,6 +29,8 @@ from trialforge.quality.twosample import roc_auc
 from trialforge.quality.yardstick import matching_table
 from trialforge.trial.text import filled_fields
 
+pytestmark = pytest.mark.slow
+
 
 def unit_rows(count: int, shift: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(shift, 1, (count, 8)).astype(np.float32)

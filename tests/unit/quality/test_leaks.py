@@ -18,6 +18,8 @@ from trialforge.simulation.corpus import simulate
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.text import filled_fields
 
+pytestmark = pytest.mark.slow
+
 Parts = dict[str, pl.DataFrame]
 HOPE = "promising benefit strong rationale bright outlook"
 LEAKS = {

@@ -34,6 +34,8 @@ from trialforge.quality.privacy import PLANTED_RATES, calibration_table, copy_sh
 from trialforge.quality.registry import METRICS
 from trialforge.trial.text import filled_fields
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 Parts = dict[str, pl.DataFrame]
 

@@ -22,6 +22,8 @@ from trialforge.trial.draft_fields import WRITTEN_FIELDS
 from trialforge.trial.draft_form import as_drafts
 from trialforge.trial.leakage import registration_view
 
+pytestmark = pytest.mark.slow
+
 SUMMARY = pl.col("summary")
 PLANTED = {
     "form": pl.lit([], pl.List(pl.String)).alias("keywords"),

@@ -19,6 +19,8 @@ from trialforge.quality.vocabulary import condition_overlap, endpoint_overlap, k
 from trialforge.quality.yardstick import compare_yardsticks, match_held_out, random_trials
 from trialforge.trial.text import filled_fields
 
+pytestmark = pytest.mark.slow
+
 Parts = dict[str, pl.DataFrame]
 
 

@@ -37,6 +37,8 @@ from trialforge.scoring.scoring import (
     unseen_interventions,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 TRIALS = 200
 MODEL = "tfidf-logreg"

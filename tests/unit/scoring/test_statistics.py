@@ -16,6 +16,8 @@ from trialforge.scoring.bootstrap import draw_weights, p_value, resample, roc_au
 from trialforge.scoring.metrics import METRICS, choose_threshold, compute_metrics
 from trialforge.scoring.paired_tests import delong, holm, mcnemar, roc_test
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 

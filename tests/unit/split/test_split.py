@@ -26,6 +26,8 @@ from trialforge.split.split import (
 )
 from trialforge.trial.record import Trial, trials_to_frame
 
+pytestmark = pytest.mark.slow
+
 STRATEGIES = get_args(SplitParams.model_fields["strategy"].annotation)
 WORDS = [chr(97 + number) * 4 for number in range(26)]
 

@@ -8,6 +8,8 @@ from benchmarks.worth import plain_study
 from trialforge.study.exchange import Areas, Worth, compare_areas, exchange_rate, read_curve, rising
 from trialforge.study.study import draw_orders
 
+pytestmark = pytest.mark.slow
+
 BLOCKS, POOLS, DRAWS = 24, 60, 80
 
 

@@ -18,7 +18,7 @@ PARAMS = StudyParams(
     sizes=(4,), curve=(2, 4, 8, 16), pools=10, draws=60, penalties=(0.03, 0.003, 0.0003), arms=WRITER_ARMS,
     primary="true",
 )  # fmt: skip
-pytestmark = pytest.mark.timeout(600)  # half a minute of work, and CI's cores are shared
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # half a minute of work, and CI's cores are shared
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from trialforge.trial.near_duplicates import (
     sketch_texts,
 )
 
+pytestmark = pytest.mark.slow
+
 texts = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta"]), max_size=12).map(" ".join)
 
 
