@@ -121,8 +121,12 @@ def _repeat_sample(path: Path, size: int) -> None:
 
 def _run_stage(source: Path, folder: Path) -> tuple[float, float]:
     """Run the whole stage; return its seconds and the peak memory of all its processes together in MB."""
+    raw = folder / "data/raw" / source.name
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    raw.unlink(missing_ok=True)
+    raw.symlink_to(source.resolve())
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["ingest"] |= {"source": "registry", "path": str(source), "labels": "status"}
+    params["ingest"] |= {"source": "registry", "path": f"data/raw/{source.name}", "labels": ["status"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     outs = [f"--{name}={folder / file}" for name, file in
             (("trials", "t.parquet"), ("refused", "r.parquet"), ("metrics", "m.json"))]  # fmt: skip
