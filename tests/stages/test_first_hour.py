@@ -93,6 +93,7 @@ def test_files_and_labels_of_ones_own_are_read(tmp_path: Path) -> None:
     own_files(Path(account["HOME"]))
     (clone / "data/raw/trials").mkdir()
     (commands,) = blocks_of("My CSV and labels", "console")
+    assert f"```console\n{commands}```" in (ROOT / "README.md").read_text(encoding="utf-8")
     # All but the language model: what the run goes on with is tested elsewhere.
     told = run_block(commands, clone, account, {"dvc exp run": "dvc exp run ingest"})
     assert "label_agreement" in told

@@ -100,15 +100,19 @@ def parse_day(text: str) -> date | None:
 
 
 def read_ids(path: Path) -> tuple[str, ...]:
-    """Return the ids of a text file, one a line, each once.
+    """Return the ids of a text file, one a line, each once; a heading may stand above them.
 
     Raises:
         ParameterError: the file can't be read, has no id, or a line is none.
     """
     try:
-        lines = [line.strip().upper() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        data = path.read_bytes()
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        lines = [line.strip().upper() for line in data.decode("utf-16" if wide else "utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"--ids: {path} can't be read: {error}") from error
+    if lines and re.fullmatch(r"NCT[ _]?(ID|NUMBER)?", lines[0]):
+        lines[0] = ""
     for number, line in enumerate(lines, start=1):
         if line and not re.fullmatch(r"NCT\d{8}", line):
             raise ParameterError(f"--ids: line {number} of {path} is {line!r}, and no id as NCT01234567")

@@ -16,7 +16,9 @@ from trialforge.core.errors import IngestError
 
 # Headings as they are compared: letters and digits alone. The first that a table has counts.
 _ID_HEADINGS = ("nctid", "nctnumber", "nct", "clinicaltrialsgovid", "clinicaltrialsgovidentifier", "trialid")
-_LABEL_HEADINGS = ("label", "outcomelabel", "trialoutcome", "outcome", "success")
+_LABEL_HEADINGS = (
+    "label", "outcomelabel", "triallabel", "trialoutcome", "trialsuccess", "outcome", "success", "successful",
+)  # fmt: skip
 _SUCCESS = (
     "yes",
     "y",
@@ -29,8 +31,17 @@ _SUCCESS = (
     "vrai",
     "verdadero",
     "vero",
+    "pass",
+    "passed",
+    "oui",
+    "ja",
+    "si",
+    "sí",
 )
-_FAILURE = ("no", "n", "false", "f", "failure", "failed", "fail", "unsuccessful", "falsch", "faux", "falso")
+_FAILURE = (
+    "no", "n", "false", "f", "failure", "failed", "fail", "unsuccessful", "falsch", "faux", "falso", "non",
+    "nein",
+)  # fmt: skip
 _LABELS = dict.fromkeys(_SUCCESS, 1) | dict.fromkeys(_FAILURE, 0)
 _NOTHING = ("", "na", "n/a", "nan", "null", "none", "#n/a", "<na>")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, and .xls of old
@@ -137,8 +148,10 @@ def _decode(data: bytes, path: Path) -> str:
 
 def _find_columns(header: str, path: Path) -> tuple[str, dict[str, int | None]]:
     """Return the delimiter, and the place of each column; of the evidence it may be null."""
-    others = sorted({sign for sign in header if sign.isascii() and not sign.isalnum() and sign not in "_\"'"})
-    for delimiter in (*",;\t|", *others):
+    usual = ",;\t|"
+    inside = " _\"'" if any(sign in header for sign in usual) else "_\"'"  # a space may stand in a name
+    others = sorted({sign for sign in header if sign.isascii() and not sign.isalnum() and sign not in inside})
+    for delimiter in (*usual, *others):
         names = _split(header, delimiter)
         nct_id, label = _place(names, _ID_HEADINGS), _place(names, _LABEL_HEADINGS)
         if nct_id is not None and label is not None:

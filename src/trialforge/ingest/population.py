@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trialforge.core.params import Section
 from trialforge.trial.record import InterventionType, Phase, StudyType
@@ -21,6 +21,18 @@ class PopulationParams(Section):
     intervention_types: tuple[InterventionType, ...] | None = None
     years: tuple[int, int] | None = None
     conditions: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @field_validator("study_types", "phases", "intervention_types", "conditions", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("years")
+    @classmethod
+    def _check_years(cls, years: tuple[int, int] | None) -> tuple[int, int] | None:
+        if years is not None and years[0] > years[1]:
+            raise ValueError(f"the first year comes first: [{years[1]}, {years[0]}]")
+        return years
 
 
 def left_out(params: PopulationParams) -> tuple[pl.Expr, pl.Expr]:

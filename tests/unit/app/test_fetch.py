@@ -261,6 +261,12 @@ def test_ids_are_fetched_so_many_at_a_time_and_those_unknown_are_told(
     assert (manifest["count"], manifest["total"], manifest["not_found"]) == (3, 4, ["NCT99999999"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_ids_may_have_a_heading_and_be_of_a_spreadsheet(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("nct_id\nNCT00000001\n", encoding=encoding)
+    assert read_ids(tmp_path / "ids.txt") == ("NCT00000001",)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"), [("NCT00000001\nNCT1\n", "line 2 of .* is 'NCT1'"), ("\n", "has no id")]
 )

@@ -75,6 +75,8 @@ def test_posted_p_values_decide(p_values: tuple[str | None, ...], label: int | N
         ("0.40 (95% CI 0.1 to 2.0)", 0),
         ("≥ 0.05", 0),
         ("0.03; 0.60", None),
+        ("0.021 (vs. placebo), 0.5 (vs. comparator)", None),
+        ("0.03 (log-rank, stratified (2 strata))", 1),
         ("0.01 - 0.05", None),
         ("0.03 and 0.6", None),
         ("3%", None),

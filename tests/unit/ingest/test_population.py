@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from trialforge.ingest.population import PopulationParams, left_out
 from trialforge.trial.record import Intervention, Trial, trials_to_frame
@@ -37,6 +38,7 @@ def decide(params: PopulationParams, **values: Any) -> tuple[str | None, str | N
         (ALL, {"study_type": "Observational", "phase": None}, (None, None)),
         (ALL | {"phases": ["N/A"]}, {"phase": "N/A"}, (None, None)),
         ({"phases": ["Phase 3"]}, {}, ("other_phase", "Phase 2")),
+        ({"phases": "Phase 3"}, {}, ("other_phase", "Phase 2")),
         ({"intervention_types": ["Drug"]}, {}, (None, None)),
         ({"intervention_types": ["Device"]}, {}, ("other_intervention_type", "Drug, Other")),
         ({"intervention_types": ["Drug"]}, {"interventions": []}, ("other_intervention_type", "")),
@@ -56,3 +58,8 @@ def test_the_first_reason_is_told(
     params: dict[str, Any], values: dict[str, Any], expected: tuple[str | None, str | None]
 ) -> None:
     assert decide(PopulationParams(**params), **values) == expected
+
+
+def test_years_that_run_backwards_are_an_error() -> None:
+    with pytest.raises(ValidationError, match=r"the first year comes first: \[2005, 2020\]"):
+        PopulationParams(years=(2020, 2005))
