@@ -16,6 +16,8 @@ INCLUSION_HEADINGS = (
     "Critères d'inclusion :", "Criterios de inclusión:", "Einschlusskriterien:", "入选标准：", "選択基準",
     "Критерии включения:", "معايير الاشتمال:", "**Inclusion Criteria**", "1) Inclusion criteria",
     "- INCLUSION CRITERIA:", "Inclusion Criteria (Part A)", "Inclusion Criteria for cohort 1:",
+    "Einschluss:", "Įtraukimo kriterijai:", "Iekļaušanas kritēriji:", "Kaasamiskriteeriumid:",
+    "Vključitveni kriteriji:", "Dahil edilme ölçütleri:",
 )  # fmt: skip
 EXCLUSION_HEADINGS = (
     "Exclusion Criteria:", "EXCLUSION CRITERIA", "Exclusion:", "Key Exclusion Criterion:",
@@ -23,6 +25,10 @@ EXCLUSION_HEADINGS = (
     "Ausschlusskriterien:", "排除标准：", "除外基準", "Критерии невключения:", "معايير الاستبعاد:",
     "2) Exclusion criteria", "Patients with the following are excluded:", "Exclusion Criteria - Donor:",
     "Exlusion Criteria:", "ExclusionC riteria:", "Specific non-inclusion criteria:",
+    "Criterios de no inclusión:", "Critères de non-éligibilité :", "Kryteria niewłączenia:",
+    "Kritéria nezařazení:", "Kritériá nezaradenia", "不纳入标准：", "非纳入标准", "不入选标准：",
+    "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:", "Väljaarvamiskriteeriumid",
+    "Izključitveni kriteriji:", "Dışlanma ölçütleri:", "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -57,6 +63,20 @@ def test_each_item_stands_on_its_side_in_any_layout(
 def test_each_heading_names_its_side(heading: str) -> None:
     side = "inclusion" if heading in INCLUSION_HEADINGS else "exclusion"
     assert [item.side for item in parse(f"{heading}\n- Adults\n- Asthma").items()] == [side, side]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Inclusion/exclusion criteria:",
+        "Ein- und Ausschlusskriterien:",
+        "Kryteria włączenia i wyłączenia:",
+        "Critères d'inclusion et de non-inclusion :",
+        "選択基準及び除外基準：",
+    ],
+)
+def test_a_heading_of_both_sides_names_neither(heading: str) -> None:
+    assert [item.side for item in parse(f"{heading}\n- Adults\n- Asthma").items()] == ["unspecified"] * 2
 
 
 PHRASES = (
