@@ -27,8 +27,9 @@ EXCLUSION_HEADINGS = (
     "Exlusion Criteria:", "ExclusionC riteria:", "Specific non-inclusion criteria:",
     "Criterios de no inclusión:", "Critères de non-éligibilité :", "Kryteria niewłączenia:",
     "Kritéria nezařazení:", "Kritériá nezaradenia", "不纳入标准：", "非纳入标准", "不入选标准：",
-    "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:", "Väljaarvamiskriteeriumid",
-    "Izključitveni kriteriji:", "Dışlanma ölçütleri:", "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
+    "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:",
+    "Väljaarvamiskriteeriumid", "Izključitveni kriteriji:", "Dışlanma ölçütleri:",
+    "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -143,6 +144,26 @@ def test_levels_follow_the_numbering_where_nothing_is_indented() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Inclusion Criteria: 1. age of 1.5 to 18 2. diabetes 3. willing",
+        "Inclusion Criteria: 1) age of 1.5 to 18 2) diabetes 3) willing",
+        "Inclusion Criteria:\n1. age of 1.5 to 18 2. diabetes 3. willing\nExclusion Criteria:\n- flu",
+    ],
+)
+def test_three_numbers_in_order_on_one_line_are_a_list(text: str) -> None:
+    included = [item.text for item in parse(text).items("inclusion")]
+    assert included == ["age of 1.5 to 18", "diabetes", "willing"]
+
+
+@pytest.mark.parametrize(
+    "text", ["1. grade 1 or 2. disease", "1. grade 2. or 4. disease", "1. a 2.5 b 3.5 c"]
+)
+def test_other_numbers_on_one_line_are_no_list(text: str) -> None:
+    assert [item.text for item in parse(text).items()] == [text.removeprefix("1. ")]
+
+
 def test_a_cohort_begins_a_block_of_its_own() -> None:
     text = "Cohort A\nInclusion:\n- Singers\nExclusion:\n- Smokers\nCohort B\n- Actors\nExclusion:\n- Vapers"
     assert [
@@ -186,6 +207,12 @@ def test_markup_and_lost_line_breaks_are_read(text: str) -> None:
     assert write(parse(text)) == (
         "Inclusion Criteria:\n- Age >= 18\n- Asthma\nExclusion Criteria:\n- Fever & cough"
     )
+
+
+@pytest.mark.parametrize("text", ["Child-Pugh < B > is fine", "Age < p > or < li > and < td > or < / b >"])
+def test_a_letter_apart_from_its_signs_is_no_tag(text: str) -> None:
+    escaped = text.replace("<", "&lt;").replace(">", "&gt;")
+    assert [item.text for item in parse(f"- {text}\n- {escaped}").items()] == [text, text]
 
 
 def test_what_is_no_markup_stands() -> None:
