@@ -119,6 +119,17 @@ _WORD_HEAD = re.compile(
 )
 # The headings of most trials, which need no closer look.
 _PLAINEST: dict[str, NamedSide] = {"inclusion criteria": "inclusion", "exclusion criteria": "exclusion"}
+# Headings whose noun is short for one of these, or another one.
+_OTHER_NOUN = re.compile(
+    r"(?i)(?:key |main |major )?(?:(?P<out>excl\.?\s+criteri\w*|(?:in|non[- ]?)eligibility(?:\s+criteri\w*)?|"
+    r"criteri\w*\s+(?:of|for)\s+(?:in|non[- ]?)eligibility|"
+    r"reasons?\s+for\s+(?:\w+\s+)?(?:exclusion|ineligibility))|"
+    r"incl\.?\s+criteri\w*)"
+)
+# A heading in brackets, whole: "[Inclusion Criteria]", "(Inclusion criteria):".
+_BRACKETED = re.compile(
+    r"[\[(【](?P<heading>[^\[\]()【】:：]{3,60})[\])】]\s*(?:[:：]\s*(?P<rest>.*)|$)", re.DOTALL
+)
 _COLON = re.compile("[:：]")
 _STRIP = " *_#:：-–—.;,"
 
@@ -136,6 +147,8 @@ _INSIDE_LINE = re.compile(
     rf"|(?<=[.;)] )(?:Inclusion|Exclusion) criteria(?=\s+{_VERB}\b)"
     r"|(?<=[.;)] )(?:Inclusion|Exclusion) Criteria(?=[\s.]+[A-Z])"
     r"|[Cc]rit[eèé]ri\w+\s+(?:d['’]|de\s+|di\s+)?(?:non?[- ]?)?(?:in|ex|es)clus\w+\s*[:：]"
+    r"|(?:(?:[Ii]n|[Ee]x)cl\.?|(?:[Ii]n|[Nn]on[- ]?)eligibility)\s+[Cc]riteria\s*[:：]"
+    r"|[\[(【](?:In|Ex|IN|EX)(?:clusion|CLUSION)\s+(?:[Cc]riteria|CRITERIA)[\])】]\s*[:：]"
     r"|(?:[Ee]in|[Aa]us)schlusskriterien\s*[:：]"
     r"|[不非]?(?:排除|除外|入选|纳入|納入|入組)(?:标准|標準|基準|条件)\s*[:：]))"
 )
@@ -160,11 +173,12 @@ EXCLUDING_LEAD = re.compile(
     rf"(?i)^(?:also\s+)?exclud|^(?:not (?:allowed|permitted|eligible)|prohibited|disallowed|ineligible)\b|"
     rf"\b(?:(?:is|are|was|were|be|been)\s+(?:also\s+|\w+ly\s+)?(?:excluded|ineligible)|"
     rf"not\s+(?:be\s+)?(?:eligible|included|enrolled|entered|allowed to (?:enter|participate)))\b|"
+    r"^must not have(?: any of the following)?:?$|"
     rf"^{_SUBJECT}\s+(?:must|may|should|can|will|shall|could)\s?not\b|^{_SUBJECT}\s+cannot\b|\bwill exclude\b"
 )
 INCLUDING_LEAD = re.compile(
     rf"(?i)(?:(?:allowed|permitted|required|included)\b|(?:in order )?to be (?:eligible|included|enrolled)\b|"
-    rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
+    rf"must have(?: (?:all|any|one) of the following)?:?$|eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
     rf"(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
 )
@@ -227,6 +241,9 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
     """
     if (plainest := _PLAINEST.get(text.lower().rstrip(" :"))) is not None:
         return Heading(bare(text), plainest, "")
+    if text[:1] in "[(【" and (framed := _BRACKETED.match(text)) is not None:
+        inner = find_heading(f"{framed['heading']}:", bulleted=bulleted)
+        return None if inner is None else inner._replace(rest=framed["rest"] or "")
     place = text.find(":", 0, 160)
     if not text.isascii() and (wide := text.find("：", 0, 160)) >= 0:
         place = wide if place < 0 else min(place, wide)
@@ -249,6 +266,8 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
         return None
     if (squeezed := _SQUEEZED.fullmatch(head.replace(" ", ""))) is not None:
         return "inclusion" if squeezed["side"].lower() == "in" else "exclusion"
+    if (other := _OTHER_NOUN.fullmatch(head)) is not None:
+        return "exclusion" if other["out"] else "inclusion"
     if words <= 8 and _BOTH.search(head) and not _BLOCKED.search(head):
         return "unspecified"
     found = _COLON_HEAD.fullmatch(head) if _SIDE_NOUN.search(head) else None
@@ -269,8 +288,9 @@ def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
         whole = bare(text)
         plain = whole.count(" ") < 5 and not re.search(r"(?i)appl|defin|see\b", whole)
         return (whole, "") if plain and not bulleted else None
-    if len(text) <= 40 and _SQUEEZED.fullmatch(bare(text).replace(" ", "")):
-        return bare(text), ""
+    short = bare(text) if len(text) <= 40 else ""
+    if _SQUEEZED.fullmatch(short.replace(" ", "")) or ("riteri" in short and _OTHER_NOUN.fullmatch(short)):
+        return short, ""
     found = _SIMPLE.fullmatch(text) or (None if bulleted else _TITLED.fullmatch(text))
     if found is None:
         foreign = not bulleted and not text.endswith(".") and _foreign_side(text) is not None

@@ -18,6 +18,7 @@ INCLUSION_HEADINGS = (
     "- INCLUSION CRITERIA:", "Inclusion Criteria (Part A)", "Inclusion Criteria for cohort 1:",
     "Einschluss:", "Įtraukimo kriterijai:", "Iekļaušanas kritēriji:", "Kaasamiskriteeriumid:",
     "Vključitveni kriteriji:", "Dahil edilme ölçütleri:",
+    "[Inclusion Criteria]", "(Inclusion criteria):", "【纳入标准】", "Must have:", "Incl. criteria:",
 )  # fmt: skip
 EXCLUSION_HEADINGS = (
     "Exclusion Criteria:", "EXCLUSION CRITERIA", "Exclusion:", "Key Exclusion Criterion:",
@@ -30,6 +31,8 @@ EXCLUSION_HEADINGS = (
     "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:",
     "Väljaarvamiskriteeriumid", "Izključitveni kriteriji:", "Dışlanma ölçütleri:",
     "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
+    "[Exclusion Criteria]", "(Exclusion criteria):", "Must not have:", "Reason for exclusion:", "Excl. criteria:",
+    "Ineligibility:", "Non-eligibility criteria:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -213,6 +216,17 @@ def test_markup_and_lost_line_breaks_are_read(text: str) -> None:
 def test_a_letter_apart_from_its_signs_is_no_tag(text: str) -> None:
     escaped = text.replace("<", "&lt;").replace(">", "&gt;")
     assert [item.text for item in parse(f"- {text}\n- {escaped}").items()] == [text, text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Incl. criteria: adults Excl. criteria: flu", "[Inclusion Criteria]: adults [Exclusion Criteria]: flu"],
+)
+def test_short_and_bracketed_headings_part_one_line(text: str) -> None:
+    assert [(item.text, item.side) for item in parse(text).items()] == [
+        ("adults", "inclusion"),
+        ("flu", "exclusion"),
+    ]
 
 
 def test_what_is_no_markup_stands() -> None:
