@@ -178,7 +178,8 @@ EXCLUDING_LEAD = re.compile(
 )
 INCLUDING_LEAD = re.compile(
     rf"(?i)(?:(?:allowed|permitted|required|included)\b|(?:in order )?to be (?:eligible|included|enrolled)\b|"
-    rf"must have(?: (?:all|any|one) of the following)?:?$|eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
+    r"must have(?: (?:all|any|one) of the following)?:?$|"
+    rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
     rf"(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
 )
@@ -242,8 +243,11 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
     if (plainest := _PLAINEST.get(text.lower().rstrip(" :"))) is not None:
         return Heading(bare(text), plainest, "")
     if text[:1] in "[(【" and (framed := _BRACKETED.match(text)) is not None:
-        inner = find_heading(f"{framed['heading']}:", bulleted=bulleted)
-        return None if inner is None else inner._replace(rest=framed["rest"] or "")
+        # Without a colon it must be one of the plainest form.
+        colon = "" if framed["rest"] is None else ":"
+        inner = find_heading(f"{framed['heading']}{colon}", bulleted=bulleted or not colon)
+        if inner is not None and not inner.rest:
+            return inner._replace(rest=framed["rest"] or "")
     place = text.find(":", 0, 160)
     if not text.isascii() and (wide := text.find("：", 0, 160)) >= 0:
         place = wide if place < 0 else min(place, wide)

@@ -31,8 +31,8 @@ EXCLUSION_HEADINGS = (
     "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:",
     "Väljaarvamiskriteeriumid", "Izključitveni kriteriji:", "Dışlanma ölçütleri:",
     "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
-    "[Exclusion Criteria]", "(Exclusion criteria):", "Must not have:", "Reason for exclusion:", "Excl. criteria:",
-    "Ineligibility:", "Non-eligibility criteria:",
+    "[Exclusion Criteria]", "(Exclusion criteria):", "Must not have:", "Reason for exclusion:",
+    "Excl. criteria:", "Ineligibility:", "Non-eligibility criteria:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -238,6 +238,7 @@ def test_what_is_no_markup_stands() -> None:
     ("text", "side"),
     [
         ("Adults with asthma", "unspecified"),
+        ("Inclusion Criteria:\n(Exclusion criteria reflect changes)\n- Adults", "inclusion"),
         ("Eligibility Criteria:\n- Adults", "unspecified"),
         ("Patients with a stent are excluded.", "exclusion"),
         ("Inclusion Criteria:\n- Pregnant women are excluded.", "exclusion"),
