@@ -34,17 +34,17 @@ _TRUE_BULLET = re.compile(r"\s+(?=[•●▪■◦‣➢➤✓❖\uf0a7\uf0b7])"
 _LABEL = re.compile(r"([(（]?)(\d{1,2}|[a-y])(?:([)）、．])|(\.)(?=\s|[^\W\d]))")
 _DASH_LIST = re.compile(r"\s+(?=([-–*])\s+[^\W\d])")
 _TILDE = re.compile(r"(?<=[^\s(\[{=<>≥≤~])~+(?=[^\s~])(?!(?<=\d~)\d+(?![.)]\s))")
-_TAG = re.compile(r"<\s*/?\s*[A-Za-z]")
+_TAG = re.compile(r"</?[A-Za-z]")
 _INVISIBLE = re.compile("[\u200b\ufeff\u2060\u00ad]")
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ATTRIBUTES = r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s<>\"']+))*"
-_ITEM_TAG = re.compile(rf"(?i)<\s*li{_ATTRIBUTES}\s*/?\s*>")
-_CELL_TAG = re.compile(rf"(?i)<\s*t[dh]{_ATTRIBUTES}\s*/?\s*>")
+_ITEM_TAG = re.compile(rf"(?i)<li{_ATTRIBUTES}\s*/?\s*>")
+_CELL_TAG = re.compile(rf"(?i)<t[dh]{_ATTRIBUTES}\s*/?\s*>")
 _BLOCK_TAG = re.compile(
-    rf"(?i)<\s*/?\s*(?:p|br|hr|ul|ol|li|div|tr|table|tbody|thead|h[1-6]|blockquote|section){_ATTRIBUTES}\s*/?\s*>"
+    rf"(?i)</?(?:p|br|hr|ul|ol|li|div|tr|table|tbody|thead|h[1-6]|blockquote|section){_ATTRIBUTES}\s*/?\s*>"
 )
 _INLINE_TAG = re.compile(
-    rf"(?i)<\s*/?\s*(?:b|i|u|em|strong|sup|sub|span|font|small|big|a|td|th|code|tt|html|body){_ATTRIBUTES}\s*/?\s*>"
+    rf"(?i)</?(?:b|i|u|em|strong|sup|sub|span|font|small|big|a|td|th|code|tt|html|body){_ATTRIBUTES}\s*/?\s*>"
 )
 _ESCAPE = re.compile(r"\\+(?=[!-/:-@\[-`{-~])")
 _EMPHASIS = re.compile(r"(\*{2,3})(?=[^\s*])([^*]{1,300})(?<=[^\s*])\1")
@@ -258,31 +258,44 @@ def read_items(text: str, indent: int, *, loose: bool = False) -> list[Line]:
     number = None if body[:5].isalpha() else _NUMBER.match(body)
     if number is None:
         return [Line(indent, bool(front.strip(_STOPS)), "", body)]
-    if (loose or body[number.end() - 1] in ")）、") and len(parts := _at_numbers(body, loose=loose)) > 1:
+    if len(parts := _at_numbers(body, loose=loose)) > 1:
         return [line for part in parts for line in read_items(part, indent)]
     rest = body[number.end() :].lstrip()
     return [Line(indent, True, number[0], rest[len(_front(rest)) :])]
 
 
 def _at_numbers(text: str, *, loose: bool) -> list[str]:
-    """Split at each label that follows the one before in the way of the first: `(1)`, then `(2)`."""
+    """Split at each label that follows the one before in the way of the first: `(1)`, then `(2)`.
+
+    Three numbers in order are a list whatever stands before them; two need a stop, or more by `loose`.
+    """
     first = _LABEL.match(text)
     if first is None:
         return [text]
+    sure, likely = _find_labels(text, first, loose=loose, run=False), []
+    if first[2].isdigit():
+        likely = _find_labels(text, first, loose=loose, run=True)
+    return cut(text, likely if len(likely) > max(len(sure), 1) else sure)
+
+
+def _find_labels(text: str, first: re.Match[str], *, loose: bool, run: bool) -> list[int]:
+    """Return where the labels after the first begin; `run` takes those that stand apart from words."""
     cuts: list[int] = []
     opening, label, closing = first[1], first[2], first[3] or first[4]
+    if closing in ".．" and not (loose or run):
+        return cuts
     for found in _LABEL.finditer(text, first.end()):
-        before = text[: found.start()].rstrip()[-1:]
-        if (found[1], found[2], found[3] or found[4]) != (opening, _next_label(label), closing) or text[
-            found.start() - 1
-        ].isalnum():
+        begin, end = found.span()
+        alike = (found[1], found[2], found[3] or found[4]) == (opening, _next_label(label), closing)
+        if not alike or text[begin - 1].isalnum():
             continue
-        if before in ";.,:；。，：" or (
-            loose and (closing == ")" or text[found.end() :].strip()[:1].isupper())
-        ):
-            cuts.append(found.start())
+        stopped = text[:begin].rstrip()[-1:] in ";.,:；。，："
+        titled = loose and (closing == ")" or text[end:].strip()[:1].isupper())
+        apart = run and text[begin - 1].isspace() and text[end : end + 1].isspace()
+        if stopped or titled or apart:
+            cuts.append(begin)
             label = found[2]
-    return cut(text, cuts)
+    return cuts
 
 
 def _next_label(label: str) -> str:

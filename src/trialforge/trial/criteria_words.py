@@ -19,24 +19,40 @@ class Heading(NamedTuple):
 # The stems by which a heading includes and excludes. Where one that excludes holds one that includes
 # ("non-inclusion", "невключения"), it is the one that counts.
 _STEMS = {
-    "Romance": (r"inclu", r"non[- ]?(?:d'|de )?inclu|no inclu|não[- ]inclu|exclu|esclu"),
-    "German and Dutch": (r"einschlu|inclu", r"nicht[- ]?einschlu|ausschlu|exclu|uitslui"),
+    "Romance": (
+        r"inclu",
+        r"non[- ]?(?:d'|de )?inclu|no inclu|não[- ]inclu|neinclu|exclu|esclu|non[- ]?[ée]ligib|inéligib|"
+        r"no elegib|inelegib",
+    ),
+    "German and Dutch": (r"einschlu|inclu", r"nicht[- ]?einschlu|ausschlu|niet[- ]inclu|exclu|uitslui"),
     "Nordic": (r"inklu|sisäänotto|mukaanotto", r"exklu|eksklu|uteslut|poissulk"),
-    "Polish": (r"włącz", r"wyłącz|wykluc"),
-    "Czech and Slovak": (r"zařaz|zaraden", r"vyluč|vylouč|vyřaz|vyraden"),
-    "South Slavic": (r"uključ|укључ|вкључ|включ", r"isključ|искључ|исклуч|изключ"),
-    "Russian and Ukrainian": (r"включ", r"невключ|не включ|исключ|виключ"),
-    "Greek": (r"ένταξη|εισαγωγ", r"αποκλει"),
+    "Polish": (r"włącz", r"nie ?włącz|wyłącz|wykluc"),
+    "Czech and Slovak": (r"zařaz|zaraden", r"nezařaz|nezaraden|vyluč|vylouč|vyřaz|vyraden"),
+    "South Slavic": (
+        r"uključ|vključ|укључ|вкључ|включ",
+        r"ne ?uključ|ne ?vključ|не ?укључ|isključ|izključ|искључ|исклуч|изключ",
+    ),
+    "Lithuanian": (r"įtrauk", r"neįtrauk|pašalin|atmetim"),
+    "Latvian": (r"iekļau", r"neiekļau|izslēg"),
+    "Estonian": (r"kaasami", r"mittekaasami|väljaarva|välista"),
+    "Russian and Ukrainian": (r"включ", r"не ?включ|исключ|виключ"),
+    "Greek": (r"ένταξη|εισαγωγ", r"μη (?:ένταξη|εισαγωγ)|αποκλει"),
     "Hungarian": (r"beválaszt|bevon", r"kizár"),
-    "Turkish": (r"dahil", r"hariç|dışlan?ma"),
+    "Turkish": (r"dahil", r"dahil (?:edil|et|ol)m[ea]m[ea]|hariç|dışlan?ma"),
     "Indonesian": (r"inklu", r"eksklu"),
-    "Vietnamese": (r"lựa chọn|chọn|thu nhận", r"loại"),
+    "Vietnamese": (r"lựa chọn|chọn|thu nhận", r"không (?:lựa chọn|chọn|thu nhận)|loại"),
     "Thai": (r"คัดเข้า", r"คัดออก"),
-    "Chinese": (r"入选|入選|纳入|納入|入组|入組", r"排除|剔除"),
-    "Japanese": (r"選択|適格|組入|組み入れ", r"除外"),
+    "Chinese": (
+        r"入选|入選|纳入|納入|入组|入組",
+        r"[不非](?:予|被)?(?:入选|入選|纳入|納入|入组|入組)|排除|剔除",
+    ),
+    "Japanese": (r"選択|適格|組入|組み入れ", r"除外|不適格"),
     "Korean": (r"선정|포함", r"제외"),
-    "Arabic": (r"اشتمال|شمول|إدراج|تضمين|إدخال", r"استبعاد|استثناء|إقصاء"),
-    "Persian": (r"ورود", r"خروج"),
+    "Arabic": (
+        r"اشتمال|شمول|إدراج|تضمين|إدخال",
+        r"عدم (?:ال)?(?:اشتمال|شمول|إدراج|تضمين|إدخال)|استبعاد|استثناء|إقصاء",
+    ),
+    "Persian": (r"ورود", r"عدم ورود|خروج"),
     "Hebrew": (r"הכללה", r"אי[- ]?הכללה|החרגה"),
 }
 _FOREIGN_INCLUDING, _FOREIGN_EXCLUDING = (
@@ -44,8 +60,8 @@ _FOREIGN_INCLUDING, _FOREIGN_EXCLUDING = (
 )
 # The word for criteria, which such a heading nearly always has.
 _FOREIGN_FRAME = re.compile(
-    r"(?i)crit[eèéê]r|krit[eé]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|标准|標準|条件|條件|基準|"
-    r"기준|معايير|معیار|קריטריונ"
+    r"(?i)crit[eèéê]r|krit[eéē]e?r|kryteri|критери|критері|κριτήρι|tiêu chuẩn|เกณฑ์|标准|標準|条件|條件|基準|"
+    r"기준|معايير|معیار|קריטריונ|ölçüt|^(?:ein|aus)schlu(?:ss|ß)$"
 )
 
 # "Inclusion", "Exclusions", "non-inclusion", with the slips that registrants make: "Exlusion", "Exculsion".
@@ -92,13 +108,28 @@ _VERB = r"(?:included?|includes|were|was|are|is|comprised?|consist(?:ed|s)? of|r
 _VERB_REST = re.compile(rf"(?P<verb>\s+{_VERB}(?:\s+that)?)\b\s*(?P<rest>\S.*)", re.DOTALL)
 _CAPITAL_REST = re.compile(r"\s*[.;]?\s+(?P<rest>[A-Z0-9≥≤<>].*)", re.DOTALL)
 _DASH_REST = re.compile(r"\s*[-–—]+\s*(?P<rest>\S.*)", re.DOTALL)
-_BOTH = re.compile(r"(?i)(?:in|ex)clus\w*(?:\s+criteri\w*)?\s*(?:/|and|or|&|\|)\s*(?:in|ex)clus\w*")
+_BOTH = re.compile(
+    r"(?i)(?:in|ex)clus\w*(?:\s+criteri\w*)?\s*(?:/|and|or|&|\||et|y|e)\s*"
+    r"(?:d['’]|de\s+|di\s+)?(?:non?[- ]?)?(?:in|ex|es)clus\w*|"
+    r"\b(?:ein|aus)-\s*(?:und|oder|/|&)?\s*(?:ein|aus)schlu"
+)
 _WORD_HEAD = re.compile(
     r"(?i)(?P<head>(?:(?:patients?|subjects?|also)\s+)?"
     r"(?:(?P<out>excluded?|excludes|not eligible|ineligible|exclusions)|included?|eligible))\s*[:：]"
 )
 # The headings of most trials, which need no closer look.
 _PLAINEST: dict[str, NamedSide] = {"inclusion criteria": "inclusion", "exclusion criteria": "exclusion"}
+# Headings whose noun is short for one of these, or another one.
+_OTHER_NOUN = re.compile(
+    r"(?i)(?:key |main |major )?(?:(?P<out>excl\.?\s+criteri\w*|(?:in|non[- ]?)eligibility(?:\s+criteri\w*)?|"
+    r"criteri\w*\s+(?:of|for)\s+(?:in|non[- ]?)eligibility|"
+    r"reasons?\s+for\s+(?:\w+\s+)?(?:exclusion|ineligibility))|"
+    r"incl\.?\s+criteri\w*)"
+)
+# A heading in brackets, whole: "[Inclusion Criteria]", "(Inclusion criteria):".
+_BRACKETED = re.compile(
+    r"[\[(【](?P<heading>[^\[\]()【】:：]{3,60})[\])】]\s*(?:[:：]\s*(?P<rest>.*)|$)", re.DOTALL
+)
 _COLON = re.compile("[:：]")
 _STRIP = " *_#:：-–—.;,"
 
@@ -115,9 +146,11 @@ _INSIDE_LINE = re.compile(
     rf"|(?:NON[- ]?)?(?:IN|EX)CLUSION\s+CRITERI(?:A|ON){_INSIDE}"
     rf"|(?<=[.;)] )(?:Inclusion|Exclusion) criteria(?=\s+{_VERB}\b)"
     r"|(?<=[.;)] )(?:Inclusion|Exclusion) Criteria(?=[\s.]+[A-Z])"
-    r"|[Cc]rit[eèé]ri\w+\s+(?:d['’]|de\s+|di\s+)?(?:non[- ]?)?(?:in|ex|es)clus\w+\s*[:：]"
+    r"|[Cc]rit[eèé]ri\w+\s+(?:d['’]|de\s+|di\s+)?(?:non?[- ]?)?(?:in|ex|es)clus\w+\s*[:：]"
+    r"|(?:(?:[Ii]n|[Ee]x)cl\.?|(?:[Ii]n|[Nn]on[- ]?)eligibility)\s+[Cc]riteria\s*[:：]"
+    r"|[\[(【](?:In|Ex|IN|EX)(?:clusion|CLUSION)\s+(?:[Cc]riteria|CRITERIA)[\])】]\s*[:：]"
     r"|(?:[Ee]in|[Aa]us)schlusskriterien\s*[:：]"
-    r"|(?:排除|除外|入选|纳入|納入|入組)(?:标准|標準|基準|条件)\s*[:：]))"
+    r"|[不非]?(?:排除|除外|入选|纳入|納入|入組)(?:标准|標準|基準|条件)\s*[:：]))"
 )
 
 # Lines that lead a list in, and sentences, that give a side in so many words.
@@ -140,10 +173,12 @@ EXCLUDING_LEAD = re.compile(
     rf"(?i)^(?:also\s+)?exclud|^(?:not (?:allowed|permitted|eligible)|prohibited|disallowed|ineligible)\b|"
     rf"\b(?:(?:is|are|was|were|be|been)\s+(?:also\s+|\w+ly\s+)?(?:excluded|ineligible)|"
     rf"not\s+(?:be\s+)?(?:eligible|included|enrolled|entered|allowed to (?:enter|participate)))\b|"
+    r"^must not have(?: any of the following)?:?$|"
     rf"^{_SUBJECT}\s+(?:must|may|should|can|will|shall|could)\s?not\b|^{_SUBJECT}\s+cannot\b|\bwill exclude\b"
 )
 INCLUDING_LEAD = re.compile(
     rf"(?i)(?:(?:allowed|permitted|required|included)\b|(?:in order )?to be (?:eligible|included|enrolled)\b|"
+    r"must have(?: (?:all|any|one) of the following)?:?$|"
     rf"eligible (?:patients?|subjects?|participants?|volunteers?)\b|{_SUBJECT}\s+"
     rf"(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
@@ -207,6 +242,12 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
     """
     if (plainest := _PLAINEST.get(text.lower().rstrip(" :"))) is not None:
         return Heading(bare(text), plainest, "")
+    if text[:1] in "[(【" and (framed := _BRACKETED.match(text)) is not None:
+        # Without a colon it must be one of the plainest form.
+        colon = "" if framed["rest"] is None else ":"
+        inner = find_heading(f"{framed['heading']}{colon}", bulleted=bulleted or not colon)
+        if inner is not None and not inner.rest:
+            return inner._replace(rest=framed["rest"] or "")
     place = text.find(":", 0, 160)
     if not text.isascii() and (wide := text.find("：", 0, 160)) >= 0:
         place = wide if place < 0 else min(place, wide)
@@ -229,6 +270,8 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
         return None
     if (squeezed := _SQUEEZED.fullmatch(head.replace(" ", ""))) is not None:
         return "inclusion" if squeezed["side"].lower() == "in" else "exclusion"
+    if (other := _OTHER_NOUN.fullmatch(head)) is not None:
+        return "exclusion" if other["out"] else "inclusion"
     if words <= 8 and _BOTH.search(head) and not _BLOCKED.search(head):
         return "unspecified"
     found = _COLON_HEAD.fullmatch(head) if _SIDE_NOUN.search(head) else None
@@ -249,8 +292,9 @@ def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
         whole = bare(text)
         plain = whole.count(" ") < 5 and not re.search(r"(?i)appl|defin|see\b", whole)
         return (whole, "") if plain and not bulleted else None
-    if len(text) <= 40 and _SQUEEZED.fullmatch(bare(text).replace(" ", "")):
-        return bare(text), ""
+    short = bare(text) if len(text) <= 40 else ""
+    if _SQUEEZED.fullmatch(short.replace(" ", "")) or ("riteri" in short and _OTHER_NOUN.fullmatch(short)):
+        return short, ""
     found = _SIMPLE.fullmatch(text) or (None if bulleted else _TITLED.fullmatch(text))
     if found is None:
         foreign = not bulleted and not text.endswith(".") and _foreign_side(text) is not None
@@ -282,10 +326,11 @@ def _noun_side(text: str) -> NamedSide:
 def _foreign_side(head: str) -> NamedSide | None:
     """Return the side of a short heading in another language than English."""
     head = bare(head)
-    if len(head) > 60 or head.count(" ") >= 8 or _FOREIGN_STOP.search(head):
+    others = _FOREIGN_EXCLUDING.sub("", head)
+    if len(head) > 60 or head.count(" ") >= 8 or _FOREIGN_STOP.search(others):
         return None
     if _FOREIGN_FRAME.search(head) is None and (head.isascii() or head.count(" ") >= 2):
         return None
-    if _FOREIGN_EXCLUDING.search(head):
-        return "exclusion"
-    return "inclusion" if _FOREIGN_INCLUDING.search(head) else None
+    if _FOREIGN_INCLUDING.search(others):
+        return "inclusion" if others == head else "unspecified"
+    return None if others == head else "exclusion"

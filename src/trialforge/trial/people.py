@@ -28,6 +28,10 @@ _DEGREES = rf"{_DEGREE}\b\.?(?:,? {_DEGREE}\b\.?)*"
 _NO_NAME = (
     r"(?:[\p{L}-]+(?i:itis|osis|emia|pathy|trophy|plasia|dystonia|oma)|(?i:diseases?|disorders?|syndrome"
     r"|degeneration|depressi(?:on|ve)|diabetes|deficiency|deviation|defect|failure|hypertension|cancer|dose"
+    r"|girdle|dreifuss|macular|related|ocular|retinal|visual|acuity|vision|muscular|myotonic|muscle|congenital"
+    r"|oculopharyngeal|facioscapulohumeral|duchenne|mental|mood|bipolar|affective|extended|immediate"
+    r"|sustained|modified|controlled|delayed|release|osmotic|oral|transdermal|tablets?|capsules?|placebo"
+    r"|hydrochloride|HCl|methylphenidate|concerta|ritalin|molecular|mean|maximum|minimum"
     r"|therapy|treatment|study|trial|score|scale|index|inventory|questionnaire|university|hospitals?"
     r"|institutes?|cent(?:er|re)|college|school|clinics?|health|department|medicine|medical|texas"
     r"|baltimore|bethesda|rockville|gaithersburg|annapolis|hagerstown|towson|columbia|spring|chase))"
@@ -37,6 +41,7 @@ _SHIELDED = (
     # Duchenne Muscular Dystrophy MD; Health Bethesda, MD
     rf"(\b{_NO_NAME}(?: {_WORD}){{0,2}},? )({_DEGREE}\b)",
     r"( )(M\.?D\.? Anderson\b)",
+    r"(\bD)(r\.? Scholl['’]?s\b)",  # a brand of insoles
 )
 _STREET = r"(?:Street|Avenue|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Drive|Lane|Parkway|Pkwy\.?)"
 
@@ -91,7 +96,7 @@ PERSON_RULES: dict[str, PersonRule] = {
 
 
 def shield_degrees(text: pl.Expr) -> pl.Expr:
-    """Return the text in which what looks like a degree, but follows no name, is hidden from the rules."""
+    """Return the text in which what looks like a degree or title, but is none, is hidden from the rules."""
     for pattern in _SHIELDED:
         text = text.str.replace_all(pattern, f"${{1}}{_SHIELD}${{2}}")
     return text

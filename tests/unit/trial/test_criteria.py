@@ -16,6 +16,9 @@ INCLUSION_HEADINGS = (
     "Critères d'inclusion :", "Criterios de inclusión:", "Einschlusskriterien:", "入选标准：", "選択基準",
     "Критерии включения:", "معايير الاشتمال:", "**Inclusion Criteria**", "1) Inclusion criteria",
     "- INCLUSION CRITERIA:", "Inclusion Criteria (Part A)", "Inclusion Criteria for cohort 1:",
+    "Einschluss:", "Įtraukimo kriterijai:", "Iekļaušanas kritēriji:", "Kaasamiskriteeriumid:",
+    "Vključitveni kriteriji:", "Dahil edilme ölçütleri:",
+    "[Inclusion Criteria]", "(Inclusion criteria):", "【纳入标准】", "Must have:", "Incl. criteria:",
 )  # fmt: skip
 EXCLUSION_HEADINGS = (
     "Exclusion Criteria:", "EXCLUSION CRITERIA", "Exclusion:", "Key Exclusion Criterion:",
@@ -23,6 +26,13 @@ EXCLUSION_HEADINGS = (
     "Ausschlusskriterien:", "排除标准：", "除外基準", "Критерии невключения:", "معايير الاستبعاد:",
     "2) Exclusion criteria", "Patients with the following are excluded:", "Exclusion Criteria - Donor:",
     "Exlusion Criteria:", "ExclusionC riteria:", "Specific non-inclusion criteria:",
+    "Criterios de no inclusión:", "Critères de non-éligibilité :", "Kryteria niewłączenia:",
+    "Kritéria nezařazení:", "Kritériá nezaradenia", "不纳入标准：", "非纳入标准", "不入选标准：",
+    "不入组标准", "Ausschluss:", "Neįtraukimo kriterijai:", "Izslēgšanas kritēriji:",
+    "Väljaarvamiskriteeriumid", "Izključitveni kriteriji:", "Dışlanma ölçütleri:",
+    "Dahil edilmeme kriterleri:", "معیارهای عدم ورود:",
+    "[Exclusion Criteria]", "(Exclusion criteria):", "Must not have:", "Reason for exclusion:",
+    "Excl. criteria:", "Ineligibility:", "Non-eligibility criteria:",
 )  # fmt: skip
 BULLETS = ("- ", "* ", "• ", "●", "▪ ", "→ ", "\uf0b7 ", "1. ", "1) ", "(i) ", "a. ", "")
 TEXTS = st.from_regex(r"[A-Z][a-z]{2,9}( [a-z0-9]{2,9}){0,5}", fullmatch=True).filter(
@@ -57,6 +67,20 @@ def test_each_item_stands_on_its_side_in_any_layout(
 def test_each_heading_names_its_side(heading: str) -> None:
     side = "inclusion" if heading in INCLUSION_HEADINGS else "exclusion"
     assert [item.side for item in parse(f"{heading}\n- Adults\n- Asthma").items()] == [side, side]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Inclusion/exclusion criteria:",
+        "Ein- und Ausschlusskriterien:",
+        "Kryteria włączenia i wyłączenia:",
+        "Critères d'inclusion et de non-inclusion :",
+        "選択基準及び除外基準：",
+    ],
+)
+def test_a_heading_of_both_sides_names_neither(heading: str) -> None:
+    assert [item.side for item in parse(f"{heading}\n- Adults\n- Asthma").items()] == ["unspecified"] * 2
 
 
 PHRASES = (
@@ -123,6 +147,26 @@ def test_levels_follow_the_numbering_where_nothing_is_indented() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Inclusion Criteria: 1. age of 1.5 to 18 2. diabetes 3. willing",
+        "Inclusion Criteria: 1) age of 1.5 to 18 2) diabetes 3) willing",
+        "Inclusion Criteria:\n1. age of 1.5 to 18 2. diabetes 3. willing\nExclusion Criteria:\n- flu",
+    ],
+)
+def test_three_numbers_in_order_on_one_line_are_a_list(text: str) -> None:
+    included = [item.text for item in parse(text).items("inclusion")]
+    assert included == ["age of 1.5 to 18", "diabetes", "willing"]
+
+
+@pytest.mark.parametrize(
+    "text", ["1. grade 1 or 2. disease", "1. grade 2. or 4. disease", "1. a 2.5 b 3.5 c"]
+)
+def test_other_numbers_on_one_line_are_no_list(text: str) -> None:
+    assert [item.text for item in parse(text).items()] == [text.removeprefix("1. ")]
+
+
 def test_a_cohort_begins_a_block_of_its_own() -> None:
     text = "Cohort A\nInclusion:\n- Singers\nExclusion:\n- Smokers\nCohort B\n- Actors\nExclusion:\n- Vapers"
     assert [
@@ -168,6 +212,23 @@ def test_markup_and_lost_line_breaks_are_read(text: str) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["Child-Pugh < B > is fine", "Age < p > or < li > and < td > or < / b >"])
+def test_a_letter_apart_from_its_signs_is_no_tag(text: str) -> None:
+    escaped = text.replace("<", "&lt;").replace(">", "&gt;")
+    assert [item.text for item in parse(f"- {text}\n- {escaped}").items()] == [text, text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Incl. criteria: adults Excl. criteria: flu", "[Inclusion Criteria]: adults [Exclusion Criteria]: flu"],
+)
+def test_short_and_bracketed_headings_part_one_line(text: str) -> None:
+    assert [(item.text, item.side) for item in parse(text).items()] == [
+        ("adults", "inclusion"),
+        ("flu", "exclusion"),
+    ]
+
+
 def test_what_is_no_markup_stands() -> None:
     text = "- 28<BMI>35\n- p<b and c>d\n- AT&T; R&D\n- ECOG 0~1"
     assert write(parse(text)) == text
@@ -177,6 +238,7 @@ def test_what_is_no_markup_stands() -> None:
     ("text", "side"),
     [
         ("Adults with asthma", "unspecified"),
+        ("Inclusion Criteria:\n(Exclusion criteria reflect changes)\n- Adults", "inclusion"),
         ("Eligibility Criteria:\n- Adults", "unspecified"),
         ("Patients with a stent are excluded.", "exclusion"),
         ("Inclusion Criteria:\n- Pregnant women are excluded.", "exclusion"),

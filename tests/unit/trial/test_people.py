@@ -37,6 +37,10 @@ def scrub(text: str) -> str:
         ("The PI (Dr. Jo van den Roe) or Dr. C. Poe", "The PI (the investigator) or the investigator"),
         ("Seen by Beom-Joon Roe, M.D, Ph.D - today", "Seen by the investigator - today"),
         ("led by Kate Davidson MD or Mary J. Roe MD", "led by the investigator or the investigator"),
+        (
+            "Led by Jane Becker, MD or Dr. Scholl at the site",
+            "Led by the investigator or the investigator at the site",
+        ),
         ("Led by Jane Roe, MPH and John Q. Doe, PharmD", "Led by the investigator and the investigator"),
     ],
 )
@@ -54,6 +58,9 @@ def test_people_are_removed(text: str, left: str) -> None:
         "At the National Institutes of Health Bethesda, MD, and Sinai Hospital Baltimore, MD 21215",
         "At The University of Houston Texas MD Anderson Cancer Center and Ann Arbor M.D. Anderson",
         "Effects of PR OROS MPH and of OROS CONCERTA MPH",
+        "Limb Girdle MD, Emery Dreifuss MD, Age Related Macular MD and Best Visual Acuity, MD",
+        "Oral Osmotic MPH, Extended Release MPH or Methylphenidate Hydrochloride MPH",
+        "Wears Dr. Scholl's insoles or Dr Scholl’s pads",
         "Loading Dose MD, Prasugrel Maintenance Dose MD",
         "Platelets of 100-200 x 10^9, dose 1,000-2,000 IU, 12-14 weeks",
         "NCT00289211, LEVP2005-1/A, 2001-04-12, CD4 200-500",
