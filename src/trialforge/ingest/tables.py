@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,7 @@ from trialforge.ingest.raw import MAX_RECORD
 _SEPARATORS = ("|", "\t", ",", ";")
 _ROWS = 20_000  # of a batch
 _CHUNK = 1024 * 1024
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 class Header(NamedTuple):
@@ -32,19 +35,24 @@ class Header(NamedTuple):
 def read_header(head: bytes) -> Header | None:
     """Return the header of a text that looks like a table, None where it has only one column."""
     text = head.decode(find_encoding(head) or "utf-8-sig", errors="replace")
-    line = text.lstrip("\ufeff").partition("\n")[0].rstrip("\r")
+    line = _LINE_END.split(text.lstrip("\ufeff"), maxsplit=1)[0]
     found = [Header(separator, _split_names(line, separator)) for separator in _SEPARATORS]
     best = max(found, key=lambda header: len(header.columns))
     return best if len(best.columns) > 1 else None
 
 
 def _split_names(line: str, separator: str) -> tuple[str, ...]:
-    cells = next(csv.reader([line], delimiter=separator), [])
+    try:
+        cells = next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return ()
     return tuple("_".join(cell.lower().replace("/", " ").split()) for cell in cells)
 
 
 def spool(stream: io.BufferedReader, path: Path) -> None:
     """Write a text to a file of its own as UTF-8; what is no UTF-8 is taken for Windows' western code page.
+
+    Lines that end in a carriage return alone get a line feed in its place.
 
     Raises:
         RecordError: the stream can't be read.
@@ -67,6 +75,16 @@ def spool(stream: io.BufferedReader, path: Path) -> None:
         ):
             shutil.copyfileobj(source, target, _CHUNK)
         wide.unlink()
+    if not any(b"\n" in chunk for chunk in _read_chunks(path)):
+        old = path.rename(path.with_suffix(".old"))
+        with path.open("wb") as target:
+            target.writelines(chunk.replace(b"\r", b"\n") for chunk in _read_chunks(old))
+        old.unlink()
+
+
+def _read_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from iter(partial(file.read, _CHUNK), b"")
 
 
 def split_table(

@@ -162,3 +162,11 @@ def test_a_row_with_too_many_cells_costs_no_other(tmp_path: Path) -> None:
     trials, refused, _ = read(tmp_path / "a.csv")
     assert [trial["nct_id"] for trial in trials] == ["NCT00000001"]
     assert refused["reason"].to_list() == ["malformed_row"]
+
+
+def test_a_table_whose_lines_end_in_a_carriage_return(tmp_path: Path) -> None:
+    rows = [NOW | {"NCT Number": f"NCT{number:08d}", "Brief Summary": "One."} for number in (1, 2)]
+    (tmp_path / "a.csv").write_bytes(table(*rows, lineterminator="\r").encode())
+    trials, refused, _ = read(tmp_path / "a.csv")
+    assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000002"]
+    assert refused.is_empty()

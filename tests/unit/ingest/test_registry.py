@@ -325,6 +325,12 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("text", [b"notes, one\rtwo\r", b"notes, one\rtwo\nthree\n", b'a,"b\rc'])
+def test_notes_with_a_carriage_return_stop_nothing(text: bytes, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "all", {"notes.txt": text, "b.json": study_text(B)})
+    assert read(folder) == ([B], [("all/notes.txt", "", "other_file")])
+
+
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
         "start_date": ("Smarch 1997", "start_date", "absurd_date"),
