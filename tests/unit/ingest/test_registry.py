@@ -331,6 +331,19 @@ def test_notes_with_a_carriage_return_stop_nothing(text: bytes, tmp_path: Path) 
     assert read(folder) == ([B], [("all/notes.txt", "", "other_file")])
 
 
+@pytest.mark.parametrize(
+    ("said", "phase"),
+    [
+        ("PHASE2", "Phase 2"), ('["PHASE2","PHASE1"]', "Phase 1/Phase 2"), (["PHASE2"], "Phase 2"),
+        ("", None), (None, None), ([], None),
+    ],
+)  # fmt: skip
+def test_phases_of_a_study_are_a_list_or_a_string(said: Any, phase: str | None, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(study_with(designModule__phases=said))
+    (batch,) = RegistrySource(tmp_path / "a.json").batches()
+    assert (batch.trials["phase"].to_list(), batch.refused.height) == ([phase], 0)
+
+
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
         "start_date": ("Smarch 1997", "start_date", "absurd_date"),
