@@ -170,3 +170,21 @@ def test_a_table_whose_lines_end_in_a_carriage_return(tmp_path: Path) -> None:
     trials, refused, _ = read(tmp_path / "a.csv")
     assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000002"]
     assert refused.is_empty()
+
+
+@pytest.mark.parametrize(
+    "before", ["sep=;\r\n", "sep=;\n\n", "\n \n", "\ufeffSEP=;\r\n", '"sep=;"\n', ";;;\n"]
+)
+def test_lines_before_the_header_are_passed_over(before: str, tmp_path: Path) -> None:
+    text = table(NOW, NOW | {"NCT Number": "NCT00000002"}, delimiter=";")
+    for rows, bad in ((text, []), (text + "NCT00000003;x\n" + ";" * 80 + "\n", ["malformed_row"] * 2)):
+        (tmp_path / "a.csv").write_text(before + rows, newline="")
+        trials, refused, _ = read(tmp_path / "a.csv")
+        assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000002"]
+        assert refused["reason"].to_list() == bad
+
+
+def test_a_bad_row_has_its_number_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=,\nNCT Number,Study Title\nNCT00000001,a\nNCT00000002,a,b\n")
+    _, refused, _ = read(tmp_path / "a.csv")
+    assert refused["file"].to_list() == ["a.csv:line 4"]
