@@ -70,6 +70,8 @@ class Export:
 
         files, faults = split_table(self.path, self.header, folder, number)
         bad = [(f"{self.name}:line {line}", "", "malformed_row", fault) for line, fault in faults]
+        if not files and not bad:
+            bad = [(self.name, "", "no_trial", "a table without a row")]
         refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
         for path in files.get(0, []):
             yield ExportPart(self.origin, self.name, path, refused)

@@ -344,6 +344,26 @@ def test_phases_of_a_study_are_a_list_or_a_string(said: Any, phase: str | None, 
     assert (batch.trials["phase"].to_list(), batch.refused.height) == ([phase], 0)
 
 
+WITHOUT_TRIALS: dict[str, tuple[bytes, str]] = {
+    "list.json": (b"[]", "JSON without a study"),
+    "page.json": (b'{"studies": []}', "JSON without a study"),
+    "export.csv": (b"NCT Number,Study Title\n", "a table without a row"),
+    "export-unix.csv": (b"sep=,\nNCT Number,Study Title", "a table without a row"),
+    "studies.txt": (b"nct_id|phase\n", "a table without a row"),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_TRIALS)
+def test_a_file_without_trials_is_told(name: str, tmp_path: Path) -> None:
+    data, what = WITHOUT_TRIALS[name]
+    folder = write_folder(tmp_path / "all", {name: data})
+    with pytest.raises(IngestError, match=rf"no trial in {folder}: all/{name}: {what}"):
+        read(folder)
+    trials, refused = read(write_folder(tmp_path / "all", {"b.json": study_text(B)}))
+    assert trials == [B]
+    assert [(file, why) for file, _, why in refused] == [(f"all/{name.removesuffix('.txt')}", "no_trial")]
+
+
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
         "start_date": ("Smarch 1997", "start_date", "absurd_date"),
