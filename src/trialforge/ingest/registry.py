@@ -174,7 +174,8 @@ def _find_records(path: Path, tables: _Tables) -> Iterator[Found]:
                 for count, text in enumerate(split_studies(chunks), start=1):
                     yield Found(leaf.origin, f"{leaf.name}:{count}", form, text)
                 if not count:
-                    raise RecordError("no_trial", "JSON without a study")
+                    nothing = RecordError("no_trial", "JSON without a study")
+                    yield Found(leaf.origin, leaf.name, "", nothing)
             else:
                 tables.take(leaf, form)
         except RecordError as error:

@@ -253,6 +253,10 @@ OTHERS: dict[str, bytes] = {
     "ictrp.xml": b"<Trials_downloaded_from_ICTRP><Trial/></Trials_downloaded_from_ICTRP>",
     "ctis.json": b'{"ctNumber": "2022-501234-12-00", "ctStatus": "Ended"}',
     "euctr.txt": b"Summary\nEudraCT Number:   2004-000015-25\n",
+    "anzctr.xml": b'<?xml version="1.0"?>\n<ANZCTR_Trials><ANZCTR_Trial/></ANZCTR_Trials>',
+    "ctis.csv": b"EU CT Number;Title\n2022-501234-12-00;A trial\n",
+    "isrctn.csv": b"ISRCTN ID,Title\nISRCTN12345678,A trial\n",
+    "drks.csv": b"DRKS-ID;Title\nDRKS00000001;A trial\n",
     "ictrp.csv": b"TrialID,Public_title\nISRCTN12345678,A trial\n",
 }
 
