@@ -370,9 +370,9 @@ def test_a_file_without_trials_is_told(name: str, tmp_path: Path) -> None:
 
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
-        "start_date": ("Smarch 1997", "start_date", "absurd_date"),
+        "start_date": ("Smarch 1997", "start_date", "unread_date"),
         "completion_date": ("June 1066", "completion_date", "absurd_date"),
-        "study_first_submitted": ("May 4, 12015", "first_submitted", "absurd_date"),
+        "study_first_submitted": ("May 4, 12015", "first_submitted", "unread_date"),
         "minimum_age": ("500 Years", "minimum_age", "absurd_age"),
         "maximum_age": ("-1 Years", "maximum_age", "absurd_age"),
         "enrollment": ("99999999999", "enrolment_planned", "absurd_enrolment"),
