@@ -157,11 +157,13 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
         for number, some in written.items():
             files.setdefault(number, {})[name] = some
         path.unlink()
+    parts = [files[number] for number in sorted(files) if "studies" in files[number]]
+    if not parts and not bad:
+        bad = [(f"{snapshot.name}/studies", "", "no_trial", "a table without a row")]
     refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
-    for number in sorted(files):
-        if "studies" in files[number]:
-            yield SnapshotPart(snapshot.origin, snapshot.name, columns, files[number], refused)
-            refused = no_refused()
+    for part in parts or [{}]:
+        yield SnapshotPart(snapshot.origin, snapshot.name, columns, part, refused)
+        refused = no_refused()
 
 
 def _range_starts(path: Path, header: Header) -> pl.Series:

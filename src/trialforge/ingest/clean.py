@@ -62,17 +62,22 @@ def _non_empty(text: pl.Expr) -> pl.Expr:
 
 
 # Forms of a date, the most frequent first; `before` and `after` make a whole date of a part of one.
+# `1 Mar-19` would also pass for `%d %B %Y`, as a year before Christ.
 _DATES = (
-    ("", "%Y-%m-%d", ""), ("", "%Y-%m-%d", "-01"), ("", "%B %d, %Y", ""), ("1 ", "%d %B %Y", ""),
-    ("", "%Y-%m-%d", "-01-01"), ("", "%d %B %Y", ""), ("", "%Y%m%d", ""), ("", "%Y/%m/%d", ""),
+    ("", "%Y-%m-%d", ""), ("", "%Y-%m-%d", "-01"), ("", "%B %d, %Y", ""), ("1 ", "%d %B-%y", ""),
+    ("1 ", "%d %B %Y", ""), ("", "%Y-%m-%d", "-01-01"), ("", "%d %B %Y", ""), ("", "%d-%B-%y", ""),
+    ("", "%Y%m%d", ""), ("", "%Y/%m/%d", ""), ("", "%d.%m.%Y", ""),
 )  # fmt: skip
+# What a text must look like where the form alone would take a year of fewer digits.
+_SHAPES = {"%Y%m%d": r"^\d{8}$", "%Y/%m/%d": r"^\d{4}/", "%d.%m.%Y": r"\.\d{4}$"}
 
 
 def parse_date(text: pl.Expr) -> pl.Expr:
     """Return the date that a text names, the first day where it has only a month or a year; null for others.
 
     Read are `September 20, 1999`, `Sep 20, 1999`, `20 September 1999`, `1999-09-20` (with or without a
-    time), `1999/09/20`, `19990920`, `September 1999`, `1999-09` and `1999`. `02/03/2015` may be two days.
+    time), `1999/09/20`, `19990920`, `20.09.1999`, `20-Sep-99`, `September 1999`, `1999-09`, `Sep-99` and
+    `1999`. `02/03/2015` may be two days.
     """
     return text.map_batches(_parse_dates, return_dtype=pl.Date)
 
@@ -85,8 +90,8 @@ def _parse_dates(texts: pl.Series) -> pl.Series:
         if left.null_count() == len(left):
             break
         whole = pl.select(pl.concat_str(pl.lit(before), left, pl.lit(after))).to_series()
-        if form == "%Y%m%d":
-            whole = whole.set(~whole.str.contains(r"^\d{8}$"), None)
+        if shape := _SHAPES.get(form):
+            whole = whole.set(~whole.str.contains(shape), None)
         days = days.zip_with(days.is_not_null(), whole.str.to_date(form, strict=False))
     return days
 

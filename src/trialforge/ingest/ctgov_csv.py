@@ -6,13 +6,14 @@ those of now and those of the site before 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from trialforge.ingest.clean import state_enrolment
+from trialforge.ingest.day_order import choose_orders, find_orders, write_days
 from trialforge.ingest.raw import RawTable
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, no_refused, tally_file
 from trialforge.ingest.tables import Header, read_rows, split_table
@@ -46,6 +47,7 @@ _DESIGN_COLUMNS = ("study_design", "study_designs")
 _AGES = {"minimum_age": r"^(\d+ \w+?s?)(?: to| and)", "maximum_age": r"(?: to|^up to) (\d+ \w+)"}
 _OUTCOMES = {"primary_outcomes": ("primary_outcome_measures", "outcome_measures"),
              "secondary_outcomes": ("secondary_outcome_measures",)}  # fmt: skip
+_DATES = ("start_date", "primary_completion_date", "completion_date", "last_updated")
 ID_COLUMNS = _VALUES["nct_id"]
 
 
@@ -61,18 +63,23 @@ class Export:
     def split(self, folder: Path) -> Iterator[ExportPart]:
         """Yield the rows of the table, some thousands at a time; `folder` takes their files."""
         count = 0
+        dates = {name for field in _DATES if (name := _find(self.header.columns, _VALUES[field]))}
+        orders: set[tuple[str, str]] = set()
 
         def number(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
             nonlocal count
+            orders.update(find_orders(rows, dates))
             rows = rows.with_columns(line=pl.int_range(count + 1, count + 1 + pl.len()))
             count += rows.height
             return [(0, rows)]
 
         files, faults = split_table(self.path, self.header, folder, number)
         bad = [(f"{self.name}:line {line}", "", "malformed_row", fault) for line, fault in faults]
+        if not files and not bad:
+            bad = [(self.name, "", "no_trial", "a table without a row")]
         refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
         for path in files.get(0, []):
-            yield ExportPart(self.origin, self.name, path, refused)
+            yield ExportPart(self.origin, self.name, path, refused, choose_orders(orders))
             refused = no_refused()
         if not files:
             yield ExportPart(self.origin, self.name, None, refused)
@@ -80,12 +87,13 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """Some rows of an export, as an Arrow file or as they were read."""
+    """Some rows of an export, as an Arrow file or as they were read; `orders` are those of dates."""
 
     origin: str
     name: str
     rows: Path | pl.DataFrame | None
     refused: pl.DataFrame
+    orders: Mapping[str, str] = field(default_factory=dict)
 
     def carry(self) -> ExportPart:
         """Return the same with its rows as they are read, for a machine that does not see the file."""
@@ -95,7 +103,7 @@ class ExportPart:
         """Return the trials."""
         if self.rows is None:
             return tally_file(Batch(pl.DataFrame(schema=BATCH_SCHEMA), self.refused), self.origin)
-        table = read_export(read_rows(self.rows), self.name)
+        table = read_export(write_days(read_rows(self.rows), self.orders), self.name)
         batch = build_batch(table, "ctgov-csv", markdown=True)
         whole = replace(
             batch, refused=pl.concat([self.refused, batch.refused]), lacks={self.name: table.lacks}

@@ -63,7 +63,7 @@ def parse_study(study: Any) -> RawTrial:
     raw = RawTrial({field: _text(study, *path) for field, path in _PATHS.items()})
     protocol = _object(study, "protocolSection")
     derived = _object(study, "derivedSection")
-    raw.values["phase"] = "/".join(_texts(_object(protocol, "designModule"), "phases")) or None
+    raw.values["phase"] = _phases(_object(protocol, "designModule")) or None
     has_results = study.get("hasResults") is True or "resultsSection" in study
     raw.values["has_results"] = "yes" if has_results else "no"
     raw.conditions = _texts(_object(protocol, "conditionsModule"), "conditions")
@@ -137,6 +137,12 @@ def _read_arms(module: dict[str, Any], raw: RawTrial) -> None:
         )
         for one in _objects(module, "armGroups")
     ]  # fmt: skip
+
+
+def _phases(module: dict[str, Any]) -> str:
+    """Return the phases as one text; some tools write the list as a string."""
+    found = module.get("phases")
+    return found if isinstance(found, str) else "/".join(_texts(module, "phases"))
 
 
 def _endpoint(one: dict[str, Any]) -> RawEndpoint:

@@ -17,7 +17,7 @@ class FieldRule(NamedTuple):
 
     name: str
     parsed: pl.Expr
-    reason: str
+    reason: str | pl.Expr
 
 
 def _parsed(name: str) -> str:
@@ -31,14 +31,14 @@ class Faults:
         self._found: list[pl.DataFrame] = []
 
     def add(
-        self, frame: pl.DataFrame, bad: pl.Expr, reason: str, what: str, value: str | None = None
+        self, frame: pl.DataFrame, bad: pl.Expr, reason: str | pl.Expr, what: str, value: str | None = None
     ) -> None:
         """Note the rows of `frame` where `bad` holds; `value` names the column that holds the bad value."""
         shown = pl.col(value).cast(pl.String).str.head(_SHOWN) if value else None
         detail = pl.format("{} {}", pl.lit(what), shown) if shown is not None else pl.lit(what)
         found = frame.filter(bad).select(
             "row",
-            reason=pl.lit(reason),
+            reason=pl.lit(reason) if isinstance(reason, str) else reason,
             detail=pl.concat_str(detail, pl.lit("; the trial is kept without it")),
         )
         if found.height:

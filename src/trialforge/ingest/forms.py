@@ -25,10 +25,15 @@ _BINARY = {
 }
 # Tags, headings and columns of what other registries give.
 _OTHER_REGISTRY = (
-    "eudract number:", "<trials_downloaded_from_ictrp", "<alltrials", "<fulltrial", "<trial xmlns",
+    "eudract number:", "<trials_downloaded_from_ictrp", "<alltrials", "<anzctr", "<fulltrial", "<trial xmlns",
     '"ctnumber"', '"isrctn"', '"eudractnumber"',
 )  # fmt: skip
-_OTHER_COLUMNS = {"trialid", "isrctn", "eudract_number", "ct_number", "trial_number"}
+_OTHER_COLUMNS = {"trialid", "trial_number"}
+# How the names of other registries' id columns start, by their letters alone.
+_OTHER_IDS = (
+    "isrctn", "eudract", "euct", "ctnumber", "ctisnumber", "drks", "actrn", "anzctr", "chictr", "jrct",
+    "umin",
+)  # fmt: skip
 _TABLE_ENDINGS = (".csv", ".tsv")
 _RECORD_ENDINGS = (".json", ".jsonl", ".ndjson", ".xml")
 _DATA_ENDINGS = (*_TABLE_ENDINGS, *_RECORD_ENDINGS, ".gz", ".bz2", ".zip")
@@ -76,7 +81,7 @@ def _find_table(header: Header | None, name: str, ending: str) -> Form:
         return "aact"
     if "nct_number" in columns or ({*columns} & {*ctgov_csv.ID_COLUMNS} and "study_title" in columns):
         return "csv"
-    if _OTHER_COLUMNS & {*columns}:
+    if _OTHER_COLUMNS & {*columns} or any(map(_is_other_id, columns)):
         raise RecordError("other_registry", "a table of another registry")
     if {"nctid", "why_stop"} <= {*columns}:
         raise RecordError("unknown_form", "a TOP table; name it in `ingest.top_path`")
@@ -92,6 +97,10 @@ def _find_table(header: Header | None, name: str, ending: str) -> Form:
     if ending in _RECORD_ENDINGS:
         raise RecordError("unknown_form", f"text that is no {ending[1:].upper()}; download it again")
     raise RecordError("other_file", "text that is no registry record")
+
+
+def _is_other_id(column: str) -> bool:
+    return "".join(filter(str.isalpha, column)).startswith(_OTHER_IDS)
 
 
 def table_name(name: str) -> str:

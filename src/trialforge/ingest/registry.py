@@ -29,8 +29,9 @@ from trialforge.ingest.typed import build_batch
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 8 * 1024 * 1024
 _READ = 1024 * 1024
-# Reasons for which a file that has no trial stops nothing: it is no file of trials, or it is one bad record.
-_HARMLESS = {"other_file", "other_registry"}
+# Reasons for which a file that has no trial stops nothing: it is no file of trials, it has
+# none, or it is one bad record.
+_HARMLESS = {"other_file", "other_registry", "no_trial"}
 _ONE_BAD_RECORD = {
     "malformed_xml", "malformed_json", "doctype", "nesting", "huge_field", "too_large", "missing_id",
     "bad_id", "wrong_type", "wrong_encoding", "lone_surrogate", "not_a_number",
@@ -115,7 +116,7 @@ def _check_files(path: Path, files: Mapping[str, FileTally]) -> None:
             f"{origin}: {tally.first}" for origin, tally in list(files.items())[:3] if tally.first
         )
         raise IngestError(
-            f"no trial in {path}" + (f": {said}" if said else f", which has {len(files) or 'no'} files"),
+            f"no trial in {path}" + (f": {said}" if said else ", which has no files"),
             hint=f"put {_KNOWN_FORMS} there, or download trials by `trialforge fetch`",
         )
 
@@ -172,6 +173,9 @@ def _find_records(path: Path, tables: _Tables) -> Iterator[Found]:
                 chunks = iter(partial(leaf.stream.read1, _READ), b"")
                 for count, text in enumerate(split_studies(chunks), start=1):
                     yield Found(leaf.origin, f"{leaf.name}:{count}", form, text)
+                if not count:
+                    nothing = RecordError("no_trial", "JSON without a study")
+                    yield Found(leaf.origin, leaf.name, "", nothing)
             else:
                 tables.take(leaf, form)
         except RecordError as error:

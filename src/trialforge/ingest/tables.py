@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,31 +22,47 @@ from trialforge.ingest.raw import MAX_RECORD
 _SEPARATORS = ("|", "\t", ",", ";")
 _ROWS = 20_000  # of a batch
 _CHUNK = 1024 * 1024
+# An empty line or row, or the line by which a spreadsheet is told the separator.
+_BEFORE_HEADER = re.compile(r'(?i)(?:"?sep=[,;|\t]"?)?[\s,;|]*')
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 class Header(NamedTuple):
-    """The first line of a table: its separator, and the names of its columns as `nct_id` is written."""
+    """The line of a table that names its columns.
+
+    Attributes:
+        separator: what parts its cells.
+        columns: the names of the columns, as `nct_id` is written.
+        skip: how many lines come before it.
+    """
 
     separator: str
     columns: tuple[str, ...]
+    skip: int = 0
 
 
 def read_header(head: bytes) -> Header | None:
     """Return the header of a text that looks like a table, None where it has only one column."""
     text = head.decode(find_encoding(head) or "utf-8-sig", errors="replace")
-    line = text.lstrip("\ufeff").partition("\n")[0].rstrip("\r")
-    found = [Header(separator, _split_names(line, separator)) for separator in _SEPARATORS]
+    lines = _LINE_END.split(text.lstrip("\ufeff"))
+    skip = next((place for place, line in enumerate(lines) if not _BEFORE_HEADER.fullmatch(line)), 0)
+    found = [Header(separator, _split_names(lines[skip], separator), skip) for separator in _SEPARATORS]
     best = max(found, key=lambda header: len(header.columns))
     return best if len(best.columns) > 1 else None
 
 
 def _split_names(line: str, separator: str) -> tuple[str, ...]:
-    cells = next(csv.reader([line], delimiter=separator), [])
+    try:
+        cells = next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return ()
     return tuple("_".join(cell.lower().replace("/", " ").split()) for cell in cells)
 
 
 def spool(stream: io.BufferedReader, path: Path) -> None:
     """Write a text to a file of its own as UTF-8; what is no UTF-8 is taken for Windows' western code page.
+
+    Lines that end in a carriage return alone get a line feed in its place.
 
     Raises:
         RecordError: the stream can't be read.
@@ -67,6 +85,16 @@ def spool(stream: io.BufferedReader, path: Path) -> None:
         ):
             shutil.copyfileobj(source, target, _CHUNK)
         wide.unlink()
+    if not any(b"\n" in chunk for chunk in _read_chunks(path)):
+        old = path.rename(path.with_suffix(".old"))
+        with path.open("wb") as target:
+            target.writelines(chunk.replace(b"\r", b"\n") for chunk in _read_chunks(old))
+        old.unlink()
+
+
+def _read_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from iter(partial(file.read, _CHUNK), b"")
 
 
 def split_table(
@@ -133,11 +161,14 @@ def _write(
 
 def _read_fast(path: Path, header: Header) -> Iterator[pl.DataFrame]:
     with path.open("rb") as file:
-        file.readline()
-        if not file.readline():
+        if not any(islice(file, header.skip + 1, None)):
             return
     table = pl.scan_csv(
-        path, separator=header.separator, infer_schema=False, new_columns=_unique_names(header.columns)
+        path,
+        separator=header.separator,
+        infer_schema=False,
+        new_columns=_unique_names(header.columns),
+        skip_lines=header.skip,
     )
     yield from table.collect_batches(chunk_size=_ROWS)
 
@@ -147,7 +178,8 @@ def _read_row_by_row(path: Path, header: Header, bad: list[tuple[int, str]]) -> 
     with path.open(encoding="utf-8-sig", newline="") as file:
         csv.field_size_limit(MAX_RECORD)
         rows = csv.reader(file, delimiter=header.separator, strict=True)
-        next(rows)
+        for _ in range(header.skip + 1):
+            next(rows)
         whole = _whole_rows(rows, len(schema), bad)
         while batch := list(islice(whole, _ROWS)):
             yield pl.DataFrame(batch, schema=schema, orient="row")

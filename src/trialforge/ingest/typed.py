@@ -127,10 +127,15 @@ def _within(value: pl.Expr, least: date | float, most: date | float) -> pl.Expr:
     return pl.when(value.is_between(least, most)).then(value)
 
 
+def _date_fault(name: str) -> pl.Expr:
+    unread = clean.parse_date(pl.col(name)).is_null()
+    return pl.when(unread).then(pl.lit("unread_date")).otherwise(pl.lit("absurd_date"))
+
+
 _RULES = [
     *(FieldRule(name, clean.parse_word(pl.col(name), name), f"unknown_{name}") for name in _WORDS),
     *(
-        FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), "absurd_date")
+        FieldRule(name, _within(clean.parse_date(pl.col(name)), EARLIEST, LATEST), _date_fault(name))
         for name in _DATES
     ),
     *(

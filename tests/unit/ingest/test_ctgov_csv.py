@@ -162,3 +162,62 @@ def test_a_row_with_too_many_cells_costs_no_other(tmp_path: Path) -> None:
     trials, refused, _ = read(tmp_path / "a.csv")
     assert [trial["nct_id"] for trial in trials] == ["NCT00000001"]
     assert refused["reason"].to_list() == ["malformed_row"]
+
+
+def test_a_table_whose_lines_end_in_a_carriage_return(tmp_path: Path) -> None:
+    rows = [NOW | {"NCT Number": f"NCT{number:08d}", "Brief Summary": "One."} for number in (1, 2)]
+    (tmp_path / "a.csv").write_bytes(table(*rows, lineterminator="\r").encode())
+    trials, refused, _ = read(tmp_path / "a.csv")
+    assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000002"]
+    assert refused.is_empty()
+
+
+@pytest.mark.parametrize(
+    "before", ["sep=;\r\n", "sep=;\n\n", "\n \n", "\ufeffSEP=;\r\n", '"sep=;"\n', ";;;\n"]
+)
+def test_lines_before_the_header_are_passed_over(before: str, tmp_path: Path) -> None:
+    text = table(NOW, NOW | {"NCT Number": "NCT00000002"}, delimiter=";")
+    for rows, bad in ((text, []), (text + "NCT00000003;x\n" + ";" * 80 + "\n", ["malformed_row"] * 2)):
+        (tmp_path / "a.csv").write_text(before + rows, newline="")
+        trials, refused, _ = read(tmp_path / "a.csv")
+        assert [trial["nct_id"] for trial in trials] == ["NCT00000001", "NCT00000002"]
+        assert refused["reason"].to_list() == bad
+
+
+def test_a_bad_row_has_its_number_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=,\nNCT Number,Study Title\nNCT00000001,a\nNCT00000002,a,b\n")
+    _, refused, _ = read(tmp_path / "a.csv")
+    assert refused["file"].to_list() == ["a.csv:line 4"]
+
+
+def read_dates(path: Path, *days: str) -> tuple[list[date | None], list[str]]:
+    rows = [NOW | {"NCT Number": f"NCT{number:08d}", "Start Date": day} for number, day in enumerate(days, 1)]
+    path.write_text(table(*rows))
+    batches = list(RegistrySource(path).batches())
+    trials = [day for batch in batches for day in batch.trials["start_date"]]
+    return trials, [reason for batch in batches for reason in batch.refused["reason"]]
+
+
+DAY_FIRST = (["5/12/2020", "13/1/2019", "Mar-19"], [date(2020, 12, 5), date(2019, 1, 13), date(2019, 3, 1)])
+MONTH_FIRST = (["5/12/2020", "01/13/2019", "2018"], [date(2020, 5, 12), date(2019, 1, 13), date(2018, 1, 1)])
+
+
+@pytest.mark.parametrize(("days", "dates"), [DAY_FIRST, MONTH_FIRST])
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_day_above_12_tells_the_order_of_all_dates_of_a_column(
+    days: list[str], dates: list[date], rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialforge.ingest.tables._ROWS", rows)
+    assert read_dates(tmp_path / "a.csv", *days) == (dates, [])
+
+
+@pytest.mark.parametrize("days", [["5/12/2020", "6/6/2020"], ["13/1/2020", "1/13/2020"]])
+def test_dates_whose_order_nothing_tells_are_unread(days: list[str], tmp_path: Path) -> None:
+    assert read_dates(tmp_path / "a.csv", *days) == ([None, None], ["unread_date"] * 2)
+
+
+def test_each_column_has_an_order_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table(NOW | {"Start Date": "13/1/2020", "Completion Date": "5/6/2020"}))
+    (trial,), refused, _ = read(tmp_path / "a.csv")
+    assert (trial["start_date"], trial["completion_date"]) == (date(2020, 1, 13), None)
+    assert refused["reason"].to_list() == ["unread_date"]

@@ -253,6 +253,10 @@ OTHERS: dict[str, bytes] = {
     "ictrp.xml": b"<Trials_downloaded_from_ICTRP><Trial/></Trials_downloaded_from_ICTRP>",
     "ctis.json": b'{"ctNumber": "2022-501234-12-00", "ctStatus": "Ended"}',
     "euctr.txt": b"Summary\nEudraCT Number:   2004-000015-25\n",
+    "anzctr.xml": b'<?xml version="1.0"?>\n<ANZCTR_Trials><ANZCTR_Trial/></ANZCTR_Trials>',
+    "ctis.csv": b"EU CT Number;Title\n2022-501234-12-00;A trial\n",
+    "isrctn.csv": b"ISRCTN ID,Title\nISRCTN12345678,A trial\n",
+    "drks.csv": b"DRKS-ID;Title\nDRKS00000001;A trial\n",
     "ictrp.csv": b"TrialID,Public_title\nISRCTN12345678,A trial\n",
 }
 
@@ -325,11 +329,50 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("text", [b"notes, one\rtwo\r", b"notes, one\rtwo\nthree\n", b'a,"b\rc'])
+def test_notes_with_a_carriage_return_stop_nothing(text: bytes, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "all", {"notes.txt": text, "b.json": study_text(B)})
+    assert read(folder) == ([B], [("all/notes.txt", "", "other_file")])
+
+
+@pytest.mark.parametrize(
+    ("said", "phase"),
+    [
+        ("PHASE2", "Phase 2"), ('["PHASE2","PHASE1"]', "Phase 1/Phase 2"), (["PHASE2"], "Phase 2"),
+        ("", None), (None, None), ([], None),
+    ],
+)  # fmt: skip
+def test_phases_of_a_study_are_a_list_or_a_string(said: Any, phase: str | None, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(study_with(designModule__phases=said))
+    (batch,) = RegistrySource(tmp_path / "a.json").batches()
+    assert (batch.trials["phase"].to_list(), batch.refused.height) == ([phase], 0)
+
+
+WITHOUT_TRIALS: dict[str, tuple[bytes, str]] = {
+    "list.json": (b"[]", "JSON without a study"),
+    "page.json": (b'{"studies": []}', "JSON without a study"),
+    "export.csv": (b"NCT Number,Study Title\n", "a table without a row"),
+    "export-unix.csv": (b"sep=,\nNCT Number,Study Title", "a table without a row"),
+    "studies.txt": (b"nct_id|phase\n", "a table without a row"),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_TRIALS)
+def test_a_file_without_trials_is_told(name: str, tmp_path: Path) -> None:
+    data, what = WITHOUT_TRIALS[name]
+    folder = write_folder(tmp_path / "all", {name: data})
+    with pytest.raises(IngestError, match=rf"no trial in {folder}: all/{name}: {what}"):
+        read(folder)
+    trials, refused = read(write_folder(tmp_path / "all", {"b.json": study_text(B)}))
+    assert trials == [B]
+    assert [(file, why) for file, _, why in refused] == [(f"all/{name.removesuffix('.txt')}", "no_trial")]
+
+
 def test_absurd_values_are_set_aside_and_their_trial_is_kept(tmp_path: Path) -> None:
     values = {
-        "start_date": ("Smarch 1997", "start_date", "absurd_date"),
+        "start_date": ("Smarch 1997", "start_date", "unread_date"),
         "completion_date": ("June 1066", "completion_date", "absurd_date"),
-        "study_first_submitted": ("May 4, 12015", "first_submitted", "absurd_date"),
+        "study_first_submitted": ("May 4, 12015", "first_submitted", "unread_date"),
         "minimum_age": ("500 Years", "minimum_age", "absurd_age"),
         "maximum_age": ("-1 Years", "maximum_age", "absurd_age"),
         "enrollment": ("99999999999", "enrolment_planned", "absurd_enrolment"),
