@@ -260,7 +260,10 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
     split = _split_plain(text.strip(" *_#"), bulleted=bulleted)
     # The side is that of the heading with its colon, as the canonical text has it.
     side = None if split is None or _COLON.search(split[0]) else _side_of_colon_head(split[0])
-    return None if split is None or side is None else Heading(split[0], side, split[1])
+    if split is None or side is None:
+        return None
+    framed = split[0][:1] + split[0][-1:] == "【】"
+    return Heading(split[0][1:-1] if framed else split[0], side, split[1])
 
 
 def _side_of_colon_head(head: str) -> NamedSide | None:
