@@ -262,8 +262,8 @@ def find_heading(text: str, *, bulleted: bool) -> Heading | None:
     side = None if split is None or _COLON.search(split[0]) else _side_of_colon_head(split[0])
     if split is None or side is None:
         return None
-    framed = split[0][:1] + split[0][-1:] == "【】"
-    return Heading(split[0][1:-1] if framed else split[0], side, split[1])
+    boxed = split[0][:1] + split[0][-1:] == "【】"
+    return Heading(split[0][1:-1] if boxed else split[0], side, split[1])
 
 
 def _side_of_colon_head(head: str) -> NamedSide | None:
