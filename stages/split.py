@@ -47,9 +47,11 @@ def main() -> None:
     telling = [] if is_as_registered(trials) else telling_fields(presence, params.max_presence_auc)
 
     write_parquet(split, args.split)
-    for part in (*PARTS, HELD_BACK):
-        write_parquet(view_part(trials, split, part, telling), getattr(args, part.replace("-", "_")))
-    write_parquet(as_drafts(view_part(trials, split, HELD_BACK, telling), fields), args.drafts)
+    for part in PARTS:
+        write_parquet(view_part(trials, split, part, telling), getattr(args, part))
+    held_back = view_part(trials, split, HELD_BACK, telling)
+    write_parquet(held_back, args.held_back)
+    write_parquet(as_drafts(held_back, fields), args.drafts)
     metrics = split_metrics(trials, split, len(pairs))
     shift = shift_metrics(trials, split)
     overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())

@@ -20,6 +20,7 @@ from trialforge.app.registry_history import first_version
 from trialforge.core.errors import ArtifactError, IngestError, ParameterError
 from trialforge.core.files import atomic_path, hash_file, write_json
 from trialforge.ingest.ctgov_json import study_id
+from trialforge.ingest.json_stream import find_encoding
 from trialforge.trial.record import Phase, Status
 
 PAGE_SIZE = 500
@@ -107,8 +108,8 @@ def read_ids(path: Path) -> tuple[str, ...]:
     """
     try:
         data = path.read_bytes()
-        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        lines = [line.strip().upper() for line in data.decode("utf-16" if wide else "utf-8-sig").splitlines()]
+        text = data.decode(find_encoding(data) or "utf-8-sig")
+        lines = [line.strip().upper() for line in text.splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"--ids: {path} can't be read: {error}") from error
     if lines and re.fullmatch(r"NCT[ _]?(ID|NUMBER)?", lines[0]):

@@ -31,6 +31,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def list_one(value: Any) -> Any:
+    """Return a name alone as a list of one, for a parameter that holds a list."""
+    return [value] if isinstance(value, str) else value
+
+
 class _Loader(yaml.SafeLoader):
     """Says where a value is none of its type; the library lets whatever Python raises through."""
 

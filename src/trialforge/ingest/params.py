@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from trialforge.core.params import Section
+from trialforge.core.params import Section, list_one
 from trialforge.ingest.population import PopulationParams
 
 RAW = "data/raw"  # the folder of a user's own files, a dependency of `ingest` in dvc.yaml
@@ -15,11 +15,6 @@ DEFAULT_PATH = f"{RAW}/trials"
 DEFAULT_TABLES = {"csv": f"{RAW}/labels.csv", "top": f"{RAW}/top"}
 StopReason = Literal["efficacy", "safety", "enrolment", "business", "other"]
 LabelSource = Literal["csv", "results", "status", "top"]
-
-
-def _list_one(value: Any) -> Any:
-    """Return a name alone as a list of one."""
-    return [value] if isinstance(value, str) else value
 
 
 def _refuse_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -38,7 +33,7 @@ class IngestParams(Section):
     simulated_trials: int = Field(default=700, ge=1, le=1_000_000)
     labels: Annotated[
         tuple[LabelSource, ...],
-        BeforeValidator(_list_one),
+        BeforeValidator(list_one),
         AfterValidator(_refuse_repeats),
         Field(min_length=1),
     ] = ("status",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from pydantic import Field, field_validator
 
-from trialforge.core.params import Section
+from trialforge.core.params import Section, list_one
 from trialforge.trial.record import InterventionType, Phase, StudyType
 
 REAL_PHASES: tuple[Phase, ...] = (
@@ -22,10 +22,9 @@ class PopulationParams(Section):
     years: tuple[int, int] | None = None
     conditions: tuple[str, ...] | None = Field(default=None, min_length=1)
 
-    @field_validator("study_types", "phases", "intervention_types", "conditions", mode="before")
-    @classmethod
-    def _list(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+    _list_one = field_validator("study_types", "phases", "intervention_types", "conditions", mode="before")(
+        list_one
+    )
 
     @field_validator("years")
     @classmethod
