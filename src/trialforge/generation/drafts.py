@@ -16,10 +16,12 @@ from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
     copied_texts,
+    count_left_out,
     end_texts,
     mending_messages,
     replaced_texts,
     schema_of,
+    without_items,
 )
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
@@ -65,6 +67,7 @@ class Draft:
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
     retries: int = 0
+    left_out: int = 0
     model_digest: str | None = None
 
     def take(self, answer: Answer[dict[str, Any]]) -> None:
@@ -74,6 +77,7 @@ class Draft:
         self.fault = answer.fault
         if answer.value is not None:
             self.texts |= answer.value["texts"]
+            self.left_out += answer.value["left_out"]
             self.record = answer.value["record"]
 
 
@@ -198,7 +202,10 @@ class DraftWriter:
     def _accept(
         self, draft: Draft, part: PartName, schema: Row, answer: Row, mended: Row | None = None
     ) -> dict[str, Any]:
-        """Return texts and record of a good answer; `mended` is the schema of texts that were just mended."""
+        """Return texts and record of a good answer, and how many texts were left out of it.
+
+        `mended` is the schema of texts that were just mended.
+        """
         written, faulty = end_texts(answer, schema)
         if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
@@ -208,14 +215,23 @@ class DraftWriter:
             record["nct_id"] = name_record(record, draft.target["target_id"])
             found = self._find_fault(record, draft.target, part)
             if found is None:
-                return {"texts": written, "record": record}
+                return {
+                    "texts": written,
+                    "record": record,
+                    "left_out": count_left_out(written, schema),
+                }
             fault, kind = found, "copied"
             if fault.startswith("copied_"):
                 faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
-        asked = schema_of(faulty, schema)
-        # What the model can't mend is written anew, with all of the part.
-        if not can_mend(faulty) or asked == mended:
+        if not can_mend(faulty):
             raise Fault(fault)
+        asked = schema_of(faulty, schema)
+        if asked == mended:
+            # What the model can't mend is left out or, where little is left, written anew with its part.
+            kept = without_items(written, faulty)
+            if kept is None:
+                raise Fault(fault)
+            return self._accept(draft, part, schema, kept, mended)
 
         def accept(text: str) -> dict[str, Any]:
             again = replaced_texts(written, parse_answer(text, asked))
@@ -312,6 +328,7 @@ def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | flo
         "given_up_share": round(given_up / len(drafts), 4) if drafts else None,
         "parts": parts,
         "retries": retries,
+        "texts_left_out": sum(draft.left_out for draft in drafts if draft.fault is None),
         "attempts_a_part": round(tally.asked / parts, 4) if parts else None,
         "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
         if tally.uncut_first

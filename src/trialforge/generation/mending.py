@@ -16,9 +16,12 @@ from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 PROMPT = "mend.jinja"
+_CRITERIA = ("inclusion", "exclusion")
 # A title, a keyword or the name of an endpoint has few words to say it in: it is written anew, with its part.
-_MENDED = (*PROSE_FIELDS, "inclusion", "exclusion")
+_MENDED = (*PROSE_FIELDS, *_CRITERIA)
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
+_CLAUSE_END = re.compile(r"(?<=[\w)%])(?=[;,] )")
+_LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are left out of
 Row = Mapping[str, Any]
 Path = tuple[str, ...]
 
@@ -26,12 +29,12 @@ Path = tuple[str, ...]
 def end_texts(texts: Row, schema: Row) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a part's texts, each that ran into its bound up to its last whole sentence, and those cut off.
 
-    A text that has no whole sentence ends in mid-word: it stays as it is, and is among those cut off.
+    A criterion may end at a clause as well. A text that has no such end stays as it is, and is among the cut.
     """
     ended: dict[str, Any] = {}
     cut: dict[str, Any] = {}
     for path, text in _leaves(texts):
-        whole = _end_whole(text, _slot(schema, path)) if isinstance(text, str) else text
+        whole = _end_whole(text, _slot(schema, path), path[0]) if isinstance(text, str) else text
         if whole is None:
             _put(cut, path, text)
         _put(ended, path, text if whole is None else whole)
@@ -83,6 +86,22 @@ def replaced_texts(texts: Row, mended: Row) -> dict[str, Any]:
     }
 
 
+def without_items(texts: Row, faulty: Row) -> dict[str, Any] | None:
+    """Return an answer without its faulty texts; None where less than half of a list would be left."""
+    kept = dict(texts)
+    for name, items in faulty.items():
+        kept[name] = {place: text for place, text in texts[name].items() if place not in items}
+        if not kept[name] or len(kept[name]) < _LEAST_KEPT * len(texts[name]):
+            return None
+    return kept
+
+
+def count_left_out(texts: Row, schema: Row) -> int:
+    """Return how many texts of a part's schema its answer has no more."""
+    asked = {name: slot["properties"] for name, slot in schema["properties"].items() if name in _MENDED}
+    return sum(len(slots) - len(texts[name]) for name, slots in asked.items())
+
+
 def _mended(texts: Row) -> Row:
     return {name: value for name, value in texts.items() if name in _MENDED}
 
@@ -101,15 +120,23 @@ def _slot(schema: Row, path: Path) -> Row:
     return schema
 
 
-def _end_whole(text: str, slot: Row) -> str | None:
-    """Return a text up to its last whole sentence, None where it has none.
+def _end_whole(text: str, slot: Row, field: str) -> str | None:
+    """Return a text up to its last whole sentence or, of a criterion, clause; None where it has none.
 
     One with room left ended where the model ended it.
     """
     if len(text) < slot.get("maxLength", len(text) + 1):
         return text
     ends = [found.end() for found in _SENTENCE_END.finditer(text)]
-    return text[: ends[-1]] if ends else None
+    if field in _CRITERIA:
+        clauses = (found.end() for found in _CLAUSE_END.finditer(text))
+        ends += [end for end in clauses if end >= _LEAST_KEPT * len(text) and _is_closed(text[:end])]
+    return text[: max(ends)] if ends else None
+
+
+def _is_closed(text: str) -> bool:
+    """Whether each bracket that opens in a text closes in it."""
+    return all(text.count(left) == text.count(right) for left, right in ("()", "[]"))
 
 
 def _put(texts: dict[str, Any], path: Path, text: Any) -> None:

@@ -26,6 +26,8 @@ TITLES = ("title", "official_title")
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
 LEAST, MOST, SLACK = 3.5, 12.0, 48
+# A criterion may be as long as most registered ones are: a model writes as long as its exemplars.
+MOST_CRITERION = 240
 _HEADS = {
     "title": "Title", "official_title": "Official title", "summary": "Summary",
     "detailed_description": "Detailed description", "keywords": "Keywords",
@@ -56,7 +58,7 @@ def _slots(name: str, skeleton: Row) -> dict[str, Any] | None:
     if name == "keywords":
         return _numbered([text_schema(KEYWORD_WORDS)] * shape)
     if name in ("inclusion", "exclusion"):
-        return _numbered([text_schema(words) for words in shape])
+        return _numbered([_criterion_schema(words) for words in shape])
     return _numbered([_item_slots(item) for item in shape])
 
 
@@ -80,11 +82,16 @@ def text_schema(words: int) -> dict[str, Any]:
     return {"type": "string", "minLength": max(2, int(LEAST * words)), "maxLength": most_characters(words)}
 
 
+def _criterion_schema(words: int) -> dict[str, Any]:
+    schema = text_schema(words)
+    return schema | {"maxLength": max(MOST_CRITERION, schema["maxLength"])}
+
+
 def count_words(schema: Row) -> float:
     """Return about how many words the texts of a part's schema have; a number or a unit counts as one."""
     if "properties" in schema:
         return sum(count_words(slot) for slot in schema["properties"].values())
-    return float(max(1, (schema.get("maxLength", 0) - SLACK) / MOST))
+    return max(1.0, int(schema.get("minLength", 0)) / LEAST)
 
 
 def most_characters(words: int) -> int:

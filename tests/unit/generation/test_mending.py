@@ -78,20 +78,37 @@ def test_the_question_asks_for_the_copied_texts_alone() -> None:
     assert "Diagnosis" not in second.messages[-1].content
 
 
-def test_a_mend_goes_on_while_it_helps_and_then_all_is_written_anew() -> None:
-    half = {"inclusion": {**REWORDED["inclusion"], "2": LONG}}
-    still = {"inclusion": {"2": LONG}}
-    whole = {"inclusion": {"1": "Diagnosis of Parkinson Disease", **REWORDED["inclusion"]}}
-    writer = make_writer(EXEMPLAR)
-    generator = QueuedGenerator(part_answer("inclusion", COPIED), half, still, whole)
-    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 3, Tally())
-    asked = [
+def asked_places(generator: QueuedGenerator) -> list[list[str]]:
+    return [
         [*request.schema["properties"]["inclusion"]["required"]]
         for request in generator.history
         if request.schema
     ]
-    assert asked == [["1", "2", "3"], ["2", "3"], ["2"], ["1", "2", "3"]]
+
+
+def test_a_mend_goes_on_while_it_helps_and_then_the_copy_is_left_out() -> None:
+    half = {"inclusion": {**REWORDED["inclusion"], "2": LONG}}
+    still = {"inclusion": {"2": LONG}}
+    writer = make_writer(EXEMPLAR)
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), half, still)
+    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 3, Tally())
+    assert asked_places(generator) == [["1", "2", "3"], ["2", "3"], ["2"]]
     assert answer.value is not None
+    assert list(answer.value["texts"]["inclusion"]) == ["1", "3"]
+    assert answer.value["left_out"] == 1
+    assert LONG not in answer.value["record"]["criteria"]
+
+
+def test_where_little_is_left_all_is_written_anew() -> None:
+    still = {"inclusion": {name: COPIED["inclusion"][name] for name in ("2", "3")}}
+    whole = {"inclusion": {"1": "Diagnosis of Parkinson Disease", **REWORDED["inclusion"]}}
+    writer = make_writer(EXEMPLAR)
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), still, whole)
+    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 3, Tally())
+    assert asked_places(generator) == [["1", "2", "3"], ["2", "3"], ["1", "2", "3"]]
+    assert answer.value is not None
+    assert answer.value["texts"] == whole
+    assert answer.value["left_out"] == 0
 
 
 def test_schema_and_answer_keep_the_shape_of_the_part() -> None:

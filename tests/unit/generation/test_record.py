@@ -133,7 +133,7 @@ def test_a_mark_ends_a_sentence_once() -> None:
         {"keywords": numbered("levodopa", "powder " * 20)},
         {"primary_outcomes": numbered({"measure": "Minutes of the off period " * 9})},
         {"arms": numbered({"label": "Levodopa powder"}, {"label": "Placebo powder " * 9})},
-        {"inclusion": numbered("Diagnosis of Parkinson Disease", "Two off periods a day " * 9)},
+        {"inclusion": numbered("Diagnosis of Parkinson Disease", "Two off periods a day " * 12)},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -156,6 +156,27 @@ def test_a_text_that_ran_into_its_bound_ends_at_its_last_whole_sentence() -> Non
     ended, cut = end_texts({"summary": numbered(said)}, schema)
     assert ended["summary"]["1"] == said.strip()
     assert cut == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Levodopa at a stable dose of four times a day, ", "Levodopa at a stable dose of four times a day"),
+        ("Off periods (of two hours, or more, in the morning " * 2, None),
+        ("Dementia, and " + "no other disease of the brain or of the nerves " * 4, None),
+    ],
+    ids=["clause", "open-bracket", "mostly-cut"],
+)
+def test_a_criterion_that_ran_into_its_bound_ends_at_a_clause(said: str, kept: str | None) -> None:
+    bound = 60
+    schema = {"properties": {"inclusion": {"properties": {"1": {"maxLength": bound}}}}}
+    text = (said * 9)[:bound]
+    ended, cut = end_texts({"inclusion": {"1": text}}, schema)
+    assert ended["inclusion"]["1"] == (kept or text)
+    assert bool(cut) == (kept is None)
+    assert end_texts(
+        {"summary": {"1": text}}, {"properties": {"summary": schema["properties"]["inclusion"]}}
+    )[1]
 
 
 def test_a_cut_text_is_asked_again_with_its_field_named() -> None:
