@@ -29,6 +29,8 @@ from trialforge.trial.checks.record_checks import explain
 T = TypeVar("T")
 # Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
 _TIGHTER, _LEAST_ALLOWED = 0.7, 8
+# What each attempt adds to the temperature, and up to where: else a small model says nearly the same again.
+_HOTTER, _HOTTEST = 0.2, 1.0
 
 
 class Fault(Exception):
@@ -55,9 +57,13 @@ class Question(Generic[T]):
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
         """Return the call of one attempt; `fault` is what was wrong with the one before, and is told.
 
-        After a copy fewer tokens may repeat the prompt: a model that copies once does so again.
+        Each attempt has a higher temperature than the one before. After a copy fewer tokens may repeat the
+        prompt.
         """
         *before, last = self.messages
+        hottest = max(_HOTTEST, sampling.temperature)
+        heat = min(hottest, round(sampling.temperature + _HOTTER * attempt, 3))
+        sampling = sampling.model_copy(update={"temperature": heat})
         if fault and fault.startswith("copied_"):
             most = sampling.dry_allowed_length
             allowed = min(most, max(_LEAST_ALLOWED, int(most * _TIGHTER**attempt)))

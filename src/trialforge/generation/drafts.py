@@ -16,7 +16,7 @@ from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
     copied_texts,
-    count_left_out,
+    count_dropped,
     end_texts,
     mending_messages,
     replaced_texts,
@@ -67,7 +67,7 @@ class Draft:
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
     retries: int = 0
-    left_out: int = 0
+    dropped: int = 0
     model_digest: str | None = None
 
     def take(self, answer: Answer[dict[str, Any]]) -> None:
@@ -77,7 +77,7 @@ class Draft:
         self.fault = answer.fault
         if answer.value is not None:
             self.texts |= answer.value["texts"]
-            self.left_out += answer.value["left_out"]
+            self.dropped += answer.value["dropped"]
             self.record = answer.value["record"]
 
 
@@ -202,7 +202,7 @@ class DraftWriter:
     def _accept(
         self, draft: Draft, part: PartName, schema: Row, answer: Row, mended: Row | None = None
     ) -> dict[str, Any]:
-        """Return texts and record of a good answer, and how many texts were left out of it.
+        """Return texts and record of a good answer, and how many texts were dropped from it.
 
         `mended` is the schema of texts that were just mended.
         """
@@ -218,7 +218,7 @@ class DraftWriter:
                 return {
                     "texts": written,
                     "record": record,
-                    "left_out": count_left_out(written, schema),
+                    "dropped": count_dropped(written, schema),
                 }
             fault, kind = found, "copied"
             if fault.startswith("copied_"):
@@ -227,7 +227,7 @@ class DraftWriter:
             raise Fault(fault)
         asked = schema_of(faulty, schema)
         if asked == mended:
-            # What the model can't mend is left out or, where little is left, written anew with its part.
+            # What the model can't mend is dropped or, where little is left, written anew with its part.
             kept = without_items(written, faulty)
             if kept is None:
                 raise Fault(fault)
@@ -328,7 +328,7 @@ def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | flo
         "given_up_share": round(given_up / len(drafts), 4) if drafts else None,
         "parts": parts,
         "retries": retries,
-        "texts_left_out": sum(draft.left_out for draft in drafts if draft.fault is None),
+        "texts_dropped": sum(draft.dropped for draft in drafts if draft.fault is None),
         "attempts_a_part": round(tally.asked / parts, 4) if parts else None,
         "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
         if tally.uncut_first

@@ -21,7 +21,8 @@ _CRITERIA = ("inclusion", "exclusion")
 _MENDED = (*PROSE_FIELDS, *_CRITERIA)
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 _CLAUSE_END = re.compile(r"(?<=[\w)%])(?=[;,] )")
-_LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are left out of
+_NEXT_ITEM = re.compile(r"(?<=[\w)%])[;,.]? +\d{1,2}[:.)] +(?=[A-Z])")  # of a list that stands in one item
+_LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are dropped from
 Row = Mapping[str, Any]
 Path = tuple[str, ...]
 
@@ -96,7 +97,7 @@ def without_items(texts: Row, faulty: Row) -> dict[str, Any] | None:
     return kept
 
 
-def count_left_out(texts: Row, schema: Row) -> int:
+def count_dropped(texts: Row, schema: Row) -> int:
     """Return how many texts of a part's schema its answer has no more."""
     asked = {name: slot["properties"] for name, slot in schema["properties"].items() if name in _MENDED}
     return sum(len(slots) - len(texts[name]) for name, slots in asked.items())
@@ -127,6 +128,8 @@ def _end_whole(text: str, slot: Row, field: str) -> str | None:
     """
     if len(text) < slot.get("maxLength", len(text) + 1):
         return text
+    if field in _CRITERIA and (listed := _NEXT_ITEM.search(text)):
+        return text[: listed.start()]
     ends = [found.end() for found in _SENTENCE_END.finditer(text)]
     if field in _CRITERIA:
         clauses = (found.end() for found in _CLAUSE_END.finditer(text))

@@ -26,8 +26,8 @@ TITLES = ("title", "official_title")
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
 LEAST, MOST, SLACK = 3.5, 12.0, 48
-# A criterion may be as long as most registered ones are: a model writes as long as its exemplars.
-MOST_CRITERION = 240
+# A title or a criterion may be as long as most registered ones: a model writes as long as its exemplars.
+MOST_LINE = 240
 _HEADS = {
     "title": "Title", "official_title": "Official title", "summary": "Summary",
     "detailed_description": "Detailed description", "keywords": "Keywords",
@@ -52,13 +52,13 @@ def _slots(name: str, skeleton: Row) -> dict[str, Any] | None:
     if not shape:
         return None
     if name in TITLES:
-        return text_schema(shape)
+        return _line_schema(shape)
     if name in PROSE_FIELDS:
         return _numbered([text_schema(words) for words in sentence_words(shape)])
     if name == "keywords":
         return _numbered([text_schema(KEYWORD_WORDS)] * shape)
     if name in ("inclusion", "exclusion"):
-        return _numbered([_criterion_schema(words) for words in shape])
+        return _numbered([_line_schema(words) for words in shape])
     return _numbered([_item_slots(item) for item in shape])
 
 
@@ -82,9 +82,9 @@ def text_schema(words: int) -> dict[str, Any]:
     return {"type": "string", "minLength": max(2, int(LEAST * words)), "maxLength": most_characters(words)}
 
 
-def _criterion_schema(words: int) -> dict[str, Any]:
+def _line_schema(words: int) -> dict[str, Any]:
     schema = text_schema(words)
-    return schema | {"maxLength": max(MOST_CRITERION, schema["maxLength"])}
+    return schema | {"maxLength": max(MOST_LINE, schema["maxLength"])}
 
 
 def count_words(schema: Row) -> float:

@@ -46,6 +46,16 @@ def test_after_a_copy_fewer_tokens_may_repeat_the_prompt() -> None:
     assert allowed(5, None, copied) == [5, 5]
 
 
+def test_each_attempt_has_a_higher_temperature_up_to_a_bound() -> None:
+    def heats(temperature: float) -> list[float]:
+        sampling = Sampling(temperature=temperature)
+        return [question(1).request(sampling, attempt).sampling.temperature for attempt in range(4)]
+
+    assert heats(0.5) == [0.5, 0.7, 0.9, 1.0]
+    assert heats(0.0)[0] == 0.0
+    assert heats(1.2) == [1.2] * 4
+
+
 def test_the_next_attempt_is_told_what_was_wrong_unless_its_question_tells_it() -> None:
     mend = Question((Message("user", "mend it"),), {"type": "string"}, 3, accept)
 

@@ -86,7 +86,7 @@ def asked_places(generator: QueuedGenerator) -> list[list[str]]:
     ]
 
 
-def test_a_mend_goes_on_while_it_helps_and_then_the_copy_is_left_out() -> None:
+def test_a_mend_goes_on_while_it_helps_and_then_the_copy_is_dropped() -> None:
     half = {"inclusion": {**REWORDED["inclusion"], "2": LONG}}
     still = {"inclusion": {"2": LONG}}
     writer = make_writer(EXEMPLAR)
@@ -95,7 +95,7 @@ def test_a_mend_goes_on_while_it_helps_and_then_the_copy_is_left_out() -> None:
     assert asked_places(generator) == [["1", "2", "3"], ["2", "3"], ["2"]]
     assert answer.value is not None
     assert list(answer.value["texts"]["inclusion"]) == ["1", "3"]
-    assert answer.value["left_out"] == 1
+    assert answer.value["dropped"] == 1
     assert LONG not in answer.value["record"]["criteria"]
 
 
@@ -108,7 +108,7 @@ def test_where_little_is_left_all_is_written_anew() -> None:
     assert asked_places(generator) == [["1", "2", "3"], ["2", "3"], ["1", "2", "3"]]
     assert answer.value is not None
     assert answer.value["texts"] == whole
-    assert answer.value["left_out"] == 0
+    assert answer.value["dropped"] == 0
 
 
 def test_schema_and_answer_keep_the_shape_of_the_part() -> None:

@@ -163,9 +163,10 @@ def test_a_text_that_ran_into_its_bound_ends_at_its_last_whole_sentence() -> Non
     [
         ("Levodopa at a stable dose of four times a day, ", "Levodopa at a stable dose of four times a day"),
         ("Off periods (of two hours, or more, in the morning " * 2, None),
+        ("Dementia of any kind; 2: Two off periods; 3: More of it", "Dementia of any kind"),
         ("Dementia, and " + "no other disease of the brain or of the nerves " * 4, None),
     ],
-    ids=["clause", "open-bracket", "mostly-cut"],
+    ids=["clause", "open-bracket", "list", "mostly-cut"],
 )
 def test_a_criterion_that_ran_into_its_bound_ends_at_a_clause(said: str, kept: str | None) -> None:
     bound = 60
