@@ -216,6 +216,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
         "copies.fields": worst_copies(case, most),
         "leakage.outcome_told": sentences,
         "leakage.test_gap": worst_gaps(case, most),
+        "leakage.test_known": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
         "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
         "privacy.skeleton_equal": worst_skeletons(case, most),
