@@ -16,7 +16,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-GATES = yaml.safe_load((ROOT / "params.yaml").read_text())["quality"]["gates"]
 # Sizes, and one experiment and one classifier instead of two; every stage, backend, embedder and language
 # model is the default one.
 SIZES: dict[str, Any] = {
@@ -47,8 +46,6 @@ SIZES: dict[str, Any] = {
     "quality.bootstrap": 100,
     "quality.permutations": 19,
     "quality.max_trials_drawn": 40,
-    # One of two records that shares 14 words with a test trial is half of them: every other gate stays.
-    "quality.gates": {name: bound for name, bound in GATES.items() if name != "leakage.test_gap"},
     "learning.seeds": 1,
     "learning.items": ["in-distribution"],
     "learning.models": ["tfidf-logreg"],

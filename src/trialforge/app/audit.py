@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.app.record_sets import name_alike
 from trialforge.core.files import hash_file
 from trialforge.quality.case import Case
 from trialforge.quality.gates import find_broken
@@ -19,6 +20,7 @@ from trialforge.quality.measurement import (
     check_records,
     measure_records,
     measured_values,
+    missing_values,
 )
 from trialforge.quality.params import QualityParams
 from trialforge.reporting.inputs import Inputs
@@ -61,9 +63,10 @@ def audit_records(
     quality, validation = sections
     gates = {gate: bounds for gate, bounds in quality.gates.items() if not gate.startswith("validation.")}
     params = quality.model_copy(update={"gates": gates})
-    case = build_case(records, run, params, validation, seed)
+    case = build_case(name_alike(records, run.train), run, params, validation, seed)
     measured = measure_records(case, done)
-    broken = find_broken(measured_values(measured.measures), gates)
+    measures = measured.measures
+    broken = find_broken(measured_values(measures), gates, missing_values(measures))
     return Audit(name, case, measured, tuple(gate.name for gate in broken))
 
 

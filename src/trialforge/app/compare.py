@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.app.record_sets import name_alike
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Scale, build_scale
 from trialforge.quality.measurement import RunTables, set_beside
@@ -29,7 +30,7 @@ def compare_records(
 ) -> pl.DataFrame:
     """Return the measures of two sets against the same real trials, as `compare_sets`."""
     scale = _common_scale(sets, run.train, sections, seed)
-    one, other = (set_beside(frame, run, scale) for frame in sets)
+    one, other = (set_beside(name_alike(frame, run.train), run, scale) for frame in sets)
     return compare_sets(one, other, metrics, done)
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
+from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.quality.measurement import REAL_PARTS, RunTables, draw_run
 from trialforge.trial.record import (
     REGISTRATION_FIELDS,
@@ -125,6 +126,8 @@ def _read_commit(path: str, revision: str) -> bytes:
 def _read_table(content: bytes, name: str) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(BytesIO(content))
+        if "label" in frame.columns:
+            frame = frame.with_columns(_read_labels(frame["label"], name))
         wanted = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
         # Columns of lineage stay away where a set has none: null ones would look like an answer.
         return _with_names(
@@ -136,6 +139,15 @@ def _read_table(content: bytes, name: str) -> pl.DataFrame:
         )
     except PolarsError as error:
         raise ArtifactError(f"{name} is no table of trials: {error}") from error
+
+
+def _read_labels(labels: pl.Series, name: str) -> pl.Series:
+    """Return labels as 0 and 1; other numbers, such as -1 or a probability, would be cut to these."""
+    numbers = labels.cast(pl.Float64).fill_nan(None)
+    wrong = numbers.filter((numbers != 0) & (numbers != 1))
+    if len(wrong):
+        raise ArtifactError(f"{name}: a `label` of {wrong[0]:g} is neither 0 nor 1")
+    return numbers.cast(pl.Int64)
 
 
 def _parse_json(content: bytes) -> Iterator[tuple[int, Callable[[], Any]]]:
@@ -199,6 +211,20 @@ def _read_rows(
             f"{name}: one of {', '.join(extra)} has a value of another kind: {error}"
         ) from error
     return _with_names(frame.with_columns(lineage))
+
+
+def name_alike(records: pl.DataFrame, train: pl.DataFrame) -> pl.DataFrame:
+    """Return records with the names of their interventions normalised as those of train were.
+
+    Without, `Aspirin 100 mg` is another intervention than `aspirin`, and all that list a placebo first are
+    trials of one.
+    """
+    if "normalized_interventions" in records.columns:
+        return records
+    collector = NameCollector()
+    for frame in (train, records):
+        collector.add(frame)
+    return add_normalized(records, collector.normalize())
 
 
 def _with_names(frame: pl.DataFrame) -> pl.DataFrame:

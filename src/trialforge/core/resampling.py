@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Interval = tuple[float | None, float | None]
 LEVEL = 0.95
 JACKKNIFE_GROUPS = 20
 
@@ -73,8 +74,13 @@ def bootstrap_statistic(
     clusters: Clusters,
     stream: np.random.Generator,
     draws: int,
-) -> tuple[float, float]:
-    """Return the percentile interval of a statistic of row numbers; clusters are drawn with replacement."""
+) -> Interval:
+    """Return the percentile interval of a statistic of row numbers; clusters are drawn with replacement.
+
+    One cluster has none: every draw is the set itself, so that the interval would have no width.
+    """
+    if len(clusters) < 2:
+        return None, None
     return percentile_interval(np.array([statistic(clusters.draw(stream)) for _ in range(draws)]))
 
 
@@ -84,8 +90,10 @@ def bootstrap_difference(
     sets: tuple[Clusters, Clusters],
     stream: np.random.Generator,
     draws: int,
-) -> tuple[float, float]:
+) -> Interval:
     """Return the percentile interval of `ours` minus `real`, each of rows drawn from its own set."""
+    if min(map(len, sets)) < 2:
+        return None, None
     differences = np.empty(draws)
     for draw in range(draws):
         one, other = (clusters.draw(stream) for clusters in sets)
@@ -104,7 +112,7 @@ def jackknife_groups(clusters: Clusters) -> list[np.ndarray]:
     return [clusters.rows(np.arange(first, n, JACKKNIFE_GROUPS)) for first in range(min(n, JACKKNIFE_GROUPS))]
 
 
-def jackknife_interval(value: float, left_out: Sequence[float]) -> tuple[float | None, float | None]:
+def jackknife_interval(value: float, left_out: Sequence[float]) -> Interval:
     """Return the 95% interval of a statistic from its values with each group left out (Shao and Wu 1989).
 
     For statistics of a whole set, which rows drawn twice, as a bootstrap draws them, would change.

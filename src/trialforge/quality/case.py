@@ -86,13 +86,17 @@ class Side:
 
     @cached_property
     def clusters(self) -> Clusters:
-        """Return which records are drawn together: those that were written from the same exemplars."""
+        """Return which records are drawn together: those that were written from the same exemplars.
+
+        Where all were, as one prompt of fixed examples makes them, there is no other set: records are drawn.
+        """
         if "exemplars" not in self.frame.columns:
             return Clusters.single(len(self))
         shown = pl.col("exemplars").list.drop_nulls().list.sort().list.join("\n")
         alone = pl.int_range(pl.len()).cast(pl.String)
         keys = self.frame.select(pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone))
-        return Clusters.of(keys.to_series().to_numpy())
+        found = Clusters.of(keys.to_series().to_numpy())
+        return found if len(found) > 1 else Clusters.single(len(self))
 
     @cached_property
     def interventions(self) -> pl.Series:

@@ -23,6 +23,7 @@ from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.one_trial import share_with_one
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.copies import NGRAM, measure_items
+from trialforge.trial.words import WORD
 
 WHOLE = "all fields"
 MARGIN = 0.03  # an excess of fewer points is none, however many records show it
@@ -139,8 +140,10 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     """Return each field of the records beside the yardstick, by what it may be copied from.
 
     Raises:
-        MetricError: there is no held-out trial.
+        MetricError: there is no held-out trial, or no record has any text.
     """
+    if not case.candidates.items["text"].str.contains(WORD).any():
+        raise MetricError("no record has a text that could be copied")
     of_its_time, newer = (
         [side for side in sides if side is not None and len(side)]
         for sides in ((case.held_out, case.held_back), (case.unseen,))
@@ -371,12 +374,17 @@ def _excess(one: Compared, case: Case) -> Estimate:
     """Return the mean copied share of a field minus that of the yardstick; its interval draws sets."""
     ours, real = one.ours["copied"].to_numpy(), one.usual
     _, place = np.unique(one.sets, return_inverse=True)
+    value = float(ours.mean() - real.mean())
+    if not place.any():
+        place = np.arange(len(ours))
     sums, sizes = np.bincount(place, weights=ours), np.bincount(place)
+    if len(sums) < 2:
+        return Estimate(value, n=len(ours))
     stream, draws = case.scale.stream("copies", one.reference, one.field), case.params.bootstrap
     sets = stream.integers(0, len(sums), (draws, len(sums)))
     drawn = sums[sets].sum(axis=1) / sizes[sets].sum(axis=1)
     drawn = drawn - real[stream.integers(0, len(real), (draws, len(real)))].mean(axis=1)
-    return Estimate(float(ours.mean() - real.mean()), *percentile_interval(drawn), len(ours))
+    return Estimate(value, *percentile_interval(drawn), len(ours))
 
 
 def largest_excess(case: Case) -> Estimate:
@@ -418,7 +426,7 @@ def copies_table(case: Case) -> pl.DataFrame:
         usual = float(one.usual.mean())
         numbers = (usual + excess.value, usual, excess.value, excess.low, excess.high, one.above)
         chances = (float(f"{chance:.3g}") for chance in (one.p_mean, one.p_above))
-        rounded = (round(number or 0, 4) for number in numbers)
+        rounded = (None if number is None else round(number, 4) for number in numbers)
         rows.append(
             (
                 one.reference,
@@ -441,7 +449,10 @@ def copies_table(case: Case) -> pl.DataFrame:
 
 def worst_copies(case: Case, most: int = 3) -> list[str]:
     """Return the fields that are copied for certain, each with the records that copy most of it."""
-    compared = compare_copies(case)
+    try:
+        compared = compare_copies(case)
+    except MetricError:
+        return []
     ids = case.candidates.frame["nct_id"]
     found = []
     for one, certain in zip(compared, _certain(compared), strict=True):

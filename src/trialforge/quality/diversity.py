@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, jackknife_statistic
 from trialforge.trial.words import Words, number_words
@@ -125,8 +126,14 @@ def _mean(case: Case, values: np.ndarray, name: str) -> Estimate:
     return bootstrap_mean(values, case.scale.stream(name), case.params.bootstrap, case.candidates.clusters)
 
 
+def _need_two(case: Case) -> None:
+    if len(case.candidates) < 2:
+        raise MetricError("a single record has no other to be like")
+
+
 def self_bleu(case: Case) -> Estimate:
     """Mean BLEU-4 of each record against all others; high where they repeat each other (Zhu et al. 2018)."""
+    _need_two(case)
     scores = self_bleu_scores(_words(case.candidates))
     return _mean(case, scores, "self-bleu")
 
@@ -149,6 +156,7 @@ def vendi(case: Case) -> Estimate:
 
 def pairwise_distance(case: Case) -> Estimate:
     """Mean cosine distance of two records in the space."""
+    _need_two(case)
     rows = case.candidates.rows
     return jackknife_statistic(lambda places: mean_pairwise_distance(rows[places]), case.candidates.clusters)
 

@@ -13,6 +13,7 @@ from trialforge.trial.leakage import RULE_NAMES, find_outcome
 from trialforge.trial.registry_ids import OWN_ID
 
 MAKERS = ("model", "prompt_hash", "arm")
+_AS_WRITTEN = r"(?i)(?:NCT|SIM)[\s:#_-]{0,2}\d{8}"  # an id as prose may have it
 
 
 @lru_cache(maxsize=4)
@@ -55,7 +56,8 @@ def named_held_out(case: Case) -> list[str]:
     for frame in (case.candidates.frame, case.exemplars, case.reasons):
         if frame is not None:
             lines = frame.select(pl.struct(pl.all()).struct.json_encode().alias("line"))["line"]
-            named |= {*lines.str.extract_all(OWN_ID.pattern).explode().drop_nulls()}
+            said = lines.str.extract_all(_AS_WRITTEN).explode().drop_nulls()
+            named |= {*said.str.to_uppercase().str.replace_all("[^A-Z0-9]", "")}
             named |= {
                 name
                 for name in hidden

@@ -160,7 +160,7 @@ def check_records(case: Case, measured: Measured, validated: Mapping[str, float]
     """
     values = measured_values(measured.measures)
     values |= {f"validation.{name}": value for name, value in (validated or {}).items()}
-    check_gates(values, case.params.gates, lambda: worst_records(case))
+    check_gates(values, case.params.gates, lambda: worst_records(case), missing_values(measured.measures))
 
 
 def measured_values(measures: pl.DataFrame) -> dict[str, float]:
@@ -168,6 +168,13 @@ def measured_values(measures: pl.DataFrame) -> dict[str, float]:
     values = dict(measures.drop_nulls("value").select("metric", "value").iter_rows())
     ratios = measures.filter(pl.col("metric").is_in(RATIOS) & pl.col("ratio").is_not_null())
     return values | {f"{row['metric']}_ratio": row["ratio"] for row in ratios.iter_rows(named=True)}
+
+
+def missing_values(measures: pl.DataFrame) -> dict[str, str]:
+    """Return why a measure, or its share of the ceiling, has no value, by name."""
+    notes = dict(measures.filter(pl.col("value").is_null()).select("metric", "note").iter_rows())
+    none = measures.filter(pl.col("metric").is_in(RATIOS) & pl.col("ratio").is_null())["metric"]
+    return notes | {f"{name}_ratio": "real trials give no ceiling" for name in none}
 
 
 def headline_values(values: dict[str, float], metrics: dict[str, Metric]) -> dict[str, float]:
@@ -209,6 +216,7 @@ def worst_records(case: Case, most: int = 3) -> dict[str, list[str]]:
         "copies.fields": worst_copies(case, most),
         "leakage.outcome_told": sentences,
         "leakage.test_gap": worst_gaps(case, most),
+        "leakage.test_known": worst_gaps(case, most),
         "leakage.held_out_ids": named_held_out(case)[:most],
         "privacy.copies": _worst_copies(copies, "train", ids, train.frame["nct_id"], most),
         "privacy.skeleton_equal": worst_skeletons(case, most),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import Clusters, bootstrap_difference
 from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.trial.overlap import Overlap, match_ngrams
@@ -34,6 +35,7 @@ class Ngrams:
     real: Overlap | None
     real_unseen: Overlap | None
     gap: np.ndarray | None
+    real_gap: np.ndarray | None
 
 
 @lru_cache(maxsize=4)
@@ -69,7 +71,8 @@ def match_case(case: Case) -> Ngrams:
         unseen=match("records", "unseen"),
         real=match("real", "train"),
         real_unseen=match("real", "unseen"),
-        gap=_test_gap(case, words["records"], words["train"], words["unseen"]) if case.unseen else None,
+        gap=_test_gap(case, words, "records"),
+        real_gap=_test_gap(case, words, "real"),
     )
 
 
@@ -111,13 +114,18 @@ def take_words(words: Words, places: np.ndarray) -> Words:
     return Words(words.ids[np.repeat(words.starts[places], lengths) + within], starts, words.vocabulary)
 
 
-def _test_gap(case: Case, records: Words, train: Words, unseen: Words) -> np.ndarray:
-    """Return, by record, shared 13-grams with unseen trials minus with as many train trials."""
+def _test_gap(case: Case, words: dict[str, Words], name: str) -> np.ndarray | None:
+    """Return, by text, shared 13-grams with unseen trials minus with as many train trials; None without."""
+    if not {name, "unseen"} <= set(words):
+        return None
+    train, unseen = words["train"], words["unseen"]
     size = min(len(train), len(unseen))
     stream = case.scale.stream("memorisation", "gap")
     drawn = take_words(train, np.sort(stream.choice(len(train), size, replace=False)))
     fresh = take_words(unseen, np.sort(stream.choice(len(unseen), size, replace=False)))
-    with_unseen, with_train = (match_ngrams(records, words).has_ngram(GAP_LENGTH) for words in (fresh, drawn))
+    with_unseen, with_train = (
+        match_ngrams(words[name], others).has_ngram(GAP_LENGTH) for others in (fresh, drawn)
+    )
     gap: np.ndarray = with_unseen.astype(np.float64) - with_train
     return gap
 
@@ -210,6 +218,25 @@ def gap_to_test(case: Case) -> Estimate:
     )
 
 
+def surely_known(case: Case) -> Estimate:
+    """How much `test_gap` is surely above 0 and above that of validation trials; 0 where it is not.
+
+    The lower end of the 95% interval of the difference. Of ten records one may share a phrase with a test
+    trial by chance, and validation trials, which are as new as test trials, share what is newly in use.
+    """
+    ngrams = match_case(case)
+    gap, real = _need(ngrams.gap, "unseen trials"), ngrams.real_gap
+    usual = np.zeros(2) if real is None or len(real) < 2 else real
+    low, _ = bootstrap_difference(
+        lambda places: float(gap[places].mean()),
+        lambda places: max(float(usual[places].mean()), 0.0),
+        (case.candidates.clusters, Clusters.single(len(usual))),
+        case.scale.stream("memorisation", "known"),
+        case.params.bootstrap,
+    )
+    return Estimate(max(low or 0.0, 0.0), n=len(gap))
+
+
 def overlap_table(case: Case) -> pl.DataFrame:
     """Return shares of texts with a shared run, by set, reference and length, with intervals and coverage."""
     ngrams = match_case(case)
@@ -227,10 +254,9 @@ def overlap_table(case: Case) -> pl.DataFrame:
             continue
         for length in LENGTHS:
             share = _share(case, overlap, length, of_real=name == "held out")
-            numbers = (share.value, share.low, share.high, overlap.covered(length).mean())
-            rows.append(
-                (name, reference, length, *(round(float(number or 0), 4) for number in numbers), share.n)
-            )
+            numbers = (share.value, share.low, share.high, float(overlap.covered(length).mean()))
+            rounded = (None if number is None else round(number, 4) for number in numbers)
+            rows.append((name, reference, length, *rounded, share.n))
     names = ["set", "reference", "words", "share", "low", "high", "covered", "n"]
     return pl.DataFrame(rows, schema=names, orient="row")
 
@@ -268,4 +294,5 @@ METRICS = (
     Metric("memorisation.unseen_25", Direction.LOWER, 0, 1, unshown_25),
     Metric("memorisation.real_unseen_25", Direction.REAL, 0, 1, real_unseen_25),
     Metric("leakage.test_gap", Direction.LOWER, -1, 1, gap_to_test),
+    Metric("leakage.test_known", Direction.LOWER, 0, 1, surely_known, headline=False),
 )

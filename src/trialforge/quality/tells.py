@@ -1,4 +1,4 @@
-"""Which single word, mark, length, order or value tells the label, and more than it does in real trials?
+"""Which single word, mark, length, order, number or value tells the label, and more than in real trials?
 
 A classifier of all features at once hides a leak among thousands of words. Here each feature is tested by
 itself, against the largest that chance gives of any feature of its view.
@@ -29,6 +29,7 @@ from trialforge.quality.views import (
     form_features,
     style_features,
 )
+from trialforge.trial.record import TRIAL_SCHEMA
 from trialforge.trial.text import field_text
 
 FLIPS = 399  # a feature is certain where none of so many random signs gives one of its view as much
@@ -54,6 +55,22 @@ _COUNTS = (
     "lines longer than the last",
 )
 _RARE = "word pairs that no other record has"
+_AMOUNTS = tuple(name for name in VALUES if TRIAL_SCHEMA[name].is_numeric())
+_TYPED = ("arms", "interventions")  # lists of things, each of a type
+
+
+def _inner(name: str, part: str) -> pl.Expr:
+    """Return the lists that the things of a field hold, as one text."""
+    inner = pl.element().struct.field(part)
+    texts = pl.when(inner.list.len() > 0).then(inner.list.join("\n"))
+    return pl.col(name).list.eval(texts).list.join("\n", ignore_nulls=True)
+
+
+# All text that a learner may read of a trial, also what the views leave out.
+_TEXTS = TEXT_PARTS | {
+    f"{name}.{part}": _inner(name, part)
+    for name, part in (("interventions", "other_names"), ("arms", "interventions"))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +84,24 @@ class _Tested:
 
 
 def _texts(frame: pl.DataFrame) -> dict[str, list[str]]:
-    texts = frame.select(text.fill_null("") for text in TEXT_PARTS.values())
-    return {name: texts[name].to_list() for name in TEXT_PARTS}
+    texts = frame.select(text.fill_null("").alias(name) for name, text in _TEXTS.items())
+    return {name: texts[name].to_list() for name in _TEXTS}
+
+
+def _said_by_values(frame: pl.DataFrame) -> list[set[str]]:
+    """Return the names of what closed fields say of each record: values, types, and how numbers end."""
+    whole = {name: pl.col(name).cast(pl.Int64) for name in _AMOUNTS}
+    columns = (
+        {(name, "value"): pl.concat_list(field_text(name).fill_null("none")) for name in VALUES}
+        | {(name, "a type"): pl.col(name).list.eval(pl.element().struct.field("type")) for name in _TYPED}
+        | {(name, "last digit"): pl.concat_list(number % 10) for name, number in whole.items()}
+        | {(name, "rest by 2"): pl.concat_list(number % 2) for name, number in whole.items()}
+    )
+    said: list[set[str]] = [set() for _ in range(len(frame))]
+    for (field, kind), column in columns.items():
+        for mine, values in zip(said, frame.select(what=column)["what"].to_list(), strict=True):
+            mine |= {_name("form", field, kind, str(one)) for one in values or () if one is not None}
+    return said
 
 
 def _name(view: str, field: str, kind: str, what: str) -> str:
@@ -123,9 +156,9 @@ def _rare_share(texts: Iterable[str]) -> list[float]:
     return [sum(having[pair] == 1 for pair in one) / max(len(one), 1) for one in pairs]
 
 
-def _read_record(texts: dict[str, str], values: dict[str, str]) -> list[str]:
-    """Return the names of what a record has: words, marks, ends, lengths and values, by field and in any."""
-    found = {_name("form", name, "value", value) for name, value in values.items()}
+def _read_record(texts: dict[str, str], values: set[str]) -> list[str]:
+    """Return the names of what a record has: words, marks, ends, lengths and `values`, by field or any."""
+    found = {*values}
     every: dict[str, set[str]] = {"word": set(), "mark": set()}
     for name, text in texts.items():
         words, ends = _read_words(text)
@@ -136,7 +169,8 @@ def _read_record(texts: dict[str, str], values: dict[str, str]) -> list[str]:
         found |= {
             _name("form", name, "filled" if text else "empty", ""),
             _name("form", name, "characters", str(len(text))),
-            _name("form", name, "lines", str(text.count("\n") + 1)),
+            _name("form", name, "lines", str(lines := text.count("\n") + 1)),
+            _name("form", name, "lines, rest by 2", str(lines % 2)),
         }
         every["word"] |= words
         every["mark"] |= marks
@@ -148,19 +182,21 @@ def _read_record(texts: dict[str, str], values: dict[str, str]) -> list[str]:
 def _read_all(frame: pl.DataFrame) -> tuple[list[list[str]], np.ndarray]:
     """Return what each record has, and its numbers, one column for each of NUMBERS."""
     texts = _texts(frame)
-    values = frame.select(field_text(name).fill_null("none") for name in VALUES).to_dicts()
+    values = _said_by_values(frame)
+    amounts = frame.select(pl.col(_AMOUNTS).cast(pl.Float64).fill_null(-1)).to_numpy()
     by_record = [dict(zip(texts, one, strict=True)) for one in zip(*texts.values(), strict=True)]
     said = [_read_record(*one) for one in zip(by_record, values, strict=True)]
     counts = [[number for text in one.values() for number in _count(text)] for one in by_record]
     rare = _rare_share("\n".join(one.values()) for one in by_record)
     style = style_features(frame, tuple(TEXT_PARTS))
-    return said, np.column_stack([form_features(frame), style, np.array(counts), rare])
+    return said, np.column_stack([form_features(frame), amounts, style, np.array(counts), rare])
 
 
 NUMBERS = (
     *(_name("form", field, what, "") for field, what in FORM_NAMES),
+    *(_name("form", name, "amount", "") for name in _AMOUNTS),
     *(_name("style", _ANY, what, "") for what in STYLE_NAMES),
-    *(_name("form", field, what, "") for field in TEXT_PARTS for what in _COUNTS),
+    *(_name("form", field, what, "") for field in _TEXTS for what in _COUNTS),
     _name("words", _ANY, _RARE, ""),
 )
 

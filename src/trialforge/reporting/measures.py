@@ -206,6 +206,10 @@ MEASURES: dict[str, Measure] = {
         "13 words in a row of a test trial, minus those of as many training trials",
         "Above 0 the generator knows test trials; lower is better, 0 or less is right.",
     ),
+    "leakage.test_known": Measure(
+        "that difference, as far as it is sure and above that of validation trials",
+        "Above 0 the generator surely knows test trials; 0 is right.",
+    ),
     "leakage.title_gap": Measure(
         "label read from titles, ROC-AUC above that of real trials",
         "How much more titles of records tell the label; lower is better, to 0.",

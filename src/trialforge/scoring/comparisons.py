@@ -41,7 +41,8 @@ class ComparisonResult:
         p_holm: `p` corrected for the family; None for a question that is asked at the full level.
         p_equivalent: of the tests that the two are equivalent within the declared margin (corrected in a
             family); None for a metric without one.
-        detectable: the least true effect that this test finds with the declared power, at the full level.
+        detectable: the least true effect that this test finds with the declared power, at the full level;
+            infinite where it can find none.
         error_trials, error_fits, error_generations: the parts of the standard error; None where there is
             one fit, fewer than two generations of synthetic trials, or the bootstrap does not part them.
     """
@@ -213,6 +214,8 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
     if answer.verdict == "not shown":
         sentence += (
             f" With {params.power:.0%} power this test finds a true difference of {answer.detectable:.3f}."
+            if math.isfinite(answer.detectable)
+            else " This test can find no difference: one intervention has all test trials of a label."
         )
     return sentence + _describe_variation(answer, draws)
 
@@ -233,7 +236,11 @@ def _describe_variation(answer: ComparisonResult, draws: int) -> str:
 
 
 def as_row(answer: ComparisonResult) -> dict[str, object]:
-    """Return an answer as plain rounded values."""
-    return {
-        key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(answer).items()
-    }
+    """Return an answer as plain rounded values; None for a number that is unknown or infinite."""
+    values = asdict(answer).items()
+    return {key: rounded(value) if isinstance(value, float) else value for key, value in values}
+
+
+def rounded(value: float) -> float | None:
+    """Return a number as it is written, None where it is none."""
+    return round(value, 6) if math.isfinite(value) else None

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
+_NOTHING = 1e-12  # less is rounding
 
 
 class AreaTest(NamedTuple):
     """A ROC-AUC, or a difference of two, with its standard error and the degrees of freedom of that.
 
     The variance has two parts, from the trials that are scored and from the repetitions (fits, or whole
-    generations of synthetic trials); `error_trials` and `error_repeats` are their roots.
+    generations of synthetic trials); `error_trials` and `error_repeats` are their roots. The error is
+    infinite where nothing says how trials differ. The value lies from `least` to 1.
     """
 
     value: float
@@ -23,6 +25,7 @@ class AreaTest(NamedTuple):
     freedom: float
     error_trials: float = 0.0
     error_repeats: float = 0.0
+    least: float = -1.0
 
     def p(self, expected: float = 0.0) -> float:
         """Return the two-sided p-value that the true value is `expected`."""
@@ -48,11 +51,11 @@ class AreaTest(NamedTuple):
         return min(1.0, float(2 * stdtr(self.freedom, -room / self.error)))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the symmetric interval."""
+        """Return the symmetric interval, cut to what the value can be."""
         from scipy.special import stdtrit
 
         reach = float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
-        return self.value - reach, self.value + reach
+        return max(self.value - reach, self.least), min(self.value + reach, 1.0)
 
     def detectable(self, level: float, power: float) -> float:
         """Return the least true effect that a two-sided test at `level` finds with probability `power`."""
@@ -91,7 +94,8 @@ def placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
 
 def roc_test(labels: Labels, scores: Floats, clusters: NDArray[np.str_] | None = None) -> AreaTest:
     """Return the mean ROC-AUC of several seeds, (seeds, trials), with its error over trials and seeds."""
-    return _area_test(labels, [placements(labels, row) for row in np.atleast_2d(scores)], clusters)
+    components = [placements(labels, row) for row in np.atleast_2d(scores)]
+    return _area_test(labels, components, clusters, chance=0.5)._replace(least=0.0)
 
 
 def delong(
@@ -133,13 +137,18 @@ def _mean(components: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
 
 
 def _area_test(
-    labels: Labels, components: list[tuple[Floats, Floats]], clusters: NDArray[np.str_] | None
+    labels: Labels,
+    components: list[tuple[Floats, Floats]],
+    clusters: NDArray[np.str_] | None,
+    chance: float = 0.0,
 ) -> AreaTest:
     ones, zeros = _mean(components)
     over_trials, freedom = _variance(labels, ones, zeros, clusters)
+    if over_trials < _NOTHING and abs(float(ones.mean()) - chance) > _NOTHING:
+        over_trials = _variance_of_luck(labels, clusters)
     repeats = len(components)
     between = over_repeats = 0.0
-    if repeats > 1:
+    if repeats > 1 and np.isfinite(over_trials):
         # Repetitions differ by what is theirs and by how they meet these trials; the latter is in
         # `over_trials` already, as the part by which single ones vary more over trials than their mean.
         between = float(np.array([pair[0].mean() for pair in components]).var(ddof=1) / repeats)
@@ -157,11 +166,24 @@ def _area_test(
     )  # fmt: skip
 
 
+def _variance_of_luck(labels: Labels, clusters: NDArray[np.str_] | None) -> float:
+    """Return the variance of the ROC-AUC of scores that know nothing (Mann and Whitney 1947), by clusters.
+
+    A perfect ranking has no placement that differs from another. That is no proof: of two successes and two
+    failures, one order in six is perfect.
+    """
+    names = np.arange(labels.size) if clusters is None else clusters
+    ones, zeros = (np.unique(names[labels == label]).size for label in (1, 0))
+    return (ones + zeros + 1) / (12 * ones * zeros)
+
+
 def _variance(
     labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_] | None
 ) -> tuple[float, float]:
     """Return the variance over trials, and its degrees of freedom."""
     if clusters is None:
+        if min(ones.size, zeros.size) < 2:
+            return np.inf, 1.0
         return float(ones.var(ddof=1) / ones.size + zeros.var(ddof=1) / zeros.size), 1e9
     names, member = np.unique(clusters, return_inverse=True)
     sums = np.zeros(names.size)

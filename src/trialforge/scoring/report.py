@@ -107,6 +107,8 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
             hint="run: dvc repro zero-shot",
         )
     asked = answers["score"].is_not_null().to_numpy()
+    if np.unique(scoring.labels[asked]).size < 2:
+        return {"trials": int(asked.sum()), "reason": "no test trials of both labels were asked about"}
     said = answers.filter(asked).explode("logprobs").select("nct_id", pl.col("logprobs").struct.unnest())
     said = said.select("nct_id", named=pl.sum_horizontal(pl.exclude("nct_id").exp()))
     area = roc_test(scoring.labels[asked], answers["score"].to_numpy()[asked], scoring.clusters[asked])

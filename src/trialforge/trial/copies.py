@@ -31,8 +31,8 @@ COPIES_SCHEMA = {
 def field_items(trials: pl.DataFrame) -> pl.DataFrame:
     """Return `record` (row number), `field` and `text` of each free text of trials, in the order of FIELDS.
 
-    An item is a text, an arm's label, an endpoint, a keyword or one criterion: what is copied item by item
-    into another layout, or in another order, is found as such. Headings of criteria are no items.
+    An item is a text, an arm's description, an endpoint, a keyword or one criterion: what is copied item by
+    item into another layout, or in another order, is found as such. Headings of criteria are no items.
     """
     numbered = trials.with_row_index("record")
     found = []

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 WORD = r"[\p{L}\p{N}]+"
+_UNSEEN = r"[\p{M}\p{Cf}]"  # marks that change a letter, and characters without a form
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,12 @@ class Words:
 
 
 def split_words(texts: pl.Series) -> pl.Series:
-    """Return the lower-case words (letters and digits) of each text as a list."""
-    return texts.fill_null("").str.to_lowercase().str.extract_all(WORD)
+    """Return the lower-case words (letters and digits) of each text as a list.
+
+    Accents, soft hyphens and other letters' forms make no other word: copies are found in spite of them.
+    """
+    plain = texts.fill_null("").str.normalize("NFKD").str.replace_all(_UNSEEN, "")
+    return plain.str.to_lowercase().str.extract_all(WORD)
 
 
 def number_words(*columns: pl.Series) -> list[Words]:

@@ -26,6 +26,7 @@ from trialforge.quality.memorisation import (
     pool_50,
     real_unseen_25,
     shown_25,
+    surely_known,
     unshown_25,
     worst_ngrams,
 )
@@ -179,6 +180,13 @@ def test_runs_of_test_trials_open_the_gap_and_name_their_records(parts: Parts, p
     assert worst_records(knowing)["leakage.test_gap"] == [
         f"{name}: 20 words of a test trial, and no 13 of any of as many train trials"
     ]
+    # One of three may be chance, and where validation trials have as much, the times have it.
+    assert surely_known(knowing).value == 0
+    told = [words(3000, 20), *[words(4000, 25)] * 7]
+    records = with_summary(parts["synthetic"], told)
+    assert surely_known(make_case(records, source, params)).value > 0.9
+    newer = source | {"validation": with_summary(parts["validation"], told)}
+    assert surely_known(make_case(records, newer, params)).value == 0
 
 
 def test_canaries_planted_in_exemplars_are_counted_as_they_come_out(

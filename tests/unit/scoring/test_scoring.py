@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -356,6 +357,15 @@ def test_on_unseen_interventions_each_arm_and_the_primary_difference_have_interv
         }
 
 
+def test_a_part_with_one_success_has_figures_that_can_be_written(params: LearningParams) -> None:
+    scoring = scored(EQUAL | {"augmented": 2.0}, params)
+    one = scoring.labels == 0
+    one[1] = True
+    found = unseen_interventions(scoring, one, 0.95)
+    assert (found[f"{MODEL}.real"]["low"], found[f"{MODEL}.real"]["high"]) == (0, 1)
+    json.dumps(found, allow_nan=False)
+
+
 def test_what_learned_from_shuffled_labels_fails_the_run(params: LearningParams) -> None:
     check_control(shuffled_control(scored(EQUAL, params), params))
     with pytest.raises(
@@ -441,6 +451,8 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
     )
     few = zero_shot_metrics(drawn, scoring, 0.95)
     assert (few["trials"], few["answered"]) == (150, 150)
+    failed = answers.with_columns(pl.when(label=0).then("score").name.keep())
+    assert "reason" in zero_shot_metrics(failed, scoring, 0.95)
     strange = answers.with_columns(nct_id=pl.col("nct_id").replace(names[0], "NCT99999999"))
     for others in (strange, answers.with_columns(label=1 - pl.col("label"))):
         with pytest.raises(LearningError, match=r"asked about other test trials \(200\)"):

@@ -6,6 +6,7 @@ as uneven as those of the simulated corpus; arms share most of what they say of 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,8 @@ import pytest
 from trialforge.core.rng import random_stream
 from trialforge.learning.params import Comparison, StatisticsParams
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import ComparisonResult, answer_each, answer_family
+from trialforge.scoring.comparisons import ComparisonResult, answer_each, answer_family, as_row
+from trialforge.scoring.paired_tests import roc_test
 from trialforge.scoring.scores import ArmScores, Resamples
 
 pytestmark = pytest.mark.slow
@@ -158,6 +160,27 @@ def test_one_cluster_or_one_that_has_all_of_a_label_allows_no_claim() -> None:
         resamples = Resamples(draw_weights(clusters, 1, 100, 1))
         (answer,) = answer_each([PARAMS.primary], scores, resamples, clusters, PARAMS)
         assert answer.verdict == "not shown"
+        assert (answer.low, answer.high) == (-1, 1)
+        assert "can find no difference" in answer.words
+        json.dumps(as_row(answer), allow_nan=False)
+
+
+def test_a_perfect_ranking_of_a_few_trials_is_luck_and_of_many_is_not() -> None:
+    """Without a placement that differs from another, DeLong's error is 0."""
+    for count, verdict in ((2, "not shown"), (20, "better")):
+        labels = np.tile([0, 1], count)
+        odds = {"real": np.zeros((1, 2 * count)), "augmented": labels[None].astype(float)}
+        scores = {
+            (MODEL, arm): ArmScores(MODEL, arm, "one", labels, rows, rows, np.zeros(1))
+            for arm, rows in odds.items()
+        }
+        names = np.arange(2 * count).astype(str)
+        resamples = Resamples(draw_weights(names, 1, 100, 1))
+        (answer,) = answer_each([PARAMS.primary], scores, resamples, names, PARAMS)
+        assert (answer.effect, answer.verdict) == (0.5, verdict)
+        assert answer.low < 0.5 <= answer.high
+        assert roc_test(labels, odds["augmented"], names).interval(0.95)[0] < 1
+        assert roc_test(labels, odds["real"], names).interval(0.95) == (0.5, 0.5)
 
 
 def test_what_generations_differ_by_is_in_the_interval_and_shown() -> None:
