@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import Clusters
@@ -90,13 +92,31 @@ class Side:
 
         Where all were, as one prompt of fixed examples makes them, there is no other set: records are drawn.
         """
-        if "exemplars" not in self.frame.columns:
-            return Clusters.single(len(self))
-        shown = pl.col("exemplars").list.drop_nulls().list.sort().list.join("\n")
-        alone = pl.int_range(pl.len()).cast(pl.String)
-        keys = self.frame.select(pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone))
-        found = Clusters.of(keys.to_series().to_numpy())
+        found = Clusters.of(self._exemplar_sets)
         return found if len(found) > 1 else Clusters.single(len(self))
+
+    @cached_property
+    def families(self) -> pl.Series:
+        """Return which records stay in one fold: those of one intervention or of one exemplar set.
+
+        Interventions alone where that would be all of them, as with one prompt of fixed examples.
+        """
+        names = np.unique(self.interventions.to_numpy().astype(str), return_inverse=True)[1]
+        sets = np.unique(self._exemplar_sets, return_inverse=True)[1] + names.max(initial=0) + 1
+        size = int(sets.max(initial=0)) + 1
+        edges = coo_array((np.ones(len(self)), (names, sets)), (size, size))
+        found = connected_components(edges, directed=False)[1][names]
+        return pl.Series(found if len(np.unique(found)) > 1 else names)
+
+    @cached_property
+    def _exemplar_sets(self) -> np.ndarray:
+        """The set of exemplars that each record was written from; one that had none has a set of its own."""
+        alone = pl.int_range(pl.len()).cast(pl.String)
+        if "exemplars" not in self.frame.columns:
+            return self.frame.select(alone).to_series().to_numpy()
+        shown = pl.col("exemplars").list.drop_nulls().list.sort().list.join("\n")
+        keys = self.frame.select(pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone))
+        return keys.to_series().to_numpy()
 
     @cached_property
     def interventions(self) -> pl.Series:

@@ -58,7 +58,7 @@ def draw_alike(left: Side, right: Side, stream: np.random.Generator, most: int) 
 
 def _score(side: Side, view: str, case: Case) -> Scored:
     classifier = linear_probe() if view in ("form", "style") else word_probe()
-    return score_by_folds(read_view(side, view), side.labels, side.interventions, classifier, case)
+    return score_by_folds(read_view(side, view), side.labels, side.families, classifier, case)
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from tests.canaries import find_canaries, make_canary
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import Clusters, bootstrap_difference, jackknife_groups
+from trialforge.core.resampling import Clusters, Interval, bootstrap_difference, jackknife_groups
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.cosine import cosine_table
 from trialforge.quality.diversity import vendi_score
@@ -89,7 +89,7 @@ def test_roc_auc_equals_scikit_learn_with_ties(pairs: list[tuple[bool, int]]) ->
 def test_a_difference_of_equal_constants_is_0_and_a_shift_is_read_between_its_bounds() -> None:
     ours, real = unit_rows(200, 1, 8)[:, 0], unit_rows(100, 0, 9)[:, 0]
 
-    def interval(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    def interval(one: np.ndarray, other: np.ndarray) -> Interval:
         return bootstrap_difference(
             lambda places: float(one[places].mean()),
             lambda places: float(other[places].mean()),
@@ -100,6 +100,8 @@ def test_a_difference_of_equal_constants_is_0_and_a_shift_is_read_between_its_bo
 
     assert interval(np.ones(9), np.ones(4)) == (0, 0)
     low, high = interval(ours, real)
+    assert low is not None
+    assert high is not None
     middle = float(ours.mean() - real.mean())
     # The normal interval of a difference of two independent means.
     width = 1.96 * float(np.sqrt(ours.var() / len(ours) + real.var() / len(real)))

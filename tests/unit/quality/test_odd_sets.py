@@ -103,3 +103,22 @@ def test_interventions_of_other_tools_are_named_as_those_of_the_run(parts: Parts
     named = name_alike(records, parts["train"])
     assert named["normalized_interventions"].to_list() == [["placebo", "aspirin"], ["aspirin"], []]
     assert named["nct_id"].equals(records["nct_id"])
+
+
+def test_records_of_one_intervention_or_one_exemplar_set_stay_in_one_fold(
+    parts: Parts, params: QualityParams
+) -> None:
+    records = (
+        parts["synthetic"]
+        .head(6)
+        .with_columns(
+            normalized_interventions=pl.Series([["a"], ["a"], ["b"], ["c"], ["d"], ["d"]]),
+            exemplars=pl.Series([["NCT1"], ["NCT2"], ["NCT2"], ["NCT3"], ["NCT4"], ["NCT5"]]),
+        )
+    )
+    families = make_case(records, parts, params).candidates.families.to_list()
+    assert families[0] == families[1] == families[2]
+    assert families[4] == families[5]
+    assert len(set(families)) == 3
+    one_prompt = records.with_columns(exemplars=pl.lit(["NCT1", "NCT2"]))
+    assert make_case(one_prompt, parts, params).candidates.families.n_unique() == 4
