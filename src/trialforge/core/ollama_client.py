@@ -43,6 +43,8 @@ def check_address(address: str, variable: str) -> None:
     Raises:
         ParameterError: it does not.
     """
+    import httpx
+
     try:
         url = httpx.URL(address)
         valid = url.scheme in {"http", "https"} and bool(url.host)
