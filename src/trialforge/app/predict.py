@@ -15,6 +15,8 @@ from trialforge.learning.modelcard import read_card
 from trialforge.learning.predictions import check_probabilities
 from trialforge.learning.storage import naming_faults
 
+INFLUENCES = 5  # words or fields that are named for each trial
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -30,13 +32,12 @@ class Prediction:
         return asdict(self) | {"influences": [one._asdict() for one in self.influences]}
 
 
-def predict_trials(model: Path, trials: pl.DataFrame, count: int = 5) -> list[Prediction]:
+def predict_trials(model: Path, trials: pl.DataFrame) -> list[Prediction]:
     """Return a prediction for each trial, in order of nct_id.
 
     Args:
         model: the folder of a trained model.
         trials: registration views, cut as those that it learned from.
-        count: how many words or fields are named for each.
 
     Raises:
         LearningError: the folder holds no trained model, it can't be loaded, or a score is NaN.
@@ -47,7 +48,7 @@ def predict_trials(model: Path, trials: pl.DataFrame, count: int = 5) -> list[Pr
     classifier = load_classifier(model)
     with naming_faults(f"{model} can't score these trials"):  # of shapes that no check of a file can foresee
         scores = check_probabilities(classifier.predict(examples), str(model))
-        moved = classifier.explain(examples, count)
+        moved = classifier.explain(examples, INFLUENCES)
     titles = dict(trials.select("nct_id", "title").iter_rows())
     return [
         Prediction(nct_id, titles[nct_id], round(float(score), 6), tuple(influences))

@@ -20,6 +20,7 @@ from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, Content, Ki
 from trialforge.trial.skeleton import BLOCKS
 from trialforge.trial.text import trial_text
 
+WIDTH, FULL_WIDTH = 100, 150  # of a line of the story in short, and with the exemplars beside the record
 # How the record came about, beside its target, exemplars and reasons.
 MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")
 _REASONS_BY = ("reasons_id", "grounded", "reject_reasons", "prompt_hash", "model_digest")
@@ -103,10 +104,10 @@ def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[di
     return [rows[name] for name in ids]
 
 
-def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
+def summarise_story(story: Mapping[str, Any]) -> str:
     """Return a story in short: the record as a registry page, its verdict, and what it was made of."""
     record, target, made_by = story["record"], story["target"], story["made_by"]
-    lines = [*_page(record, width), ""] if record else [f"given up: {story['given_up']}", ""]
+    lines = [*_page(record), ""] if record else [f"given up: {story['given_up']}", ""]
     asked = (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")
     told = {
         "asked for": f"{', '.join(asked)}; {_outcome(target['label'])}",
@@ -118,13 +119,13 @@ def summarise_story(story: Mapping[str, Any], width: int = 100) -> str:
     if story["reasons"]:
         lines += ["", "Reasons in its prompt"]
     for reason in story["reasons"]:
-        lines += _filled(reason["text"], width, "  - ")
-        lines += _filled(_cited(reason), width, "      ")
+        lines += _filled(reason["text"], "  - ")
+        lines += _filled(_cited(reason), "      ")
     if story["exemplars"]:
         lines += ["", "Exemplars"]
     for trial in story["exemplars"]:
         line = f"  {trial['nct_id']} ({_outcome(trial['label'])})  {trial['title'] or ''}".rstrip()
-        lines.append(shorten(line, width))
+        lines.append(shorten(line, WIDTH))
     return "\n".join([*lines, "", "trialforge show --full adds hashes, sampling and each exemplar"])
 
 
@@ -137,37 +138,37 @@ def _outcome(label: int | None) -> str:
     return label_line(label, "plain").removeprefix("Outcome: ")
 
 
-def _page(record: Mapping[str, Any], width: int) -> Iterator[str]:
+def _page(record: Mapping[str, Any]) -> Iterator[str]:
     """The record as a registry page."""
     page = registry_page(record)
-    yield from _filled(f"{record['nct_id']}  {record['title']}", width)
+    yield from _filled(f"{record['nct_id']}  {record['title']}")
     yield SYNTHETIC_STATUS
     for heading, content in page.items():
         if heading != "Title":
             yield ""
             yield heading
-            yield from _content(heading, content, width)
+            yield from _content(heading, content)
 
 
-def _content(heading: str, content: Content, width: int) -> Iterator[str]:
+def _content(heading: str, content: Content) -> Iterator[str]:
     if isinstance(content, str):
-        yield from _filled(content, width, "  ")
+        yield from _filled(content, "  ")
         return
     kind, parts = LAYOUT[heading].kind, list[Any](content)
     if kind is Kind.FACTS:
         yield from _table(dict(parts))
     elif heading == "Keywords":
-        yield from _filled("; ".join(parts), width, "  ")
+        yield from _filled("; ".join(parts), "  ")
     elif kind is Kind.TABLE:
         for *named, description in parts:
-            yield from _filled(" | ".join(filter(None, named)), width, "  - ")
-            yield from _filled(description, width, "      ")
+            yield from _filled(" | ".join(filter(None, named)), "  - ")
+            yield from _filled(description, "      ")
     else:
         for item in parts:
-            yield from _filled(item, width, "  - ")
+            yield from _filled(item, "  - ")
 
 
-def _filled(text: str, width: int, begin: str = "") -> list[str]:
+def _filled(text: str, begin: str = "", width: int = WIDTH) -> list[str]:
     """A text in lines, the later ones as far in as the first."""
     return wrap(text, width, initial_indent=begin, subsequent_indent=" " * len(begin))
 
@@ -206,7 +207,7 @@ def _sources(target: Mapping[str, Any]) -> list[str]:
     return ["", "Sources", *(f"  {donors[block]:<{width}}  {gives}" for block, gives in BLOCKS.items())]
 
 
-def format_story(story: Mapping[str, Any], width: int = 150) -> str:
+def format_story(story: Mapping[str, Any]) -> str:
     """Return a story as text, with the record beside each exemplar."""
     record, target = story["record"], story["target"]
     title = f"{record['nct_id']}  {record['title']}" if record else f"given up: {story['given_up']}"
@@ -217,12 +218,12 @@ def format_story(story: Mapping[str, Any], width: int = 150) -> str:
     lines += [f"    {explain(reason)}" for reason in refused]
     lines += ["", "Reasons", *_table(story["reasons_by"])]
     for reason in story["reasons"]:
-        lines += wrap(reason["text"], width, initial_indent="  - ", subsequent_indent="    ")
-        lines += _filled(_cited(reason), width, "      ")
+        lines += _filled(reason["text"], "  - ", FULL_WIDTH)
+        lines += _filled(_cited(reason), "      ", FULL_WIDTH)
     for exemplar in story["exemplars"]:
         outcome = label_line(exemplar["label"], "plain")
         heads = (record["nct_id"] if record else "", f"{exemplar['nct_id']}  {outcome}")
-        lines += ["", *_beside(heads, (story["text"], exemplar["text"]), (width - 3) // 2)]
+        lines += ["", *_beside(heads, (story["text"], exemplar["text"]), (FULL_WIDTH - 3) // 2)]
     if not story["exemplars"]:
         lines += ["", "No exemplars", *story["text"].splitlines()]
     return "\n".join(lines)

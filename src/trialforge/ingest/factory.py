@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from trialforge.core.errors import ParameterError
 from trialforge.ingest.params import DEFAULT_PATH
 from trialforge.ingest.registry import RegistrySource
+from trialforge.ingest.source import BATCH_SCHEMA, Batch, Prepare, leave_batch, no_refused
 from trialforge.ingest.top import TopSource
 
 if TYPE_CHECKING:
@@ -16,11 +19,20 @@ if TYPE_CHECKING:
     from trialforge.ingest.source import Source
 
 
-def _open_simulated(params: IngestParams, seed: int) -> Source:
-    # Here, so that a process that reads real records does not wait for numpy.
-    from trialforge.ingest.simulated import SimulatedSource
+class SimulatedSource:
+    """`ingest.source: simulated`: as many trials as `ingest.simulated_trials` says."""
 
-    return SimulatedSource(params, seed)
+    def __init__(self, params: IngestParams, seed: int) -> None:
+        self._count, self._seed = params.simulated_trials, seed
+
+    def batches(self, prepare: Prepare = leave_batch) -> Iterator[Batch]:
+        """Yield the trials; none is ever refused."""
+        # Here, so that a process that reads real records does not wait for numpy.
+        from trialforge.simulation.corpus import simulate_batches
+
+        for trials in simulate_batches(self._count, self._seed):
+            named = trials.with_columns(file=pl.lit("simulated")).select(BATCH_SCHEMA.keys())
+            yield prepare(Batch(named, no_refused()))
 
 
 def _open_registry(params: IngestParams, _: int) -> Source:
@@ -40,7 +52,7 @@ def _open_top(params: IngestParams, seed: int) -> Source:
 
 
 SOURCES: dict[str, Callable[[IngestParams, int], Source]] = {
-    "simulated": _open_simulated,
+    "simulated": SimulatedSource,
     "registry": _open_registry,
     "top": _open_top,
 }

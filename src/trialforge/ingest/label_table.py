@@ -20,24 +20,9 @@ _LABEL_HEADINGS = (
     "label", "outcomelabel", "triallabel", "trialoutcome", "trialsuccess", "outcome", "success", "successful",
 )  # fmt: skip
 _SUCCESS = (
-    "yes",
-    "y",
-    "true",
-    "t",
-    "success",
-    "successful",
-    "succeeded",
-    "wahr",
-    "vrai",
-    "verdadero",
-    "vero",
-    "pass",
-    "passed",
-    "oui",
-    "ja",
-    "si",
-    "sí",
-)
+    "yes", "y", "true", "t", "success", "successful", "succeeded", "wahr", "vrai", "verdadero", "vero",
+    "pass", "passed", "oui", "ja", "si", "sí",
+)  # fmt: skip
 _FAILURE = (
     "no", "n", "false", "f", "failure", "failed", "fail", "unsuccessful", "falsch", "faux", "falso", "non",
     "nein",

@@ -66,6 +66,3 @@ def left_out(params: PopulationParams) -> tuple[pl.Expr, pl.Expr]:
         pl.coalesce(none, *(pl.when(~stays).then(pl.lit(reason)) for reason, stays, _ in rules)),
         pl.coalesce(none, *(pl.when(~stays).then(has.fill_null("none")) for _, stays, has in rules)),
     )
-
-
-LEFT_OUT = ("other_study_type", "other_phase", "other_intervention_type", "other_year", "other_condition")

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-# Classes of stops that are no failure of the trial.
-NO_FAILURE = ("success", "completed", "administrative", "mistake")
 _AFFIRMED = {"success", "completed"}  # what these say, a clause with a negation does not
 _IGNORED = "ignored"  # rows of this name are taken out of the reason
 

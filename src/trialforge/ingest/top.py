@@ -21,27 +21,14 @@ from trialforge.ingest.source import REFUSED_SCHEMA, Batch, Prepare, Source, lea
 from trialforge.ingest.typed import MAX_FIELD, build_batch
 
 TOP_COLUMNS = (
-    "nctid",
-    "status",
-    "why_stop",
-    "label",
-    "phase",
-    "diseases",
-    "icdcodes",
-    "drugs",
-    "smiless",
-    "criteria",
-)
-TOP_SCHEMA: dict[str, pl.DataType] = {
-    **dict.fromkeys(TOP_COLUMNS, pl.String()), "label": pl.Int64(), "bad_label": pl.String(),
-    "part": pl.String(), "file": pl.String(),
-}  # fmt: skip
+    "nctid", "status", "why_stop", "label", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria",
+)  # fmt: skip
 _PARTS = {"train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 _BATCH = 2048
 
 
 def read_top(path: str) -> pl.DataFrame:
-    """Return the rows of TOP tables with TOP_SCHEMA; the list columns are texts still.
+    """Return TOP_COLUMNS, `bad_label`, `part` and `file` of TOP tables; the list columns are texts still.
 
     A label other than 0 and 1 is in `bad_label`, and `label` is null there.
 

@@ -29,7 +29,6 @@ PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "label": pl.Int64(),
     "score": pl.Float64(),
 }
-KEY = ("model", "arm", "seed")
 
 
 def check_probabilities(scores: np.ndarray, where: str) -> np.ndarray:

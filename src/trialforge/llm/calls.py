@@ -186,28 +186,9 @@ class CachedGenerator:
     """A TextGenerator that asks its inner one only for what the cache lacks."""
 
     def __init__(self, inner: TextGenerator, cache: CallCache) -> None:
-        self._inner = inner
-        self._cache = cache
-
-    @property
-    def engine(self) -> str:
-        """Name and version of the inner engine."""
-        return self._inner.engine
-
-    @property
-    def model(self) -> str:
-        """The inner model's name."""
-        return self._inner.model
-
-    @property
-    def model_digest(self) -> str:
-        """The inner model's digest."""
-        return self._inner.model_digest
-
-    @property
-    def context_tokens(self) -> int:
-        """The inner model's context."""
-        return self._inner.context_tokens
+        self.engine, self.model, self.model_digest = inner.engine, inner.model, inner.model_digest
+        self.context_tokens = inner.context_tokens
+        self._inner, self._cache = inner, cache
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the chat, template included."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Cell = str | int | float | bool | None
+MOST_ROWS = 100  # of a table of plots/ that is shown
 
 _CAPITALS = (
     "ROC AUC PR MRR nDCG BM25 LLM MMD DCR NNDR FPR TPR CI JS F1 RRF MeSH BLEU C2ST ECE MIA CSV XML JSON"
@@ -89,10 +90,10 @@ def format_cell(value: Cell) -> str:
     return value
 
 
-def metric_table(caption: str, metrics: Mapping[str, Cell], *, closed: bool = False) -> Table:
-    """Return metrics as a table of two columns, in their file's order."""
+def metric_table(caption: str, metrics: Mapping[str, Cell]) -> Table:
+    """Return metrics as a closed table of two columns, in their file's order."""
     rows = [(name_words(name), value) for name, value in metrics.items()]
-    return Table(caption, ("Measure", "Value"), rows, closed=closed)
+    return Table(caption, ("Measure", "Value"), rows, closed=True)
 
 
 def was_made(frame: pl.DataFrame) -> bool:
@@ -100,10 +101,11 @@ def was_made(frame: pl.DataFrame) -> bool:
     return bool(frame.height) and frame.columns != ["note"]
 
 
-def frame_table(caption: str, frame: pl.DataFrame, limit: int = 100, *, closed: bool = False) -> Table:
+def frame_table(caption: str, frame: pl.DataFrame, *, closed: bool = False) -> Table:
     """Return a table of plots/ as it is; of a long one the first rows, which the caption says."""
-    named = caption if frame.height <= limit else f"{caption} (first {limit} of {frame.height} rows)"
-    return Table(named, [name_words(name) for name in frame.columns], frame.head(limit).rows(), closed=closed)
+    named = caption if frame.height <= MOST_ROWS else f"{caption} (first {MOST_ROWS} of {frame.height} rows)"
+    headings = [name_words(name) for name in frame.columns]
+    return Table(named, headings, frame.head(MOST_ROWS).rows(), closed=closed)
 
 
 def pick(metrics: Mapping[str, Cell], *names: str) -> Cell:

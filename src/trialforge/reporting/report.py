@@ -14,23 +14,15 @@ from trialforge.reporting.sections import build_sections, provenance_section, re
 
 # What can move a number of the page; the whole list, with hashes, is requirements.lock.
 SOFTWARE = (
-    *("altair", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars"),
-    *(
-        "scikit-learn",
-        "scipy",
-        "sentence-transformers",
-        "torch",
-        "transformers",
-        "vl-convert-python",
-        "xllamacpp",
-    ),
-)
+    "altair", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars", "scikit-learn",
+    "scipy", "sentence-transformers", "torch", "transformers", "vl-convert-python", "xllamacpp",
+)  # fmt: skip
 
 
-def locked_versions(lock: str, names: tuple[str, ...] = SOFTWARE) -> dict[str, str]:
+def locked_versions(lock: str) -> dict[str, str]:
     """Return the versions that a requirements.lock pins, as the same file gives the same page anywhere."""
     pinned = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", lock, flags=re.MULTILINE))
-    return {name: pinned[name] for name in names if name in pinned}
+    return {name: pinned[name] for name in SOFTWARE if name in pinned}
 
 
 def build_audit(inputs: Inputs, name: str, params: ReportParams, broken: Sequence[str]) -> str:

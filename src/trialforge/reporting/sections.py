@@ -62,7 +62,7 @@ def _section(
         if measured.get(name) is not None
     ]
     files = [
-        metric_table(caption, inputs.metrics[stage], closed=True)
+        metric_table(caption, inputs.metrics[stage])
         for stage, caption in sources.items()
         if caption and inputs.metrics.get(stage)
     ]

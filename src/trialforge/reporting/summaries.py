@@ -230,7 +230,7 @@ def detail_tables(plots: Mapping[str, pl.DataFrame], section: str) -> list[Table
     return found
 
 
-def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None = None) -> list[Table]:
+def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None) -> list[Table]:
     """Return ROC-AUC of each arm by classifier, with intervals, from plots/learning/arms.csv.
 
     Above them stand the base rates of plots/learning/base-rates.csv, which are the same beside every model.

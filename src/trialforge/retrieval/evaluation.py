@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid", "random")
 DEPTH = 50  # a trial ranked below counts as not found
+AGREEMENT_HITS = 10
 KNOWN_ITEM = {"R@1": "recall_1", "R@5": "recall_5", "R@10": "recall_10", "RR": "mrr", "nDCG@10": "ndcg_10"}
 FILTERS = ("intervention+label", "label", "none")
 SAME_CONDITION = {"P@5": "precision_5", "P@10": "precision_10"}
@@ -77,19 +78,17 @@ def score_task(task: SearchTask, mode: Mode, seed: int) -> dict[str, NDArray[np.
     return _score_run(run, task.relevant, task.ids, names)
 
 
-def measure_agreement(
-    one: Retriever, other: Retriever, texts: Sequence[str], size: int = 10
-) -> dict[str, float]:
-    """Return the mean share of the first `size` hits that two backends have in common, by mode."""
+def measure_agreement(one: Retriever, other: Retriever, texts: Sequence[str]) -> dict[str, float]:
+    """Return the mean share of the first hits that two backends have in common, by mode."""
     vectors = one.encode(texts)
     shares: dict[Mode, list[float]] = {"lexical": [], "dense": []}
     for text, vector in zip(texts, vectors, strict=True):
         for mode, each in shares.items():
-            query = Query(text, mode, size, vector=vector)
+            query = Query(text, mode, AGREEMENT_HITS, vector=vector)
             first, second = ({hit.nct_id for hit in retriever.search(query)} for retriever in (one, other))
             each.append(len(first & second) / max(len(first), len(second)) if first | second else 1.0)
     means = {mode: round(float(np.mean(each)), 4) for mode, each in shares.items()}
-    return {f"agreement.{mode}.overlap_{size}": mean for mode, mean in means.items()}
+    return {f"agreement.{mode}.overlap_{AGREEMENT_HITS}": mean for mode, mean in means.items()}
 
 
 def summarise_exemplars(plan: pl.DataFrame, exemplars: pl.DataFrame, top_k: int) -> dict[str, float]:

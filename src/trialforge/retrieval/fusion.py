@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
 
 
-def rank_ids(scores: Mapping[str, float], size: int | None = None) -> list[str]:
+def rank_ids(scores: Mapping[str, float]) -> list[str]:
     """Return ids, the best score first; equal scores stand in the order of their ids."""
-    return sorted(scores, key=lambda nct_id: (-scores[nct_id], nct_id))[:size]
+    return sorted(scores, key=lambda nct_id: (-scores[nct_id], nct_id))
 
 
 def fuse_rankings(weighted: Sequence[tuple[Sequence[str], float]], rank_constant: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""The metrics of a classifier: name, direction, bounds; computed by modules of the library `evaluate`.
+"""The metrics of a classifier: name, direction, bounds; computed by a module of the library `evaluate`.
 
-The library fetches metric code from a hub by name, which fails offline; the modules that we use lie
-beside this file and are loaded by path.
+The library fetches metric code from a hub by name, which fails offline; the module that we use lies
+beside this file and is loaded by its path.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 10
-MODULES = Path(__file__).with_name("metric_modules")
+MODULE = Path(__file__).with_name("outcome_metrics.py")
 
 
 class ScoreMetric(NamedTuple):
-    """A metric: its name, whether more is better, the module that computes it, its resampled twin."""
+    """A metric: its name, whether more is better, whether it reads probabilities, its resampled twin."""
 
     name: str
     higher_is_better: bool
-    module: str
+    of_probability: bool
     measure: Measure
 
 
 METRICS: dict[str, ScoreMetric] = {
     metric.name: metric
     for metric in (
-        ScoreMetric("roc_auc", True, "ranking", bootstrap.roc_auc),
-        ScoreMetric("pr_auc", True, "ranking", bootstrap.pr_auc),
-        ScoreMetric("accuracy", True, "decision", bootstrap.accuracy),
-        ScoreMetric("balanced_accuracy", True, "decision", bootstrap.balanced_accuracy),
-        ScoreMetric("precision", True, "decision", bootstrap.precision),
-        ScoreMetric("recall", True, "decision", bootstrap.recall),
-        ScoreMetric("f1", True, "decision", bootstrap.f1),
-        ScoreMetric("brier", False, "probability", bootstrap.brier),
-        ScoreMetric("calibration_error", False, "probability", bootstrap.calibration_error(BINS)),
+        ScoreMetric("roc_auc", True, False, bootstrap.roc_auc),
+        ScoreMetric("pr_auc", True, False, bootstrap.pr_auc),
+        ScoreMetric("accuracy", True, False, bootstrap.accuracy),
+        ScoreMetric("balanced_accuracy", True, False, bootstrap.balanced_accuracy),
+        ScoreMetric("precision", True, False, bootstrap.precision),
+        ScoreMetric("recall", True, False, bootstrap.recall),
+        ScoreMetric("f1", True, False, bootstrap.f1),
+        ScoreMetric("brier", False, True, bootstrap.brier),
+        ScoreMetric("calibration_error", False, True, bootstrap.calibration_error(BINS)),
     )
 }
 
 
 @cache
-def _module(name: str) -> Any:
+def _module() -> Any:
     os.environ.setdefault("HF_EVALUATE_OFFLINE", "1")
     import evaluate
 
-    return evaluate.load(str(MODULES / f"{name}.py"), keep_in_memory=True)
+    return evaluate.load(str(MODULE), keep_in_memory=True)
 
 
 def compute_metrics(
@@ -76,13 +76,12 @@ def compute_metrics(
         raise MetricError("metrics need trials of both labels")
     if np.isnan(scores).any():
         raise MetricError(f"{int(np.isnan(scores).sum())} scores are NaN")
-    answers: dict[str, float] = {}
-    answers |= _module("ranking").compute(predictions=scores, references=labels)
-    answers |= _module("decision").compute(
-        predictions=(scores >= threshold).astype(np.int64), references=labels
-    )
-    answers |= _module("probability").compute(
-        predictions=scores if probabilities is None else probabilities, references=labels, bins=BINS
+    answers = _module().compute(
+        predictions=scores,
+        references=labels,
+        threshold=threshold,
+        probabilities=scores if probabilities is None else probabilities,
+        bins=BINS,
     )
     return {name: float(answers[name]) for name in METRICS}
 

@@ -27,14 +27,13 @@ class AreaTest(NamedTuple):
     error_repeats: float = 0.0
     least: float = -1.0
 
-    def p(self, expected: float = 0.0) -> float:
-        """Return the two-sided p-value that the true value is `expected`."""
+    def p(self) -> float:
+        """Return the two-sided p-value that the true value is 0."""
         from scipy.special import stdtr
 
-        gap = abs(self.value - expected)
         if self.error == 0:
-            return 1.0 if gap == 0 else 0.0
-        return float(2 * stdtr(self.freedom, -gap / self.error))
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
     def p_equivalent(self, margin: float) -> float:
         """Return the p-value that the true value is `margin` or more from 0, by two one-sided tests.

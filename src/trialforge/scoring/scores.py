@@ -58,7 +58,7 @@ class ArmScores:
 
     def values(self, metric: str) -> Floats:
         """Return what a metric reads: scores, or probabilities where it is about these."""
-        return self.probabilities if METRICS[metric].module == "probability" else self.scores
+        return self.probabilities if METRICS[metric].of_probability else self.scores
 
     def mean(self, metric: str) -> float:
         """Return a metric, averaged over seeds."""

@@ -10,15 +10,9 @@ from trialforge.trial.text import trial_text
 
 # What a trial is about. Left out: what all trials of a sponsor share, and what says little by itself.
 FIELDS = (
-    "title",
-    "conditions",
-    "interventions",
-    "summary",
-    "arms",
-    "primary_outcomes",
-    "criteria",
+    "title", "conditions", "interventions", "summary", "arms", "primary_outcomes", "criteria",
     "detailed_description",
-)
+)  # fmt: skip
 
 
 def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ _STEMS = {
         r"no elegib|inelegib",
     ),
     "German and Dutch": (r"einschlu|inclu", r"nicht[- ]?einschlu|ausschlu|niet[- ]inclu|exclu|uitslui"),
-    "Nordic": (r"inklu|sisäänotto|mukaanotto", r"exklu|eksklu|uteslut|poissulk"),
+    "Nordic and Indonesian": (r"inklu|sisäänotto|mukaanotto", r"exklu|eksklu|uteslut|poissulk"),
     "Polish": (r"włącz", r"nie ?włącz|wyłącz|wykluc"),
     "Czech and Slovak": (r"zařaz|zaraden", r"nezařaz|nezaraden|vyluč|vylouč|vyřaz|vyraden"),
     "South Slavic": (
@@ -39,7 +39,6 @@ _STEMS = {
     "Greek": (r"ένταξη|εισαγωγ", r"μη (?:ένταξη|εισαγωγ)|αποκλει"),
     "Hungarian": (r"beválaszt|bevon", r"kizár"),
     "Turkish": (r"dahil", r"dahil (?:edil|et|ol)m[ea]m[ea]|hariç|dışlan?ma"),
-    "Indonesian": (r"inklu", r"eksklu"),
     "Vietnamese": (r"lựa chọn|chọn|thu nhận", r"không (?:lựa chọn|chọn|thu nhận)|loại"),
     "Thai": (r"คัดเข้า", r"คัดออก"),
     "Chinese": (

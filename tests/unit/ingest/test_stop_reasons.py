@@ -8,13 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trialforge.ingest.stop_reasons import NO_FAILURE, Row, read_table, stop_reason
+from trialforge.ingest.stop_reasons import Row, read_table, stop_reason
 from trialforge.simulation.vocabulary import WHY_STOPPED
 
 # Classes that a reader gave to real reasons before seeing what the table says of them, by nct_id; texts lie
 # in the shared data. The table was then adjusted on `stop_reasons`, and not on what it gets wrong of
 # `stop_reasons_held_out`.
 READINGS = Path(__file__).parent / "readings"
+# Classes of stops that are no failure of the trial.
+NO_FAILURE = ("success", "completed", "administrative", "mistake")
 
 
 def reasons_of(texts: list[str | None]) -> list[str | None]:

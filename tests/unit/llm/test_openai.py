@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.local_server import full
 from tests.trickling_server import answering
 from tests.unit.llm.asking import ask
 from tests.unit.llm.small_openai import ANSWER, SmallOpenAI, serve
@@ -330,17 +330,9 @@ def test_answer_that_takes_too_long_is_given_up(
 
 
 def test_server_that_takes_no_connection_is_left() -> None:
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        callers = [socket.socket() for _ in range(2)]  # they fill its queue, which nobody empties
-        for caller in callers:
-            caller.setblocking(False)
-            caller.connect_ex(full.getsockname())
-        with pytest.raises(GenerationError, match=r"no LLM server answers .*ConnectTimeout"):
-            load(f"http://127.0.0.1:{full.getsockname()[1]}/v1", connect_seconds=0.3)
-        for caller in callers:
-            caller.close()
+    message = r"no LLM server answers .*ConnectTimeout"
+    with full() as address, pytest.raises(GenerationError, match=message):
+        load(f"http://{address}/v1", connect_seconds=0.3)
 
 
 @pytest.mark.parametrize("raw", [b"data: {\n\n", b'data: {"choices": 3}\n\n', b"\n", b"data: \xff\n\n"])

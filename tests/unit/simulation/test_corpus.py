@@ -6,8 +6,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.unit.trial.people import find_people
+from trialforge.ingest.factory import SimulatedSource
 from trialforge.ingest.params import IngestParams
-from trialforge.ingest.simulated import SimulatedSource
 from trialforge.simulation.corpus import simulate
 from trialforge.simulation.model import best_roc_auc, success_probability
 from trialforge.trial.leakage import REMARK, count_outcome

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.study.known_writers import WRITER_ARMS, WRITERS, known_corpus
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.study.answer import answer, say, tabulate
 from trialforge.study.exchange import Worth, exchange_rate
-from trialforge.study.known_writers import WRITER_ARMS, WRITERS, known_corpus
 from trialforge.study.params import StudyParams
 from trialforge.study.study import StudyResult, run_study
 

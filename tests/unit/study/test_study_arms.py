@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.unit.study.known_writers import known_corpus
 from trialforge.core.params import load_section
 from trialforge.learning.arms import TrainingPool
 from trialforge.learning.factory import make_classifier
@@ -13,7 +14,6 @@ from trialforge.learning.linear import fit_average, fit_by_folds
 from trialforge.learning.params import LearningParams
 from trialforge.study.arms import Fitter, block_folds, mix_pool, permute_labels
 from trialforge.study.features import Features, content_view
-from trialforge.study.known_writers import known_corpus
 from trialforge.study.params import StudyArm
 from trialforge.study.study import Corpus
 

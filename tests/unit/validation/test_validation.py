@@ -15,7 +15,6 @@ from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.ingest.source import Batch
 from trialforge.simulation.corpus import simulate
-from trialforge.trial.checks.names import NAMING
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import find_faults, record_checks
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
@@ -153,7 +152,9 @@ DEFECTS: dict[str, tuple[Callable[[Row], Row], set[str]]] = {
     "repetition": (put(summary="The drug is given daily to all of them. " * 20), {"repetition"}),
     "prompt echo": (add_to("summary", "Here is the JSON object of the trial."), {"prompt_echo"}),
     "a control character": (add_to("title", "\x08"), {"control_characters"}),
-    "a real-looking name": (name_something_real, set(NAMING)),
+    "a real-looking name": (
+        name_something_real, {"registry_id", "url", "site", "telephone", "person", "address"},
+    ),
     COPY: (put(), {"near_copy_of_train"}),
 }  # fmt: skip
 

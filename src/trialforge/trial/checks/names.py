@@ -9,9 +9,6 @@ from trialforge.trial.leakage import tells_outcome
 from trialforge.trial.naming import find_names
 from trialforge.trial.people import find_people
 
-# A real trial may name what exists.
-NAMING = ("registry_id", "url", "site", "telephone", "person", "address")
-
 
 def name_checks() -> list[Check]:
     """Return the checks of names and of told outcomes, by the rules that mask and cut real trials."""
