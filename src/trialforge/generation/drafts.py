@@ -21,6 +21,7 @@ from trialforge.generation.mending import (
     mending_messages,
     replaced_texts,
     schema_of,
+    unfit_texts,
     without_items,
 )
 from trialforge.generation.params import GenerationParams
@@ -42,6 +43,7 @@ from trialforge.generation.prompts import (
 from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
 from trialforge.trial.checks.check import Check
+from trialforge.trial.checks.criteria import unfit_criteria
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
@@ -221,6 +223,9 @@ class DraftWriter:
                     "dropped": count_dropped(written, schema),
                 }
             fault, kind = found, "copied"
+            unfit = unfit_texts(written, unfit_criteria(record))
+            if unfit and (kept := without_items(written, unfit)):
+                return self._accept(draft, part, schema, kept, mended)
             if fault.startswith("copied_"):
                 faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
         if not can_mend(faulty):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from trialforge.generation.prompts import record_json, render
+from trialforge.generation.record import tidy_criterion
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
 from trialforge.trial.copies import field_items, measure_items
@@ -54,6 +55,16 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     for place in found.filter(pl.col("shared") > 0)["record"]:
         _put(copied, *leaves[place])
     return copied
+
+
+def unfit_texts(texts: Row, unfit: Collection[str]) -> dict[str, Any]:
+    """Return the part of an answer whose criteria are among the `unfit` ones of its record."""
+    found = {
+        name: {place: text for place, text in texts[name].items() if tidy_criterion(text) in unfit}
+        for name in _CRITERIA
+        if name in texts
+    }
+    return {name: items for name, items in found.items() if items}
 
 
 def can_mend(texts: Row) -> bool:

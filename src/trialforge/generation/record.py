@@ -80,7 +80,9 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
             for place, _ in _placed(skeleton[name])
             if name in texts
         ]
-    lists = [[tidy(item) for item in texts.get(name, {}).values()] for name in ("inclusion", "exclusion")]
+    lists = [
+        [tidy_criterion(item) for item in texts.get(name, {}).values()] for name in ("inclusion", "exclusion")
+    ]
     record["criteria"] = join_criteria(*lists) or None
     return record
 
@@ -106,6 +108,11 @@ def tidy(text: str) -> str:
     """Return a text on one line, without the number or bullet that a model may put before it."""
     line = " ".join(text.split())
     return line.removeprefix("- ").strip()
+
+
+def tidy_criterion(text: str) -> str:
+    """Return a criterion on one line, without the mark that led on to the next one."""
+    return tidy(text).rstrip(" ,;")
 
 
 def end_sentence(text: str) -> str:

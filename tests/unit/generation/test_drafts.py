@@ -134,7 +134,7 @@ def test_the_part_that_has_the_fault_is_the_one_that_is_refused() -> None:
     writer, draft = make_writer(EXEMPLAR), Draft(TARGET, [])
     accepted = writer.ask(draft, "header").accept(json.dumps(part_answer("header")))
     assert accepted["record"]["criteria"] is None  # what a later part brings is no fault yet
-    late = TEXTS | {"exclusion": numbered("Two off periods a day", "Any cancer")}
+    late = TEXTS | {"exclusion": numbered("Any cancer of any kind", "any cancer of any kind.")}
     with pytest.raises(Fault, match=r"^repeated_criteria$"):
         write_draft(writer, make_target(late), late)
 
@@ -146,7 +146,7 @@ def test_good_parts_become_a_record_with_all_that_the_plan_decides() -> None:
     assert re.fullmatch("SYN-[0-9a-f]{12}", record["nct_id"])
     assert record["source"] == "synthetic"
     assert (record["phase"], record["conditions"]) == ("Phase 2", ["Parkinson Disease"])
-    assert (record["minimum_age"], record["enrolment_planned"]) == (30.0, 90)
+    assert (record["minimum_age"], record["enrolment_planned"]) == (40.0, 90)
     assert record["criteria"] == (
         "Inclusion Criteria:\n- Diagnosis of Parkinson Disease\n- Two off periods a day\n"
         "Exclusion Criteria:\n- Chronic obstructive pulmonary disease\n- Smoking within a year"

@@ -141,3 +141,14 @@ def test_a_cut_text_is_asked_for_in_fewer_words() -> None:
     asked = generator.history[1].messages[-1].content
     assert "too long" in asked
     assert "Diagnosis" not in asked
+
+
+def test_lines_of_the_prompt_are_dropped_without_another_call() -> None:
+    echo = "Sponsor: Other, that is no company but a university or a hospital of its own"
+    echoed = TEXTS | {"inclusion": numbered("Diagnosis of Parkinson Disease", echo, "Two off periods a day")}
+    generator = QueuedGenerator(part_answer("inclusion", echoed))
+    writer = make_writer(EXEMPLAR)
+    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 0, Tally())
+    assert answer.value is not None
+    assert list(answer.value["texts"]["inclusion"]) == ["1", "3"]
+    assert answer.value["dropped"] == 1

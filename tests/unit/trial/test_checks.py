@@ -125,6 +125,38 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             {"criteria": "Inclusion Criteria:\n- Off now\n- Dementia\nExclusion Criteria:\n- Dementia\n- No"},
             "repeated_criteria",
         ),
+        (
+            {
+                "criteria": "Inclusion Criteria:\n- Off periods\n- Able to walk\nExclusion Criteria:"
+                + "".join(
+                    f"\n- Creatinine clearance must be at least 60 mL/min again; otherwise {end}"
+                    for end in ("out", "ineligible", "excluded")
+                )
+            },
+            "repeated_criteria",
+        ),
+        (
+            {
+                "criteria": "Inclusion Criteria:\n- Off periods\n- Sufficient liver function for treatment\n"
+                "Exclusion Criteria:\n- Dementia\n- sufficient liver function for treatment.\n- Stroke"
+            },
+            "opposed_criteria",
+        ),
+        (
+            {
+                "criteria": "Inclusion Criteria:\n- Off periods\n- Sponsor: Other\n"
+                "Exclusion Criteria:\n- Dementia"
+            },
+            "criteria_of_prompt",
+        ),
+        (
+            {
+                "minimum_age": 21.0,
+                "criteria": "Inclusion Criteria:\n- Off periods\n- Age 18 years or older\n"
+                "Exclusion Criteria:\n- Dementia",
+            },
+            "opposed_age",
+        ),
         ({"primary_outcomes": outcome("Blue")}, "unreadable_time_frame"),
         ({"secondary_outcomes": outcome("unlimited")}, "unreadable_time_frame"),
         (

@@ -314,14 +314,16 @@ def test_rejections_are_counted_and_shared_by_reason(simulated: tuple[pl.DataFra
         "acceptance_rate.success": 0.5, "acceptance_rate.failure": 0.75,
         "acceptance_rate.model.one": 0.5, "acceptance_rate.model.two": 0.75,
         "rejected.given_up": 1, "rejected.impossible_age": 1, "rejected.impossible_enrolment": 2,
+        "rejected.opposed_age": 1,
         "rejection_rate.given_up": 0.125, "rejection_rate.impossible_age": 0.125,
-        "rejection_rate.impossible_enrolment": 0.25,
+        "rejection_rate.impossible_enrolment": 0.25, "rejection_rate.opposed_age": 0.125,
     }  # fmt: skip
     assert rejection_table(validated).rows() == [
         ("given_up", 1, "two", "retrieval-reasoning", 1),
         ("impossible_age", 1, "one", "retrieval-reasoning", 1),
         ("impossible_enrolment", 0, "one", "retrieval-reasoning", 1),
         ("impossible_enrolment", 1, "one", "retrieval-reasoning", 1),
+        ("opposed_age", 1, "one", "retrieval-reasoning", 1),
     ]
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from functools import partial
 
 from trialforge.trial.checks.check import Check, Record
 from trialforge.trial.checks.params import CheckParams
-from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, literal_values
 from trialforge.trial.text import plain_text
 
@@ -18,35 +15,19 @@ _VOCABULARY = {name: values for name in REGISTRATION_FIELDS if (values := litera
 FIELDS_COLUMN = "target_fields"  # texts that a record was asked to have; null asks for all of them
 _ASKED = ("title", "summary", "criteria")
 _REQUIRED = ("conditions", "interventions")
-_INCLUSION, _EXCLUSION = (
-    rf"(?im:^\W*(?:key |main |major )?{part}(?: criteria)?[^\w\n]*$|\b{part} criteria[^\w\n]*:)"
-    for part in ("inclusion", "exclusion")
-)
-_EXCLUDING = re.compile(
-    r"(?i)exclu|ineligible|\b(?:no|not|never|none|without|unless|cannot|absence|negative|free of|less than|"
-    r"contraindicat\w*)\b"
-)
-_INCLUDING = re.compile(
-    r"(?i)inclu|eligib|characteristics|\b(?:must|require[sd]?|diagnos\w*|confirmed|with|who|aged?|ages|adults?|"
-    r"healthy|willing|able|presence|history|positive|allowed|years?|males?|females?|patients?|subjects?)\b"
-)
 _DOSE = re.compile(
     r"\d[\d.,]*\s?(?:[mµuk]?g|mcg|ml|iu|units?|mci|gy|%)\b|\b(?:dose|cohort|part|panel|sequence)s? ?-?\w+|"
     r"\b(?:low|lower|high|higher|medium|middle|half|full|single|multiple|once|twice|daily|weekly|monthly|"
     r"short|long|early|late|delayed|immediate|continuous|intermittent)\b"
 )
-_EMPTY_PART = re.compile(rf"(?:{_INCLUSION}\W*{_EXCLUSION})|(?:{_EXCLUSION}\W*\Z)")
 
 
 def form_checks(params: CheckParams) -> list[Check]:
-    """Return the checks of identity, presence, vocabulary, numbers, arms and criteria."""
+    """Return the checks of identity, presence, vocabulary, numbers and arms."""
 
     def is_no_enrolment(record: Record) -> bool:
         planned = record["enrolment_planned"]
         return planned is not None and not 0 < planned <= params.max_enrolment
-
-    def is_short(record: Record) -> bool:
-        return 0 < len((record["criteria"] or "").split()) < params.min_criteria_words
 
     return [
         Check("identity", "its id or source is not that of a synthetic record", _is_foreign),
@@ -62,9 +43,6 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("repeated_arms", "two arms have the same label", _repeats_arms),
         Check("idle_arm", "an arm gets nothing", _has_idle_arm),
         Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms),
-        Check("short_criteria", "its criteria are too short", is_short),
-        Check("one_sided_criteria", "it heads criteria of one kind and has none of the other", _is_one_sided),
-        Check("repeated_criteria", "half of its criteria of a kind are repeats", _repeats_criteria),
     ]
 
 
@@ -121,30 +99,3 @@ def _has_same_arms(record: Record) -> bool:
         if arm["interventions"]
     ]
     return len(set(told)) < len(told)
-
-
-def _is_one_sided(record: Record) -> bool:
-    """Criteria in running text, as a tenth of registered trials have them, need no second part."""
-    asked = record[FIELDS_COLUMN]
-    if asked is not None and not {"inclusion", "exclusion"} <= {*asked}:
-        return False
-    criteria = record["criteria"] or ""
-    no_exclusion = re.search(_INCLUSION, criteria) and not _EXCLUDING.search(criteria)
-    no_inclusion = re.search(_EXCLUSION, criteria) and not _INCLUDING.search(criteria)
-    return bool(no_exclusion or no_inclusion or _EMPTY_PART.search(criteria))
-
-
-def _repeats_criteria(record: Record) -> bool:
-    lists = split_criteria(record["criteria"])
-    left = distinct_items(*lists)
-    return any(
-        len(items) > 1 and (len(new) < 2 or 2 * len(new) <= len(items))
-        for items, new in zip(lists, left, strict=True)
-    )
-
-
-def distinct_items(*lists: Sequence[str]) -> list[list[str]]:
-    """Return lists of criteria without repeated items, and without those that stand in several lists."""
-    keyed = [{plain_text(item): item for item in items} for items in lists]
-    seen = Counter(key for items in keyed for key in items)
-    return [[item for key, item in items.items() if seen[key] == 1] for items in keyed]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
+from trialforge.trial.checks.criteria import criteria_checks
 from trialforge.trial.checks.exemplars import exemplar_checks
 from trialforge.trial.checks.form import form_checks
 from trialforge.trial.checks.language import language_checks
@@ -39,6 +40,7 @@ def record_checks(
     """
     return [
         *form_checks(params),
+        *criteria_checks(params),
         *time_frame_checks(params),
         *target_checks(),
         *exemplar_checks(exemplars, copies),
