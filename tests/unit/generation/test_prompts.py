@@ -150,7 +150,7 @@ def test_the_skeleton_is_told_as_lines() -> None:
     for line in (
         "Arms: 1. Experimental: Levodopa; 2. Placebo Comparator: Placebo",
         "Design: Randomized, Parallel, Double blind",
-        "Ages: 30 years and older",
+        "Ages: 40 years and older",
         "Enrolment: 90",
         "Healthy volunteers: No",
     ):
