@@ -230,6 +230,11 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
 @pytest.mark.parametrize(
     "changed",
     [
+        {
+            "minimum_age": 21.0,
+            "criteria": "Inclusion Criteria:\n- Parkinson Disease\n- Karnofsky score of 60 or above\n"
+            "Exclusion Criteria:\n- Dementia",
+        },
         {"criteria": "Adults with Parkinson Disease in running text."},
         {"conditions": ["Advanced Parkinson Disease, with tremor"]},
         {"interventions": [{"name": "Levodopa 100 mg"}], "normalized_interventions": []},

@@ -33,8 +33,9 @@ _PROMPT_LINE = re.compile(
     r"(?i)(?:sponsor|purpose|design|summary|(?:official )?title|phase|enrolment|interventions?|arms?|outcome|"
     r"healthy volunteers|conditions?|keywords?): "
 )
-_YOUNGEST = re.compile(
-    r"(?i)\b(\d{1,2})(?: years)?(?: of age| old)?,? (?:or|and) (?:older|over|above)\b|"
+_YOUNGEST = re.compile(  # years: a score may be "60 or above"
+    r"(?i)\b(\d{1,2}) years?(?: of age| old)?,? (?:or|and) (?:older|over|above)\b|"
+    r"^(?:ages? |aged )?(\d{1,2}),? (?:or|and) (?:older|over)\b|"
     r"(?:\bat least|≥|>=) ?(\d{1,2}) years (?:of age|old)\b"
 )
 
@@ -123,7 +124,7 @@ def _prompt_lines(record: Record) -> list[str]:
 def _of_another_age(record: Record) -> list[str]:
     """Inclusion criteria with a youngest age, where none has that of the record's field."""
     included, _ = split_criteria(record["criteria"])
-    told = {item: [int(one[1] or one[2]) for one in _YOUNGEST.finditer(item)] for item in included}
+    told = {item: [int(one[one.lastindex or 0]) for one in _YOUNGEST.finditer(item)] for item in included}
     ages = {age for found in told.values() for age in found}
     if record["minimum_age"] is None or record["minimum_age"] in ages:
         return []
