@@ -196,6 +196,10 @@ def judge(answer: ComparisonResult, level: float) -> Verdict:
     return "not shown"
 
 
+def _tell_p(p: float) -> str:
+    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> str:
     """Return the sentences that a report may print; they say no more than the figures do."""
     said = {
@@ -204,9 +208,9 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
         "equivalent": f"{answer.arm} and {answer.against} are equivalent within {params.margin:g}",
         "not shown": f"no difference between {answer.arm} and {answer.against} is shown",
     }[answer.verdict]
-    p = f"p {answer.p:.3f}" if answer.p_holm is None else f"corrected p {answer.p_holm:.3f}"
-    if answer.verdict == "equivalent":
-        p = f"p {answer.p_equivalent:.3f}" + (" corrected" if answer.p_holm is not None else "")
+    p = _tell_p(answer.p) if answer.p_holm is None else f"corrected {_tell_p(answer.p_holm)}"
+    if answer.verdict == "equivalent" and answer.p_equivalent is not None:
+        p = _tell_p(answer.p_equivalent) + (" corrected" if answer.p_holm is not None else "")
     sentence = (
         f"By {answer.metric} of {answer.model}, {said}: {answer.effect:+.3f} "
         f"({params.level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, {p})."

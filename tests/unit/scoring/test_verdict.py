@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
 
@@ -18,7 +18,13 @@ import pytest
 from trialforge.core.rng import random_stream
 from trialforge.learning.params import Comparison, StatisticsParams
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import ComparisonResult, answer_each, answer_family, as_row
+from trialforge.scoring.comparisons import (
+    ComparisonResult,
+    answer_each,
+    answer_family,
+    as_row,
+    describe,
+)
 from trialforge.scoring.paired_tests import roc_test
 from trialforge.scoring.scores import ArmScores, Resamples
 
@@ -224,3 +230,10 @@ def test_a_family_is_corrected_and_a_single_question_is_not() -> None:
     assert corrected == pytest.approx([min(1, 2 * first), min(1, max(2 * first, second))])
     assert "corrected p" in family[0].words
     assert "corrected p" not in each[0].words
+
+
+def test_a_small_p_is_told_as_a_bound() -> None:
+    answer = simulate(Setting(), random_stream(12, "told"))
+    told = replace(answer, verdict="equivalent", p_equivalent=0.0002)
+    assert "p < 0.001" in describe(told, PARAMS, 100)
+    assert "p 0.012" in describe(replace(told, p_equivalent=0.012), PARAMS, 100)
