@@ -92,6 +92,8 @@ class Side:
 
         Where all were, as one prompt of fixed examples makes them, there is no other set: records are drawn.
         """
+        if "exemplars" not in self.frame.columns:
+            return Clusters.single(len(self))
         found = Clusters.of(self._exemplar_sets)
         return found if len(found) > 1 else Clusters.single(len(self))
 

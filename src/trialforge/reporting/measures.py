@@ -208,7 +208,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "leakage.test_known": Measure(
         "that difference, as far as it is sure and above that of validation trials",
-        "Above 0 the generator surely knows test trials; 0 is right.",
+        "Above 0 the generator surely knows test trials; lower is better, 0 is right.",
     ),
     "leakage.title_gap": Measure(
         "label read from titles, ROC-AUC above that of real trials",

@@ -33,6 +33,9 @@ _PROMPT_LINE = re.compile(
     r"(?i)(?:sponsor|purpose|design|summary|(?:official )?title|phase|enrolment|interventions?|arms?|outcome|"
     r"healthy volunteers|conditions?|keywords?): "
 )
+_AGE = (
+    8  # words of a criterion that is about age alone; longer ones may speak of a parent, or of some patients
+)
 _YOUNGEST = re.compile(  # years: a score may be "60 or above"
     r"(?i)\b(\d{1,2}) years?(?: of age| old)?,? (?:or|and) (?:older|over|above)\b|"
     r"^(?:ages? |aged )?(\d{1,2}),? (?:or|and) (?:older|over)\b|"
