@@ -101,6 +101,11 @@ def bootstrap_difference(
     return percentile_interval(differences)
 
 
+def variance_of_luck(ones: int, zeros: int) -> float:
+    """Return the variance of the ROC-AUC of scores that know nothing (Mann and Whitney 1947)."""
+    return (ones + zeros + 1) / (12 * ones * zeros)
+
+
 def jackknife_groups(clusters: Clusters) -> list[np.ndarray]:
     """Return the row numbers that are left out in turn: each cluster once, in at most 20 groups.
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.core.resampling import LEVEL, bootstrap_difference
+from trialforge.core.resampling import LEVEL, bootstrap_difference, variance_of_luck
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.tells import telling_views
@@ -95,9 +95,10 @@ def _gap(case: Case, view: str) -> Estimate:
     if low is None or high is None:
         return Estimate(value, n=len(ours.labels))
     zeros, ones = np.bincount(ours.labels, minlength=2).tolist()
-    luck = (zeros + ones + 1) / (12 * zeros * ones)
     folds = min(case.params.folds, zeros, ones)
-    reach = max((high - low) / 2, NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(2 * luck))
+    reach = max(
+        (high - low) / 2, NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(2 * variance_of_luck(ones, zeros))
+    )
     reach *= math.sqrt(1 + folds / (folds - 1))
     return Estimate(value, value - reach, value + reach, len(ours.labels))
 

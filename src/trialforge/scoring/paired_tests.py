@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trialforge.core.resampling import variance_of_luck
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 _NOTHING = 1e-12  # less is rounding
@@ -144,7 +146,7 @@ def _area_test(
     ones, zeros = _mean(components)
     over_trials, freedom = _variance(labels, ones, zeros, clusters)
     if over_trials < _NOTHING and abs(float(ones.mean()) - chance) > _NOTHING:
-        over_trials = _variance_of_luck(labels, clusters)
+        over_trials = _luck_by_clusters(labels, clusters)
     repeats = len(components)
     between = over_repeats = 0.0
     if repeats > 1 and np.isfinite(over_trials):
@@ -165,15 +167,15 @@ def _area_test(
     )  # fmt: skip
 
 
-def _variance_of_luck(labels: Labels, clusters: NDArray[np.str_] | None) -> float:
-    """Return the variance of the ROC-AUC of scores that know nothing (Mann and Whitney 1947), by clusters.
+def _luck_by_clusters(labels: Labels, clusters: NDArray[np.str_] | None) -> float:
+    """Return the variance of the ROC-AUC of scores that know nothing, each cluster counting once a label.
 
     A perfect ranking has no placement that differs from another. That is no proof: of two successes and two
     failures, one order in six is perfect.
     """
     names = np.arange(labels.size) if clusters is None else clusters
     ones, zeros = (np.unique(names[labels == label]).size for label in (1, 0))
-    return (ones + zeros + 1) / (12 * ones * zeros)
+    return variance_of_luck(ones, zeros)
 
 
 def _variance(

@@ -33,9 +33,6 @@ _PROMPT_LINE = re.compile(
     r"(?i)(?:sponsor|purpose|design|summary|(?:official )?title|phase|enrolment|interventions?|arms?|outcome|"
     r"healthy volunteers|conditions?|keywords?): "
 )
-_AGE = (
-    8  # words of a criterion that is about age alone; longer ones may speak of a parent, or of some patients
-)
 _YOUNGEST = re.compile(  # years: a score may be "60 or above"
     r"(?i)\b(\d{1,2}) years?(?: of age| old)?,? (?:or|and) (?:older|over|above)\b|"
     r"^(?:ages? |aged )?(\d{1,2}),? (?:or|and) (?:older|over)\b|"
@@ -108,10 +105,8 @@ def unfit_criteria(record: Record) -> list[str]:
 
 def _on_both_sides(record: Record) -> list[str]:
     included, excluded = split_criteria(record["criteria"])
-    sides = [
-        {_plain(item) for item in items if len(item.split()) >= _SENTENCE} for items in (included, excluded)
-    ]
-    return [item for item in excluded if _plain(item) in sides[0] & sides[1]]
+    statements = {_plain(item) for item in included if len(item.split()) >= _SENTENCE}
+    return [item for item in excluded if _plain(item) in statements]
 
 
 def _plain(item: str) -> str:
