@@ -1,7 +1,7 @@
-"""Experiments by one classifier: train each arm and seed, and keep what they predict.
+"""Experiments by each classifier: train each arm and seed, and keep what they predict.
 
-Without synthetic trials it trains `learning.real_items`, with them `learning.items`. dvc.yaml has a stage for
-every classifier; of one that `learning.models` does not name, nothing is trained and nothing kept.
+Without synthetic trials it trains `learning.real_items`, with them `learning.items`. What was trained
+before is read from the store of cells, so a changed classifier trains no other.
 """
 
 from __future__ import annotations
@@ -9,20 +9,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import polars as pl
-
 from trialforge.core.files import read_parquet, write_parquet
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
-from trialforge.learning.predictions import PREDICTION_SCHEMA
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_items
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
     for part in ("train", "validation", "test"):
         parser.add_argument(f"--{part}", type=Path, required=True)
     parser.add_argument("--synthetic", type=Path)
@@ -34,11 +30,6 @@ def main() -> None:
     args = parser.parse_args()
     params = load_section(LearningParams, "learning")
 
-    items = params.items if args.synthetic else params.real_items
-    if args.model not in params.models or not items:
-        args.models.mkdir(parents=True, exist_ok=True)
-        write_parquet(pl.DataFrame(schema=PREDICTION_SCHEMA), args.predictions)
-        return
     parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
     if args.held_back:
         parts["held-back"] = read_parquet(args.held_back)
@@ -46,8 +37,10 @@ def main() -> None:
         read_parquet(path) if path else None for path in (args.synthetic, args.generated, args.as_drafts)
     ]
     tables = make_tables(parts, params.fields, *drafts)
-    training = Training(params, items, args.model, load_seed(), args.models)
-    write_parquet(train_items(training, tables), args.predictions)
+    items = params.items if args.synthetic else params.real_items
+    for model in params.models:
+        training = Training(params, items, model, load_seed(), args.models / model)
+        write_parquet(train_items(training, tables), args.predictions / f"{model}.parquet")
 
 
 if __name__ == "__main__":

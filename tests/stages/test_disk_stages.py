@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.small_disk import full_disk, read_only
-from tests.stages.small_run import SIZES, SmallRuns
+from tests.stages.small_run import SmallRuns
 from trialforge.core.stage import run_stage
 
 # The first test that asks for the small runs waits for them.
@@ -40,12 +40,10 @@ def checkout(small_runs: SmallRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def read_stages(checkout: Path) -> dict[str, dict[str, Any]]:
-    """Stages of the run by name; of those that train, the ones of the classifier that it trained."""
+    """Stages of the run by name."""
     found: dict[str, dict[str, Any]] = yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]
-    (model,) = SIZES["learning.models"]
-    stages = {name: stage for name, stage in found.items() if name.partition("@")[2] in ("", model)}
-    assert len({stage["cmd"].split()[2] for stage in stages.values()}) == len(list(ROOT.glob("[a-z]*.py")))
-    return stages
+    assert len({stage["cmd"].split()[2] for stage in found.values()}) == len(list(ROOT.glob("[a-z]*.py")))
+    return found
 
 
 def redirect(stage: dict[str, Any], folder: Path) -> list[str]:
@@ -96,7 +94,7 @@ def test_stage_whose_caches_can_t_be_written_goes_on_or_says_so(
     said = {}
     with DISKS[kind][0](checkout / ".trialforge"):
         for name, stage in read_stages(checkout).items():
-            if name.split("@")[0] in KEEPERS:
+            if name in KEEPERS:
                 said[name] = end_of(redirect(stage, tmp_path / "outs"), monkeypatch)
     for name, told in said.items():
         if told is not None:

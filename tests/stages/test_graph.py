@@ -17,13 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def body(name: str) -> dict[str, Any]:
-    """The stage itself; a matrix or foreach stage keeps its deps one level down or beside it."""
-    return STAGES[name].get("do", STAGES[name])
-
-
 def script_module(name: str) -> str:
-    match = re.search(r"python -m (stages\.\w+)", body(name)["cmd"])
+    match = re.search(r"python -m (stages\.\w+)", STAGES[name]["cmd"])
     assert match, f"stage {name} does not run a script of stages/"
     return match.group(1)
 
@@ -48,7 +43,7 @@ def imported_packages(graph: grimp.ImportGraph, module: str) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_declares_its_script_and_the_packages_it_imports(name: str, graph: grimp.ImportGraph) -> None:
-    declared = {dep for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))}
+    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))}
     script = script_module(name)
     expected = {module_file(script)} | imported_packages(graph, script)
     assert declared == expected, f"deps of {name} should list\n      - " + "\n      - ".join(sorted(expected))
@@ -59,7 +54,7 @@ MOST_CODE_ENTRIES = 75  # five a stage
 
 def test_deps_name_few_packages() -> None:
     """Each package that a stage imports is one more that reruns it."""
-    entries = [dep for name in STAGES for dep in body(name)["deps"] if dep.startswith(("src/", "stages/"))]
+    entries = [dep for name in STAGES for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))]
     assert len(entries) <= MOST_CODE_ENTRIES
 
 
@@ -114,9 +109,9 @@ def key_paths(model: type[BaseModel], prefix: str) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_declares_the_parameters_it_loads(name: str) -> None:
-    declared = {key.split(".")[0] for key in body(name).get("params", [])}
+    declared = {key.split(".")[0] for key in STAGES[name].get("params", [])}
     # Whoever depends on the whole file names no section of it.
-    loaded = set() if "params.yaml" in body(name)["deps"] else set(loaded_sections(name))
+    loaded = set() if "params.yaml" in STAGES[name]["deps"] else set(loaded_sections(name))
     assert declared == loaded
 
 
@@ -157,7 +152,7 @@ UNDECLARED = {
 @pytest.mark.parametrize("name", STAGES)
 def test_every_key_of_a_loaded_section_is_declared_or_changes_no_out(name: str) -> None:
     """A new key is declared with the stages that load it, or named above as one that no out depends on."""
-    declared = [key.partition(".${")[0] for key in body(name).get("params", [])]
+    declared = [key.partition(".${")[0] for key in STAGES[name].get("params", [])]
     loaded = {
         path
         for section, model in loaded_sections(name).items()
@@ -174,7 +169,7 @@ def test_every_key_of_a_loaded_section_is_declared_or_changes_no_out(name: str) 
 
 def test_every_data_file_of_the_package_is_a_dependency_of_a_stage() -> None:
     """Templates and metric modules are read, not imported, so no import closure sees them."""
-    declared = {dep for name in STAGES for dep in body(name)["deps"]}
+    declared = {dep for name in STAGES for dep in STAGES[name]["deps"]}
     read = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "src").rglob("*")
@@ -199,10 +194,10 @@ TEST_UNSEEN = ["index", "plan", "retrieve", "reason", "generate", "validate"]
 def test_no_stage_before_evaluation_reads_a_held_out_part(name: str) -> None:
     names = ("trials", "split", "held_back", "held_back_drafts", "validation", "test")
     held_out = {f"data/{name}.parquet" for name in names}
-    assert not held_out & set(body(name)["deps"])
-    assert not any(path in body(name)["cmd"] for path in held_out)
+    assert not held_out & set(STAGES[name]["deps"])
+    assert not any(path in STAGES[name]["cmd"] for path in held_out)
 
 
 def test_nothing_flows_back_from_asking_the_model_about_test_trials() -> None:
-    readers = {name for name in STAGES if "data/zero_shot.parquet" in body(name)["deps"]}
+    readers = {name for name in STAGES if "data/zero_shot.parquet" in STAGES[name]["deps"]}
     assert readers == {"score"}

@@ -10,14 +10,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
 from trialforge.app.forecast import forecast
-from trialforge.learning.params import ModelName
 
 # DVC's own tries warn of their next version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -75,7 +74,7 @@ def rerun(copy: Path) -> set[str]:
         graph = repo.index.graph.reverse()
         nodes = [node for node in graph if node.addressing in changed]
         found = set(nodes).union(*(nx.descendants(graph, node) for node in nodes))
-        return {node.addressing.split("@")[0] for node in found}
+        return {node.addressing for node in found}
 
 
 def add_line(path: str) -> Callable[[Path], None]:
@@ -214,7 +213,7 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
         found = forecast(copy, yaml.safe_load((copy / "params.yaml").read_text()))
     finally:
         (copy / "params.yaml").write_bytes(kept)
-    assert {one.stage.split("@")[0] for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
+    assert {one.stage for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
     told = {one.stage: (one.why, one.calls) for one in found}
     assert told["plan"] == ("changed", None)
     assert told["generate"][1] == 3 * 4 * 2 * 4  # interventions, records, generations, parts
@@ -232,20 +231,4 @@ def test_a_changed_arm_reruns_no_stage_before_training(copy: Path) -> None:
             changed = {name.split(":")[-1] for name in repo.status()}
     finally:
         (copy / "params.yaml").write_bytes(kept)
-    models = get_args(ModelName)
-    assert changed == {"report", "score"} | {
-        f"{stage}@{model}" for stage in ("train-real", "train") for model in models
-    }
-
-
-def test_a_changed_classifier_trains_no_other(copy: Path) -> None:
-    kept = (copy / "params.yaml").read_bytes()
-    try:
-        params = yaml.safe_load(kept)
-        params["learning"]["classifiers"]["tfidf-svm"]["penalties"] = [0.5]
-        (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        with Repo(copy) as repo:
-            changed = {name.split(":")[-1] for name in repo.status()}
-    finally:
-        (copy / "params.yaml").write_bytes(kept)
-    assert {name for name in changed if "@" in name} == {"train-real@tfidf-svm", "train@tfidf-svm"}
+    assert changed == {"report", "score", "train-real", "train"}

@@ -95,6 +95,17 @@ def test_of_changed_arms_only_these_are_trained_again(
     assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
 
 
+def test_of_changed_classifiers_only_these_are_trained_again(
+    tables: Tables, fitted: list[int], tmp_path: Path
+) -> None:
+    train_items(training(tmp_path, ARMS[:2]), tables)
+    fitted.clear()
+    train_items(training(tmp_path, ARMS[:2], classifiers={"tfidf-svm": {"penalties": [0.5]}}), tables)
+    assert fitted == []
+    train_items(training(tmp_path, ARMS[:2], classifiers={"tfidf-logreg": {"penalties": [0.5]}}), tables)
+    assert sorted(fitted) == [20, 80]
+
+
 @pytest.mark.parametrize("model", ["transformer", "embedding-logreg"])
 def test_replaced_weights_of_an_encoder_train_again(
     model: str, tables: Tables, tiny_encoder: Path, tmp_path: Path
