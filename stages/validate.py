@@ -1,4 +1,4 @@
-"""Drafts -> synthetic trials, and rejected drafts with their reasons."""
+"""Drafts -> synthetic trials, the best of each target, and rejected drafts with their reasons."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("generated", type=Path)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--blocks", type=Path, required=True)
     parser.add_argument("--synthetic", type=claim_out, required=True)
     parser.add_argument("--rejected", type=claim_out, required=True)
     parser.add_argument("--metrics", type=claim_out, required=True)
@@ -27,8 +28,8 @@ def main(argv: list[str] | None = None) -> None:
 
     checks, params = load_section(CheckParams, "checks"), load_section(ValidationParams, "validation")
     generated = read_parquet(paths.generated)
-    plan, train = read_parquet(paths.plan), read_parquet(paths.train)
-    validated = validate(generated, plan, train, checks, params)
+    plan, train, blocks = (read_parquet(path) for path in (paths.plan, paths.train, paths.blocks))
+    validated = validate(generated, plan, train, blocks, checks, params)
     write_parquet(validated.synthetic, paths.synthetic)
     write_parquet(validated.rejected, paths.rejected)
     write_csv(rejection_table(validated), paths.reasons)

@@ -97,11 +97,11 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
     else:
         sizes = (plan["interventions"], plan["records"], plan["generations"], len(plan["arms"]))
         if stage == "generate":
-            return len(PARTS) * prod(sizes)
+            return len(PARTS) * prod(sizes) * int(params["generation"]["best_of"])
         sets = min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
         return sets * int(params["reasoning"]["count"])
     if stage == "generate":
-        return len(PARTS) * targets.height
+        return len(PARTS) * targets.height * int(params["generation"]["best_of"])
     reasoned = targets.filter(~pl.col("arm").is_in(ARMS_WITHOUT))
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])

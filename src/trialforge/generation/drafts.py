@@ -60,17 +60,32 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Draft:
-    """A record as it is written: its target, the texts so far, and the fault that it was given up for."""
+    """A record as it is written: its target, the texts so far, and the fault that it was given up for.
+
+    `shown` is what the prompts of all parts show of each exemplar, by id; `number` tells the drafts of one
+    target apart.
+    """
 
     target: Row
-    # What the prompts of all parts show of each exemplar, by id.
     shown: list[str] = field(default_factory=list)
+    number: int = 0
     texts: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
     retries: int = 0
     dropped: int = 0
     model_digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The target's id; of a further draft with its number."""
+        return f"{self.target['target_id']}/{self.number}" if self.number else self.target["target_id"]
+
+    @property
+    def seed(self) -> int:
+        """The target's seed; of a further draft another one that follows from it."""
+        seed = self.target["seed"]
+        return derive_seed(seed, "draft", self.number) if self.number else seed
 
     def take(self, answer: Answer[dict[str, Any]]) -> None:
         """Take the answer to a part, or the fault of its last attempt."""
@@ -103,8 +118,12 @@ class DraftWriter:
         self._shown: dict[tuple[PartName, tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
-        """Return a draft for each target, so many `together`: each keeps its prompt with one worker."""
-        drafts = [Draft(target, self.show_all(target)) for target in targets]
+        """Return `best_of` drafts of each target.
+
+        So many are written `together`: each keeps its prompt with one worker.
+        """
+        numbers = range(self._params.best_of)
+        drafts = [Draft(target, self.show_all(target), number) for target in targets for number in numbers]
         for start in range(0, len(drafts), together):
             for part in PARTS:
                 self._write_part(drafts[start : start + together], part, asking)
@@ -113,7 +132,7 @@ class DraftWriter:
     def part_sizes(self, targets: Sequence[Row]) -> list[float]:
         """Return the words of each part of the targets, as a measure of its cost."""
         schemas = [self._schema(target, part) for target in targets for part in PARTS]
-        return [count_words(schema) for schema in schemas if schema]
+        return [count_words(schema) for schema in schemas if schema] * self._params.best_of
 
     def _write_part(self, drafts: Sequence[Draft], part: PartName, asking: StageAsking) -> None:
         mine = [(draft, schema) for draft in drafts if (schema := self._schema(draft.target, part))]
@@ -150,7 +169,7 @@ class DraftWriter:
             record=tell_record(draft.record, left) if draft.record else "",
             asked=ask_for(part, target["skeleton"], params.fields),
         )
-        seed = derive_seed(target["seed"], part)
+        seed = derive_seed(draft.seed, part)
         return Question(
             messages,
             schema,
@@ -214,7 +233,7 @@ class DraftWriter:
         else:
             texts = draft.texts | written
             record = build_record(draft.target, texts)
-            record["nct_id"] = name_record(record, draft.target["target_id"])
+            record["nct_id"] = name_record(record, draft.name)
             found = self._find_fault(record, draft.target, part)
             if found is None:
                 return {
@@ -242,7 +261,7 @@ class DraftWriter:
             again = replaced_texts(written, parse_answer(text, asked))
             return self._accept(draft, part, schema, again, asked)
 
-        seed = derive_seed(draft.target["seed"], part)
+        seed = derive_seed(draft.seed, part)
         raise Fault(fault, Question(mending_messages(faulty, kind), asked, seed, accept))
 
     def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
@@ -274,7 +293,7 @@ def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> lis
 
 def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
     """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share."""
-    copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars", "reasons_id", "seed")
+    copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars", "reasons_id")
     whole = draft.record if draft.fault is None else {}
     return (
         dict.fromkeys(GENERATED_SCHEMA)
@@ -283,6 +302,7 @@ def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
         | dict(origin)
         | {
             "source": "synthetic",
+            "seed": draft.seed,
             "normalized_interventions": [draft.target["intervention"]],
             "shown": draft.shown,
             "reject_reason": draft.fault,
@@ -322,15 +342,17 @@ def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
 
 def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | float | None]:
     """Return the stage's metrics; nothing in them differs from run to run."""
-    given_up = sum(draft.fault is not None for draft in drafts)
+    targets = {draft.target["target_id"] for draft in drafts}
+    accepted = {draft.target["target_id"] for draft in drafts if draft.fault is None}
+    given_up = len(targets) - len(accepted)
     retries = sum(draft.retries for draft in drafts)
     clean = sum(draft.retries == 0 and draft.fault is None for draft in drafts)
     parts = tally.asked - retries
     return {
-        "targets": len(drafts),
-        "accepted": len(drafts) - given_up,
+        "targets": len(targets),
+        "accepted": len(accepted),
         "given_up": given_up,
-        "given_up_share": round(given_up / len(drafts), 4) if drafts else None,
+        "given_up_share": round(given_up / len(targets), 4) if targets else None,
         "parts": parts,
         "retries": retries,
         "texts_dropped": sum(draft.dropped for draft in drafts if draft.fault is None),

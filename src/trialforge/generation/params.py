@@ -30,10 +30,11 @@ class ReasoningParams(PromptParams):
 
 
 class GenerationParams(PromptParams, DraftFields):
-    """Everything about the drafts; a call or more for each part of a target."""
+    """Everything about the drafts: `best_of` for each target, and a call or more for each part of one."""
 
     model_config = ConfigDict(extra="forbid")
 
     exemplar_order: ExemplarOrder = "mixed"
+    best_of: int = Field(default=1, ge=1, le=20)
     retries: int = Field(default=4, ge=0, le=20)
     sampling: Sampling = Sampling()

@@ -41,6 +41,7 @@ COUNTS = sum(part for *_, part in TAILS)
 # Of these the amount does not count: a longer title has more of another, though it is no copy of it.
 TITLES = ("title", "official_title")
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
+MOST = 2000  # validation, held-back or test trials that are read, those of the same interventions first
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many
 
 
@@ -145,7 +146,7 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     if not case.candidates.items["text"].str.contains(WORD).any():
         raise MetricError("no record has a text that could be copied")
     of_its_time, newer = (
-        [side for side in sides if side is not None and len(side)]
+        [_draw_alike(case, side) for side in sides if side is not None and len(side)]
         for sides in ((case.held_out, case.held_back), (case.unseen,))
     )
     if not of_its_time and not newer:
@@ -183,6 +184,15 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
         for reference, shares in measured.items()
         for compared in _compare_fields(reference, shares, owners, yardstick)
     )
+
+
+def _draw_alike(case: Case, side: Side) -> Side:
+    """Return at most MOST held-out trials: those of the records' interventions first, the others by lot."""
+    if len(side) <= MOST:
+        return side
+    lots = case.scale.stream("copies", "held out").permutation(len(side))
+    order = np.lexsort((lots, ~_same_interventions(case.candidates, side.frame)))
+    return side.take(np.sort(order[:MOST]))
 
 
 def likely_exemplars(

@@ -100,11 +100,11 @@ def _height(inputs: Inputs, table: str) -> int | None:
 
 
 def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
-    accepted, written = _height(inputs, "synthetic"), _height(inputs, "generated")
+    accepted, asked = _height(inputs, "synthetic"), _height(inputs, "plan")
     tested = pick(score, "test.trials")
     real = _height(inputs, "train")
     return [
-        Figure("synthetic trials accepted", accepted, f"of {written} asked for" if written else ""),
+        Figure("synthetic trials accepted", accepted, f"of {asked} asked for" if asked else ""),
         Figure("real trials to learn from", real, "the only ones a model was shown"),
         Figure("real trials to test on", tested, "seen by nothing before the test"),
     ]

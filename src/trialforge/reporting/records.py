@@ -37,16 +37,14 @@ def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFram
     A record that the generator gave up has its own reason; one that validation refused has one or more.
     """
     found = (
-        pl.DataFrame(schema={"target_id": pl.String, "reject_reasons": pl.List(pl.String)})
+        pl.DataFrame(schema={"nct_id": pl.String, "reject_reasons": pl.List(pl.String)})
         if rejected is None or "reject_reasons" not in rejected.columns
-        else rejected.filter(pl.col("nct_id").is_not_null()).select("target_id", "reject_reasons")
+        else rejected.filter(pl.col("nct_id").is_not_null()).select("nct_id", "reject_reasons")
     )
     given_up = pl.col("reject_reason").is_not_null()
     refused = pl.col("reject_reasons").list.len() > 0
     return (
-        generated.join(
-            found.unique("target_id", keep="first"), on="target_id", how="left", maintain_order="left"
-        )
+        generated.join(found.unique("nct_id", keep="first"), on="nct_id", how="left", maintain_order="left")
         .with_columns(
             verdict=pl.when(given_up)
             .then(pl.lit("given up"))
@@ -57,7 +55,7 @@ def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFram
             .then(pl.concat_list(pl.col("reject_reason").fill_null("")))
             .otherwise(pl.col("reject_reasons").fill_null([])),
         )
-        .sort("target_id")
+        .sort("target_id", maintain_order=True)
     )
 
 

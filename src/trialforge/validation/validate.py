@@ -16,6 +16,7 @@ from trialforge.trial.checks.target import TARGET_COLUMNS
 from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.skeleton import filled_fields as asked_fields
 from trialforge.trial.text import field_texts, filled_fields
+from trialforge.validation.best import find_lesser
 from trialforge.validation.duplicates import find_close, find_near_copies
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.space import fit_space
@@ -23,6 +24,7 @@ from trialforge.validation.space import fit_space
 REASONS = "reject_reasons"
 COPY_OF = "near_copy_of"
 GIVEN_UP = "given_up"
+NOT_BEST = "not_best"
 TRAIN_COPY, SIBLING_COPY = "near_copy_of_train", "near_copy_of_sibling"
 
 
@@ -38,10 +40,11 @@ def validate(
     generated: pl.DataFrame,
     plan: pl.DataFrame,
     train: pl.DataFrame,
+    blocks: pl.DataFrame,
     checks: CheckParams,
     params: ValidationParams,
 ) -> Validated:
-    """Return the drafts that pass every check and are no near-duplicates, and the others.
+    """Return the best draft of each target that passes every check and is no near-duplicate, and the others.
 
     Raises:
         MetricError: a draft is of no target of the plan or of no trial of train, or none is left.
@@ -67,6 +70,9 @@ def validate(
         pl.when(given_up).then(pl.lit([GIVEN_UP])).otherwise(faults).alias(REASONS),
         pl.lit(None, pl.String).alias(COPY_OF),
     )
+    own_block = plan.select("target_id", "block")
+    drafts = drafts.join(own_block, on="target_id", how="left", maintain_order="left")
+    drafts = _mark_lesser(drafts, train, blocks)
     drafts = _add_copies(drafts, train, params).select(*generated.columns, REASONS, COPY_OF)
     good = pl.col(REASONS).list.len() == 0
     synthetic = drafts.filter(good).select(generated.columns)
@@ -88,6 +94,15 @@ def _exemplars(generated: pl.DataFrame, train: pl.DataFrame) -> dict[str, dict[s
             f"train has no exemplar {min(shown - trials.keys())}", hint="run: dvc repro generate"
         )
     return trials
+
+
+def _mark_lesser(drafts: pl.DataFrame, train: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
+    """Mark each sound draft that another sound one of its target outdoes."""
+    drafts = drafts.with_row_index("row")
+    sound = drafts.filter(pl.col(REASONS).list.len() == 0)
+    lesser = sound.filter(find_lesser(sound, train.filter(pl.col("label").is_not_null()), blocks))["row"]
+    marked = pl.when(pl.col("row").is_in(lesser.implode())).then(pl.lit([NOT_BEST])).otherwise(REASONS)
+    return drafts.with_columns(marked.alias(REASONS)).drop("row")
 
 
 def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: ValidationParams) -> pl.DataFrame:
@@ -130,15 +145,17 @@ def _tally(rejected: pl.DataFrame) -> str:
 def acceptance_metrics(generated: pl.DataFrame, validated: Validated) -> dict[str, Any]:
     """Return counts and acceptance rates in all, by label and by model; and rejections by reason.
 
-    `rejected.NAME` counts the drafts rejected for a reason, `rejection_rate.NAME` is their share of all
-    drafts. A draft may have more reasons than one, so the shares may add up to more than all rejected.
+    Acceptance rates are shares of targets. `rejected.NAME` counts the drafts rejected for a reason,
+    `rejection_rate.NAME` is their share of all drafts. A draft may have more reasons than one, so the
+    shares may add up to more than all rejected.
     """
     passed = pl.col("target_id").is_in(validated.synthetic["target_id"].implode())
-    accepted = generated.select("label", "model", passed.alias("accepted"))
+    targets = generated.unique("target_id", keep="first", maintain_order=True)
+    accepted = targets.select("label", "model", passed.alias("accepted"))
     metrics: dict[str, Any] = {
         "drafts": len(generated),
         "accepted": len(validated.synthetic),
-        "acceptance_rate": round(len(validated.synthetic) / max(len(generated), 1), 4),
+        "acceptance_rate": round(len(validated.synthetic) / max(len(targets), 1), 4),
     }
     groups = [(f"acceptance_rate.{word}", pl.col("label") == label) for label, word in LABEL_WORDS.items()]
     models = accepted["model"].drop_nulls().unique().sort()

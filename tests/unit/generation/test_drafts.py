@@ -298,6 +298,23 @@ def test_a_target_whose_part_fails_to_the_end_is_given_up_alone() -> None:
     assert (metrics["given_up"], metrics["given_up_share"], metrics["fault_repeated_criteria"]) == (1, 0.5, 5)
 
 
+def test_several_drafts_of_a_target_differ_by_seed_and_id_and_the_first_is_that_of_one_alone() -> None:
+    generator = Asked(*(answer for answer in ANSWERS.values() for _ in range(3)))
+    writer = make_writer(EXEMPLAR, best_of=3)
+    sizes = writer.part_sizes([TARGET])
+    assert len(sizes) == 3 * len(PARTS)
+    with StageAsking("generate", generator, sizes) as asking:
+        drafts = writer.write([TARGET], asking, 3)
+    rows = [generated_row(draft, {}) for draft in drafts]
+    (alone,), _ = write_all(Asked(*ANSWERS.values()), [TARGET])
+    assert rows[0] == generated_row(alone, {})
+    assert {row["target_id"] for row in rows} == {"T-1"}
+    assert len({row["nct_id"] for row in rows}) == len({row["seed"] for row in rows}) == 3
+    assert len({request.seed for request in generator.history}) == 3 * len(PARTS)
+    metrics = measure_drafts(drafts, asking.tally)
+    assert (metrics["targets"], metrics["accepted"], metrics["parts"]) == (1, 1, 12)
+
+
 def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> None:
     """The calls of finished parts are replayed; the record is that of a run in one go."""
     whole, _ = write_all(Asked(*ANSWERS.values()), [TARGET])

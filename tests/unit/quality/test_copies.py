@@ -17,6 +17,7 @@ from tests.unit.quality.real_parts import Parts, find_shared, on_corpora, read_p
 from tests.unit.quality.sections import VALIDATION
 from trialforge.core.errors import GateError, MetricError
 from trialforge.core.files import write_json
+from trialforge.quality import copies
 from trialforge.quality.case import Case, Side, build_scale
 from trialforge.quality.copies import (
     compare_means,
@@ -155,6 +156,19 @@ def test_held_out_trials_in_place_of_drafts_pass(part: str, sides: dict[str, Sid
     shuffled = sides[part].frame.sample(fraction=0.5, shuffle=True, seed=2)
     case = make_case(as_records(shuffled), sides)
     assert copied_fields(case).value == 0, copies_table(case).filter("certain").to_dicts()
+
+
+@pytest.mark.parametrize("corpus", ["simulated"], indirect=True)
+def test_of_many_held_out_trials_some_are_drawn(
+    sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copier is found beside these as well, and held-out trials still pass."""
+    monkeypatch.setattr(copies, "MOST", 60)
+    assert min(len(sides[name]) for name in ("validation", "test")) > copies.MOST
+    planted = make_case(plant(read_frames(sides), ("title",), 0.5), sides)
+    assert "title" in copies_table(planted).filter("certain")["field"]
+    honest = make_case(as_records(sides["test"].frame.sample(fraction=0.5, seed=1)), sides)
+    assert copied_fields(honest).value == 0
 
 
 def test_what_a_record_was_shown_is_looked_in_as_well(params: QualityParams) -> None:

@@ -15,6 +15,7 @@ from trialforge.core.params import load_section
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.ingest.source import Batch
 from trialforge.simulation.corpus import simulate
+from trialforge.split.blocks import BLOCK_SCHEMA
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import find_faults, record_checks
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
@@ -38,6 +39,7 @@ from trialforge.validation.validate import (
 ROOT = Path(__file__).resolve().parents[3]
 BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
 PARAMS = load_section(ValidationParams, "validation", ROOT / "params.yaml")
+NO_BLOCKS = pl.DataFrame(schema=BLOCK_SCHEMA)
 Row = dict[str, Any]
 # A record of every kind of text.
 SKELETON = Skeleton(
@@ -76,7 +78,7 @@ def as_drafts(trials: pl.DataFrame) -> pl.DataFrame:
 
 def judge(rows: pl.DataFrame, asked: pl.DataFrame, train: pl.DataFrame) -> Validated:
     """Validate rows against the targets that the records of `asked` meet."""
-    return validate(rows, plan_of(asked), train, BOUNDS, PARAMS)
+    return validate(rows, plan_of(asked), train, NO_BLOCKS, BOUNDS, PARAMS)
 
 
 def plan_of(asked: pl.DataFrame, skeleton: dict[str, Any] = SKELETON) -> pl.DataFrame:
@@ -85,7 +87,9 @@ def plan_of(asked: pl.DataFrame, skeleton: dict[str, Any] = SKELETON) -> pl.Data
     # Criteria of one kind alone were asked for as such: a plan's skeletons are those of registered trials.
     sides = [all(split_criteria(text)) for text in asked["criteria"]]
     skeletons = [skeleton if both else skeleton | {"exclusion": []} for both in sides]
-    return targets.with_columns(skeleton=pl.Series(skeletons, dtype=pl.Struct(SKELETON_SCHEMA)))
+    return targets.with_columns(
+        block=pl.lit(None, pl.Int64), skeleton=pl.Series(skeletons, dtype=pl.Struct(SKELETON_SCHEMA))
+    )
 
 
 def add_to(field: str, text: str) -> Callable[[Row], Row]:
@@ -264,8 +268,9 @@ def test_planted_defects_in_real_trials_are_caught(real: tuple[pl.DataFrame, pl.
 
 def test_copies_within_the_set_name_their_elder(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = simulated
-    twins = pl.concat([drafts.head(3), drafts.slice(1, 1).with_columns(nct_id=pl.lit("SYN-twin"))])
-    rejected = judge(twins, drafts, train).rejected
+    twin = drafts.slice(1, 1).with_columns(nct_id=pl.lit("SYN-twin"), target_id=pl.lit("target-twin"))
+    twins = pl.concat([drafts.head(3), twin])
+    rejected = judge(twins, twins, train).rejected
     assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
         ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1])
     ]
@@ -285,11 +290,12 @@ def test_copies_that_the_embedding_alone_finds_name_the_nearest(
         return frame.with_columns(*turned, pl.lit(None, frame.schema["arms"]).alias("arms"))
 
     copy = turn(as_drafts(train.slice(7, 1)))
-    twin = turn(drafts.slice(1, 1)).with_columns(nct_id=pl.lit("SYN-twin"))
-    asked = pl.concat([drafts.head(2), copy])
+    twin = turn(drafts.slice(1, 1))
+    twin = twin.with_columns(nct_id=pl.lit("SYN-twin"), target_id=pl.lit("target-twin"))
+    asked = pl.concat([drafts.head(2), copy, twin])
     duplicates = {"max_cosine": 0.9, "max_jaccard": 1.0}
     params = PARAMS.model_copy(update={"duplicates": PARAMS.duplicates.model_copy(update=duplicates)})
-    rejected = validate(pl.concat([asked, twin]), plan_of(asked), train, BOUNDS, params).rejected
+    rejected = validate(asked, plan_of(asked), train, NO_BLOCKS, BOUNDS, params).rejected
     assert rejected.select("nct_id", REASONS, COPY_OF).rows() == [
         (copy["nct_id"][0], [TRAIN_COPY], train["nct_id"][7]),
         ("SYN-twin", [SIBLING_COPY], drafts["nct_id"][1]),
@@ -341,7 +347,7 @@ def test_a_text_may_be_absent_where_the_skeleton_has_none(
     untitled = drafts.head(3).with_columns(title=pl.lit(None, pl.String))
     whole = drafts.slice(3, 1)
     plan = pl.concat([plan_of(untitled, SKELETON | ({absent: None} if absent else {})), plan_of(whole)])
-    found = validate(pl.concat([untitled, whole]), plan, train, BOUNDS, PARAMS).rejected
+    found = validate(pl.concat([untitled, whole]), plan, train, NO_BLOCKS, BOUNDS, PARAMS).rejected
     assert ("no_title" in found[REASONS].explode().to_list()) is refused
 
 
@@ -355,3 +361,26 @@ def test_a_record_that_copies_its_exemplars_summary_is_refused(
     asked = pl.concat([drafts.head(1), drafts.slice(3, 1)])
     found = judge(pl.concat([copied, drafts.slice(3, 1)]), asked, train.sort("nct_id")).rejected
     assert "copied_summary_text" in found[REASONS].explode().to_list()
+
+
+def test_of_several_drafts_of_a_target_one_is_accepted(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    """A sound draft is; one with a fault is out before they are compared."""
+    train = simulated[1]
+    shown = train["nct_id"].head(12).reshape((12, 1)).arr.to_list()
+    first = simulated[0].head(12).with_columns(exemplars=shown)
+    first = judge(first, first, train).synthetic
+    strange = "Purple elephants juggle lanterns quietly while the others sleep in the garden all night."
+    second = first.with_columns(
+        nct_id=pl.concat_str("nct_id", pl.lit("-2")), summary=pl.concat_str("summary", pl.lit(f" {strange}"))
+    )
+    faulty = first.with_columns(
+        nct_id=pl.concat_str("nct_id", pl.lit("-3")), title=pl.concat_str("title", pl.lit("\x08"))
+    )
+    judged = judge(pl.concat([second, faulty, first]), first, train)
+    assert sorted(judged.synthetic["nct_id"]) == sorted(first["nct_id"])
+    reasons = dict(judged.rejected.select("nct_id", REASONS).iter_rows())
+    assert all(reasons[name] == ["not_best"] for name in second["nct_id"])
+    assert all("not_best" not in reasons[name] for name in faulty["nct_id"])
+    metrics = acceptance_metrics(pl.concat([second, faulty, first]), judged)
+    assert metrics["drafts"] == 3 * metrics["accepted"] == 3 * first.height
+    assert metrics["acceptance_rate"] == 1.0

@@ -51,6 +51,7 @@ def record_checks(
 
 # Reasons of `validate` that are of a whole set: looked for in records without another fault.
 SET_REASONS = {
+    "not_best": "another draft of its target is likelier to be a real trial with its label",
     "near_copy_of_train": "it is a near-copy of a train trial",
     "near_copy_of_sibling": "it is a near-copy of an earlier record",
 }
