@@ -210,13 +210,17 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
     kept = (copy / "params.yaml").read_bytes()
     try:
         set_param("plan", "records", 4)(copy)
-        found = forecast(copy, yaml.safe_load((copy / "params.yaml").read_text()))
+        params = yaml.safe_load((copy / "params.yaml").read_text())
+        found = forecast(copy, params)
+        params["generation"]["best_of"] = 3
+        thrice = {one.stage: one.calls for one in forecast(copy, params)}
     finally:
         (copy / "params.yaml").write_bytes(kept)
     assert {one.stage for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
     told = {one.stage: (one.why, one.calls) for one in found}
     assert told["plan"] == ("changed", None)
     assert told["generate"][1] == 3 * 4 * 2 * 4  # interventions, records, generations, parts
+    assert thrice["generate"] == 3 * told["generate"][1]
     assert told["reason"] == ("follows retrieve", 3 * 2)  # one reason for each intervention and label
     places = [one.stage for one in found]
     assert places.index("plan") < places.index("reason") < places.index("generate")

@@ -92,16 +92,17 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
             return len(ORDERS) * choose_trials(read_parquet(test), asked, int(params["seed"])).height
         return 0 if asked.half_width is None else len(ORDERS) * sum(count_needed(_ANY, asked.half_width))
     plan, path = params["plan"], root / "data/plan.parquet"
+    drafts = int(params["generation"].get("best_of", 1))
     if "plan" not in running and path.is_file():
         targets = read_parquet(path, ["intervention", "label", "arm"])
     else:
         sizes = (plan["interventions"], plan["records"], plan["generations"], len(plan["arms"]))
         if stage == "generate":
-            return len(PARTS) * prod(sizes) * int(params["generation"]["best_of"])
+            return len(PARTS) * prod(sizes) * drafts
         sets = min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
         return sets * int(params["reasoning"]["count"])
     if stage == "generate":
-        return len(PARTS) * targets.height * int(params["generation"]["best_of"])
+        return len(PARTS) * targets.height * drafts
     reasoned = targets.filter(~pl.col("arm").is_in(ARMS_WITHOUT))
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])
