@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.rng import random_stream
 from trialforge.split.groups import group_trials, near_duplicate_pairs
-from trialforge.split.params import BlockParams
+from trialforge.split.params import BlockParams, StudiedPools
 from trialforge.trial.controls import cluster_key
 
 BLOCK_SCHEMA: dict[str, pl.DataType] = {"nct_id": pl.String(), "block": pl.Int64()}
@@ -57,6 +59,28 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
         )
     rows = [(nct_id, number) for number, block in enumerate(blocks[: params.most]) for nct_id in block]
     return pl.DataFrame(rows, schema=BLOCK_SCHEMA, orient="row").sort("nct_id")
+
+
+def check_study(blocks: int, generation_arms: Sequence[str], study: StudiedPools) -> None:
+    """Refuse what `worth` would refuse after hours of generation.
+
+    Raises:
+        ParameterError: a pool of the study needs more blocks than there are, or one of its arms needs a
+            generation arm that the plan lacks.
+    """
+    largest = max(study.sizes)
+    if blocks < 2 * largest:
+        raise ParameterError(
+            f"{blocks} blocks are too few for pools of {largest}: twice as many are needed",
+            hint="lower study.sizes, or take more trials",
+        )
+    for arm in study.arms:
+        if arm.extra == "synthetic" and arm.generation_arm not in generation_arms:
+            raise ParameterError(
+                f"study arm `{arm.name}` learns from generation arm `{arm.generation_arm}`, which is not in "
+                f"plan.arms: {', '.join(generation_arms)}",
+                hint=f"give the study arm `generation_arm: {generation_arms[0]}`, or add it to plan.arms",
+            )
 
 
 def _fill(unfinished: list[list[str]], size: int) -> list[list[str]]:

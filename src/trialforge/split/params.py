@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from trialforge.core.params import Section
 
@@ -47,6 +47,25 @@ class BlockParams(Section):
     size: int = Field(default=25, ge=5)
     most: int = Field(default=48, ge=6)
     records: int = Field(default=50, ge=1)
+
+
+class StudiedArm(Section):
+    """What an arm of section `study` asks of the plan."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    extra: str | None = None
+    generation_arm: str = "retrieval-reasoning"
+
+
+class StudiedPools(Section):
+    """What section `study` asks of the plan: enough blocks, and the generation arms that it learns from."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sizes: tuple[int, ...]
+    arms: tuple[StudiedArm, ...]
 
 
 LabelShares = Literal["pool", "equal"]

@@ -7,8 +7,8 @@ import pytest
 
 from trialforge.core.errors import ParameterError
 from trialforge.simulation.corpus import simulate
-from trialforge.split.blocks import BLOCK_SCHEMA, assign_blocks, block_metrics
-from trialforge.split.params import BlockParams, PlanParams
+from trialforge.split.blocks import BLOCK_SCHEMA, assign_blocks, block_metrics, check_study
+from trialforge.split.params import BlockParams, PlanParams, StudiedPools
 from trialforge.split.plan import PLAN_SCHEMA, plan_blocks
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.leakage import registration_view
@@ -83,3 +83,17 @@ def test_more_records_keep_the_targets_there_are(train: pl.DataFrame) -> None:
     blocks = assign_blocks(train, PARAMS, 0.8, 5)
     few, more = (plan_blocks(train, blocks, PLAN, records, 5) for records in (5, 9))
     assert few.join(more, on=PLAN_SCHEMA.keys(), how="anti", nulls_equal=True).is_empty()
+
+
+def test_a_study_that_could_not_be_run_is_refused_before_anything_is_generated() -> None:
+    written = {"name": "synthetic", "extra": "synthetic", "generation_arm": "no-reasoning"}
+    study = StudiedPools.model_validate({"sizes": [2, 8], "arms": [written], "pools": 40})
+    check_study(16, ["no-reasoning"], study)
+    with pytest.raises(
+        ParameterError, match="15 blocks are too few for pools of 8"
+    ):
+        check_study(15, ["no-reasoning"], study)
+    with pytest.raises(
+        ParameterError, match="`synthetic` learns from generation arm `no-reasoning`"
+    ):
+        check_study(16, ["retrieval-reasoning"], study)
