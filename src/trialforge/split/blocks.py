@@ -75,9 +75,9 @@ def check_study(blocks: int, generation_arms: Sequence[str], study: StudiedPools
             hint="lower study.sizes, or take more trials",
         )
     for arm in study.arms:
-        if arm.extra == "synthetic" and arm.generation_arm not in generation_arms:
+        if arm.extra is not None and arm.generation_arm not in generation_arms:
             raise ParameterError(
-                f"study arm `{arm.name}` learns from generation arm `{arm.generation_arm}`, which is not in "
+                f"study arm `{arm.name}` is as large as generation arm `{arm.generation_arm}`, which is not in "
                 f"plan.arms: {', '.join(generation_arms)}",
                 hint=f"give the study arm `generation_arm: {generation_arms[0]}`, or add it to plan.arms",
             )

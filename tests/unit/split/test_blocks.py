@@ -94,6 +94,6 @@ def test_a_study_that_could_not_be_run_is_refused_before_anything_is_generated()
     ):
         check_study(15, ["no-reasoning"], study)
     with pytest.raises(
-        ParameterError, match="`synthetic` learns from generation arm `no-reasoning`"
+        ParameterError, match="`synthetic` is as large as generation arm `no-reasoning`"
     ):
         check_study(16, ["retrieval-reasoning"], study)
