@@ -77,8 +77,8 @@ def check_study(blocks: int, generation_arms: Sequence[str], study: StudiedPools
     for arm in study.arms:
         if arm.extra is not None and arm.generation_arm not in generation_arms:
             raise ParameterError(
-                f"study arm `{arm.name}` is as large as generation arm `{arm.generation_arm}`, which is not in "
-                f"plan.arms: {', '.join(generation_arms)}",
+                f"study arm `{arm.name}` is as large as generation arm `{arm.generation_arm}`, "
+                f"which is not in plan.arms: {', '.join(generation_arms)}",
                 hint=f"give the study arm `generation_arm: {generation_arms[0]}`, or add it to plan.arms",
             )
 

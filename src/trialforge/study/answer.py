@@ -84,8 +84,10 @@ def answer(result: StudyResult, table: pl.DataFrame, params: StudyParams) -> dic
     rivals = {name: result.areas[model, name, size] for name in names if name != params.primary}
     tests = {name: compare_areas(arm, rival, result.clusters) for name, rival in rivals.items()}
     best = max(rivals, key=lambda name: rivals[name].mean)
-    more = min(curve, key=lambda trials: abs(trials - row["real"] - row["added"]))
-    help_of_real = compare_areas(curve[more], curve[row["real"]], result.clusters)
+    # As many more real trials as were added, as nearly as the curve has them; never none.
+    larger = [trials for trials in curve if trials > row["real"]]
+    more = min(larger, key=lambda trials: abs(trials - row["real"] - row["added"]), default=None)
+    help_of_real = None if more is None else compare_areas(curve[more], curve[row["real"]], result.clusters)
     figures: dict[str, Any] = {
         "model": model,
         "arm": params.primary,
@@ -96,9 +98,9 @@ def answer(result: StudyResult, table: pl.DataFrame, params: StudyParams) -> dic
         "over_best_rival": tests[best].value,
         "error_by_blocks": tests[REAL.name].error_repeats,
         "error_by_tests": tests[REAL.name].error_trials,
-        "real_gain": help_of_real.value,
-        "real_gain_trials": more - row["real"],
-        "real_gain_p": help_of_real.p(),
+        "real_gain": help_of_real.value if help_of_real else None,
+        "real_gain_trials": more - row["real"] if more else None,
+        "real_gain_p": help_of_real.p() if help_of_real else None,
     }
     return {name: round(value, 5) if isinstance(value, float) else value for name, value in figures.items()}
 
@@ -128,6 +130,12 @@ def say(figures: dict[str, Any], level: float) -> list[str]:
     ]
     if figures["beyond_curve"]:
         said.append("The interval goes on beyond the ends of the learning curve.")
+    if figures["real_gain"] is None:
+        return [
+            *said,
+            "No pool of the learning curve has more real trials, so it is not known whether this study could "
+            "have shown a benefit. Take more blocks, or add sizes to study.curve.",
+        ]
     helps = figures["real_gain_p"] < 1 - level and figures["real_gain"] > 0
     if not helps:
         said.append(

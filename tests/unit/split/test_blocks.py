@@ -89,11 +89,7 @@ def test_a_study_that_could_not_be_run_is_refused_before_anything_is_generated()
     written = {"name": "synthetic", "extra": "synthetic", "generation_arm": "no-reasoning"}
     study = StudiedPools.model_validate({"sizes": [2, 8], "arms": [written], "pools": 40})
     check_study(16, ["no-reasoning"], study)
-    with pytest.raises(
-        ParameterError, match="15 blocks are too few for pools of 8"
-    ):
+    with pytest.raises(ParameterError, match="15 blocks are too few for pools of 8"):
         check_study(15, ["no-reasoning"], study)
-    with pytest.raises(
-        ParameterError, match="`synthetic` is as large as generation arm `no-reasoning`"
-    ):
+    with pytest.raises(ParameterError, match="`synthetic` is as large as generation arm `no-reasoning`"):
         check_study(16, ["retrieval-reasoning"], study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,16 @@ def test_the_answer_says_what_the_table_says(result: StudyResult) -> None:
     )
     assert row["p_holm"] is None
     assert table.filter(arm="copies")["p_holm"][0] >= table.filter(arm="copies")["p"][0]
+
+
+def test_few_added_trials_are_held_against_the_next_larger_pool_of_real_ones(result: StudyResult) -> None:
+    key = ("tfidf-logreg", "true", 4)
+    few = replace(result, areas=result.areas | {key: replace(result.areas[key], added=20.0)})
+    figures = answer(few, tabulate(few, PARAMS), PARAMS)
+    assert figures["real_gain_trials"] == 100  # pools of 200 are the next on the curve
+    assert figures["real_gain"] > 0
+    short = {name: areas for name, areas in few.areas.items() if name[1] != "real" or name[2] <= 4}
+    ended = replace(few, areas=short)
+    figures = answer(ended, tabulate(ended, PARAMS), PARAMS)
+    assert figures["real_gain"] is figures["real_gain_p"] is None
+    assert "it is not known whether this study could have shown a benefit" in say(figures, 0.95)[-1]
