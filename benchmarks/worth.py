@@ -87,9 +87,8 @@ def _time_all_arms() -> None:
     corpus = known_corpus(blocks=48, size=SIZE, tests=TESTS, fields=learning.fields, seed=SEED)
     written = corpus.pool.synthetic
     assert written is not None
-    spare = written.filter(generation_arm="true").select(corpus.pool.real.columns)
-    held_back = spare.with_columns(origin=pl.lit("real"), block=pl.lit(None, pl.Int64))
-    corpus = replace(corpus, pool=replace(corpus.pool, held_back=held_back, as_drafts=held_back))
+    drafts = corpus.pool.real.with_columns(origin=pl.lit("held-back-as-drafts"))
+    corpus = replace(corpus, pool=replace(corpus.pool, as_drafts=drafts))
     arms = tuple(arm.model_copy(update={"generation_arm": "true"}) for arm in study.arms)
     params = study.model_copy(
         update={"arms": arms, "pools": 40, "models": ("tfidf-logreg", "embedding-logreg")}

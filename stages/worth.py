@@ -18,12 +18,14 @@ from trialforge.study.answer import ROW_SCHEMA, answer, say, tabulate
 from trialforge.study.corpus import make_corpus
 from trialforge.study.params import StudyParams
 from trialforge.study.study import run_study
+from trialforge.trial.draft_fields import DraftFields
+from trialforge.trial.draft_form import as_drafts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("synthetic", type=Path)
-    for name in ("plan", "blocks", "train", "validation", "test", "held-back", "as-drafts"):
+    for name in ("plan", "blocks", "train", "validation", "test"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--metrics", type=claim_out, required=True)
     parser.add_argument("--arms", type=claim_out, required=True)
@@ -34,9 +36,9 @@ def main() -> None:
     figures: dict[str, Any] = {"blocks": blocks["block"].n_unique()}
     if blocks.height:
         parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
-        parts["held-back"] = read_parquet(args.held_back)
         synthetic = read_parquet(args.synthetic)
-        tables = make_tables(parts, learning.fields, synthetic, None, read_parquet(args.as_drafts))
+        drafts = as_drafts(parts["train"], load_section(DraftFields, "generation").fields)
+        tables = make_tables(parts, learning.fields, synthetic, None, drafts)
         corpus = make_corpus(tables, parts["test"], blocks, synthetic, read_parquet(args.plan))
         result = run_study(corpus, params, learning, load_seed())
         table = tabulate(result, params)

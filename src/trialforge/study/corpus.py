@@ -21,7 +21,7 @@ def make_corpus(
     """Return the examples of `tables` by block.
 
     Args:
-        tables: examples, checked.
+        tables: examples, checked; `as_drafts` are those of train.
         test: the test part as it is in the run, for the interventions of its trials.
         blocks: `nct_id` and `block` of the real trials.
         synthetic: the synthetic trials, with `target_id`.
@@ -41,13 +41,9 @@ def make_corpus(
                 f"{len(lost)} synthetic trials are of no block, {lost[0]} first",
                 hint="run: dvc repro generate",
             )
-    none = pl.lit(None, dtype=pl.Int64).alias("block")
-    pool = replace(
-        pool,
-        real=real,
-        synthetic=written,
-        held_back=None if pool.held_back is None else pool.held_back.with_columns(none),
-        as_drafts=None if pool.as_drafts is None else pool.as_drafts.with_columns(none),
+    drafts = (
+        None if pool.as_drafts is None else pool.as_drafts.join(blocks, on="nct_id", maintain_order="left")
     )
+    pool = replace(pool, real=real, synthetic=written, as_drafts=drafts)
     clusters = tables.test.join(test.select("nct_id", cluster_key()), on="nct_id", maintain_order="left")
     return Corpus(pool, tables.test, clusters["cluster"].to_numpy())

@@ -35,7 +35,7 @@ class Corpus:
     """What the study reads.
 
     Attributes:
-        pool: real and synthetic examples with `block`; held-back ones, whose `block` is null.
+        pool: real and synthetic examples with `block`; the real ones in the form of a draft as well.
         test: examples that are scored.
         clusters: (test trials,) the intervention of each.
     """
@@ -54,9 +54,7 @@ class Corpus:
         """All examples that it holds."""
         pool = self.pool
         return [
-            table
-            for table in (pool.real, pool.synthetic, pool.held_back, pool.as_drafts, self.test)
-            if table is not None
+            table for table in (pool.real, pool.synthetic, pool.as_drafts, self.test) if table is not None
         ]
 
 
@@ -129,7 +127,7 @@ class _Cells:
         for number, order in enumerate(self.orders):
             members[number, order[:size]] = True
             mix = mix_pool(
-                arm, _pool_of(self.corpus.pool, order[:size]), self.seed, number,
+                arm, pool_of(self.corpus.pool, order[:size]), self.seed, number,
                 label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
                 teacher=self.teacher, likeness=self.likeness,
             )  # fmt: skip
@@ -179,8 +177,17 @@ def _odds(fitter: Fitter, mix: pl.DataFrame, test: pl.DataFrame, *, tuned: bool)
     return fitter.fit(mix, tuned=tuned).odds(fitter.features.rows(test))
 
 
-def _pool_of(pool: TrainingPool, blocks: Sequence[int]) -> TrainingPool:
-    """Return the pool of some blocks: their real trials, and what was written from these."""
+def pool_of(pool: TrainingPool, blocks: Sequence[int]) -> TrainingPool:
+    """Return the pool of some blocks: their real trials and what was written from these, others held back.
+
+    A few trials that were held back once for all would be the same in every pool, and their luck no error.
+    """
     mine = pl.col("block").is_in(list(blocks))
-    synthetic = None if pool.synthetic is None else pool.synthetic.filter(mine)
-    return TrainingPool(pool.real.filter(mine), synthetic, pool.held_back, pool.as_drafts)
+    no_block = pl.lit(None, dtype=pl.Int64).alias("block")
+    others = pool.real.filter(~mine).with_columns(no_block, origin=pl.lit("held-back"))
+    synthetic, drafts = (
+        None if table is None else table.filter(keep)
+        for table, keep in ((pool.synthetic, mine), (pool.as_drafts, ~mine))
+    )
+    drafts = None if drafts is None else drafts.with_columns(no_block)
+    return TrainingPool(pool.real.filter(mine), synthetic, others, drafts)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from trialforge.learning.params import LearningParams
 from trialforge.study.arms import Fitter, block_folds, mix_pool, permute_labels
 from trialforge.study.features import Features, content_view
 from trialforge.study.params import StudyArm
-from trialforge.study.study import Corpus
+from trialforge.study.study import Corpus, pool_of
 
 LEARNING = load_section(LearningParams, "learning", Path(__file__).resolve().parents[3] / "params.yaml")
 
@@ -143,3 +144,15 @@ def test_an_arm_averages_the_models_of_all_penalties_and_a_tuned_one_takes_one_o
     tuned = fitter.fit(examples, tuned=True).weights
     assert min(np.abs(tuned - one).max() for one in single) < 0.02
     assert np.abs(tuned - fitter.fit(examples).weights).max() > 0.1
+
+
+def test_more_real_trials_are_those_of_other_blocks(corpus: Corpus) -> None:
+    drafts = corpus.pool.real.with_columns(origin=pl.lit("held-back-as-drafts"))
+    own = pool_of(replace(corpus.pool, as_drafts=drafts), [1, 3])
+    assert set(own.real["block"]) == {1, 3}
+    assert own.held_back is not None
+    assert own.as_drafts is not None
+    others = corpus.pool.real.filter(~pl.col("block").is_in([1, 3]))["nct_id"].to_list()
+    assert own.held_back["nct_id"].to_list() == own.as_drafts["nct_id"].to_list() == others
+    assert set(own.held_back["origin"]) == {"held-back"}
+    assert set(own.as_drafts["origin"]) == {"held-back-as-drafts"}
