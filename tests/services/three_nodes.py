@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from tests.processes import is_alive, wait_until
+from tests.processes import wait_until
 
 URLS = "ELASTICSEARCH_CLUSTER_URL"
 
@@ -25,10 +25,13 @@ class Cluster:
     home: Path
 
     def stop(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:
-        """End a node, and return when its process is gone."""
+        """End a node, and return when nothing of its process is left.
+
+        While nobody has collected one that ended, `script` takes it for alive and does not start it again.
+        """
         process = int((self.home / f"elasticsearch-cluster-{number}.pid").read_text())
         os.kill(process, how)
-        wait_until(lambda: not is_alive(process))
+        wait_until(lambda: not is_known(process), 60)
 
     def start(self) -> None:
         """Start the nodes that do not run, and return when all copies of all shards are there."""
@@ -43,6 +46,15 @@ class Cluster:
             wait_until(
                 lambda: asked.cluster.health(wait_for_nodes="3", timeout="30s")["status"] == "green", 300
             )
+
+
+def is_known(process: int) -> bool:
+    """Whether the system has a process of this number, ended or not."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def find_cluster(shared_data: Path) -> Cluster:
