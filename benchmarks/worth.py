@@ -85,8 +85,6 @@ def _time_all_arms() -> None:
     """Print how long the study of params.yaml takes without generation: all arms, both classifiers."""
     learning, study = load_section(LearningParams, "learning"), load_section(StudyParams, "study")
     corpus = known_corpus(blocks=48, size=SIZE, tests=TESTS, fields=learning.fields, seed=SEED)
-    written = corpus.pool.synthetic
-    assert written is not None
     drafts = corpus.pool.real.with_columns(origin=pl.lit("held-back-as-drafts"))
     corpus = replace(corpus, pool=replace(corpus.pool, as_drafts=drafts))
     arms = tuple(arm.model_copy(update={"generation_arm": "true"}) for arm in study.arms)

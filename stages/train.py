@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=claim_out, required=True)
     parser.add_argument("--models", type=claim_out, required=True)
     args = parser.parse_args()
-    params = load_section(LearningParams, "learning")
+    params, seed = load_section(LearningParams, "learning"), load_seed()
 
     parts = {part: read_parquet(getattr(args, part)) for part in ("train", "validation", "test")}
     if args.held_back:
@@ -39,7 +39,7 @@ def main() -> None:
     tables = make_tables(parts, params.fields, *drafts)
     items = params.items if args.synthetic else params.real_items
     for model in params.models:
-        training = Training(params, items, model, load_seed(), args.models / model)
+        training = Training(params, items, model, seed, args.models / model)
         write_parquet(train_items(training, tables), args.predictions / f"{model}.parquet")
 
 

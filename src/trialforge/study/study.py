@@ -185,9 +185,6 @@ def pool_of(pool: TrainingPool, blocks: Sequence[int]) -> TrainingPool:
     mine = pl.col("block").is_in(list(blocks))
     no_block = pl.lit(None, dtype=pl.Int64).alias("block")
     others = pool.real.filter(~mine).with_columns(no_block, origin=pl.lit("held-back"))
-    synthetic, drafts = (
-        None if table is None else table.filter(keep)
-        for table, keep in ((pool.synthetic, mine), (pool.as_drafts, ~mine))
-    )
-    drafts = None if drafts is None else drafts.with_columns(no_block)
+    synthetic = None if pool.synthetic is None else pool.synthetic.filter(mine)
+    drafts = None if pool.as_drafts is None else pool.as_drafts.filter(~mine).with_columns(no_block)
     return TrainingPool(pool.real.filter(mine), synthetic, others, drafts)

@@ -51,21 +51,22 @@ def _log_chance(texts: np.ndarray, labels: np.ndarray, asked: np.ndarray, wanted
     return chances[np.arange(len(asked)), column]
 
 
-def find_lesser(drafts: pl.DataFrame, real: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
+def find_lesser(drafts: pl.DataFrame, train: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
     """Return which drafts another one of their target outdoes; of equals the first stays.
 
     Args:
-        drafts: with `target_id`, `block` (null: written from all of train), `label`, `exemplars` and texts.
-        real: labelled train trials.
+        drafts: with `nct_id`, `target_id`, `block` (null: written from all of train), `label`, `exemplars`
+            and texts.
+        train: real trials, of which those with a label are read.
         blocks: `nct_id` and `block` of train trials. The drafts of a block are scored by its trials alone.
     """
-    place, several = "place", pl.len().over("target_id") > 1
-    compared = drafts.with_row_index(place).filter(several)
-    known = real.join(blocks.select("nct_id", "block"), on="nct_id", how="left")
-    lesser: set[int] = set(compared[place])
-    for block, group in compared.group_by("block", maintain_order=True):
-        pool = real if block[0] is None else known.filter(pl.col("block") == block[0])
+    compared = drafts.filter(pl.len().over("target_id") > 1)
+    lesser = set(compared["nct_id"])
+    for (block,), group in compared.group_by("block", maintain_order=True):
+        pool = train.filter(pl.col("label").is_not_null())
+        if block is not None:
+            pool = pool.join(blocks.filter(block=block), on="nct_id", how="semi", maintain_order="left")
         ranked = group.with_columns(score=score_drafts(group, pool))
         ranked = ranked.sort("score", descending=True, maintain_order=True)
-        lesser -= set(ranked.unique("target_id", keep="first", maintain_order=True)[place])
-    return pl.Series([row in lesser for row in range(drafts.height)], dtype=pl.Boolean)
+        lesser -= set(ranked.unique("target_id", keep="first")["nct_id"])
+    return drafts["nct_id"].is_in(list(lesser))

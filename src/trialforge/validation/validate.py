@@ -98,11 +98,10 @@ def _exemplars(generated: pl.DataFrame, train: pl.DataFrame) -> dict[str, dict[s
 
 def _mark_lesser(drafts: pl.DataFrame, train: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
     """Mark each sound draft that another sound one of its target outdoes."""
-    drafts = drafts.with_row_index("row")
     sound = drafts.filter(pl.col(REASONS).list.len() == 0)
-    lesser = sound.filter(find_lesser(sound, train.filter(pl.col("label").is_not_null()), blocks))["row"]
-    marked = pl.when(pl.col("row").is_in(lesser.implode())).then(pl.lit([NOT_BEST])).otherwise(REASONS)
-    return drafts.with_columns(marked.alias(REASONS)).drop("row")
+    lesser = sound.filter(find_lesser(sound, train, blocks))["nct_id"]
+    marked = pl.when(pl.col("nct_id").is_in(lesser.implode())).then(pl.lit([NOT_BEST])).otherwise(REASONS)
+    return drafts.with_columns(marked.alias(REASONS))
 
 
 def _add_copies(drafts: pl.DataFrame, train: pl.DataFrame, params: ValidationParams) -> pl.DataFrame:
