@@ -9,12 +9,13 @@ those outside the part that is held out most are dropped. The exemplar pool is t
 from __future__ import annotations
 
 from datetime import date
-from itertools import chain
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from trialforge.core.errors import ArtifactError, ParameterError
+from trialforge.core.pieces import map_in_order
 from trialforge.core.rng import random_stream
 from trialforge.split.params import SplitParams
 from trialforge.split.presence import drop_fields
@@ -224,7 +225,7 @@ def view_part(trials: pl.DataFrame, split: pl.DataFrame, part: str, telling: lis
         some.join(chosen, on="nct_id", how="semi", maintain_order="left")
         for some in trials.iter_slices(SLICE)
     )
-    return pl.concat([_view(telling, some) for some in chain([trials.clear()], slices)])
+    return pl.concat([_view(telling, trials.clear()), *map_in_order(partial(_view, telling), slices)])
 
 
 def _view(telling: list[str], trials: pl.DataFrame) -> pl.DataFrame:
