@@ -130,6 +130,6 @@ def _ngrams(words: Words, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Return a matrix that is 1 where a row has a column."""
-    pairs = np.unique(rows.astype(np.int64) * shape[1] + columns)
-    ones = np.ones(len(pairs), np.float32)
-    return sparse.csr_matrix((ones, (pairs // shape[1], pairs % shape[1])), shape=shape)
+    matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    matrix.data[:] = 1  # a pair that occurs twice was added up
+    return matrix

@@ -62,9 +62,17 @@ def match_ngrams(
     reach = np.zeros(len(queries.ids), dtype=np.int32)
     length = 1
     while len(keys):
-        common = np.intersect1d(keys, reference_keys)
-        keys, places = _renumber(keys, places, common)
-        reference_keys, reference_places = _renumber(reference_keys, reference_places, common)
+        # Of the references, which are many, nothing is sorted.
+        ours, numbers = np.unique(keys, return_inverse=True)
+        found = np.searchsorted(ours, reference_keys)
+        found[found == len(ours)] = 0
+        shared = ours[found] == reference_keys
+        known = np.zeros(len(ours), dtype=bool)
+        known[found[shared]] = True
+        number = np.cumsum(known) - 1  # of an n-gram of both sides
+        kept = known[numbers]
+        keys, places = number[numbers[kept]], places[kept]
+        reference_keys, reference_places = number[found[shared]], reference_places[shared]
         reach[places] = length
         keys, places = _extend(queries, keys, places, ends, length)
         reference_keys, reference_places = _extend(
@@ -79,14 +87,6 @@ def _start(words: Words, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndar
     if groups is None:
         return words.ids, places
     return np.repeat(groups.astype(np.int64), words.lengths) * words.vocabulary + words.ids, places
-
-
-def _renumber(keys: np.ndarray, places: np.ndarray, common: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the n-grams of `common`, by their place in it."""
-    found = np.searchsorted(common, keys)
-    inside = found < len(common)
-    inside[inside] = common[found[inside]] == keys[inside]
-    return found[inside], places[inside]
 
 
 def _extend(
