@@ -75,7 +75,7 @@ def test_what_moved_and_which_records_are_new_or_gone(
         "equal": 2, "new": [fourth], "gone": [first], "kept": 2, "page": "against.html",
     }  # fmt: skip
     page = (project / "against.html").read_text()
-    assert "1 of 3 figures moved" in page
+    assert "1 of 3 figures changed" in page
     assert f'"id":"{fourth}"' in page
     assert f'"id":"{first}"' not in page
     assert cli.run(["report", "--against", "HEAD"]) == 0
