@@ -162,7 +162,7 @@ def test_unknown_intervention_names_the_near_ones(retriever: Retriever) -> None:
         RetrievalError, match="no trial of the pool has the intervention 'metformn'"
     ) as caught:
         make_filter(retriever.pool, "metformn", None)
-    assert caught.value.hint == "near names: metformin"
+    assert caught.value.hint == "similar names: metformin"
 
 
 def test_described_hit_has_its_title_and_label(retriever: Retriever, folder: Path) -> None:
