@@ -34,7 +34,7 @@ def open_retriever(
     }
     if changed := sorted(name for name, value in wanted.items() if manifest.get(name) != value):
         raise ArtifactError(
-            f"{folder} was not made with the parameters in params.yaml: {', '.join(changed)} differ",
+            f"{folder} was made with another {', '.join(changed)} than params.yaml sets",
             hint=HINT,
         )
     pool, impacts = open_index(folder)
