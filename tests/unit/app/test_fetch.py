@@ -432,7 +432,7 @@ def test_registry_that_floods_is_given_up(tmp_path: Path) -> None:
     with (
         answering(flood) as address,
         RegistryApi(f"http://{address}") as api,
-        pytest.raises(IngestError, match="is no registry: an answer is longer than"),
+        pytest.raises(IngestError, match="is not a registry: an answer is longer than"),
     ):
         fetch_trials(RegistryQuery(), tmp_path / "trials.jsonl.gz", api)
 
