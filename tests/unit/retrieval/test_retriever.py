@@ -158,9 +158,7 @@ def test_each_generation_arm_gets_what_it_is_due(
 
 
 def test_unknown_intervention_names_the_near_ones(retriever: Retriever) -> None:
-    with pytest.raises(
-        RetrievalError, match="no training trial has the intervention 'metformn'"
-    ) as caught:
+    with pytest.raises(RetrievalError, match="no training trial has the intervention 'metformn'") as caught:
         make_filter(retriever.pool, "metformn", None)
     assert caught.value.hint == "similar names: metformin"
 
