@@ -128,7 +128,7 @@ def test_index_without_copies_is_red_while_a_node_is_missing(
     for use in (single.ensure, lambda: retriever.search(Query("sugar", "lexical", 5))):
         with pytest.raises(RetrievalError, match=rf"the index {single.name} is red: ") as caught:
             use()
-        assert "start the nodes that are missing" in str(caught.value.hint)
+        assert "start the missing nodes" in str(caught.value.hint)
     cluster.start()
     assert len(retriever.search(Query("sugar", "lexical", 5))) == 5
     assert single.ensure() == "reused"

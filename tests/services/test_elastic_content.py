@@ -178,7 +178,7 @@ def test_index_that_is_made_anew_while_it_is_searched_is_an_error(
     retriever = served.open()
     client.indices.delete(index=served.name)
     assert served.ensure() == "built"
-    with pytest.raises(RetrievalError, match="the index is gone"):
+    with pytest.raises(RetrievalError, match="no longer has the index"):
         retriever.search(Query("w17", "lexical", 5))
 
 
@@ -195,5 +195,5 @@ def test_alias_of_another_team_is_not_taken(served: Served, client: Elasticsearc
     team = served.at(served.environ, alias=f"{alias}-onco")
     team.ensure()
     client.indices.put_alias(index=team.name, name=alias)
-    with pytest.raises(RetrievalError, match="names an index that is not of trialforge"):
+    with pytest.raises(RetrievalError, match="names an index that trialforge did not make"):
         served.ensure()

@@ -24,8 +24,8 @@ LOW_MARKS = "\n".join(f"{mark}: 1b" for mark in MARKS)
 @pytest.mark.parametrize(
     ("block", "message", "hint"),
     [
-        ("write", r"Elasticsearch is blocked: .*index write", "set what blocks it"),
-        ("read_only", r"Elasticsearch is blocked: .*index read-only", "set what blocks it"),
+        ("write", r"Elasticsearch is blocked: .*index write", "set the block"),
+        ("read_only", r"Elasticsearch is blocked: .*index read-only", "set the block"),
         ("read_only_allow_delete", "can't write any more: .*flood-stage", "free space on the server's disk"),
     ],
 )

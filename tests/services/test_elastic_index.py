@@ -184,7 +184,7 @@ def test_what_is_not_ours_is_never_touched(
     foreign = {"index": alias, "alias": f"{alias}-other", "name": served.name}[kind]
     client.indices.create(index=foreign, aliases={alias: {}} if kind == "alias" else None)
     client.index(index=foreign, id="1", document={"precious": True}, refresh=True)
-    with pytest.raises(RetrievalError, match="not of trialforge") as caught:
+    with pytest.raises(RetrievalError, match="that trialforge did not make") as caught:
         served.ensure()
     assert "another" in str(caught.value.hint)
     assert indices_of(client, alias) == {foreign}

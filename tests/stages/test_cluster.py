@@ -309,7 +309,7 @@ def test_a_killed_scheduler_is_told_and_the_next_run_goes_on(
         with (
             meanwhile(kill),
             pytest.raises(
-                WorkerError, match=r"(?s)the Dask scheduler at tcp://\S+ is gone.*goes on where it was"
+                WorkerError, match=r"(?s)the Dask scheduler at tcp://\S+ is gone.*again to continue"
             ),
         ):
             encoder.encode(TEXTS)

@@ -56,7 +56,7 @@ def test_a_gguf_file_is_named_and_its_cost_is_told(finished: Path) -> None:
     told = run_block(trial, finished, account, {"equal generate": "equal reason"})
     assert (finished / "params.yaml").read_text() == params
     assert re.search(r"^reason +changed +\d+ calls +about \d+", told, re.MULTILINE), told
-    assert re.search(r"^generate .* calls +not known$", told, re.MULTILINE), told
+    assert re.search(r"^generate .* calls +unknown$", told, re.MULTILINE), told
     assert whole == "dvc repro\n"
 
 

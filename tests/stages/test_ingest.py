@@ -171,7 +171,7 @@ def test_a_server_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
     with serve(Registry([], faults={0: (400, {}, b"no such area")})) as registry:
         done = run(tmp_path, "trialforge.app.cli", "fetch", "got.jsonl.gz", REGISTRY_URL=registry.url)
     assert done.returncode != 0
-    assert "is refused: HTTP 400 no such area" in done.stderr
+    assert "HTTP 400 no such area" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "got.jsonl.gz").exists()
 
@@ -229,15 +229,15 @@ def test_labels_of_the_users_own(tmp_path: Path, raw: Path) -> None:
     [
         ({"source": "pubmed"}, "`ingest.source`"),
         ({"sorce": "top"}, "`ingest.sorce`: Extra inputs are not permitted"),
-        ({"source": "ctgov-xml"}, "`ctgov-xml` is now `registry`, which reads every form"),
-        ({"source": "ctgov-json"}, "`ctgov-json` is now `registry`, which reads every form"),
+        ({"source": "ctgov-xml"}, "`ctgov-xml` is now called `registry`, which reads every format"),
+        ({"source": "ctgov-json"}, "`ctgov-json` is now called `registry`, which reads every format"),
         ({"source": "registry"}, "`ingest.path`: no file or folder data/raw/trials"),
         ({"source": "registry", "path": "data/raw/empty"}, "no trial in data/raw/empty, which has no files"),
-        ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read of cut.zip: no whole zip"),
-        ({"source": "registry", "path": "data/raw/observed.json"}, "no trial is left: 1 other_study_type"),
+        ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read from cut.zip: no whole"),
+        ({"source": "registry", "path": "data/raw/observed.json"}, "no trials are left: 1 other_study_type"),
         ({"source": "top"}, "no TOP table (.csv or .csv.gz) at data/raw/top"),
-        ({"path": "trials.jsonl"}, "`ingest.path`: trials.jsonl lies outside data/raw, where DVC"),
-        ({"labels_path": "data/raw/../l.csv"}, "`ingest.labels_path`: data/raw/../l.csv lies outside"),
+        ({"path": "trials.jsonl"}, "`ingest.path`: trials.jsonl is outside data/raw, so DVC"),
+        ({"labels_path": "data/raw/../l.csv"}, "`ingest.labels_path`: data/raw/../l.csv is outside"),
         ({"top_path": "/top"}, "cp -r /top data/raw/ && dvc add data/raw/top"),
         ({"vocabulary": "~/my names.csv"}, "/my names.csv' data/raw/; then set the parameter to data/raw/my"),
         ({"population": {"phases": ["Phase 9"]}}, "`ingest.population.phases.0`"),
@@ -261,7 +261,7 @@ def test_a_linked_folder_is_refused_for_dvc_sees_no_change_of_it(tmp_path: Path,
     (raw / "trials").symlink_to(tmp_path / "large")
     told = refuse(tmp_path, source="registry")
     assert "data/raw/trials is a link to a folder, which DVC does not follow" in told
-    mend = told.split("link each file of it: ")[1].strip()
+    mend = told.split("link each of its files instead: ")[1].strip()
     subprocess.run(mend, shell=True, cwd=tmp_path, check=True)
     trials, _, _ = ingest(tmp_path, source="registry")
     assert trials["nct_id"].to_list() == [A]

@@ -1,4 +1,4 @@
-"""Anybody's synthetic trials by the measures and gates of the stage `measure`, against a run's real ones."""
+"""Measure anybody's synthetic trials against a run's real ones, as the stage `measure` does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEADINGS = ("metric", "better", "value", "95% interval", "real trials", "random 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A set of records, its measures, and which of the gates is broken."""
+    """A set of records, its measures, and the gates that it breaks."""
 
     name: str
     case: Case
@@ -39,7 +39,7 @@ class Audit:
     broken: tuple[str, ...]
 
     def check(self) -> None:
-        """Raise what the stage `measure` raises.
+        """Raise the errors of the stage `measure`.
 
         Raises:
             GateError: a gate is broken.
@@ -55,10 +55,10 @@ def audit_records(
     seed: int,
     done: Callable[[str], None] = lambda _measure: None,
 ) -> Audit:
-    """Return the audit of records, read from a file or commit of that name, against real trials.
+    """Return the audit of the records of the file or commit `name` against real trials.
 
-    Gates on `validation.NAME` are left out: they bound drafts of this run. `done` hears the name of each
-    measure.
+    Gates on `validation.NAME` are skipped, because they bound the drafts of this run. `done` is called with
+    the name of each finished measure.
     """
     quality, validation = sections
     gates = {gate: bounds for gate, bounds in quality.gates.items() if not gate.startswith("validation.")}
@@ -71,14 +71,14 @@ def audit_records(
 
 
 def audit_table(audit: Audit) -> pl.DataFrame:
-    """Return the measures with their yardsticks, and `gate`: `holds`, `broken`, or null for none."""
+    """Return the measures with their yardsticks, and `gate`: `holds`, `broken`, or null if there is none."""
     gates = {name: "broken" if name in audit.broken else "holds" for name in audit.case.params.gates}
     gate = pl.col("metric").replace_strict(gates, default=None, return_dtype=pl.String)
     return audit.measured.measures.with_columns(gate=gate)
 
 
 def audit_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
-    """Return the rows of an audit as text, under HEADINGS."""
+    """Return the rows of an audit as text, in the order of HEADINGS."""
     return [_cells(row) for row in table.iter_rows(named=True)]
 
 
@@ -90,7 +90,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def audit_inputs(audit: Audit, params: dict[str, Any]) -> Inputs:
-    """Return what the report reads of an audit; its records are shown as targets of their own."""
+    """Return the inputs of the report for an audit, with each record as a target of its own."""
     records = audit.case.candidates.frame.with_columns(
         target_id=pl.format("{}-{}", "nct_id", pl.int_range(pl.len())), reject_reason=pl.lit(None, pl.String)
     )

@@ -1,9 +1,9 @@
-"""What a person types: `trialforge COMMAND`.
+"""The command line: `trialforge COMMAND`.
 
-Every command imports what it needs in its body (so that `--help` is quick), takes `as_json: JsonOption`,
-calls a function of a package, and prints with `emit`. Errors are raised as TrialforgeError; `main` prints
-them as one line and a hint. Exit codes: 0 done, 1 an error that its hint mends (or a check that failed),
-2 wrong usage, 70 a fault of trialforge itself, 130 interrupted.
+Every command imports what it needs in its body (this keeps `--help` fast), takes `as_json: JsonOption`, calls
+a function of a package, and prints with `emit`. Errors are raised as TrialforgeError; `main` prints them as
+one line and a hint. Exit codes: 0 success, 1 an error that the user can fix (or a check that failed), 2 wrong
+usage, 70 a bug in trialforge, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ complete names with Tab.
 
 app = typer.Typer(
     name="trialforge",
-    help=GUIDE.replace("\n\n  ", "\n\n\b\n  "),  # \b keeps the lines of a paragraph as they are
+    help=GUIDE.replace("\n\n  ", "\n\n\b\n  "),  # \b keeps the line breaks of a paragraph
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -82,7 +82,7 @@ def set_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Read the options before the command."""
+    """Read the options that come before the command."""
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
 
@@ -126,7 +126,7 @@ def fetch(
     note = add_to_dvc(out)
     lines = [f"{found['count']} trials in {out}"]
     if found["not_found"]:
-        lines.append(f"  not found: {len(found['not_found'])}, listed in the manifest beside it")
+        lines.append(f"  not found: {len(found['not_found'])}, listed in the manifest next to it")
     lines += [f"  next: git add -A {out.parent}"] if note else []
     lines.append("  next: dvc exp run -S ingest.source=registry")
     emit(found, as_json=as_json, text="\n".join(lines))
@@ -163,14 +163,14 @@ def search(
     where = make_filter(retriever.pool, intervention, label)
     hits = retriever.search(Query(text, check_mode(mode or params.mode), top_k, where=where))
     found = describe_hits(hits, index)
-    table = align([hit_cells(one) for one in found], HEADINGS) if found else "no trial fits"
+    table = align([hit_cells(one) for one in found], HEADINGS) if found else "no matching trials"
     emit(found, as_json=as_json, text=table)
 
 
 @app.command(short_help="Show a synthetic trial and what it was made from.")
 def show(
     record: Annotated[
-        str, typer.Argument(metavar="SYN-...", help="The id of a synthetic trial, or its start.")
+        str, typer.Argument(metavar="SYN-...", help="The id of a synthetic trial, or its first characters.")
     ],
     data: Annotated[Path, typer.Option(help="The folder with the pipeline's tables.")] = Path("data"),
     full: Annotated[
@@ -178,7 +178,7 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a synthetic trial in short: its target, verdict, reasons, exemplars and text."""
+    """Summarise a synthetic trial: its target, verdict, reasons, exemplars and text."""
     from trialforge.app.story import format_story, summarise_story, tell_story
 
     story = tell_story(record, data)
@@ -201,7 +201,7 @@ def compare(
         str, typer.Argument(metavar="A", help="A .parquet, .jsonl or .csv file, or REVISION:PATH.")
     ],
     other: Annotated[
-        str, typer.Argument(metavar="B", help="Another, such as HEAD~1:data/synthetic.parquet.")
+        str, typer.Argument(metavar="B", help="The other set, such as HEAD~1:data/synthetic.parquet.")
     ],
     data: Annotated[Path, typer.Option(help="The folder with the real trials.")] = Path("data"),
     every: AllOption = False,
@@ -223,7 +223,7 @@ def compare(
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
 
-@app.command(short_help="Measure synthetic trials of any tool, and check the gates.")
+@app.command(short_help="Measure synthetic trials from any tool, and check the gates.")
 def audit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .parquet, .jsonl or .csv file of trials.")],
     data: Annotated[Path, typer.Option(help="The folder with the real trials.")] = Path("data"),
@@ -231,9 +231,9 @@ def audit(
     every: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure synthetic trials of any tool against this run's real trials. Exits with 1 if a gate is broken.
+    """Measure synthetic trials from any tool against real trials. Exits with 1 if a gate is broken.
 
-    FILE has the fields of a trial (missing ones count as absent), `label` and, optionally, `exemplars`: the
+    FILE has the fields of a trial (missing fields count as empty), `label` and, optionally, `exemplars`: the
     ids of the trials that a record was written from.
     """
     from trialforge.app.audit import HEADINGS, audit_inputs, audit_records, audit_rows, audit_table
@@ -260,13 +260,13 @@ def audit(
     found.check()
 
 
-@app.command(short_help="Compare this run with that of another revision.")
+@app.command(short_help="Compare this run with one of another revision.")
 def report(
     against: Annotated[str, typer.Option(metavar="REVISION", help="A commit, branch or DVC experiment.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("against.html"),
     as_json: JsonOption = False,
 ) -> None:
-    """Compare this run with that of another revision. Prints what changed, and writes a page."""
+    """Compare this run with one of another revision. Prints what changed, and writes a page."""
     from trialforge.app.runs import read_run_of, read_this_run
     from trialforge.core.files import read_parquet, write_text
     from trialforge.core.params import load_section
@@ -304,10 +304,10 @@ def report(
 @app.command(short_help="Print how many real trials 100 synthetic ones are worth.")
 def worth(
     metrics: Annotated[Path, typer.Option(help="The folder with the metrics.")] = Path("metrics"),
-    plots: Annotated[Path, typer.Option(help="The folder with the tables of the plots.")] = Path("plots"),
+    plots: Annotated[Path, typer.Option(help="The folder with the tables behind the plots.")] = Path("plots"),
     as_json: JsonOption = False,
 ) -> None:
-    """Print how many real trials 100 synthetic ones are worth, next to other mixes (docs/worth.md)."""
+    """Print how many real trials 100 synthetic ones are worth, for each mix (docs/worth.md)."""
     from trialforge.app.worth import HEADINGS, read_worth, worth_rows
 
     found, table = read_worth(metrics, plots)
@@ -349,7 +349,7 @@ def predict(
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Predict the chance of success of new trials, and show what moved it. Ids come from REGISTRY_URL."""
+    """Predict the chance of success of new trials, and show why. Ids are fetched from REGISTRY_URL."""
     from trialforge.app.new_trials import read_new_trials
     from trialforge.app.predict import describe_predictions, predict_trials
     from trialforge.app.registry_api import REGISTRY_URL
@@ -359,7 +359,7 @@ def predict(
         found, refused = read_new_trials(trials, url, shown.say)
         shown.advance(found.height)
     value, rows = describe_predictions(predict_trials(model, found), refused)
-    emit(value, as_json=as_json, text=lambda: align(rows, ["trial", "success", "what moved it"]))
+    emit(value, as_json=as_json, text=lambda: align(rows, ["trial", "success", "main influences"]))
 
 
 @app.command(short_help="Set a profile's parameters in params.yaml.")
@@ -369,7 +369,7 @@ def profile(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Set a profile's parameters in params.yaml, and list the others that differ from the default."""
+    """Set a profile's parameters in params.yaml, and list others that differ from the default."""
     from trialforge.app.profiles import apply_profile, list_left, read_profile
     from trialforge.core.params import PARAMS_FILE
 
@@ -397,21 +397,25 @@ def pull(as_json: JsonOption = False) -> None:
     emit(found, as_json=as_json, text=lambda: align(found.items()))
 
 
-@app.command("cache", short_help="Inspect, check, copy or remove cached answers of models.")
+@app.command("cache", short_help="Inspect, check, copy or remove cached model answers.")
 def cache_command(
     action: Annotated[Literal["stats", "prune", "verify", "export"], typer.Argument(help="What to do.")],
     days: Annotated[
         float | None,
-        typer.Option(min=0, help="prune: answers older than this; with --model, only of that model."),
+        typer.Option(
+            min=0, help="prune: answers older than this many days; with --model, only those of that model."
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="prune: the digest of a model, or its start.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="prune: the digest of a model, or its first characters.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="export: the file to write.")] = None,
     path: Annotated[
-        Path | None, typer.Option(help="The cache file; by default that of this checkout.")
+        Path | None, typer.Option(help="The cache file; by default, the one of this checkout.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Inspect the cached answers of language models, check all of them, copy them, or remove some."""
+    """Inspect, check, copy or remove the cached answers of language models."""
     from trialforge.llm.calls import CALLS_FILE, find_project, manage_cache
 
     source = path or find_project(Path.cwd()) / CALLS_FILE
@@ -421,7 +425,7 @@ def cache_command(
 
 @app.command(short_help="List what dvc repro would run, with calls and time.")
 def plan(as_json: JsonOption = False) -> None:
-    """List what `dvc repro` would run now, how often it calls the language model, and for how long."""
+    """List what `dvc repro` would run now, with the number of model calls and the time."""
     from dataclasses import asdict
 
     from trialforge.app.forecast import forecast, forecast_rows
@@ -432,7 +436,7 @@ def plan(as_json: JsonOption = False) -> None:
     def text() -> str:
         if not found:
             return "everything is up to date"
-        note = "Counts are upper bounds without retries. Cached answers cost nothing."
+        note = "Counts are upper bounds that do not include retries. Cached answers cost nothing."
         return f"{align(forecast_rows(found), ('stage', 'why', 'model', 'time'))}\n\n{note}"
 
     emit([asdict(one) for one in found], as_json=as_json, text=text)
@@ -440,7 +444,7 @@ def plan(as_json: JsonOption = False) -> None:
 
 @app.command(short_help="Check this machine, and show how to fix what is missing.")
 def doctor(as_json: JsonOption = False) -> None:
-    """Check what this machine has and lacks, and show the commands that fix it."""
+    """Check this machine, and show the commands that fix what is missing."""
     from dataclasses import asdict
 
     from trialforge.app.doctor import examine
@@ -460,7 +464,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing is raised, whatever goes wrong."""
+    """Run one command line and return its exit code; never raises."""
     as_json = "--json" in arguments
     try:
         with name_missing_extra():
@@ -488,7 +492,7 @@ def run(arguments: Sequence[str]) -> int:
         _debug_traceback()
         print_error(
             f"{type(error).__name__}: {error}",
-            "a fault of trialforge: run it again as `trialforge --debug ...` and report the traceback",
+            "this is a bug in trialforge: run `trialforge --debug ...` and report the traceback",
             as_json=as_json,
         )
         return EXIT_FAULT

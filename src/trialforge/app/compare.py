@@ -1,4 +1,4 @@
-"""Two sets of records by the same measures, against the same real trials."""
+"""Compare two sets of records by the same measures, against the same real trials."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def compare_records(
     seed: int,
     done: Callable[[str], None] = lambda _metric: None,
 ) -> pl.DataFrame:
-    """Return the measures of two sets against the same real trials, as `compare_sets`."""
+    """Return the measures of two sets against the same real trials, in the format of `compare_sets`."""
     scale = _common_scale(sets, run.train, sections, seed)
     one, other = (set_beside(name_alike(frame, run.train), run, scale) for frame in sets)
     return compare_sets(one, other, metrics, done)
@@ -40,7 +40,7 @@ def _common_scale(
     sections: tuple[QualityParams, ValidationParams],
     seed: int,
 ) -> Scale:
-    """Return the scale of the fields that both sets fill: a field that one lacks would tell them apart."""
+    """Return the scale of the fields that both sets fill; a field that one lacks would separate them."""
     filled = [filled_fields(frame) for frame in sets]
     fields = tuple(name for name in filled[0] if name in filled[1])
     if not fields:
@@ -57,10 +57,10 @@ def compare_sets(
     metrics: Mapping[str, Metric],
     done: Callable[[str], None] = lambda _metric: None,
 ) -> pl.DataFrame:
-    """Return each measure of both sets, in one scale; `done` hears the name of each.
+    """Return each measure of both sets on one scale; `done` is called with the name of each.
 
-    Columns: `metric`, `direction`, and for set a and b `_value`, `_low`, `_high` (null where a measure has
-    no interval), `_n`, and `_note`: why there is no value.
+    Columns: `metric`, `direction`, and for sets a and b `_value`, `_low`, `_high` (null if a measure has no
+    interval), `_n`, and `_note`: why there is no value.
     """
     rows = []
     for name, metric in metrics.items():
@@ -81,7 +81,7 @@ def _measure(metric: Metric, case: Case) -> tuple[float | None, float | None, fl
 
 
 def comparison_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
-    """Return the rows of a comparison as text, under HEADINGS."""
+    """Return the rows of a comparison as text, in the order of HEADINGS."""
     return [
         (row["metric"], row["direction"], *(cell for side in ("a", "b") for cell in _cells(row, side)))
         for row in table.iter_rows(named=True)

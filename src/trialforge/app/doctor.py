@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the pipeline, and the command that mends each lack."""
+"""Check what this machine has and lacks for the pipeline, and name the command that fixes each problem."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: `note` is worth knowing, `fault` stops a run; `mend` is a command."""
+    """The result of a check: `note` is worth knowing, `fault` stops a run; `mend` is a command to fix it."""
 
     topic: str
     name: str
@@ -38,7 +38,7 @@ class Finding:
 
 
 def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str]) -> list[Finding]:
-    """Return what was found, in reading order; only a server that the environment names is asked."""
+    """Return the findings in reading order; only servers that the environment names are asked."""
     found = [
         *_machine(root),
         *_packages(root),
@@ -50,7 +50,7 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
         *_dvc(root),
         *_times(root),
     ]
-    # Servers say what they like, and addresses may hold a login.
+    # Answers of servers and addresses may contain a login.
     return [replace(one, detail=hide_secrets(one.detail, environment)) for one in found]
 
 
@@ -62,7 +62,7 @@ def _choice(params: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _encoders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return backend and model of each encoder that a stage loads."""
+    """Return the backend and model of each encoder that a stage loads."""
     used: list[Any] = [_choice(params, "embedding")]
     trained = _choice(params, "learning", "models") or ()
     if "embedding-logreg" in trained:
@@ -106,7 +106,7 @@ def _machine(root: Path) -> Iterator[Finding]:
 def _packages(root: Path) -> Iterator[Finding]:
     lock = root / "requirements.lock"
     if not lock.is_file():
-        yield Finding("machine", "packages", "note", "no requirements.lock here", "run it in a checkout")
+        yield Finding("machine", "packages", "note", "no requirements.lock here", "run this in a checkout")
         return
     pins = re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)( ;)?", lock.read_text(), flags=re.MULTILINE)
     wrong = []
@@ -118,8 +118,8 @@ def _packages(root: Path) -> Iterator[Finding]:
                 wrong.append(f"{name} is missing")
             continue
         if installed.split("+")[0] != pinned.split("+")[0] and not conditional:
-            wrong.append(f"{name} is {installed}, locked is {pinned}")
-    detail = f"{len(pins)} locked, all there" if not wrong else "; ".join(wrong[:5])
+            wrong.append(f"{name} is {installed}, but locked at {pinned}")
+    detail = f"{len(pins)} locked, all installed" if not wrong else "; ".join(wrong[:5])
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     state: State = "fault" if wrong else "ok"
     yield Finding("machine", "packages", state, detail + more, "make setup" if wrong else "")
@@ -148,7 +148,7 @@ def _ingest(root: Path, params: Mapping[str, Any]) -> Iterator[Finding]:
             else f"set ingest.{key} to an existing file or folder"
         )
         yield Finding(
-            "ingest", f"ingest.{key}", "fault", f"{value} is not there" if value else "is null", mend
+            "ingest", f"ingest.{key}", "fault", f"{value} does not exist" if value else "is null", mend
         )
 
 
@@ -162,7 +162,7 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
             yield Finding("models", name, "ok", version(name))
         else:
             yield Finding("models", name, "fault", "its package is not installed", "make setup")
-    # What the hub has is fetched by the stage that reads it, unless that is forbidden.
+    # A stage fetches its model from the hub, unless that is forbidden.
     absent: State = "fault" if environment.get("HF_HUB_OFFLINE", "0") in {"1", "true"} else "note"
     model = str(_choice(params, "llm", "model") or "packaged")
     if _choice(params, "llm", "backend") == "embedded":
@@ -173,11 +173,11 @@ def _models(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
                 yield Finding("models", name, "ok", backend)
             else:
                 mend = f"HF_HUB_OFFLINE=0 hf download {name}"
-                yield Finding("models", name, absent, "is neither a folder nor in the hub's cache", mend)
+                yield Finding("models", name, absent, "is neither a folder nor in the cache of the hub", mend)
 
 
 def _language_model(root: Path, model: str, sha256: str | None, absent: State) -> Finding:
-    """Return whether the model is there and, by the code of the stage that loads it, the right one."""
+    """Return whether the model exists and is the right one, by the code of the stage that loads it."""
     from trialforge.core.errors import TrialforgeError
     from trialforge.llm.models import HUB_PREFIX, PACKAGED_SHA256, check_model, find_packaged
 
@@ -188,7 +188,7 @@ def _language_model(root: Path, model: str, sha256: str | None, absent: State) -
         cached = _find_cached(f"{owner}/{repository}", file)
         if cached is None:
             mend = "HF_HUB_OFFLINE=0 trialforge pull"
-            return Finding("models", "llm.model", absent, f"{model} is not in the hub's cache", mend)
+            return Finding("models", "llm.model", absent, f"{model} is not in the cache of the hub", mend)
         path = cached
     try:
         if model == "packaged":
@@ -200,7 +200,7 @@ def _language_model(root: Path, model: str, sha256: str | None, absent: State) -
 
 
 def _find_cached(repository: str, file: str) -> Path | None:
-    """Return where the hub's cache has a file of a repository."""
+    """Return the path of a repository's file in the hub's cache, or None."""
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -212,7 +212,7 @@ def _find_cached(repository: str, file: str) -> Path | None:
 
 
 def _is_cached(repository: str) -> bool:
-    """Return whether the hub's cache has a model's settings and its weights."""
+    """Return whether the hub's cache has the settings and the weights of a model."""
     settings = _find_cached(repository, "config.json")
     return settings is not None and any(
         one.suffix in {".safetensors", ".bin"} for one in settings.parent.iterdir()
@@ -220,7 +220,7 @@ def _is_cached(repository: str) -> bool:
 
 
 def _get(address: str, key: str | None = None) -> Any:
-    """Return the JSON that an address answers, or the words that say why it does not."""
+    """Return the JSON that an address answers, or a text that says why it does not."""
     import httpx
 
     from trialforge.core.bounded_http import read_json
@@ -239,12 +239,12 @@ def _get(address: str, key: str | None = None) -> Any:
 def _servers(
     topic: str, variable: str, needed: bool, environment: Mapping[str, str], start: str
 ) -> tuple[list[str], list[Finding]]:
-    """Return the addresses that `variable` names, or the finding that says that there are none."""
+    """Return the addresses in `variable`, or a finding if there are none."""
     parts = [part.strip().rstrip("/") for part in environment.get(variable, "").split(",")]
     if addresses := [part if "://" in part else f"http://{part}" for part in parts if part]:
         return addresses, []
     state: State = "fault" if needed else "note"
-    why = "params.yaml asks for it" if needed else "not needed by params.yaml"
+    why = "params.yaml needs it" if needed else "params.yaml does not need it"
     return [], [Finding("servers", topic, state, f"{variable} is not set; {why}", start if needed else "")]
 
 
@@ -279,12 +279,12 @@ def _ollama(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
     found = [_get(f"{address}/api/version") for address in addresses]
     alive = any(isinstance(answer, dict) for answer in found)
     for place, (address, answer) in enumerate(zip(addresses, found, strict=True)):
-        wanted = written | (encoders if place == 0 else set())  # vectors come from the first host alone
+        wanted = written | (encoders if place == 0 else set())  # only the first host makes vectors
         if isinstance(answer, dict):
             yield _ollama_version(address, str(answer.get("version", "0")))
             yield _ollama_models(address, wanted)
         else:
-            # The language model's calls go to the hosts that are left.
+            # The other hosts take the calls of the language model.
             state: State = "note" if alive and not (encoders and place == 0) else "fault"
             yield Finding("servers", "ollama", state, f"{address} {answer}", start)
 
@@ -345,16 +345,18 @@ def _openai(params: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
 
 def _dvc(root: Path) -> Iterator[Finding]:
     if not (root / ".dvc").is_dir():
-        yield Finding("dvc", "repository", "fault", f"{root} is not a DVC repository", "run it in a checkout")
+        yield Finding(
+            "dvc", "repository", "fault", f"{root} is not a DVC repository", "run this in a checkout"
+        )
         return
     lock = root / ".dvc" / "tmp" / "rwlock"
     if (run := _find_run(root)) is not None:
         pid, since = run
-        yield Finding("dvc", "run", "note", f"a run is in progress, process {pid}, since {since}")
+        yield Finding("dvc", "run", "note", f"process {pid} has been running the pipeline since {since}")
         return
     if lock.is_file() and lock.stat().st_size == 0:
         detail = f"{lock} is empty: a killed run left it, and it blocks every command"
-        yield Finding("dvc", "rwlock", "fault", detail, f"rm {lock}  (while no dvc command runs)")
+        yield Finding("dvc", "rwlock", "fault", detail, f"rm {lock}  (when no dvc command is running)")
         return
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -369,15 +371,16 @@ def _dvc(root: Path) -> Iterator[Finding]:
         [sys.executable, "-m", "dvc", "remote", "list"], cwd=root, capture_output=True, text=True, check=False
     )
     names = [line.split()[0] for line in remote.stdout.splitlines() if line.strip()]
-    said = ", ".join(names) or "none: the data are only on this machine"
+    said = ", ".join(names) or "none: the data exist only on this machine"
     mend = "" if names else "dvc remote add --default NAME URL"
     yield Finding("dvc", "remote", "ok" if names else "note", said, mend)
 
 
 def _find_run(root: Path) -> tuple[int, str] | None:
-    """Return the living DVC process that holds a lock here, and since when; None if there is none.
+    """Return the running DVC process that holds a lock here and its start time, or None.
 
-    DVC writes who holds what into `rwlock`, and its number into `lock` while it holds the whole repository.
+    DVC writes which process holds which path into `rwlock`, and its own id into `lock` while it locks the
+    whole repository.
     """
     import psutil
 
@@ -398,10 +401,10 @@ def _find_run(root: Path) -> tuple[int, str] | None:
 
 
 def _times(root: Path) -> Iterator[Finding]:
-    """Show what the language model took: no out of DVC has seconds, as they differ from run to run."""
+    """Yield the times of the language model; outputs of DVC have none, because they differ between runs."""
     from trialforge.generation.asking import TIMINGS_FOLDER
 
     for path in sorted((root / TIMINGS_FOLDER).glob("*.json")):
         took = json.loads(path.read_text(encoding="utf-8"))
-        calls = f"{took['calls']} calls of the model, {took['calls_from_cache']} answered from the cache"
-        yield Finding("times", path.stem, "ok", f"{took['seconds']:.1f} s at the last run; {calls}")
+        calls = f"{took['calls']} model calls, {took['calls_from_cache']} answered from the cache"
+        yield Finding("times", path.stem, "ok", f"{took['seconds']:.1f} s in the last run; {calls}")

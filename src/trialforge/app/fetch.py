@@ -1,4 +1,4 @@
-"""Real trials from the registry: page by page, kept as they come, one whole file at the end."""
+"""Download real trials from the registry page by page, and join the pages into one file."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from trialforge.ingest.json_stream import find_encoding
 from trialforge.trial.record import Phase, Status
 
 PAGE_SIZE = 500
-MOST_STUDIES = 5_000_000  # where the registry tells no number: ten times what it has
-_CHECKED_EVERY = 20  # pages between two looks at the data timestamp
+MOST_STUDIES = 5_000_000  # if the registry gives no number: ten times what it has
+_CHECKED_EVERY = 20  # pages between two checks of the data timestamp
 _RESTARTS = 3
-_IDS_A_PAGE = 100  # an address must not become too long
-_HISTORIES = 20  # first versions that are kept together; each takes two requests
+_IDS_A_PAGE = 100  # keeps addresses short enough
+_HISTORIES = 20  # first versions saved together; each takes two requests
 Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryQuery:
-    """What to fetch; an empty part does not restrict. Words are those of a Trial, as `Phase 2`.
+    """What to fetch; empty attributes do not restrict. Values are those of a Trial, such as `Phase 2`.
 
     Attributes:
-        started_from: first start date of a trial.
-        started_to: last start date of a trial.
-        ids: ids of trials; the other parts restrict these.
+        started_from: the first start date.
+        started_to: the last start date.
+        ids: ids of trials; the other attributes restrict these.
     """
 
     condition: str = ""
@@ -51,7 +51,7 @@ class RegistryQuery:
     ids: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, str]:
-        """Return the query in the API's own words.
+        """Return the query as parameters of the API.
 
         Raises:
             ParameterError: a status or phase does not exist.
@@ -59,7 +59,7 @@ class RegistryQuery:
         advanced = []
         if self.phases:
             phases = (_code(phase, "phase", get_args(Phase)) for phase in self.phases)
-            # A trial of two phases is found under both words.
+            # The API lists a trial of two phases under both.
             both = (" AND ".join(f"AREA[Phase]{part}" for part in phase.split("/")) for phase in phases)
             advanced.append("(" + " OR ".join(f"({one})" for one in both) + ")")
         if self.started_from or self.started_to:
@@ -80,7 +80,7 @@ def _code(word: str, kind: str, allowed: tuple[str, ...]) -> str:
     """Return the API's code of a word: `Phase 1/Phase 2` is PHASE1/PHASE2, `N/A` is NA."""
     found = next((known for known in allowed if known.casefold() == word.casefold()), None)
     if found is None:
-        raise ParameterError(f"no {kind} {word!r}; there are {', '.join(allowed)}")
+        raise ParameterError(f"unknown {kind} {word!r}; choose from {', '.join(allowed)}")
     if kind == "phase":
         codes = {"N/A": "NA", "Early Phase 1": "EARLY_PHASE1"}
         return codes.get(found, found.upper().replace(" ", ""))
@@ -89,22 +89,22 @@ def _code(word: str, kind: str, allowed: tuple[str, ...]) -> str:
 
 
 def parse_day(text: str) -> date | None:
-    """Return the date of `2015-01-31`; None of an empty text.
+    """Return a date written as `2015-01-31`; None if the text is empty.
 
     Raises:
-        ParameterError: it is no date.
+        ParameterError: the text is not a date.
     """
     try:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise ParameterError(f"{text!r} is no date; write it as 2015-01-31") from error
+        raise ParameterError(f"{text!r} is not a date; write it like 2015-01-31") from error
 
 
 def read_ids(path: Path) -> tuple[str, ...]:
-    """Return the ids of a text file, one a line, each once; a heading may stand above them.
+    """Return the distinct ids of a text file with one id per line; the first line may be a heading.
 
     Raises:
-        ParameterError: the file can't be read, has no id, or a line is none.
+        ParameterError: the file can't be read, has no id, or has a line that is not an id.
     """
     try:
         data = path.read_bytes()
@@ -116,15 +116,15 @@ def read_ids(path: Path) -> tuple[str, ...]:
         lines[0] = ""
     for number, line in enumerate(lines, start=1):
         if line and not re.fullmatch(r"NCT\d{8}", line):
-            raise ParameterError(f"--ids: line {number} of {path} is {line!r}, and no id as NCT01234567")
+            raise ParameterError(f"--ids: line {number} of {path} is {line!r}, not an id like NCT01234567")
     if not any(lines):
-        raise ParameterError(f"--ids: {path} has no id")
+        raise ParameterError(f"--ids: {path} has no ids")
     return tuple(dict.fromkeys(filter(None, lines)))
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """How far a download is; it lies beside its pages, so that a killed one goes on."""
+    """The progress of a download, saved with its pages so that it can continue after a kill."""
 
     query: dict[str, str]
     maximum: int | None
@@ -146,25 +146,25 @@ def fetch_trials(
     as_registered: bool = False,
     progress: Progress = lambda done, total: None,  # noqa: ARG005
 ) -> dict[str, Any]:
-    """Download studies to `out` (JSON lines, gzip) with a manifest beside it, and return the manifest.
+    """Download studies to `out` (JSON lines, gzip), write a manifest next to it, and return the manifest.
 
-    What was fetched before a kill is kept in `.<out>.part`, and the same query goes on from there. When
-    the registry's data change on the way, the download starts again, so that a file is of one day.
+    What was fetched before a kill stays in `.<out>.part`, and the same query continues from there. If the
+    registry's data change during the download, it starts again, so a file never mixes versions of the data.
 
     Args:
         query: what to fetch.
         out: the file, a `.jsonl.gz`.
         api: the registry.
-        maximum: the most studies to fetch.
-        page_size: studies a page, at most 1,000.
+        maximum: the largest number of studies to fetch.
+        page_size: studies per page, at most 1,000.
         as_registered: fetch each study as it was first posted.
-        progress: told the number of studies done, and of all if the registry told it.
+        progress: called with the number of studies done and, if the registry gives it, their total.
 
     Raises:
         IngestError: the registry can't be reached, refuses the query or changes too often.
     """
     if not out.name.endswith(".jsonl.gz"):
-        raise ParameterError(f"{out} must end in .jsonl.gz: that is what is written, and how it is read")
+        raise ParameterError(f"{out} must end in .jsonl.gz, the format of the download")
     folder = out.with_name(f".{out.name}.part")
     page_size = min(page_size, maximum or page_size, _IDS_A_PAGE if query.ids else page_size)
     for _ in range(_RESTARTS + 1):
@@ -186,7 +186,7 @@ def fetch_trials(
 def _download(
     state: _State, folder: Path, api: RegistryApi, page_size: int, progress: Progress
 ) -> _State | None:
-    """Fetch the pages that are missing; None when the data changed on the way."""
+    """Fetch the missing pages; return None if the data changed during the download."""
     progress(state.count, _goal(state))
     while not state.complete:
         left = page_size if state.maximum is None else min(page_size, state.maximum - state.count)
@@ -200,8 +200,8 @@ def _download(
         most = MOST_STUDIES if state.total is None else state.total
         if state.count > most and not state.complete:
             raise IngestError(
-                f"the registry has {most} studies by its own word, sent {state.count}, and announces more",
-                hint=f"look at what answers there; to begin again, remove {folder}",
+                f"the registry says that it has {most} studies, but sent {state.count} and announces more",
+                hint=f"check what answers at that address; to start again, remove {folder}",
             )
         progress(state.count, _goal(state))
         if (state.complete or state.pages % _CHECKED_EVERY == 0) and api.version() != state.version:
@@ -210,7 +210,7 @@ def _download(
 
 
 def _take_page(state: _State, api: RegistryApi, size: int) -> tuple[list[Any], str | None, int | None]:
-    """Return studies, what to go on with, and the total; of ids so many are asked for at a time."""
+    """Return studies, the token to continue with, and the total; ids are requested in batches of `size`."""
     if "filter.ids" not in state.query:
         return api.page(state.query, size, state.token)
     ids = state.query["filter.ids"].split(",")
@@ -221,7 +221,7 @@ def _take_page(state: _State, api: RegistryApi, size: int) -> tuple[list[Any], s
 
 
 def _fetch_first(ids: list[str], folder: Path, api: RegistryApi, progress: Progress) -> list[Path]:
-    """Fetch the first versions that are missing, and return the files of all; some have none."""
+    """Fetch the missing first versions, and return all files; some studies have no first version."""
     parts = []
     for start in range(0, len(ids), _HISTORIES):
         progress(start, len(ids))
@@ -237,7 +237,7 @@ def _first_versions(ids: Iterable[str], api: RegistryApi) -> Iterator[dict[str, 
         try:
             yield first_version(api, nct_id)
         except NotFoundError:
-            continue  # told in the manifest
+            continue  # listed in the manifest
 
 
 def _write(studies: Iterable[Any], path: Path) -> None:
@@ -278,9 +278,9 @@ def _page(folder: Path, number: int) -> Path:
 
 
 def _resume(folder: Path, start: _State, *, any_day: bool) -> _State | None:
-    """Return the state that was kept, if it is of the same query and the same data.
+    """Return the saved state if it is of the same query and the same data.
 
-    A complete list of studies whose first versions are wanted may be of any day: those don't change.
+    A complete list may be of any day if only first versions are wanted, because these don't change.
     """
     try:
         kept = json.loads((folder / "state.json").read_text(encoding="utf-8"))
@@ -305,7 +305,7 @@ def _restart(folder: Path, start: _State) -> _State:
 def _assemble(
     state: _State, folder: Path, out: Path, listed: list[str], first: list[Path] | None
 ) -> dict[str, Any]:
-    """Join the parts (gzip files joined are one) and write the manifest; only then let the parts go."""
+    """Join the parts (joined gzip files are one file), write the manifest, then delete the parts."""
     parts = [_page(folder, number) for number in range(state.pages)] if first is None else first
     written = listed if first is None else [study_id(study) for study in _read(first)]
     asked = state.query["filter.ids"].split(",") if "filter.ids" in state.query else []
@@ -324,10 +324,10 @@ def _assemble(
 
 
 def add_to_dvc(out: Path) -> Path | None:
-    """Run `dvc add` on a file and return the `.dvc` file beside it; None outside of DVC repositories.
+    """Run `dvc add` on a file and return its `.dvc` file; None outside DVC repositories.
 
     Raises:
-        ArtifactError: DVC refuses; it says why.
+        ArtifactError: DVC fails; the message says why.
     """
     if not any((parent / ".dvc").is_dir() for parent in out.absolute().parents):
         return None
@@ -335,7 +335,7 @@ def add_to_dvc(out: Path) -> Path | None:
     done = subprocess.run(command, cwd=out.absolute().parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ArtifactError(
-            f"{out} is there, but DVC could not add it: {done.stderr.strip()}",
+            f"{out} was written, but DVC could not add it: {done.stderr.strip()}",
             hint=f"dvc add {shlex.quote(str(out))}",
         )
     return out.with_name(f"{out.name}.dvc")

@@ -1,4 +1,4 @@
-"""What `dvc repro` would run now, and what it would ask of the language model: `trialforge plan`."""
+"""What `dvc repro` would run now, and how often it would call the language model: `trialforge plan`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trialforge.llm.params import LlmParams
 from trialforge.trial.draft_fields import PARTS
 
 _ASKING = ("reason", "generate", "zero-shot")
-_ANY = (10**6, 10**6)  # trials of each label, where nobody knows yet how many there are
+_ANY = (10**6, 10**6)  # trials of each label, while their number is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Forecast:
     Attributes:
         stage: its name.
         why: `changed`, or the last of the stages before it that run.
-        calls: of the language model at most, retries aside; None for a stage that asks nothing.
-        seconds: at the rate of this model's last run here, if there was one; kept answers cost nothing.
+        calls: the largest number of model calls, without retries; None for a stage that makes none.
+        seconds: estimated from this model's last run here, if there was one; cached answers cost nothing.
     """
 
     stage: str
@@ -43,10 +43,10 @@ class Forecast:
 
 
 def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
-    """Return the stages that `dvc repro` would run, in their order.
+    """Return the stages that `dvc repro` would run, in running order.
 
     Raises:
-        ArtifactError: the folder is no DVC repository, or another process holds its lock.
+        ArtifactError: the folder is not a DVC repository, or another process holds its lock.
     """
     order = stages_to_run(root)
     model = name_model(LlmParams.model_validate(params["llm"]))
@@ -60,20 +60,20 @@ def forecast(root: Path, params: Mapping[str, Any]) -> list[Forecast]:
 
 
 def stages_to_run(root: Path) -> dict[str, str]:
-    """Return the stages that are changed or follow one that is, each with the reason, in running order."""
+    """Return changed stages and those that follow them, with the reason, in running order."""
     import networkx as nx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with warnings.catch_warnings(), Repo(str(root)) as repo:
-            warnings.simplefilter("ignore")  # DVC's own, of what its libraries will drop
+            warnings.simplefilter("ignore")  # deprecation warnings of DVC's libraries
             changed = {name.split(":")[-1] for name in repo.status()}
-            graph = repo.index.graph  # from a stage to those that it reads from
+            graph = repo.index.graph  # from a stage to those that it depends on
             names = {stage: stage.addressing.split(":")[-1] for stage in graph}
             order = list(nx.dfs_postorder_nodes(graph))
     except DvcException as error:
-        raise ArtifactError(f"DVC can't say what is changed: {error}", hint="trialforge doctor") from error
+        raise ArtifactError(f"DVC can't tell what changed: {error}", hint="trialforge doctor") from error
     found: dict[str, str] = {}
     for stage in order:
         before = [names[other] for other in graph.successors(stage) if names[other] in found]
@@ -85,7 +85,7 @@ def stages_to_run(root: Path) -> dict[str, str]:
 
 
 def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set[str]) -> int:
-    """Return how many calls a stage makes at most: from its tables where they stay, else from params.yaml."""
+    """Return the largest number of calls of a stage, from tables that stay as they are or params.yaml."""
     if stage == "zero-shot":
         asked, test = ZeroShotParams.model_validate(params["zero_shot"]), root / "data/test.parquet"
         if test.is_file() and "split" not in running:
@@ -109,17 +109,13 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
 
 
 def forecast_rows(found: list[Forecast]) -> list[tuple[str, ...]]:
-    """Return each stage as cells: name, reason, calls, time."""
+    """Return each stage as a row: name, reason, calls, time."""
     return [
         (
             one.stage,
             one.why,
             "" if one.calls is None else f"{one.calls} calls",
-            ""
-            if one.calls is None
-            else f"about {format_seconds(one.seconds)}"
-            if one.seconds
-            else "not known",
+            "" if one.calls is None else f"about {format_seconds(one.seconds)}" if one.seconds else "unknown",
         )
         for one in found
     ]

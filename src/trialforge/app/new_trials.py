@@ -1,4 +1,4 @@
-"""Trials that a person names: files of registry records, or registry ids that are fetched."""
+"""Read the trials that a user names: files of registry records, or registry ids to fetch."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ MOST_IDS = 500
 def read_new_trials(
     names: Sequence[str], registry: str, tell: Callable[[str], None] = lambda _words: None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the registration views of named trials, cut as training trials are, and what was refused.
+    """Return the registration views of the named trials, cut as training trials are, and the refused records.
 
-    Several records of one id are made one as in `ingest`: the newest, with what it lacks from the older ones.
+    Several records of one id are merged as in `ingest`: the newest, completed from the older ones.
 
     Args:
-        names: files, folders or zips of XML or API v2 records, or ids as NCT01234567.
-        registry: the server that is asked for ids.
-        tell: hears what the registry is waited for.
+        names: files, folders or zips of XML or API v2 records, or ids like NCT01234567.
+        registry: the server to fetch ids from.
+        tell: called with messages while the registry is slow.
 
     Raises:
-        IngestError: a file is not there, the registry can't be reached, or no trial could be read.
+        IngestError: a file does not exist, the registry can't be reached, or no trial could be read.
     """
     ids = list(dict.fromkeys(name.upper() for name in names if is_nct_id(name)))
     batches = [batch for name in names if not is_nct_id(name) for batch in _read_path(Path(name))]
@@ -44,29 +44,32 @@ def read_new_trials(
     refused = pl.concat([batch.refused for batch in batches])
     if records.is_empty():
         why = "; ".join(f"{file} {record} {detail}" for file, record, _, detail in refused.rows()[:3])
-        raise IngestError(f"no trial in {', '.join(names)}" + (f": {why}" if why else ""))
+        raise IngestError(f"no trial could be read from {', '.join(names)}" + (f": {why}" if why else ""))
     merged, _ = merge_records(records)
     asked = records.select("nct_id").unique(maintain_order=True)
     trials = asked.join(merged.drop("place"), on="nct_id", maintain_order="left").select(BATCH_SCHEMA.keys())
-    # A value that was set aside takes nothing from its trial: only whole records are told of.
+    # A refused value does not refuse its trial: report only whole records.
     refused = refused.join(trials, left_on="record", right_on="nct_id", how="anti")
     return registration_view(trials), pl.concat([refused, older_records(records)])
 
 
 def _read_path(path: Path) -> list[Batch]:
     if not path.exists():
-        raise IngestError(f"no file or folder {path}", hint="name a file, or an id as NCT01234567")
+        raise IngestError(f"no file or folder {path}", hint="name a file, or an id like NCT01234567")
     return list(RegistrySource(path).batches())
 
 
 def fetch_ids(ids: Sequence[str], registry: str, tell: Callable[[str], None]) -> Batch:
-    """Return the registry's records of some ids; one that it does not have is refused.
+    """Return the registry's records of some ids; ids that it does not have are refused.
 
     Raises:
         IngestError: there are too many ids, or the registry can't be reached.
     """
     if len(ids) > MOST_IDS:
-        raise IngestError(f"{len(ids)} ids; at most {MOST_IDS} are fetched by id", hint="trialforge fetch")
+        raise IngestError(
+            f"{len(ids)} ids are too many; at most {MOST_IDS} can be fetched this way",
+            hint="trialforge fetch",
+        )
     with RegistryApi(registry, tell=tell) as api:
         studies, _, _ = api.page({"filter.ids": ",".join(ids)}, len(ids), None)
     found = [

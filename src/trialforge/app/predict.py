@@ -1,4 +1,4 @@
-"""What a trained model says of trials that it has never seen, and what moved it."""
+"""Predict the outcome of new trials with a trained model, and explain the predictions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from trialforge.learning.modelcard import read_card
 from trialforge.learning.predictions import check_probabilities
 from trialforge.learning.storage import naming_faults
 
-INFLUENCES = 5  # words or fields that are named for each trial
+INFLUENCES = 5  # words or fields shown per trial
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The probability that a trial succeeds, and the words or fields that moved its log-odds most."""
+    """The probability that a trial succeeds, and the words or fields that changed its log-odds most."""
 
     nct_id: str
     title: str | None
@@ -28,25 +28,27 @@ class Prediction:
     influences: tuple[Influence, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the prediction as plain values."""
         return asdict(self) | {"influences": [one._asdict() for one in self.influences]}
 
 
 def predict_trials(model: Path, trials: pl.DataFrame) -> list[Prediction]:
-    """Return a prediction for each trial, in order of nct_id.
+    """Return a prediction for each trial, sorted by nct_id.
 
     Args:
         model: the folder of a trained model.
-        trials: registration views, cut as those that it learned from.
+        trials: registration views, cut as training trials are.
 
     Raises:
-        LearningError: the folder holds no trained model, it can't be loaded, or a score is NaN.
+        LearningError: the folder has no trained model, it can't be loaded, or a score is NaN.
     """
     fields = read_card(model).fields
-    unknown = trials.with_columns(pl.lit(0, dtype=pl.Int64).alias("label"))  # its label plays no part
+    unknown = trials.with_columns(pl.lit(0, dtype=pl.Int64).alias("label"))  # the label is not used
     examples = make_examples(unknown, fields)
     classifier = load_classifier(model)
-    with naming_faults(f"{model} can't score these trials"):  # of shapes that no check of a file can foresee
+    with naming_faults(
+        f"{model} can't score these trials"
+    ):  # errors of shape that no check of the file can foresee
         scores = check_probabilities(classifier.predict(examples), str(model))
         moved = classifier.explain(examples, INFLUENCES)
     titles = dict(trials.select("nct_id", "title").iter_rows())

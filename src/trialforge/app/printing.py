@@ -1,4 +1,4 @@
-"""How an answer is printed: as JSON, as text, as columns."""
+"""Print answers as JSON, text or columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def print_line(text: str = "") -> None:
-    """Print a line of the answer; what a record holds for a terminal to act on is written out."""
+    """Print a line of the answer, with control characters escaped."""
     sys.stdout.write(f"{escape_controls(text)}\n")
 
 
 def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Print `value` as JSON, or else `text`."""
+    """Print `value` as JSON if wanted, or else `text`."""
     if as_json:
         print_line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
     else:
@@ -28,7 +28,7 @@ def emit(value: Any, *, as_json: bool, text: str | Callable[[], str]) -> None:
 
 
 def align(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
-    """Return rows as text in aligned columns; the last column is as wide as it likes."""
+    """Return rows as text in aligned columns; the last column may have any width."""
     table = [[_on_one_line(cell) for cell in row] for row in [headings, *rows] if row]
     if not table:
         return ""
@@ -45,12 +45,12 @@ def _on_one_line(cell: object) -> str:
 
 
 def print_note(text: str) -> None:
-    """Print on standard error what a reader of the answer should know."""
+    """Print a note about the answer on standard error."""
     sys.stderr.write(f"{escape_controls(text)}\n")
 
 
 def show_progress(what: str, total: int | None, *, as_json: bool, quiet_seconds: float = 0.0) -> Progress:
-    """Return the progress of a command's work on standard error; nothing of it is shown beside JSON."""
+    """Return the progress display of a command on standard error; with JSON nothing is shown."""
     from rich.console import Console
 
     from trialforge.core.progress import Progress
@@ -59,7 +59,7 @@ def show_progress(what: str, total: int | None, *, as_json: bool, quiet_seconds:
 
 
 def print_error(message: str, hint: str | None, *, as_json: bool) -> None:
-    """Print what went wrong in one line, and what to do next."""
+    """Print what went wrong on one line, and what to do next."""
     if as_json:
         problem: Mapping[str, str | None] = {"error": message, "hint": hint}
         sys.stderr.write(escape_controls(hide_secrets(json.dumps(problem, ensure_ascii=False))) + "\n")

@@ -1,4 +1,4 @@
-"""Profiles: the parameters that tell a quick run from a real one, set together in params.yaml."""
+"""Profiles: sets of parameters for a kind of run, applied to params.yaml together."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ABSENT = object()
 def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     """Return the parameters that profile `name` sets: section -> key -> value.
 
-    They are those that any profile beside the default names, with the default's values where this one has
-    none: so each profile undoes every other.
+    These are all parameters that any other profile than the default sets; those that this one lacks get the
+    value of the default. So each profile undoes every other.
 
     Raises:
-        ParameterError: there is no such profile, one names what the default lacks, or it is no YAML.
+        ParameterError: there is no such profile, one sets a parameter that the default lacks, or is not YAML.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in files:
         raise ParameterError(
-            f"no profile {name!r} in {folder}; there are {', '.join(files) or 'none'}",
+            f"no profile {name!r} in {folder}; it has {', '.join(files) or 'none'}",
             hint="trialforge profile quick",
         )
     profiles = {stem: read_params(path) for stem, path in files.items()}
@@ -41,7 +41,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
         for path in list_keys(profile) if stem != DEFAULT else ():
             value = _value(profiles[name], path, _value(default, path))
             if value is _ABSENT:
-                raise ParameterError(f"{files[stem]} names `{'.'.join(path)}`, which {DEFAULT}.yaml lacks")
+                raise ParameterError(f"{files[stem]} sets `{'.'.join(path)}`, which {DEFAULT}.yaml lacks")
             part = found
             for parent in path[:-1]:
                 part = part.setdefault(parent, {})
@@ -50,7 +50,7 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
 
 
 def list_left(params: Path, profile: Mapping[str, Any], folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
-    """Return what a profile leaves unlike the default: `section.key` -> its value (None: it is not there)."""
+    """Return what the profile leaves different from the default: `section.key` -> value (None if missing)."""
     default, now, own = read_params(folder / f"{DEFAULT}.yaml"), read_params(params), set(list_keys(profile))
     paths = dict.fromkeys([*list_keys(default), *list_keys(now)])
     return {
@@ -70,7 +70,7 @@ def _value(values: Any, path: tuple[str, ...], absent: Any = _ABSENT) -> Any:
 
 
 def list_keys(profile: Mapping[str, Any], *parents: str) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each value that a profile sets; all set the same, so that each undoes another."""
+    """Yield the path of each value that a profile sets."""
     for key, value in profile.items():
         if isinstance(value, Mapping):
             yield from list_keys(value, *parents, key)
@@ -79,14 +79,14 @@ def list_keys(profile: Mapping[str, Any], *parents: str) -> Iterator[tuple[str, 
 
 
 def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[Any, Any]]:
-    """Set a profile's parameters in params.yaml, comments kept, and return `section.key` -> (old, new).
+    """Set a profile's parameters in params.yaml, keep its comments, and return `section.key` -> (old, new).
 
     Raises:
         ParameterError: params.yaml lacks a key of the profile.
     """
-    read_params(params)  # refuses what the editor can't bear
+    read_params(params)  # refuses what the editor can't handle
     editor = YAML()
-    editor.default_flow_style = False  # as DVC writes the file, so that nothing else moves
+    editor.default_flow_style = False  # as DVC writes the file, so nothing else changes
     editor.representer.add_representer(float, _write_float)
     document = editor.load(params.read_text(encoding="utf-8"))
     changed: dict[str, tuple[Any, Any]] = {}
@@ -112,7 +112,7 @@ def apply_profile(profile: Mapping[str, Any], params: Path) -> dict[str, tuple[A
 
 
 def _write_float(representer: Any, value: float) -> Any:
-    """Write 0.00001 so, not as 1e-05, which readers of YAML 1.1 take for a word."""
+    """Write 0.00001 in full, not as 1e-05, which YAML 1.1 reads as a string."""
     return representer.represent_scalar("tag:yaml.org,2002:float", format(Decimal(repr(value)), "f"))
 
 

@@ -1,4 +1,4 @@
-"""Any set of records to be measured: a file of this checkout, of a commit, or of somebody else."""
+"""Read sets of records to measure: a file of this checkout, of a commit, or from somebody else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trialforge.trial.record import (
     trials_to_frame,
 )
 
-# What a set may say of its records besides the trial: measures that need an absent one have no value.
+# Optional columns besides the trial: measures that need a missing one have no value.
 LINEAGE: dict[str, pl.DataType] = {
     "normalized_interventions": pl.List(pl.String()),
     "intervention": pl.String(),
@@ -35,7 +35,7 @@ LINEAGE: dict[str, pl.DataType] = {
     "model": pl.String(),
     "prompt_hash": pl.String(),
 }
-MOST_REFERENCES = 5000  # trials of each part; the cost of some measures grows with their square
+MOST_REFERENCES = 5000  # trials of each part; the cost of some measures is quadratic in them
 FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
 REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back")} | {
@@ -44,10 +44,10 @@ REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back
 
 
 def read_run(data: Path) -> RunTables:
-    """Return the real trials of a run, from its data folder; whose records are met has a lineage of its own.
+    """Return the real trials of a run from its data folder, without the lineage of its records.
 
     Raises:
-        ArtifactError: a table is not there or can't be read.
+        ArtifactError: a table does not exist or can't be read.
     """
     tables: dict[str, Any] = {
         name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()
@@ -56,13 +56,13 @@ def read_run(data: Path) -> RunTables:
 
 
 def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:
-    """Return the real trials of a run: all, or at most MOST_REFERENCES of each part, drawn at random."""
+    """Return the real trials of a run: all, or a random sample of at most MOST_REFERENCES per part."""
     run = read_run(data)
     return run if every else draw_run(run, MOST_REFERENCES, seed)
 
 
 def describe_reference(run: RunTables) -> str | None:
-    """Return what a comparison does not see, where real trials were drawn."""
+    """Return a note on what a comparison misses if real trials were sampled, or None."""
     if run.whole is None:
         return None
     sizes = ", ".join(
@@ -71,19 +71,19 @@ def describe_reference(run: RunTables) -> str | None:
         if len(drawn := getattr(run, name)) < len(whole := getattr(run.whole, name))
     )
     return (
-        f"measured against {sizes}, drawn at random. A copy of a trial that was neither drawn nor shown "
-        "to the record is not found; --all reads every trial"
+        f"measured against a random sample: {sizes}. A copy is missed if its trial was neither sampled nor "
+        "shown to the record; --all reads every trial"
     )
 
 
 def read_set(name: str) -> pl.DataFrame:
-    """Return the records of a Parquet, JSONL or CSV file, or of one at a commit, named `REVISION:PATH`.
+    """Return the records of a Parquet, JSONL or CSV file, or of a file at a commit, named `REVISION:PATH`.
 
-    Fields that a set lacks are null; a record without id or source gets one. Interventions may be names
-    alone; a list stands in a cell of a CSV file as JSON.
+    Missing fields are null; a record without id or source gets one. Interventions may be plain names. In
+    a CSV file, lists are written as JSON.
 
     Raises:
-        ArtifactError: there is no such file or commit, its content is not at hand, or it holds no trials.
+        ArtifactError: the file or commit does not exist, its content is not available, or it has no trials.
     """
     path = Path(name)
     revision, _, at = name.partition(":")
@@ -94,14 +94,14 @@ def read_set(name: str) -> pl.DataFrame:
     else:
         raise ArtifactError(f"no file {name}", hint="name a .parquet, .jsonl or .csv file, or REVISION:PATH")
     if path.suffix not in FORMS:
-        raise ArtifactError(f"{name} is none of {', '.join(FORMS)}")
+        raise ArtifactError(f"{name} must end in one of {', '.join(FORMS)}")
     if path.suffix == ".parquet":
         frame = _read_table(content, name)
     else:
         parse, what = (_parse_csv, "row of trials") if path.suffix == ".csv" else (_parse_json, "JSON object")
         frame = _read_rows(content, name, parse, what)
     if not len(frame):
-        raise ArtifactError(f"{name} holds no record")
+        raise ArtifactError(f"{name} has no records")
     return frame
 
 
@@ -118,7 +118,7 @@ def _read_commit(path: str, revision: str) -> bytes:
     except (DvcException, OSError) as error:
         raise ArtifactError(
             f"{path} of commit {revision} can't be read: {error.__cause__ or error}",
-            hint="dvc fetch --all-commits, or run that commit's pipeline: git checkout it, then dvc repro",
+            hint="run: dvc fetch --all-commits, or check out that commit and run: dvc repro",
         ) from error
     return content
 
@@ -129,7 +129,7 @@ def _read_table(content: bytes, name: str) -> pl.DataFrame:
         if "label" in frame.columns:
             frame = frame.with_columns(_read_labels(frame["label"], name))
         wanted = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
-        # Columns of lineage stay away where a set has none: null ones would look like an answer.
+        # Missing lineage columns stay missing: null ones would look like an answer.
         return _with_names(
             frame.select(
                 pl.col(column).cast(kind) if column in frame.columns else pl.lit(None, kind).alias(column)
@@ -138,34 +138,34 @@ def _read_table(content: bytes, name: str) -> pl.DataFrame:
             )
         )
     except PolarsError as error:
-        raise ArtifactError(f"{name} is no table of trials: {error}") from error
+        raise ArtifactError(f"{name} is not a table of trials: {error}") from error
 
 
 def _read_labels(labels: pl.Series, name: str) -> pl.Series:
-    """Return labels as 0 and 1; other numbers, such as -1 or a probability, would be cut to these."""
+    """Return labels as 0 and 1; a cast would turn other numbers, such as probabilities, into these."""
     numbers = labels.cast(pl.Float64).fill_nan(None)
     wrong = numbers.filter((numbers != 0) & (numbers != 1))
     if len(wrong):
-        raise ArtifactError(f"{name}: a `label` of {wrong[0]:g} is neither 0 nor 1")
+        raise ArtifactError(f"{name}: `label` must be 0 or 1, got {wrong[0]:g}")
     return numbers.cast(pl.Int64)
 
 
 def _parse_json(content: bytes) -> Iterator[tuple[int, Callable[[], Any]]]:
-    """Yield the number of each line that is not empty, and what reads it."""
+    """Yield the number of each non-empty line and a function that reads it."""
     for number, line in enumerate(content.splitlines(), start=1):
         if line.strip():
             yield number, partial(json.loads, line)
 
 
 def _parse_csv(content: bytes) -> Iterator[tuple[int, Callable[[], Any]]]:
-    """Yield the number of each row's last line, and what reads it."""
+    """Yield the number of each row's last line and a function that reads the row."""
     reader = csv.DictReader(StringIO(content.decode("utf-8-sig"), newline=""))
     for row in reader:
         yield reader.line_num, partial(_read_cells, row)
 
 
 def _read_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
-    """Return the cells that are filled: a list as JSON, a number as what it is, all else as text."""
+    """Return the filled cells: lists and numbers parsed as JSON, all others as text."""
     if None in row:
         raise ValueError("it has more cells than the heading")
     cells = {str(key): text for key, text in row.items() if text}
@@ -186,7 +186,7 @@ def _read_rows(
     try:
         lines = list(parse(content))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ArtifactError(f"{name} is no table in UTF-8: {error}") from error
+        raise ArtifactError(f"{name} is not a table in UTF-8: {error}") from error
     for number, read in lines:
         try:
             row = read()
@@ -200,7 +200,7 @@ def _read_rows(
                 f"{name}, line {number}: `{'.'.join(map(str, fault['loc']))}`: {fault['msg']}"
             ) from error
         except (ValueError, AttributeError) as error:
-            raise ArtifactError(f"{name}, line {number} is no {what}: {error}") from error
+            raise ArtifactError(f"{name}, line {number} is not a {what}: {error}") from error
         rows.append(row)
     frame = trials_to_frame(trials).select(*REGISTRATION_FIELDS, "label")
     extra = {key: kind for key, kind in LINEAGE.items() if any(key in row for row in rows)}
@@ -208,16 +208,16 @@ def _read_rows(
         lineage = [pl.Series(key, [row.get(key) for row in rows], kind) for key, kind in extra.items()]
     except (PolarsError, TypeError) as error:
         raise ArtifactError(
-            f"{name}: one of {', '.join(extra)} has a value of another kind: {error}"
+            f"{name}: one of {', '.join(extra)} has a value of the wrong type: {error}"
         ) from error
     return _with_names(frame.with_columns(lineage))
 
 
 def name_alike(records: pl.DataFrame, train: pl.DataFrame) -> pl.DataFrame:
-    """Return records with the names of their interventions normalised as those of train were.
+    """Return the records with intervention names normalised like those of train.
 
-    Without, `Aspirin 100 mg` is another intervention than `aspirin`, and all that list a placebo first are
-    trials of one.
+    Otherwise `Aspirin 100 mg` and `aspirin` would be different interventions, and all records that list a
+    placebo first would count as placebo trials.
     """
     if "normalized_interventions" in records.columns:
         return records

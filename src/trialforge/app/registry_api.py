@@ -1,4 +1,4 @@
-"""The registry's API v2, asked politely: one request a second, waits as told, tries again what may pass."""
+"""A polite client of the registry's API v2: one request per second, waits when asked to, retries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from trialforge.ingest.raw import RecordError
 
 REGISTRY_URL = "https://clinicaltrials.gov"
 CALL_SECONDS = 600.0
-MAX_PAGE_BYTES = 256 * 2**20  # a page of 1,000 studies may have 50 MB
+MAX_PAGE_BYTES = 256 * 2**20  # a page of 1,000 studies can have 50 MB
 _LONGEST_WAIT = 600.0
 
 
 class _TransientError(Exception):
-    """A request failed in a way that may pass; `wait` is what the server asks for, in seconds."""
+    """A request failed, perhaps for a moment; `wait` is the wait that the server asks for, in seconds."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
@@ -33,7 +33,7 @@ class _TransientError(Exception):
 
 
 class TokenError(IngestError):
-    """The registry no longer knows the token of a next page: the query has to start again."""
+    """The registry no longer knows the token of the next page: the query must start again."""
 
 
 class NotFoundError(IngestError):
@@ -41,7 +41,7 @@ class NotFoundError(IngestError):
 
 
 class Version(NamedTuple):
-    """What the registry serves: the version of its API, and when its data were made."""
+    """The version of the registry's API, and the date of its data."""
 
     api: str
     data: str
@@ -52,10 +52,10 @@ class RegistryApi:
 
     Args:
         url: the server, without a path.
-        interval: least seconds between two requests.
+        interval: the smallest number of seconds between two requests.
         attempts: how often a request is tried.
-        sleep: waits so many seconds.
-        tell: hears what it is waited for.
+        sleep: a function that waits for a number of seconds.
+        tell: called with messages while the registry is slow.
     """
 
     def __init__(
@@ -88,19 +88,19 @@ class RegistryApi:
         self._client.close()
 
     def version(self) -> Version:
-        """Return what the registry serves now."""
+        """Return the current versions of the API and the data."""
         found = self.get("/api/v2/version")
         try:
             return Version(str(found["apiVersion"]), str(found["dataTimestamp"]))
         except (KeyError, TypeError) as error:
             raise IngestError(
-                f"{self._url} is no registry of API v2: its version is {shorten(repr(found), 200)}"
+                f"{self._url} is not a registry with API v2: its version is {shorten(repr(found), 200)}"
             ) from error
 
     def page(
         self, query: Mapping[str, str], size: int, token: str | None
     ) -> tuple[list[Any], str | None, int | None]:
-        """Return the studies of one page, the token of the next one (None: the end) and the total if told.
+        """Return the studies of one page, the token of the next (None at the end) and the total if given.
 
         Raises:
             TokenError: the registry no longer knows the token.
@@ -110,10 +110,12 @@ class RegistryApi:
         found = self.get("/api/v2/studies", asked | ({"pageToken": token} if token else {}))
         studies = found.get("studies") if isinstance(found, dict) else None
         if not isinstance(studies, list):
-            raise IngestError(f"{self._url} answers without a list of studies: {shorten(repr(found), 200)}")
+            raise IngestError(
+                f"{self._url} did not answer with a list of studies: {shorten(repr(found), 200)}"
+            )
         following = found.get("nextPageToken")
         total = found.get("totalCount")
-        # A full page always announces a next one; an empty one is the end, whatever it announces.
+        # A full page always announces a next one; an empty page is the end, whatever it announces.
         return (
             studies,
             following if studies and following else None,
@@ -124,7 +126,7 @@ class RegistryApi:
         """Return the JSON at an address.
 
         Raises:
-            NotFoundError: there is nothing.
+            NotFoundError: there is nothing at the address.
             TokenError: the registry no longer knows the token of the query.
             IngestError: the request is refused, or the registry can't be reached.
         """
@@ -140,7 +142,7 @@ class RegistryApi:
             return retrying(self._get_once, path, query or {})
         except _TransientError as error:
             raise IngestError(
-                f"{self._url}{path} failed {self._attempts} times, at last: {error}",
+                f"{self._url}{path} failed {self._attempts} times; the last error was: {error}",
                 hint="run the same command again later: what was fetched is kept",
             ) from error
 
@@ -153,13 +155,13 @@ class RegistryApi:
             params=dict(query),
             seconds=CALL_SECONDS,
             max_bytes=MAX_PAGE_BYTES,
-            tell=lambda passed: self._tell(f"no whole answer for {passed:.0f} s yet"),
+            tell=lambda passed: self._tell(f"waiting for a complete answer for {passed:.0f} s"),
         )
         try:
             with call as answer:
                 response, content = answer.response, answer.read()
         except LongAnswer as error:
-            raise IngestError(f"{self._url} is no registry: {error}") from error
+            raise IngestError(f"{self._url} is not a registry: {error}") from error
         except httpx.TransportError as error:
             raise _TransientError(f"{type(error).__name__}: {error}") from error
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
@@ -170,11 +172,11 @@ class RegistryApi:
             if "pageToken" in query and (gone or response.status_code == httpx.codes.BAD_REQUEST):
                 kind = TokenError
             said = shorten(content.decode(errors="replace"), 200)
-            raise kind(f"{response.url} is refused: HTTP {response.status_code} {said}")
+            raise kind(f"the registry refuses {response.url}: HTTP {response.status_code} {said}")
         try:
             return load_json(content)
         except RecordError as error:
-            raise _TransientError(f"an answer that is no JSON: {error}") from error
+            raise _TransientError(f"the answer is not JSON: {error}") from error
 
     def _tell_attempt(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -194,7 +196,7 @@ def _wait_for(state: RetryCallState) -> float:
     told = error.wait if isinstance(error, _TransientError) else None
     if told is not None and told > _LONGEST_WAIT:
         raise IngestError(
-            f"the registry asks to wait {told:.0f} seconds", hint="run the same command again after that"
+            f"the registry asks to wait {told:.0f} seconds", hint="run the same command again after that time"
         )
     return backoff if told is None else max(told, 0.0)
 

@@ -1,4 +1,4 @@
-"""The runs that `trialforge report --against` compares: this checkout's, and that of a revision."""
+"""Read the runs that `trialforge report --against` compares: this checkout's and a revision's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_this_run(root: Path) -> Run:
     """Return the run of a checkout.
 
     Raises:
-        ArtifactError: it has no metrics, or they can't be read or are of other tables than are there.
+        ArtifactError: it has no metrics, or they can't be read, or they don't belong to its tables.
     """
     metrics = {path.stem: read_json(path) for path in sorted((root / METRICS).glob("*.json"))}
     if not metrics:
@@ -34,10 +34,10 @@ def read_this_run(root: Path) -> Run:
 
 
 def read_run_of(revision: str) -> Run:
-    """Return the run of a revision of this checkout, or an experiment; its records if DVC's cache has them.
+    """Return the run of a revision or experiment, with its records if DVC's cache has them.
 
     Raises:
-        ArtifactError: there is no such revision, or it has no metrics, or they are of several runs.
+        ArtifactError: there is no such revision, it has no metrics, or they are from several runs.
     """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -52,7 +52,7 @@ def read_run_of(revision: str) -> Run:
     except (RevError, SCMError) as error:
         raise ArtifactError(f"no revision {revision!r}: {error}", hint="git log, dvc exp list") from error
     except (DvcException, OSError) as error:
-        raise ArtifactError(f"{revision} has no metrics that can be read: {error}") from error
+        raise ArtifactError(f"{revision} has no readable metrics: {error}") from error
     check_alike(metrics, revision)
     try:
         records = pl.read_parquet(BytesIO(files.read_bytes(RECORDS.as_posix())))

@@ -1,4 +1,4 @@
-"""Hits as a person reads them: with the title, the conditions and the label of each trial."""
+"""Search hits for people: with the title, conditions and label of each trial."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ _SHOWN = ("text_title", "phase", "conditions", "normalized_interventions", "labe
 
 
 def make_filter(pool: Pool, intervention: str | None, label: str | None) -> Filter:
-    """Return the filter that a person asked for by words.
+    """Return the filter that a user described in words.
 
     Raises:
-        RetrievalError: no trial of the pool has the intervention, or the label is none.
+        RetrievalError: no trial of the pool has the intervention, or the label is unknown.
     """
     name = intervention.strip().lower() if intervention else None
     known = pool.interventions()
     if name and name not in known:
         near = get_close_matches(name, known, n=5, cutoff=0.5)
-        hint = f"near names: {', '.join(near)}" if near else "leave --intervention out to search all trials"
-        raise RetrievalError(f"no trial of the pool has the intervention {intervention!r}", hint=hint)
+        hint = f"similar names: {', '.join(near)}" if near else "omit --intervention to search all trials"
+        raise RetrievalError(f"no training trial has the intervention {intervention!r}", hint=hint)
     if label is not None and label not in LABELS:
-        raise RetrievalError(f"no label {label!r}", hint=f"labels are {', '.join(LABELS)}")
+        raise RetrievalError(f"unknown label {label!r}", hint=f"choose from {', '.join(LABELS)}")
     return Filter(name, None if label is None else LABELS[label])
 
 
 def check_mode(mode: str) -> Mode:
-    """Return the mode of that name.
+    """Return the search mode of that name.
 
     Raises:
-        RetrievalError: there is none.
+        RetrievalError: there is no such mode.
     """
     known: dict[str, Mode] = {name: name for name in get_args(Mode)}
     if mode not in known:
-        raise RetrievalError(f"no mode {mode!r}", hint=f"modes are {', '.join(known)}")
+        raise RetrievalError(f"unknown mode {mode!r}", hint=f"choose from {', '.join(known)}")
     return known[mode]
 
 
 def describe_hits(hits: Sequence[Hit], folder: Path) -> list[dict[str, Any]]:
-    """Return each hit with what the index in `folder` knows of its trial."""
+    """Return each hit with what the index in `folder` knows about its trial."""
     documents = pl.scan_parquet(folder / "documents.parquet")
     shown = [name for name in _SHOWN if name in documents.collect_schema().names()]
     chosen = documents.filter(pl.col("nct_id").is_in([hit.nct_id for hit in hits])).select("nct_id", *shown)
@@ -66,7 +66,7 @@ def describe_hits(hits: Sequence[Hit], folder: Path) -> list[dict[str, Any]]:
 
 
 def hit_cells(found: dict[str, Any]) -> list[str]:
-    """Return a hit as cells of a table; HEADINGS names them."""
+    """Return a hit as a row of a table, in the order of HEADINGS."""
     label = LABEL_WORDS.get(found["label"], "-")
     parts = [
         _scored(found["lexical_score"], found["lexical_rank"]),

@@ -1,4 +1,4 @@
-"""The story of a synthetic trial, as `trialforge show` prints it: the record, its verdict, and its making."""
+"""The story of a synthetic trial for `trialforge show`: the record, its verdict, and how it was made."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, Content, Ki
 from trialforge.trial.skeleton import BLOCKS
 from trialforge.trial.text import trial_text
 
-WIDTH, FULL_WIDTH = 100, 150  # of a line of the story in short, and with the exemplars beside the record
-# How the record came about, beside its target, exemplars and reasons.
+WIDTH, FULL_WIDTH = (
+    100,
+    150,
+)  # line widths of the summary, and of the full story with exemplars next to the record
+# How the record was made, besides its target, exemplars and reasons.
 MADE_BY = ("arm", "model", "model_digest", "engine", "version", "sampling", "prompt_hash", "seed", "attempt")
 _REASONS_BY = ("reasons_id", "grounded", "reject_reasons", "prompt_hash", "model_digest")
 
 
 def tell_story(start: str, data: Path) -> dict[str, Any]:
-    """Return all that is known of the one record whose id (or its target's) begins with `start`.
+    """Return everything known about the one record whose id (or target id) begins with `start`.
 
     Raises:
-        ArtifactError: no record or more than one does, or a table lacks what the record points to.
+        ArtifactError: no record or several records match, or a table lacks a row that the record refers to.
     """
     generated = read_parquet(data / "generated.parquet")
     found = _find(generated, start)
@@ -55,7 +58,7 @@ def tell_story(start: str, data: Path) -> dict[str, Any]:
 
 
 def _count_copies(record: pl.DataFrame, exemplars: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return, by field that the record fills, its n-grams and how many of them stand in its exemplars."""
+    """Return, for each filled field, its n-grams and how many of them occur in the exemplars."""
     if not exemplars:
         return []
     found = measure_copies(record, pl.DataFrame(exemplars, schema_overrides=REGISTRATION_SCHEMA))
@@ -63,7 +66,7 @@ def _count_copies(record: pl.DataFrame, exemplars: Sequence[Mapping[str, Any]]) 
 
 
 def _find_verdict(data: Path, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `validate` said of this very draft; None if it has not seen it."""
+    """Return the verdict of `validate` on this draft; None if it has not been validated."""
     name = pl.lit(row["nct_id"], pl.String)
     same = (pl.col("target_id") == row["target_id"]) & pl.col("nct_id").eq_missing(name)
     for verdict, table in (("accepted", "synthetic"), ("rejected", "rejected")):
@@ -85,32 +88,34 @@ def _find(generated: pl.DataFrame, start: str) -> pl.DataFrame:
         return found
     some = ", ".join(generated["nct_id"].drop_nulls().head(3))
     if found.is_empty():
-        raise ArtifactError(f"no synthetic trial {start}", hint=f"give the start of an id, such as {some}")
+        raise ArtifactError(
+            f"no synthetic trial {start}", hint=f"give the first characters of an id, such as {some}"
+        )
     named = ", ".join(found.select(pl.coalesce("nct_id", "target_id")).head(3).to_series())
     raise ArtifactError(
-        f"{found.height} synthetic trials begin with {start}: {named}, ...", hint="give more of the id"
+        f"{found.height} synthetic trials begin with {start}: {named}, ...", hint="give more characters"
     )
 
 
 def _rows(path: Path, key: str, ids: Sequence[str], **extra: pl.Expr) -> list[dict[str, Any]]:
-    """The rows of a table with these ids, in their order."""
+    """Return the rows of a table with these ids, in the order of the ids."""
     frame = read_parquet(path).filter(pl.col(key).is_in(list(ids))).with_columns(**extra)
     rows = {row[key]: row for row in frame.to_dicts()}
     lost = [name for name in ids if name not in rows]
     if lost:
         raise ArtifactError(
-            f"{path} has no {lost[0]}: it is not of the same run as generated.parquet", hint="dvc repro"
+            f"{path} has no {lost[0]}: it is not from the same run as generated.parquet", hint="dvc repro"
         )
     return [rows[name] for name in ids]
 
 
 def summarise_story(story: Mapping[str, Any]) -> str:
-    """Return a story in short: the record as a registry page, its verdict, and what it was made of."""
+    """Return a summary of a story: the record as a registry page, its verdict, and its sources."""
     record, target, made_by = story["record"], story["target"], story["made_by"]
     lines = [*_page(record), ""] if record else [f"given up: {story['given_up']}", ""]
     asked = (target["intervention"], _flat(target["conditions"]), target["phase"] or "any phase")
     told = {
-        "asked for": f"{', '.join(asked)}; {_outcome(target['label'])}",
+        "requested": f"{', '.join(asked)}; {_outcome(target['label'])}",
         "by": f"{made_by['model']}, attempt {made_by['attempt']}, {made_by['arm']}",
     }
     lines += ["Made", *_table(told), "", "Verdict", *_verdict(story["validation"])]
@@ -130,7 +135,7 @@ def summarise_story(story: Mapping[str, Any]) -> str:
 
 
 def shorten(line: str, width: int) -> str:
-    """Return a line of at most `width` characters."""
+    """Return a line cut to at most `width` characters."""
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
@@ -139,7 +144,7 @@ def _outcome(label: int | None) -> str:
 
 
 def _page(record: Mapping[str, Any]) -> Iterator[str]:
-    """The record as a registry page."""
+    """Yield the record as a registry page."""
     page = registry_page(record)
     yield from _filled(f"{record['nct_id']}  {record['title']}")
     yield SYNTHETIC_STATUS
@@ -169,22 +174,22 @@ def _content(heading: str, content: Content) -> Iterator[str]:
 
 
 def _filled(text: str, begin: str = "", width: int = WIDTH) -> list[str]:
-    """A text in lines, the later ones as far in as the first."""
+    """Return a text as lines with the same indentation."""
     return wrap(text, width, initial_indent=begin, subsequent_indent=" " * len(begin))
 
 
 def _cited(reason: Mapping[str, Any]) -> str:
-    """What a reason rests on; empty where it quotes nothing."""
+    """Return what a reason cites; empty if it quotes nothing."""
     if reason["quotation"] is None:
         return ""
-    doubt = " (speaks of it no more than of other trials)" if reason["true"] is False else ""
+    doubt = " (the reason fits other trials as well)" if reason["true"] is False else ""
     return f'{reason["nct_id"]} {reason["field"]}: "{reason["quotation"]}"{doubt}'
 
 
 def _verdict(found: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return ["  none yet: dvc repro validate"]
-    copied = f", near copy of {found['near_copy_of']}" if found["near_copy_of"] else ""
+    copied = f", near-copy of {found['near_copy_of']}" if found["near_copy_of"] else ""
     return [
         f"  {found['verdict']}{copied}",
         *(f"    {explain(reason)}" for reason in found["reject_reasons"] or []),

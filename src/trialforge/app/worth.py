@@ -1,4 +1,4 @@
-"""What the stage `worth` found, for a terminal."""
+"""Show the results of the stage `worth` in a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADINGS = ["model", "mix", "real", "added", "ROC-AUC", "over real alone", "100 
 
 
 def read_worth(metrics: Path, plots: Path) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Return the declared question's figures with the answer in sentences, and the row of each mix.
+    """Return the figures of the declared question with the answer in sentences, and a row for each mix.
 
     Raises:
         ArtifactError: the study has not run, or this run has no blocks.
@@ -30,7 +30,7 @@ def read_worth(metrics: Path, plots: Path) -> tuple[dict[str, Any], pl.DataFrame
 
 
 def worth_rows(table: pl.DataFrame) -> Iterator[list[str]]:
-    """Yield a line for each mix: what it reaches, its gain over real trials alone, and what 100 are worth."""
+    """Yield a row for each mix: its ROC-AUC, gain over real trials alone, and the worth of 100 trials."""
     for row in table.iter_rows(named=True):
         worth = _interval(
             *(row[name] for name in ("worth", "worth_low", "worth_high")), form="{:.0f}", times=100

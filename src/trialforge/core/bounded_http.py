@@ -217,7 +217,7 @@ def parse_json(text: bytes) -> Any:
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        raise httpx.RemoteProtocolError(f"an answer that is no JSON: {error}") from error
+        raise httpx.RemoteProtocolError(f"the answer is not JSON: {error}") from error
 
 
 class _Watch:

@@ -150,9 +150,9 @@ def explain_disk(error: Exception, path: Path | None = None) -> DiskError:
         )
     why = getattr(error, "strerror", None) or str(error)
     mends = {
-        errno.EROFS: "it lies on a read-only disk: work in a copy elsewhere, or mount the disk for writing",
-        errno.EACCES: "give this user the right to read and write there, then run the same command again",
-        errno.EPERM: "give this user the right to read and write there, then run the same command again",
+        errno.EROFS: "it is on a read-only disk: work in a copy elsewhere, or mount the disk for writing",
+        errno.EACCES: "give this user permission to read and write there, then run the same command again",
+        errno.EPERM: "give this user permission to read and write there, then run the same command again",
     }
     return DiskError(f"{where or 'a file'} can't be used: {why}; {kept}", hint=mends.get(number or 0))
 

@@ -55,12 +55,12 @@ def database_errors(path: Path, what: str) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             # No hint at a smaller database: giving space back takes space first, as large as what is kept.
-            hint = "free space elsewhere on this disk, then run again: it goes on where it was"
-            raise DiskError(f"no room for the {what} {path}: {error}", hint=hint) from error
-        hint = "see that this user may write to it and its folder, then run again: it goes on where it was"
+            hint = "free space elsewhere on this disk, then run again to continue"
+            raise DiskError(f"no space for the {what} {path}: {error}", hint=hint) from error
+        hint = "let this user write to it and its folder, then run again to continue"
         raise DiskError(f"the {what} {path} can't be used: {error}", hint=hint) from error
     except sqlite3.DatabaseError as error:
-        hint = f"move {path} away: what it held is made again"
+        hint = f"move {path} away: its content is made again"
         raise ArtifactError(f"the {what} {path} is damaged: {error}", hint=hint) from error
 
 

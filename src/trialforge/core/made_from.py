@@ -70,12 +70,12 @@ def check_fit(stage_metrics: Mapping[str, Mapping[str, Any]], tables: Mapping[st
         made_from = metrics.get(MADE_FROM) or {}
         if needed in tables and needed not in made_from:
             raise ArtifactError(
-                f"metrics/{name}.json does not say on which data/{needed}.parquet it was computed", hint
+                f"metrics/{name}.json does not say which data/{needed}.parquet it was computed from", hint
             )
         for table, digest in made_from.items():
             if tables.get(table, digest) != digest:
                 raise ArtifactError(
-                    f"metrics/{name}.json was computed on another data/{table}.parquet than is there",
+                    f"metrics/{name}.json was computed from another version of data/{table}.parquet",
                     hint,
                 )
 

@@ -51,7 +51,7 @@ def check_address(address: str, variable: str) -> None:
     except (httpx.InvalidURL, ValueError):
         valid = False
     if not valid:
-        raise ParameterError(f"{variable} is no address", hint=f"set {variable} to http://HOST:PORT")
+        raise ParameterError(f"{variable} is not an address", hint=f"set {variable} to http://HOST:PORT")
 
 
 def import_ollama() -> ModuleType:
@@ -134,7 +134,7 @@ class OllamaServer:
         except ConnectionError as error:
             raise httpx.ConnectError(str(error)) from error
         except ValueError as error:  # a body that is no JSON, or not that of such an answer
-            raise httpx.RemoteProtocolError(f"an answer that is no JSON: {error}") from error
+            raise httpx.RemoteProtocolError(f"the answer is not JSON: {error}") from error
 
     @contextmanager
     def stream(
@@ -170,7 +170,9 @@ class OllamaServer:
                 for entry in found["models"]
             ]
         except (KeyError, TypeError) as error:
-            raise httpx.RemoteProtocolError(f"no list of models: {shorten(repr(found), 200)}") from error
+            raise httpx.RemoteProtocolError(
+                f"the answer is not a list of models: {shorten(repr(found), 200)}"
+            ) from error
 
     def unload(self, model: str) -> None:
         """Let a model go as soon as nobody asks it anything.
@@ -196,7 +198,7 @@ def _read_parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
         part = parse_json(line)
         if not isinstance(part, dict):
             raise httpx.RemoteProtocolError(
-                f"a part of an answer that is no object: {shorten(repr(line), 200)}"
+                f"a part of the answer is not a JSON object: {shorten(repr(line), 200)}"
             )
         if "error" in part:
             raise Refusal(httpx.codes.INTERNAL_SERVER_ERROR, str(part["error"]))

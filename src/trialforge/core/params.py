@@ -43,7 +43,9 @@ class _Loader(yaml.SafeLoader):
         """Return the value of a node."""
         kind = node.tag.rpartition(":")[2]
         if kind == "int" and len(node.value) > _MOST_DIGITS:
-            raise yaml.constructor.ConstructorError(problem="too long a number", problem_mark=node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                problem="the number is too long", problem_mark=node.start_mark
+            )
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError, ArithmeticError) as error:
@@ -62,10 +64,10 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
         raise ParameterError(f"no parameter file {path}", hint="run inside a checkout that has a params.yaml")
     values = _parse(path)
     if not isinstance(values, dict):
-        raise ParameterError(f"{path} holds no sections")
+        raise ParameterError(f"{path} has no sections")
     for old, new in RENAMED.items():
         if _holds(values, old.split(".")):
-            raise ParameterError(f"{path}: `{old}` is called `{new}` now", hint="rename it in this file")
+            raise ParameterError(f"{path}: `{old}` is now called `{new}`", hint="rename it in this file")
     return values
 
 
@@ -78,15 +80,16 @@ def _parse(path: Path) -> Any:
             return None
         if _count_values(root, {}) > _MOST_VALUES:
             raise ParameterError(
-                f"{path} stands for more than {_MOST_VALUES} values", hint="look at its aliases, as `*name`"
+                f"{path} expands to more than {_MOST_VALUES} values",
+                hint="check its aliases, such as `*name`",
             )
         return loader.construct_document(root)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path} is not valid YAML: {error}") from error
     except RecursionError as error:
-        raise ParameterError(f"{path} is too deep to be one of parameters") from error
+        raise ParameterError(f"{path} is nested too deeply for a file of parameters") from error
     except ArtifactError as error:
-        raise ParameterError(f"{error.args[0]}, too many for parameters") from error
+        raise ParameterError(f"{error.args[0]}, which is too many for parameters") from error
 
 
 def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
@@ -140,5 +143,5 @@ def load_seed(path: Path = PARAMS_FILE) -> int:
     """
     seed = read_params(path).get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ParameterError(f"{path}: `seed` must be a whole number of 0 or more, got {seed!r}")
+        raise ParameterError(f"{path}: `seed` must be a whole number, 0 or more, got {seed!r}")
     return seed

@@ -258,7 +258,7 @@ class _Cluster:
         self.ahead = _AHEAD * max(1, sum(threads.values()))
         Progress.workers = len(threads)
         if not threads and not self._told:
-            sys.stderr.write(f"no worker at {self._address} yet: `dask worker {self._address}` starts one\n")
+            sys.stderr.write(f"no worker at {self._address} yet; to start one: dask worker {self._address}\n")
         self._told = not threads
 
     def explain(self, error: BaseException) -> BaseException:
@@ -266,8 +266,8 @@ class _Cluster:
 
         if isinstance(error, KilledWorker):
             return WorkerError(
-                f"the same piece of work was lost with each of {error.allowed_failures + 1} workers",
-                hint="look at the workers' logs; perhaps memory ran out: start fewer on a machine",
+                f"{error.allowed_failures + 1} workers died while doing the same piece of work",
+                hint="check the logs of the workers; if memory ran out, start fewer workers per machine",
             )
         if isinstance(error, CancelledError) or (
             isinstance(error, OSError) and self._client.status != "running"
@@ -287,7 +287,7 @@ class _Cluster:
         return WorkerError(
             message,
             hint=f"start it again (`dask scheduler`), or unset {SCHEDULER} to work on this machine; then run "
-            "the same command again: it goes on where it was",
+            "the same command again to continue",
         )
 
 
@@ -312,7 +312,7 @@ def do_piece(code: dict[str, str], work: Callable[[T], R], piece: T) -> R:
     ]
     if others:
         raise WorkerError(
-            f"the worker {address} could give other results, for it has {', '.join(others)}",
+            f"the worker {address} could give different results: it has {', '.join(others)}",
             hint="install the same commit of trialforge and the same requirements.lock there, and restart it",
         )
     before = _at_work.set(True)

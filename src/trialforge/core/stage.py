@@ -82,10 +82,10 @@ def claim_out(text: str) -> Path:
         owner = f"process {lock.read()}"
         if time.monotonic() > give_up:
             raise ArtifactError(
-                f"{path} is being made by {owner}", hint="wait for it or end it, then run this again"
+                f"{owner} is already making {path}", hint="wait for it or stop it, then run this again"
             )
         if not told:
-            sys.stderr.write(f"waiting for {owner}, which makes {path}\n")
+            sys.stderr.write(f"waiting for {owner}, which is making {path}\n")
             told = True
         time.sleep(_LOOK_SECONDS)
     with suppress(OSError):  # on a full disk the lock holds, without its owner's number

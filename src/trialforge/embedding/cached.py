@@ -115,7 +115,7 @@ class CachedEncoder:
         folder = next(above for above in place.parents if above.exists())
         writable = all(os.access(path, os.W_OK) for path in (folder, place) if path.exists())
         if not writable:
-            logger.warning("%s can't be written: vectors are computed and not kept", self._path)
+            logger.warning("can't write %s: vectors are computed but not cached", self._path)
         return writable
 
     def _open(self) -> sqlite3.Connection:

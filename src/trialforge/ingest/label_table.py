@@ -66,23 +66,25 @@ def _check_rows(rows: pl.DataFrame, path: Path) -> None:
     unread = rows.filter(~pl.col("empty") & pl.col("number").is_null())
     if unread.height:
         raise IngestError(
-            f"label table {path}: label {unread['label'][0]!r} of {unread['nct_id'][0]}; allowed are 1 and "
+            f"label table {path}: {unread['nct_id'][0]} has label {unread['label'][0]!r}; allowed are 1 and "
             "0, yes and no, true and false, success and failure"
         )
     if rows["empty"].all():
         raise IngestError(f"label table {path}: every label is empty")
     nameless = rows.filter(~pl.col("empty") & (pl.col("nct_id") == ""))
     if nameless.height:
-        raise IngestError(f"label table {path}: row {nameless['row'][0]} has a label and no id")
+        raise IngestError(f"label table {path}: row {nameless['row'][0]} has a label but no id")
     ids = rows.group_by("nct_id", maintain_order=True).agg(
         labels=pl.col("number").drop_nulls().n_unique(), some=pl.col("empty").any() & ~pl.col("empty").all()
     )
     both, half = ids.filter(pl.col("labels") > 1)["nct_id"], ids.filter(pl.col("some"))["nct_id"]
     if both.len():
-        raise IngestError(f"label table {path}: {both[0]} is both 0 and 1, and {both.len() - 1} more are")
+        raise IngestError(
+            f"label table {path}: {both[0]} and {both.len() - 1} more have both labels, 0 and 1"
+        )
     if half.len():
         raise IngestError(
-            f"label table {path}: the label of {half[0]} is empty in one of its rows, and so it is of "
+            f"label table {path}: the label of {half[0]} is empty in one of its rows, as are those of "
             f"{half.len() - 1} more ids"
         )
 
@@ -142,7 +144,7 @@ def _find_columns(header: str, path: Path) -> tuple[str, dict[str, int | None]]:
         if nct_id is not None and label is not None:
             return delimiter, {"nct_id": nct_id, "label": label, "evidence": _place(names, ("evidence",))}
     raise IngestError(
-        f"label table {path} needs a column of ids (as `nct_id` or `NCT Number`) and one named `label`; "
+        f"label table {path} needs a column of ids (`nct_id` or `NCT Number`) and one named `label`; "
         f"its first line is {header[:200]!r}"
     )
 

@@ -139,9 +139,9 @@ def match_tables(trials: pl.LazyFrame, params: IngestParams, tables: LabelTables
         first = ", ".join(unmatched.head(_SHOWN))
         if unmatched.len() == ids.height and name in params.labels:
             raise IngestError(
-                f"no id of the {name} labels is a trial: they name {first}, the source has "
+                f"the {name} labels match no trial: they name {first}, but the source has "
                 f"{', '.join(known['nct_id'].head(_SHOWN))}",
-                hint="look at the column of ids, and at `ingest.source` and `ingest.path`",
+                hint="check the column of ids, `ingest.source` and `ingest.path`",
             )
         counts[name] = {
             "labels": ids.height,

@@ -19,7 +19,7 @@ LabelSource = Literal["csv", "results", "status", "top"]
 
 def _refuse_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("a source stands there twice")
+        raise ValueError("a source is listed twice")
     return names
 
 
@@ -49,7 +49,7 @@ class IngestParams(Section):
         """Refuse the names of single forms: `registry` reads all of them."""
         if source in ("ctgov-xml", "ctgov-json"):
             raise ValueError(
-                f"`{source}` is now `registry`, which reads every form of the registry's records"
+                f"`{source}` is now called `registry`, which reads every format of registry records"
             )
         return source
 

@@ -30,7 +30,7 @@ class PopulationParams(Section):
     @classmethod
     def _check_years(cls, years: tuple[int, int] | None) -> tuple[int, int] | None:
         if years is not None and years[0] > years[1]:
-            raise ValueError(f"the first year comes first: [{years[1]}, {years[0]}]")
+            raise ValueError(f"the years are in the wrong order; write [{years[1]}, {years[0]}]")
         return years
 
 

@@ -20,7 +20,7 @@ def check_raw(params: IngestParams) -> None:
         path = getattr(params, key)
         if path and not Path(os.path.abspath(path)).is_relative_to(Path(RAW).absolute()):  # noqa: PTH100 - links stay
             raise ParameterError(
-                f"`ingest.{key}`: {path} lies outside {RAW}, where DVC sees no change of it",
+                f"`ingest.{key}`: {path} is outside {RAW}, so DVC would not see when it changes",
                 hint=_bring(path),
             )
     for place, folders, _ in os.walk(RAW):
@@ -28,7 +28,7 @@ def check_raw(params: IngestParams) -> None:
             if folder.is_symlink():
                 raise ParameterError(
                     f"{folder} is a link to a folder, which DVC does not follow",
-                    hint=f"link each file of it: rm {_quote(folder)} && "
+                    hint=f"link each of its files instead: rm {_quote(folder)} && "
                     f"cp -rs {_quote(folder.resolve())} {_quote(folder)}",
                 )
 

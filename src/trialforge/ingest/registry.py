@@ -108,8 +108,8 @@ def _check_files(path: Path, files: Mapping[str, FileTally]) -> None:
         count = tally.refused.total()
         records = "" if count == 1 else f" (and {count - 1} more)"
         raise IngestError(
-            f"nothing can be read of {origin}: {tally.first}{records}",
-            hint=f"mend it{f', or move it out of {path}' if path.is_dir() else ''}; read are {_KNOWN_FORMS}",
+            f"nothing can be read from {origin}: {tally.first}{records}",
+            hint=f"fix it{f', or move it out of {path}' if path.is_dir() else ''}; known are {_KNOWN_FORMS}",
         )
     if not sum(tally.trials for tally in files.values()):
         said = "; ".join(
@@ -117,7 +117,7 @@ def _check_files(path: Path, files: Mapping[str, FileTally]) -> None:
         )
         raise IngestError(
             f"no trial in {path}" + (f": {said}" if said else ", which has no files"),
-            hint=f"put {_KNOWN_FORMS} there, or download trials by `trialforge fetch`",
+            hint=f"put {_KNOWN_FORMS} there, or download trials with `trialforge fetch`",
         )
 
 

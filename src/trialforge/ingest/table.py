@@ -120,7 +120,7 @@ class TableWriter:
         table = pl.concat(left_out)
         if table.height and not stay:
             counts = ", ".join(f"{count} {why}" for why, count in sorted(Counter(table["reason"]).items()))
-            raise IngestError(f"no trial is left: {counts}", hint="look at `ingest.population`")
+            raise IngestError(f"no trials are left: {counts}", hint="check `ingest.population`")
         return table
 
     def parts(self) -> Iterator[pl.DataFrame]:
@@ -137,9 +137,7 @@ class TableWriter:
             IngestError: there was no batch.
         """
         if not self._parts:
-            raise IngestError(
-                "the source has no record at all", hint="look at `ingest.source` and `ingest.path`"
-            )
+            raise IngestError("the source has no records", hint="check `ingest.source` and `ingest.path`")
         if complete:
             for path, part in zip(self._parts, self.parts(), strict=True):
                 with disk_errors(self._path):

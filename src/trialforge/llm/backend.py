@@ -80,8 +80,8 @@ def check_room(counted: int, answer_tokens: int, context_tokens: int) -> None:
     room = context_tokens - answer_tokens
     if counted > room:
         raise GenerationError(
-            f"a prompt has {counted} tokens, but `llm.context_tokens` {context_tokens} has room for {room}"
-            f" beside its answer of up to {answer_tokens}",
+            f"a prompt has {counted} tokens, but `llm.context_tokens` {context_tokens} leaves room for {room}"
+            f" next to an answer of up to {answer_tokens}",
             hint="raise llm.context_tokens, or show fewer or shorter exemplars",
         )
 
@@ -163,7 +163,7 @@ def read_first_tokens(told: Sequence[Any], engine: str) -> tuple[TokenLogprob, .
     tokens = [item for item in tokens if is_text(item.token)]
     if not tokens:
         raise GenerationError(
-            f"{engine} does not tell the probabilities of tokens",
+            f"{engine} does not return the probabilities of tokens",
             hint="use another version of the engine, or another llm.backend",
         )
     return tuple(sorted(tokens, key=lambda item: (-item.logprob, item.token)))

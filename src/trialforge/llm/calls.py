@@ -170,7 +170,7 @@ class CallCache:
             ParameterError: there is a file already.
         """
         if path.exists():
-            raise ParameterError(f"there is a file {path} already", hint="name another file by --to")
+            raise ParameterError(f"{path} already exists", hint="name another file with --to")
         with database_errors(path, "copy of the call cache"), atomic_path(path) as temporary:
             self._base.execute("VACUUM INTO ?", (str(temporary),))
 

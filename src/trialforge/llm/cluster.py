@@ -96,7 +96,7 @@ def _own_engine(params: LlmParams, digest: str) -> EmbeddedGenerator:
         if model.digest != digest:
             raise GenerationError(
                 f"`llm.model`: {params.model} has SHA-256 {model.digest} here, not {digest}",
-                hint="copy the same file to each worker, or pin it by llm.sha256",
+                hint="copy the same file to each worker, or pin it with llm.sha256",
             )
         engine = EmbeddedGenerator(model, params)
         check_forcing(engine)

@@ -103,7 +103,7 @@ class EmbeddedGenerator:
         if self.context_tokens > trained:
             self.close()
             raise GenerationError(
-                f"`llm.context_tokens`: {self.context_tokens}, but {self.model} was made for {trained}",
+                f"`llm.context_tokens` is {self.context_tokens}, but {self.model} was trained with {trained}",
                 hint=f"set llm.context_tokens to {trained} or less",
             )
 
@@ -173,7 +173,7 @@ class Engine:
         except httpx.TransportError as error:
             raise GenerationError(
                 f"an answer broke off: {self._process.say_end()} ({error})",
-                hint="run the same command again, it goes on where it was; if memory is short, "
+                hint="run the same command again to continue; if memory is short, "
                 "lower llm.slots or llm.context_tokens",
             ) from error
 
@@ -228,7 +228,7 @@ def check_count(counted: int, completion: Completion) -> None:
     """
     if completion.prompt_tokens != counted:
         raise GenerationError(
-            f"a prompt has {counted} tokens, but the engine read {completion.prompt_tokens} of it"
+            f"a prompt has {counted} tokens, but the engine read only {completion.prompt_tokens}"
         )
 
 

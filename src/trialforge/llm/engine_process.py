@@ -71,7 +71,7 @@ class EngineProcess:
             self.close()
             raise GenerationError(
                 f"{self._path} can't be loaded: {found['error']}",
-                hint="the file is cut, or the machine has too little memory: "
+                hint="the file is incomplete, or the machine has too little memory: "
                 "lower llm.slots or llm.context_tokens",
             )
         return str(found["address"])

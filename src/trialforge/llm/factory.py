@@ -60,8 +60,8 @@ def pull_model(params: LlmParams) -> dict[str, str]:
     """
     if params.backend == "openai":
         raise GenerationError(
-            "`llm.backend` is openai: such a server loads its models itself",
-            hint="give the server the model, then run: trialforge doctor",
+            "`llm.backend` is openai, and such a server loads its own models",
+            hint="load the model on the server, then run: trialforge doctor",
         )
     if params.backend == "embedded":
         model = find_model(params)

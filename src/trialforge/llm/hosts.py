@@ -107,7 +107,9 @@ class Host:
             seconds = f"{self._params.read_seconds:g} s"
             raise too_slow(f"{who} said nothing for {seconds}", "read_seconds") from error
         except LongAnswer as error:
-            raise GenerationError(f"{who} is no answer: {error}", hint="look at what runs there") from error
+            raise GenerationError(
+                f"{who} sent an invalid answer: {error}", hint="check what runs at that address"
+            ) from error
         except Refusal as error:
             if self._is_of_the_call(error):
                 raise self.refused(error) from error
@@ -247,13 +249,13 @@ class HostGroup(Generic[H]):
                 break
         raise GenerationError(
             f"no {self._what} took a call within {self._params.call_seconds:g} s ({self._list_faults()})",
-            hint="lower llm.slots, let the server queue more, or run again later: it goes on where it was",
+            hint="lower llm.slots, let the server queue more calls, or run again later to continue",
         )
 
     def _none_left(self) -> GenerationError:
         return GenerationError(
             f"no {self._what} answers ({self._list_faults()})",
-            hint=f"{self._start}; then run again: it goes on where it was",
+            hint=f"{self._start}; then run again to continue",
         )
 
     def _list_faults(self) -> str:
@@ -287,5 +289,5 @@ def replaced(model: str, before: str, now: str) -> GenerationError:
     """Return the error for a model, or its engine, that another took the place of while it was asked."""
     return GenerationError(
         f"{model} was replaced while in use: {before} is now {now}",
-        hint="run again: answers of the new model are kept apart from those of the old",
+        hint="run again: answers of the new model are cached separately",
     )

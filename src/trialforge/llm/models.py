@@ -57,7 +57,7 @@ def find_packaged() -> Path:
     for entry in entries:
         if entry.name == PACKAGED_FILE:
             return Path(str(entry.locate()))
-    raise GenerationError(f"the package {PACKAGE} holds no {PACKAGED_FILE}", hint=hint)
+    raise GenerationError(f"the package {PACKAGE} has no {PACKAGED_FILE}", hint=hint)
 
 
 def fetch_model(name: str) -> Path:
@@ -91,15 +91,17 @@ def check_model(path: Path, sha256: str | None) -> ModelFile:
         raise GenerationError(f"no model file {path}", hint="set llm.model to an existing GGUF file")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise GenerationError(f"{path} is no GGUF file", hint="set llm.model to a model in GGUF form")
+            raise GenerationError(
+                f"{path} is not a GGUF file", hint="set llm.model to a model in GGUF format"
+            )
     digest = hash_file(path)
     if sha256 is None:
-        hint = f"set llm.sha256 to {digest}, if that is what its publisher says"
+        hint = f"if its publisher gives this hash, set llm.sha256 to {digest}"
         raise ParameterError(f"`llm.sha256` must pin {path}", hint=hint)
     if digest != sha256:
         size = path.stat().st_size
         raise GenerationError(
-            f"{path} ({size} bytes) has SHA-256 {digest}, but `llm.sha256` wants {sha256}",
-            hint="the file is cut, damaged or another: fetch it again, or correct llm.sha256",
+            f"{path} ({size} bytes) has SHA-256 {digest}, but `llm.sha256` is {sha256}",
+            hint="the file is incomplete, damaged or a different one: fetch it again, or correct llm.sha256",
         )
     return ModelFile(name=path.stem, path=path, digest=digest)

@@ -16,7 +16,7 @@ from trialforge.llm.params import LlmParams
 from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answer
 
 START = f"run `ollama serve`, or set {HOST_VARIABLE}"
-UPDATE = f"update Ollama on each of them, or leave out some of {HOST_VARIABLE}"
+UPDATE = f"update Ollama on each of them, or remove some from {HOST_VARIABLE}"
 
 
 class OllamaGenerator:
@@ -94,7 +94,7 @@ class OllamaGenerator:
         tokens = read_prompt_count(reply)
         if tokens >= self.context_tokens:
             raise GenerationError(
-                f"a prompt filled the whole context of {self.context_tokens} tokens: it was cut",
+                f"a prompt was cut: it filled the whole context of {self.context_tokens} tokens",
                 hint="raise llm.context_tokens, or show fewer or shorter exemplars",
             )
         return Completion(

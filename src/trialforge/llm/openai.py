@@ -28,7 +28,7 @@ from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answe
 from trialforge.llm.server_settings import OFF, TOKENS, heeds, needed_settings, sampling_fields
 
 START = f"start the server, or set {ADDRESS_VARIABLE}"
-DIFFER = f"have them serve the same model by the same engine, or leave out some of {ADDRESS_VARIABLE}"
+DIFFER = f"let them serve the same model with the same engine, or remove some from {ADDRESS_VARIABLE}"
 MORE_CONTEXT = "lower llm.context_tokens, or start the server with more context"
 MOST_LETTERS = 10  # a token, on the average of a whole prompt; English has four or five
 SPARE_TOKENS = 64  # of a chat's template
@@ -141,11 +141,13 @@ class OpenAIGenerator:
             read = host.chat({**chat, "temperature": 0, "max_tokens": 1}, stop).prompt_tokens
             if read is not None and read < words:
                 raise GenerationError(
-                    f"{host.name} cuts prompts: it read {read} tokens of one of {words}", hint=MORE_CONTEXT
+                    f"{host.name} cuts prompts: it read {read} tokens of a prompt of {words}",
+                    hint=MORE_CONTEXT,
                 )
         elif told < self.context_tokens:
             raise GenerationError(
-                f"`llm.context_tokens`: {self.context_tokens}, but {host.name} has {told}", hint=MORE_CONTEXT
+                f"`llm.context_tokens` is {self.context_tokens}, but {host.name} has {told}",
+                hint=MORE_CONTEXT,
             )
 
     def _count_prompt(
@@ -160,7 +162,7 @@ class OpenAIGenerator:
         if tokens is None:
             raise GenerationError(
                 f"{host.name} does not say how many tokens of a prompt it read",
-                hint="use a version of it that tells `usage` at the end of a stream",
+                hint="use a version that sends `usage` at the end of a stream",
             )
         letters = sum(len(message.content) for message in messages)
         if letters > MOST_LETTERS * tokens:
@@ -192,8 +194,8 @@ def not_heeded(name: str, settings: Sequence[str]) -> GenerationError:
     off = [f"{setting}: {OFF[setting]}" for setting in settings if setting in OFF]
     can_do = len(off) == len(settings)
     return GenerationError(
-        f"{name} does not heed {', '.join(settings)}",
-        hint=f"leave them out by `sampling`: {', '.join(off)}"
+        f"{name} ignores {', '.join(settings)}",
+        hint=f"turn them off in `sampling`: {', '.join(off)}"
         if can_do
         else "use another server, or set it up so",
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ADDRESS_VARIABLE = "LLM_BASE_URL"
 KEY_VARIABLE = "LLM_API_KEY"
 PUBLIC_VARIABLE = "LLM_ALLOW_PUBLIC"
-EXAMPLE = f"set {ADDRESS_VARIABLE} to a server's address, as http://127.0.0.1:8080/v1"
+EXAMPLE = f"set {ADDRESS_VARIABLE} to the address of a server, such as http://127.0.0.1:8080/v1"
 OF_THE_CALL = {
     "context": "raise the context of the server and llm.context_tokens, or show fewer or shorter exemplars",
     "exceed": "raise the context of the server and llm.context_tokens, or show fewer or shorter exemplars",
@@ -51,7 +51,7 @@ def read_addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
         if environ.get(PUBLIC_VARIABLE) != "1" and (public := find_public(httpx.URL(address).host)):
             raise ParameterError(
                 f"{ADDRESS_VARIABLE}: {address} is public ({public}): prompts would leave your network",
-                hint=f"name a server of your own, or set {PUBLIC_VARIABLE}=1 if they may leave it",
+                hint=f"name a server of your own, or set {PUBLIC_VARIABLE}=1 if prompts may leave it",
             )
     return addresses
 
@@ -144,7 +144,7 @@ class OpenAIHost(Host):
             if refusal.status == httpx.codes.NOT_FOUND:
                 raise GenerationError(
                     f"{self.name} lists no models: {refusal}",
-                    hint=f"{ADDRESS_VARIABLE} must be the address above /models and /chat: most end in /v1",
+                    hint=f"{ADDRESS_VARIABLE} must be the address before /models and /chat; most end in /v1",
                 ) from refusal
             if not self._is_of_the_call(refusal):
                 raise self.fail(refusal) from refusal
@@ -155,7 +155,7 @@ class OpenAIHost(Host):
             entries = {str(entry["id"]): dict(entry) for entry in cast("Any", listed)["data"]}
         except (KeyError, TypeError, ValueError) as error:
             raise GenerationError(
-                f"{self.name} does not speak OpenAI's API: no list of models, but "
+                f"{self.name} does not speak OpenAI's API: instead of a list of models, it sent "
                 f"{shorten(repr(listed), 200)}",
                 hint=EXAMPLE,
             ) from error
@@ -199,7 +199,7 @@ class OpenAIHost(Host):
         """Return the error that says what the server did not like, a call or its key."""
         if refusal.status in _CLOSED:
             return GenerationError(
-                f"{self.name} does not take the key: {refusal}", hint=f"set {KEY_VARIABLE} to its key"
+                f"{self.name} does not accept the key: {refusal}", hint=f"set {KEY_VARIABLE} to its key"
             )
         return super().refused(refusal)
 
@@ -242,7 +242,7 @@ class OpenAIHost(Host):
         except openai.APIError as error:
             raise Refusal(httpx.codes.INTERNAL_SERVER_ERROR, read_refusal(error.body)) from error
         except (ValueError, RecursionError, httpx.DecodingError) as error:
-            raise httpx.RemoteProtocolError(f"an answer that is no JSON: {error}") from error
+            raise httpx.RemoteProtocolError(f"the answer is not JSON: {error}") from error
 
 
 def read_parts(parts: Iterable[object]) -> Reply:
@@ -262,7 +262,7 @@ def read_parts(parts: Iterable[object]) -> Reply:
             reply.usage = dict(told.get("usage") or reply.usage)
             reply.fingerprint = str(told.get("system_fingerprint") or reply.fingerprint)
         except (AttributeError, TypeError, ValueError) as error:
-            raise httpx.RemoteProtocolError(f"no part of an answer: {shorten(repr(part), 200)}") from error
+            raise httpx.RemoteProtocolError(f"not a part of an answer: {shorten(repr(part), 200)}") from error
     if reply.finish is None:
         raise httpx.RemoteProtocolError("the answer broke off")
     reply.text = "".join(map(str, pieces))
@@ -296,7 +296,7 @@ def identify(entry: Mapping[str, Any], revision: str | None, name: str) -> dict[
     telling = ("meta", "digest", "sha256", "revision", "model_sha")
     if revision is None and not any(told.get(key) for key in telling):
         raise GenerationError(
-            f"{name} tells no more of {entry['id']} than its name",
+            f"{name} identifies {entry['id']} only by name",
             hint="set llm.revision to the commit or hash of its weights, which keeps their answers apart",
         )
     return {"told": told, "revision": revision}

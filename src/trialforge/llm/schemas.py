@@ -44,7 +44,7 @@ def check_schema(schema: Any, place: str = "schema") -> None:
     unknown = sorted(schema.keys() - ALLOWED_KEYWORDS)
     if unknown:
         allowed = ", ".join(sorted(ALLOWED_KEYWORDS))
-        raise GenerationError(f"{place}: no engine is sure to force {', '.join(unknown)}; allowed: {allowed}")
+        raise GenerationError(f"{place}: not every engine enforces {', '.join(unknown)}; allowed: {allowed}")
     if not schema.keys() & {"enum", "const", "anyOf"} and schema.get("type") not in ALLOWED_TYPES:
         raise GenerationError(
             f"{place}: type {schema.get('type')!r}; allowed: {', '.join(sorted(ALLOWED_TYPES))}"
@@ -120,6 +120,6 @@ def take_answer(request: Request, completion: Completion, told: Sequence[Any], e
 def not_forced(engine: str, text: str) -> GenerationError:
     """Return the error for an engine that lets the model write what it likes."""
     return GenerationError(
-        f"{engine} does not force its answer into the JSON schema: it said {shorten(text, 80)!r}",
+        f"{engine} does not enforce the JSON schema: it answered {shorten(text, 80)!r}",
         hint="use another version of the engine, or another llm.backend",
     )

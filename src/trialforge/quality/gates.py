@@ -39,7 +39,7 @@ def find_broken(
     if unknown:
         raise MetricError(
             f"`quality.gates` names {', '.join(unknown)}, which is not measured",
-            hint=f"there are {', '.join(sorted(values))}",
+            hint=f"choose from {', '.join(sorted(values))}",
         )
     broken = []
     for name, gate in sorted(gates.items()):
@@ -75,5 +75,5 @@ def check_gates(
         lines.extend(f"    {record}" for record in worst.get(gate.name, []))
     raise GateError(
         f"{len(broken)} of {len(gates)} gates are broken\n" + "\n".join(lines),
-        hint="mend the records, or move a bound of quality.gates in params.yaml and say why",
+        hint="improve the records, or change a bound of quality.gates in params.yaml and say why",
     )

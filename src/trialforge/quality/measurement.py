@@ -93,7 +93,7 @@ def build_case(
         MetricError: there is no record to measure.
     """
     if not len(records):
-        raise MetricError("there is no synthetic trial to measure", hint="run: dvc repro validate")
+        raise MetricError("there are no synthetic trials to measure", hint="run: dvc repro validate")
     return set_beside(records, run, build_scale(filled_fields(records), run.train, params, validation, seed))
 
 

@@ -36,7 +36,7 @@ class QualityParams(Section):
         found = [name for name in NO_GATES if name in gates]
         if found:
             raise ValueError(
-                f"{found[0]} is a distance to the closest record (DCR, NNDR), which is blind to a few "
-                "verbatim copies and never a gate; bound privacy.copies or copies.fields"
+                f"{found[0]} is a distance to the closest record (DCR, NNDR), which misses a few verbatim "
+                "copies and can't be a gate; bound privacy.copies or copies.fields instead"
             )
         return gates

@@ -1,4 +1,4 @@
-"""Two runs side by side: the figures that moved, and the records that are new or gone."""
+"""Two runs side by side: the figures that changed, and the records that are new or gone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from trialforge.trial.label_words import label_word
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is compared of a run.
+    """The part of a run that is compared.
 
     Attributes:
-        name: the revision, or the words for this checkout.
+        name: the revision, or a name for this checkout.
         metrics: `stage.metric` -> value.
-        records: its synthetic trials; None where they are not at hand.
+        records: its synthetic trials; None if they are not available.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one run has that another has not.
+    """What differs between two runs.
 
     Attributes:
-        moved: `stage.metric`, value then, value now; in the order of their names.
-        equal: how many figures did not move.
+        moved: `stage.metric`, value then, value now; sorted by name.
+        equal: how many figures did not change.
         new: the records that only the newer run has.
-        gone: those that only the older one has.
-        kept: how many both have; None where the records of one are not at hand.
+        gone: the records that only the older run has.
+        kept: how many records both have; None if those of one run are not available.
     """
 
     moved: list[tuple[str, Number, Number]]
@@ -51,7 +51,7 @@ class Difference:
 
 
 def compare_runs(then: Run, now: Run) -> Difference:
-    """Return how `now` differs from `then`; a record is the same where its id is, which names its content."""
+    """Return how `now` differs from `then`; equal ids mean equal records, as an id names the content."""
     names = sorted({*then.metrics, *now.metrics})
     values = [(name, then.metrics.get(name), now.metrics.get(name)) for name in names]
     moved = [row for row in values if row[1] != row[2]]
@@ -70,7 +70,7 @@ def compare_runs(then: Run, now: Run) -> Difference:
 
 
 def change_rows(difference: Difference) -> list[tuple[Cell, ...]]:
-    """Return the figures that moved: words, value then, value now, and by how much."""
+    """Return the figures that changed: name, value then, value now, and the change."""
     return [(name_words(name), then, now, _by(then, now)) for name, then, now in difference.moved]
 
 
@@ -82,30 +82,30 @@ def _by(then: Number, now: Number) -> Cell:
 
 
 def build_comparison(then: Run, now: Run, tables: Mapping[str, pl.DataFrame], most_records: int) -> str:
-    """Return the page; its browser holds the new records.
+    """Return the page; its browser shows the new records.
 
     Args:
         then: the older run.
         now: the newer one.
-        tables: of the newer run, as the report reads them.
-        most_records: that the page carries.
+        tables: the tables of the newer run, as the report reads them.
+        most_records: the largest number of records on the page.
     """
     difference = compare_runs(then, now)
     kept = difference.kept
     records = (
-        f"{kept} records are the same, {difference.new.height} are new, {difference.gone.height} are gone."
+        f"{kept} records are the same, {difference.new.height} are new and {difference.gone.height} are gone."
         if kept is not None
-        else f"The records of {then.name} or of {now.name} are not at hand; run: dvc fetch --all-commits"
+        else f"The records of {then.name} or {now.name} are not in the cache; run: dvc fetch --all-commits"
     )
     headings = ("Figure", then.name, now.name, "Change")
-    sides = (("summary", "Summary"), ("", "All figures that moved"))
+    sides = (("summary", "Summary"), ("", "All figures that changed"))
     moved = [
         Table(caption, headings, change_rows(_only(difference, stage)), closed=not stage, wide=True)
         for stage, caption in sides
     ]
     lists = [
         Table(caption, ("Id", "Intervention", "Label", "Title"), frame.rows(), closed=True, wide=True)
-        for caption, frame in (("New records", difference.new), ("Records that are gone", difference.gone))
+        for caption, frame in (("New records", difference.new), ("Records gone", difference.gone))
         if frame.height
     ]
     new = set(difference.new["nct_id"])
@@ -120,13 +120,13 @@ def build_comparison(then: Run, now: Run, tables: Mapping[str, pl.DataFrame], mo
         title=f"trialforge: {then.name} and {now.name}",
         badge=f"Two runs: {then.name} and {now.name}",
         answer=Headline(
-            f"{len(difference.moved)} of {len(difference.moved) + difference.equal} figures moved",
+            f"{len(difference.moved)} of {len(difference.moved) + difference.equal} figures changed",
             [records, "The records below are the new ones."],
             [Figure("new records", difference.new.height), Figure("records gone", difference.gone.height)],
         ),
         sections=[
             ReportSection("figures", "Figures", "What each run measured.", tables=moved),
-            ReportSection("changes", "Records new and gone", records, tables=lists),
+            ReportSection("changes", "New records and records gone", records, tables=lists),
         ],
         records=browsed,
     )

@@ -1,4 +1,4 @@
-"""The answer that stands first: did synthetic trials help, by how much, how sure."""
+"""The answer at the top of the page: did synthetic trials help, by how much, and how certain is it?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from trialforge.core.files import Number
 from trialforge.reporting.blocks import Cell, Figure, format_cell, pick
 from trialforge.reporting.inputs import Inputs
 
-CHANCE = 0.5  # ROC-AUC of who knows nothing
+CHANCE = 0.5  # ROC-AUC of a guess
 NOT_MEASURED = "Not measured yet: did synthetic trials help?"
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The head of the page."""
+    """The top of the page."""
 
     headline: str
     lines: list[str] = field(default_factory=list)
@@ -24,20 +24,20 @@ class Headline:
 
 
 def describe_corpus(params: Mapping[str, object]) -> str:
-    """Return the words that say whether the real side of this run is real."""
+    """Return a sentence that says whether the real trials of this run are real."""
     corpus = params.get("ingest")
     source = corpus.get("source") if isinstance(corpus, dict) else None
     if source == "simulated":
-        return "Simulated corpus: the “real” trials of this run are made up by a known model"
-    return f"Real registry records, source {source}" if source else "Source of trials not stated"
+        return "Simulated corpus: a known model made up the “real” trials of this run"
+    return f"Real registry records, source {source}" if source else "Source of trials unknown"
 
 
 def _headline(score: Mapping[str, Number]) -> str:
     """Return the verdict in plain words.
 
-    Where real trials alone teach nothing, or as many more of them do not help, the test could not have shown
-    a benefit, whatever the synthetic ones did; and `better` alone is not enough, the controls must be beaten
-    too.
+    If a classifier learns nothing from real trials alone, or more real trials do not help, the test could not
+    have shown a benefit, whatever the synthetic trials did. `better` is not enough either: the synthetic
+    trials must also beat the controls.
     """
     verdict = score.get("primary.verdict")
     if not verdict:
@@ -45,21 +45,21 @@ def _headline(score: Mapping[str, Number]) -> str:
     lowest = score.get("real_alone.low")
     if isinstance(lowest, int | float) and lowest <= CHANCE:
         return (
-            "Real trials alone teach nothing that this test can see, so nothing can be said of synthetic ones"
+            "Real trials alone teach nothing that this test can see, so it says nothing about synthetic ones"
         )
     if score.get("assay.sensitive") is False:
-        return "This test could not have shown a benefit: more real trials do not help in it either"
+        return "This test could not have shown a benefit: more real trials do not help either"
     if verdict == "better":
         if score.get("primary.counts") is True:
-            return "Yes: synthetic trials helped to predict the outcome of real ones"
+            return "Yes: synthetic trials helped to predict the outcomes of real ones"
         if score.get("assay.sensitive") is None:
-            return "Better with synthetic trials, but not shown that real ones would help"
+            return "Better with synthetic trials, but the test does not show that more real ones would help"
         return "Better with synthetic trials, but not shown to beat both controls"
     if verdict == "worse":
-        return "No: with synthetic trials, real outcomes were predicted worse"
+        return "No: synthetic trials made the predictions of real outcomes worse"
     if verdict == "equivalent":
-        return "No: with and without synthetic trials, real outcomes were predicted equally well"
-    return "Not shown: training with and without synthetic trials may differ either way"
+        return "No: real outcomes were predicted equally well with and without synthetic trials"
+    return "Not shown: synthetic trials may have helped or harmed"
 
 
 def _signed(value: Cell) -> str:
@@ -75,16 +75,16 @@ def _effect(score: Mapping[str, Number]) -> list[Figure]:
     metric = str(score.get("primary.metric", "")).replace("roc_auc", "ROC-AUC")
     least = score.get("primary.detectable")
     figures = [
-        Figure(f"change of {metric}", _signed(effect), f"interval {_signed(low)} to {_signed(high)}", tone),
+        Figure(f"change in {metric}", _signed(effect), f"interval {_signed(low)} to {_signed(high)}", tone),
         *_positive(score),
     ]
     if isinstance(least, float):
-        figures.append(Figure("minimum detectable change", round(least, 3), "found with the declared power"))
+        figures.append(Figure("minimum detectable effect", round(least, 3), "at the declared power"))
     return figures
 
 
 def _positive(score: Mapping[str, Number]) -> list[Figure]:
-    """Return what as many more real trials give, whole and in the form of drafts."""
+    """Return the effect of adding real trials instead, whole and in the form of drafts."""
     figures = []
     for name, value in score.items():
         found = re.fullmatch(r"assay\.(.+)\.effect", name)
@@ -104,14 +104,14 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
     tested = pick(score, "test.trials")
     real = _height(inputs, "train")
     return [
-        Figure("synthetic trials accepted", accepted, f"of {asked} asked for" if asked else ""),
-        Figure("real trials to learn from", real, "the only ones a model was shown"),
-        Figure("real trials to test on", tested, "seen by nothing before the test"),
+        Figure("synthetic trials accepted", accepted, f"of {asked} requested" if asked else ""),
+        Figure("real training trials", real, "the only ones shown to a model"),
+        Figure("real test trials", tested, "unseen before the test"),
     ]
 
 
 def build_answer(inputs: Inputs) -> Headline:
-    """Return the headline and the figures that carry it; each word follows from a metric."""
+    """Return the headline and the figures that support it; every claim follows from a metric."""
     score = inputs.metrics.get("score", {})
     told = ("real_alone.words", "assay.words", "primary.words")
     said = [score.get(name) for name in told]

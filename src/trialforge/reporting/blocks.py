@@ -1,4 +1,4 @@
-"""What a section of the report is made of, and how a number is written."""
+"""The parts of a section of the report, and how numbers are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Cell = str | int | float | bool | None
-MOST_ROWS = 100  # of a table of plots/ that is shown
+MOST_ROWS = 100  # shown of a table of plots/
 
 _CAPITALS = (
     "ROC AUC PR MRR nDCG BM25 LLM MMD DCR NNDR FPR TPR CI JS F1 RRF MeSH BLEU C2ST ECE MIA CSV XML JSON"
@@ -21,7 +21,7 @@ _ACRONYMS = {word.lower(): word for word in _CAPITALS.split()}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that a reader should see first, with the words that it needs."""
+    """One number to show first, with its label and a note."""
 
     label: str
     value: Cell
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; the first column names the row, and `notes` say how to read each."""
+    """Rows under headings; the first column names the row, and `notes` has one note per row."""
 
     caption: str
     headings: Sequence[str]
@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A Vega-Lite picture, the sentence that says what it shows, and its numbers as a table."""
+    """A Vega-Lite plot, a sentence that says what it shows, and its numbers as a table."""
 
     key: str
     title: str
@@ -54,7 +54,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """A part of the page with its heading."""
+    """A section of the page with its heading."""
 
     key: str
     title: str
@@ -76,7 +76,7 @@ def name_words(name: str) -> str:
 
 
 def format_cell(value: Cell) -> str:
-    """Return a value as a reader expects it: thousands apart, four figures, words for truth and absence."""
+    """Return a value as text: thousands separated, four significant figures, yes or no, a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -91,23 +91,23 @@ def format_cell(value: Cell) -> str:
 
 
 def metric_table(caption: str, metrics: Mapping[str, Cell]) -> Table:
-    """Return metrics as a closed table of two columns, in their file's order."""
+    """Return metrics as a collapsed table of two columns, in the order of their file."""
     rows = [(name_words(name), value) for name, value in metrics.items()]
     return Table(caption, ("Measure", "Value"), rows, closed=True)
 
 
 def was_made(frame: pl.DataFrame) -> bool:
-    """Return whether a table of plots/ has rows, and not the one column `note` that says why it has none."""
+    """Return whether a table of plots/ has rows; one that could not be made has only a column `note`."""
     return bool(frame.height) and frame.columns != ["note"]
 
 
 def frame_table(caption: str, frame: pl.DataFrame, *, closed: bool = False) -> Table:
-    """Return a table of plots/ as it is; of a long one the first rows, which the caption says."""
+    """Return a table of plots/; if it is long, only its first rows, and the caption says so."""
     named = caption if frame.height <= MOST_ROWS else f"{caption} (first {MOST_ROWS} of {frame.height} rows)"
     headings = [name_words(name) for name in frame.columns]
     return Table(named, headings, frame.head(MOST_ROWS).rows(), closed=closed)
 
 
 def pick(metrics: Mapping[str, Cell], *names: str) -> Cell:
-    """Return the first of `names` that was measured, else None."""
+    """Return the first of `names` that has a value, or None."""
     return next((metrics[name] for name in names if metrics.get(name) is not None), None)

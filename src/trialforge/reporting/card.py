@@ -1,4 +1,4 @@
-"""The data set card: what the records are, whence they come, and what they must not be used for."""
+"""The data set card: what the records are, where they come from, and what they must not be used for."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from trialforge.reporting.blocks import format_cell
 from trialforge.reporting.inputs import Inputs
 from trialforge.trial.record import REGISTRATION_FIELDS, SYNTHETIC_PREFIX, facet
 
-# Which measures the card shows, in this order: `stage.metric` and what it says to a reader.
+# The measures that the card shows, in this order: `stage.metric` and its description.
 SHOWN = (
-    ("validation.acceptance_rate", "share of the drafts that validation accepted"),
-    ("quality.fidelity.precision", "precision: share of the records near real trials"),
+    ("validation.acceptance_rate", "share of drafts that validation accepted"),
+    ("quality.fidelity.precision", "precision: share of records near a real trial"),
     ("quality.fidelity.coverage", "coverage: share of real trials near a record"),
-    ("quality.fidelity.form_auc", "ROC-AUC of telling records from real trials by form; 0.5 is not at all"),
+    (
+        "quality.fidelity.form_auc",
+        "ROC-AUC of distinguishing records from real trials by form; 0.5 is chance",
+    ),
     ("quality.fidelity.style_auc", "the same by style"),
     ("quality.fidelity.content_auc", "the same by content"),
     (
         "quality.fidelity.label_fidelity",
-        "ROC-AUC, within interventions, of reading the label that was asked for",
+        "ROC-AUC, within interventions, of predicting the requested label",
     ),
-    ("quality.diversity.vendi", "Vendi score: how many different records it counts"),
+    ("quality.diversity.vendi", "Vendi score: effective number of distinct records"),
     ("quality.memorisation.longest_ngram", "longest n-gram shared with a training trial"),
-    ("quality.privacy.copies", "share of near-copies of training trials, above that of held-out trials"),
+    ("quality.privacy.copies", "share of near-copies of training trials, minus that among held-out trials"),
     (
         "quality.membership.gain",
-        "ROC-AUC of telling which trials the model was shown, above that by the target; 0 tells nothing",
+        "ROC-AUC of guessing which trials the model was shown, minus that from the target alone",
     ),
-    ("quality.leakage.words_gap", "ROC-AUC of reading the label from words, above that of real trials"),
-    ("score.primary.effect", "change of the classifier's score by adding the records"),
-    ("score.primary.low", "its interval, from"),
-    ("score.primary.high", "its interval, to"),
-    ("score.primary.verdict", "in words"),
+    ("quality.leakage.words_gap", "ROC-AUC of predicting the label from words, minus that of real trials"),
+    ("score.primary.effect", "change in the classifier's score when the records are added"),
+    ("score.primary.low", "lower end of its interval"),
+    ("score.primary.high", "upper end of its interval"),
+    ("score.primary.verdict", "verdict on that change"),
 )
 
 
@@ -46,7 +49,7 @@ def _size_category(count: int) -> str:
 
 
 def plain_cell(text: object) -> str:
-    """Return text that can stand in a Markdown table: one line, no markup."""
+    """Return text that is safe in a Markdown table: one line, no markup."""
     line = " ".join(str(text).split())
     for character in "\\|`*_[]":
         line = line.replace(character, f"\\{character}")

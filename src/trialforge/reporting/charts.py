@@ -1,4 +1,4 @@
-"""How each table of plots/ is drawn, as Vega-Lite."""
+"""Draw each table of plots/ as Vega-Lite."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from trialforge.reporting.measures import MEASURES
 
 Chart = Any  # altair's own types do not survive layering
 _MOST_TICKS = 12
-_LABEL = 240  # width that a name on its side may take
-_ROW = 22  # height of one row of a chart with names on its side
+_LABEL = 240  # largest width of a name on the axis
+_ROW = 22  # height of one row of a chart with names on its axis
 
 
 def _chart(frame: pl.DataFrame, height: int | None = None) -> Chart:
-    # Rows stand in the picture itself, so no limit on their number and no name that a counter gives.
+    # With the rows inline, their number is not limited and no name comes from a counter.
     chart = alt.Chart(alt.InlineData(values=frame.to_dicts())).properties(width="container")
     return chart.properties(height=height) if height else chart
 
@@ -55,7 +55,7 @@ def _intervals(
     group: str | None = None,
     at: float | None = None,
 ) -> Chart:
-    """Return a dot for each row with its interval `low` to `high`, and a dashed line at `at`."""
+    """Return a dot per row with its interval from `low` to `high`, and a dashed line at `at`."""
     side = [name, group] if group else [name]
     base = _chart(frame, _rows_high(frame, *side)).encode(
         y=alt.Y(f"{name}:N", sort=_order(frame, name), title=None), tooltip=_hints(frame)
@@ -109,24 +109,24 @@ def draw_arms(frame: pl.DataFrame) -> Chart:
 
 
 def draw_comparisons(frame: pl.DataFrame) -> Chart:
-    """Return the effect of each declared question."""
+    """Return the effect of each declared comparison."""
     named = frame.with_columns(question=pl.format("{} − {}, {}", "arm", "against", "model"))
     shown = named.select("question", "effect", "low", "high", "p", "verdict")
     return _intervals(shown, "question", "effect", "difference", at=0.0)
 
 
 def draw_roc(frame: pl.DataFrame) -> Chart:
-    """Return ROC curves of the first model."""
+    """Return the ROC curves of the first model."""
     return _lines(_first_model(frame), "fpr", "tpr", "arm", ("false positive rate", "true positive rate"))
 
 
 def draw_precision_recall(frame: pl.DataFrame) -> Chart:
-    """Return precision-recall curves of the first model."""
+    """Return the precision-recall curves of the first model."""
     return _lines(_first_model(frame), "recall", "precision", "arm", ("recall", "precision"))
 
 
 def draw_reliability(frame: pl.DataFrame) -> Chart:
-    """Return the share of successes by predicted probability, of the first model."""
+    """Return the share of successes by predicted probability for the first model."""
     titles = ("predicted probability", "share of successes")
     even = alt.Chart(alt.InlineData(values=[{"a": 0, "b": 0}, {"a": 1, "b": 1}])).mark_line(
         strokeDash=[4, 4], color="var(--ink-2)"
@@ -136,26 +136,26 @@ def draw_reliability(frame: pl.DataFrame) -> Chart:
 
 
 def draw_net_benefit(frame: pl.DataFrame) -> Chart:
-    """Return the net benefit by threshold, of the first model's arms and of what needs no model."""
+    """Return the net benefit by threshold for the arms of the first model and the rules without a model."""
     models = pl.col("model").fill_null("")
     model = frame.filter(models != "")["model"].first()
     shown = frame.filter(models.is_in(["", model or ""])).with_row_index("row")
-    # Who takes all trials loses without bound at high thresholds, which would flatten all other lines.
+    # Taking all trials loses without bound at high thresholds, which would flatten the other lines.
     below = pl.col("net_benefit") < -0.05
-    title = f"probability from which a trial is taken{_tell_below(shown.filter(below)['arm'])}"
+    title = f"trials at or above this probability are taken{_tell_below(shown.filter(below)['arm'])}"
     lines = _lines(shown.filter(~below), "threshold", "net_benefit", "arm", (title, "net benefit"))
     return alt.layer(_rule(0, "y"), lines).properties(width="container")
 
 
 def _tell_below(arms: pl.Series) -> str:
-    """Return the words for points below the axis, given the arm of each."""
+    """Return a note on the points below the axis, given the arm of each."""
     counts = arms.value_counts(name="points").sort("points", "arm").iter_rows()
     told = [f"{points} {'point' if points == 1 else 'points'} of {arm}" for arm, points in counts]
     return f"; below the axis: {', '.join(told)}" if told else ""
 
 
 def draw_phases(frame: pl.DataFrame) -> Chart:
-    """Return, by phase, how much oftener trials succeeded than was predicted, by the first model's arms."""
+    """Return, by phase, how far successes exceed predictions, for the arms of the first model."""
     shown = _first_model(frame).select(
         "arm", "phase", "trials",
         *((pl.col(name) - pl.col("mean_probability")).round(4).alias(called) for name, called in
@@ -169,12 +169,12 @@ def _short(metric: str) -> str:
 
 
 def draw_sweep(frame: pl.DataFrame) -> Chart:
-    """Return ROC-AUC by the amount that an experiment varies, of the first model."""
+    """Return ROC-AUC of the first model by the amount that an experiment varies."""
     return _lines(_first_model(frame), "x", "mean", "series", (frame["axis"][0], "ROC-AUC"))
 
 
 def draw_worth(frame: pl.DataFrame) -> Chart:
-    """Return the learning curve of real trials and each mix above the real trials that it has."""
+    """Return the learning curve of real trials, and each mix at its number of real trials."""
     shown = _first_model(frame)
     axes = {
         "x": alt.X("real:Q", title="real trials", scale=alt.Scale(type="log", nice=False)),
@@ -206,7 +206,11 @@ def draw_yardsticks(frame: pl.DataFrame) -> Chart:
     placed = placed.with_columns(shown=place.clip(first, last), beyond=beyond.otherwise(pl.lit("inside")))
     dots = _chart(placed, _rows_high(placed, "metric")).mark_point(filled=True, size=80, opacity=1)
     dots = dots.encode(
-        x=alt.X("shown:Q", title="0 random, 1 real; a triangle lies beyond", scale=alt.Scale(domain=domain)),
+        x=alt.X(
+            "shown:Q",
+            title="0 = random, 1 = real; a triangle is off the scale",
+            scale=alt.Scale(domain=domain),
+        ),
         y=alt.Y("metric:N", sort=_order(placed, "metric"), title=None, axis=alt.Axis(labelLimit=_LABEL)),
         shape=alt.Shape(
             "beyond:N",
@@ -227,7 +231,7 @@ def draw_cosine(frame: pl.DataFrame) -> Chart:
 
 
 def draw_points(frame: pl.DataFrame) -> Chart:
-    """Return points at the last two columns, which have no unit."""
+    """Return a scatter plot of the last two columns, which have no unit."""
     x, y = frame.columns[-2:]
     return (
         _chart(frame, 320)
@@ -242,7 +246,7 @@ def draw_points(frame: pl.DataFrame) -> Chart:
 
 
 def draw_rejections(frame: pl.DataFrame) -> Chart:
-    """Return how many drafts each reason refused."""
+    """Return how many drafts were rejected for each reason."""
     counts = (
         frame.group_by("reason")
         .agg(pl.col("drafts").sum())
@@ -252,44 +256,44 @@ def draw_rejections(frame: pl.DataFrame) -> Chart:
 
 
 def draw_marginals(frame: pl.DataFrame) -> Chart:
-    """Return the distance of each field, the farthest first."""
+    """Return the distance of each field, the largest first."""
     far = frame.drop_nulls("distance").sort("distance", "field", descending=[True, False])
     return _bars(far, "field", "distance", "distance from real trials", color="kind")
 
 
 def draw_probes(frame: pl.DataFrame) -> Chart:
-    """Return how well the label is read from each view of the text."""
+    """Return how well each view of the text predicts the label."""
     named = frame.drop_nulls("auc").with_columns(pl.col("view").str.replace_all("_", " "))
     return _intervals(named, "view", "auc", "ROC-AUC of the label", group="set", at=0.5)
 
 
 def draw_views(frame: pl.DataFrame) -> Chart:
-    """Return how well each view tells records, and real trials, from other real trials."""
+    """Return how well each view distinguishes records, and held-back trials, from real trials."""
     return _intervals(frame, "view", "auc", "ROC-AUC", group="set", at=0.5)
 
 
 def draw_overlap(frame: pl.DataFrame) -> Chart:
-    """Return the share of records that have an n-gram of that length in common with others."""
+    """Return the share of records that share an n-gram with other trials, by its length."""
     named = frame.with_columns(
         pairs=pl.format("{} / {}", "set", pl.col("reference").str.replace("exemplars ", ""))
     ).with_row_index("row")
-    return _lines(named, "words", "share", "pairs", ("words of the run", "share of records"))
+    return _lines(named, "words", "share", "pairs", ("words of the n-gram", "share of records"))
 
 
 def draw_membership(frame: pl.DataFrame) -> Chart:
-    """Return how well each attack tells members from others."""
+    """Return how well each attack distinguishes members from non-members."""
     named = frame.with_columns(attack=pl.format("{}, {}", "attack", "feature"))
     shown = named.select("attack", "auc", low="auc_low", high="auc_high")
     return _intervals(shown, "attack", "auc", "ROC-AUC of the attack", at=0.5)
 
 
 def draw_modes(frame: pl.DataFrame) -> Chart:
-    """Return the mean reciprocal rank by task and way of searching."""
+    """Return the mean reciprocal rank by task and search mode."""
     return _intervals(frame, "task", "mrr", "mean reciprocal rank", group="mode")
 
 
 def draw_years(frame: pl.DataFrame) -> Chart:
-    """Return trials by year, on an axis of which every year has its place; those without one are told."""
+    """Return trials by year on a continuous axis; its title counts those without a year."""
     years = frame.with_columns(pl.col("year").cast(pl.Int64, strict=False))
     dated = years.drop_nulls("year").with_columns(start=pl.col("year") - 0.4, end=pl.col("year") + 0.4)
     undated = int(years.filter(pl.col("year").is_null())["trials"].sum())
@@ -313,7 +317,7 @@ def draw_years(frame: pl.DataFrame) -> Chart:
 
 
 def draw_histograms(frame: pl.DataFrame) -> Chart:
-    """Return the shares of two sets by value, one over the other; what lies beyond the axis is told."""
+    """Return overlaid histograms of two sets; the axis title gives the shares beyond the axis."""
     beyond = [f"{share:.0%} of {name}" for name, share in _beyond(frame).items() if share]
     title = f"beyond the axis: {', '.join(beyond)}" if beyond else None
     edges = sorted({*frame["from"], *frame["to"]})
@@ -336,10 +340,10 @@ def _beyond(frame: pl.DataFrame) -> dict[str, float]:
 
 
 def draw_funnel(frame: pl.DataFrame) -> Chart:
-    """Return how many there are at each step."""
+    """Return the count at each step."""
     return _bars(frame, "step", "count", "count")
 
 
 def draw_reasons(frame: pl.DataFrame) -> Chart:
-    """Return how often each reason stood, by what it led to."""
+    """Return how often each reason occurred, by outcome."""
     return _bars(frame, "reason", "count", "times", color="outcome")

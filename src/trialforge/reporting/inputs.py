@@ -1,4 +1,4 @@
-"""What the report reads: the metrics, plots and tables that the other stages wrote."""
+"""The inputs of the report: the metrics, plots and tables of the other stages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ TABLES = ("train", "plan", "reasons", "generated", "synthetic", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that one report is made of.
+    """Everything that a report is made from.
 
     Attributes:
         metrics: stage -> flat metric name -> value.
         plots: path below plots/ without its ending -> table.
-        tables: name -> table; a stage that did not run leaves its table out.
+        tables: name -> table; the table of a stage that did not run is missing.
         params: the whole of params.yaml.
         hashes: path -> SHA-256 of each file that was read, for the page's provenance.
         encoder: the digest of the model that made the vectors of the index.
-        newest_record: the day on which the newest record of the source was updated, as the source says.
+        newest_record: the date on which the newest record of the source was updated, according to the source.
     """
 
     metrics: dict[str, dict[str, Number]]
@@ -49,10 +49,10 @@ class Inputs:
 
 
 def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) -> Inputs:
-    """Read what is there.
+    """Read the files that exist.
 
     Raises:
-        ArtifactError: a file is there but can't be read, or metrics, tables and plots are of different runs.
+        ArtifactError: a file can't be read, or metrics, tables and plots come from different runs.
     """
     metric_files = sorted(metrics.glob("*.json"))
     plot_files = sorted(plots.glob("**/*.csv"))
@@ -81,15 +81,15 @@ def read_inputs(data: Path, metrics: Path, plots: Path, params: dict[str, Any]) 
 
 
 def _check_source(tables: dict[str, pl.DataFrame], params: dict[str, Any]) -> None:
-    """Refuse parameters that name another kind of trials than the run's: the page would call them real."""
+    """Refuse parameters that name another kind of trials than the run has: the page might call them real."""
     asked = params.get("ingest", {}).get("source")
     if asked is None or (train := tables.get("train")) is None or train.is_empty():
         return
     if (asked == "simulated") != bool((train["source"] == "simulated").all()):
         held = train["source"].value_counts(sort=True)["source"][0]
         raise ArtifactError(
-            f"params.yaml has ingest.source = {asked}, but the trials of data/train.parquet are {held}",
-            hint="run: dvc repro, or set ingest.source to what was run",
+            f"params.yaml has ingest.source = {asked}, but data/train.parquet has {held} trials",
+            hint="run: dvc repro, or set ingest.source back",
         )
 
 

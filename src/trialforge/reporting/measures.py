@@ -1,6 +1,6 @@
-"""What each measure of the records is called in the report, and the sentence that says how to read it.
+"""The name of each measure in the report, and a sentence that says how to read it.
 
-Each definition stands in the docstring of the function that computes it, in the package `quality`.
+The definition of a measure is in the docstring of the function that computes it, in the package `quality`.
 """
 
 from __future__ import annotations
@@ -15,243 +15,261 @@ class Measure(NamedTuple):
     sentence: str
 
 
-# What is measured of real trials as well (`_real`, `_as_drafts`) stands in the row of the measure.
+# Values for real trials (`_real`, `_as_drafts`) are shown in the row of the measure.
 MEASURES: dict[str, Measure] = {
     "fidelity.precision": Measure(
         "precision: records near a real trial",
-        "Share of records as near to some real trial as its nearest real neighbours are; higher is better.",
+        "Share of records that lie as near to some real trial as that trial's nearest neighbours do; higher "
+        "is better.",
     ),
     "fidelity.recall": Measure(
         "recall: real trials near a record",
-        "Share of real trials as near to some record as its nearest records are; higher is better.",
+        "Share of real trials that lie as near to some record as that record's nearest neighbours do; higher "
+        "is better.",
     ),
     "fidelity.density": Measure(
         "density: real trials around a record",
-        "How many real trials have a record among their nearest, 1 being as real trials; higher is better.",
+        "How many real trials have the record among their nearest neighbours, scaled so that real trials get "
+        "about 1; higher is better.",
     ),
     "fidelity.coverage": Measure(
-        "coverage: real trials that have a record",
-        "Share of real trials with a record among their nearest; higher is better, but copies reach 1 too.",
+        "coverage: real trials with a record nearby",
+        "Share of real trials with a record among their nearest neighbours; higher is better, but copies "
+        "reach 1 too.",
     ),
     "fidelity.mmd2": Measure(
-        "distance between both sets",
-        "Squared maximum mean discrepancy (MMD) of texts as vectors; lower is better, 0 is no distance.",
+        "distance between the two sets",
+        "Squared maximum mean discrepancy (MMD) of the text embeddings; lower is better, 0 is no distance.",
     ),
     "fidelity.mmd_p": Measure(
-        "chance of that distance, p-value",
-        "How often sets mixed at random are as far apart; higher is better, near 0 the sets surely differ.",
+        "p-value of that distance",
+        "How often two randomly mixed sets are at least as far apart; higher is better, near 0 the sets "
+        "clearly differ.",
     ),
     "fidelity.form_auc": Measure(
-        "told from real trials by form, ROC-AUC",
-        "How well a classifier tells records by filled fields, counts and lengths; lower is better, to 0.5.",
+        "distinguishable from real trials by form, ROC-AUC",
+        "How well a classifier recognises records by filled fields, counts and lengths; lower is better, 0.5 "
+        "is best.",
     ),
     "fidelity.style_auc": Measure(
-        "told from real trials by style, ROC-AUC",
-        "How well a classifier tells records by function words, marks and layout; lower is better, to 0.5.",
+        "distinguishable from real trials by style, ROC-AUC",
+        "How well a classifier recognises records by function words, punctuation and layout; lower is "
+        "better, 0.5 is best.",
     ),
     "fidelity.content_auc": Measure(
-        "told from real trials by content, ROC-AUC",
-        "How well a classifier tells records by all other words; lower is better, to 0.5.",
+        "distinguishable from real trials by content, ROC-AUC",
+        "How well a classifier recognises records by all other words; lower is better, 0.5 is best.",
     ),
     "fidelity.label_fidelity": Measure(
-        "label that real trials teach to read, ROC-AUC within interventions",
-        "How well a classifier of real trials reads the label that was asked for; higher is better.",
+        "requested label, predicted by a classifier of real trials, ROC-AUC within interventions",
+        "How well a classifier trained on real trials predicts the requested label; higher is better.",
     ),
     "fidelity.label_fidelity_true": Measure(
-        "label by the true model of the corpus, ROC-AUC within interventions",
-        "How well the model that made a simulated corpus ranks records by their label; higher is better.",
+        "requested label, predicted by the true model, ROC-AUC within interventions",
+        "How well the model that generated the simulated corpus ranks records by their label; higher is "
+        "better.",
     ),
     "fidelity.cosine_within": Measure(
-        "records alike as real trials are",
-        "How far the similarities among records are from those among real trials; lower is better.",
+        "similarity among records",
+        "How far similarities among records are from those among real trials; lower is better.",
     ),
     "fidelity.cosine_between": Measure(
-        "records as near to real trials as these are",
-        "How far the similarities of records to real trials are from those among real trials; "
-        "lower is better.",
+        "similarity of records to real trials",
+        "How far similarities between records and real trials are from those among real trials; lower is "
+        "better.",
     ),
     "fidelity.categories_js": Measure(
         "distance of phase, sex, masking and so on",
         "How far their shares are from those of real trials (Jensen-Shannon, 0 to 1); lower is better.",
     ),
     "fidelity.numbers_wasserstein": Measure(
-        "distance of ages, enrolment, counts, lengths",
+        "distance of ages, enrolment, counts and lengths",
         "How far they are from those of real trials (Wasserstein, in standard deviations); lower is better.",
     ),
     "fidelity.condition_overlap": Measure(
-        "words of conditions that real trials have",
-        "Mean share of a record's condition words that stand in those of real trials; higher is better.",
+        "condition words found in real trials",
+        "Mean share of a record's condition words that also occur in those of real trials; higher is better.",
     ),
     "fidelity.endpoint_overlap": Measure(
-        "words of endpoints that real trials have",
-        "Mean share of a record's endpoint words that stand in those of real trials; higher is better.",
+        "endpoint words found in real trials",
+        "Mean share of a record's endpoint words that also occur in those of real trials; higher is better.",
     ),
     "diversity.self_bleu": Measure(
-        "phrases of other records (self-BLEU)",
-        "How far records repeat each other's runs of up to four words; best as real trials do.",
+        "phrases shared with other records (self-BLEU)",
+        "How much records repeat each other's n-grams of up to four words; best if equal to that of real "
+        "trials.",
     ),
     "diversity.distinct_2": Measure(
-        "different pairs of words (distinct-2)",
-        "Share of pairs of words that are different, over all records; best as of as many real trials.",
+        "distinct word pairs (distinct-2)",
+        "Share of word pairs that are distinct, over all records; best if equal to that of as many real "
+        "trials.",
     ),
     "diversity.vendi": Measure(
-        "different records (Vendi score)",
-        "How many records that have nothing in common would be as diverse; higher is better.",
+        "distinct records (Vendi score)",
+        "How many records with nothing in common would be as diverse; higher is better.",
     ),
     "diversity.pairwise_distance": Measure(
         "distance between two records",
-        "Mean cosine distance of two records, as vectors; higher is better, but random text is far as well.",
+        "Mean cosine distance between the embeddings of two records; higher is better, but random text is "
+        "far apart too.",
     ),
     "diversity.exact_copies": Measure(
-        "records equal to an earlier one, word for word",
-        "Share of the records; lower is better.",
+        "records identical to an earlier one",
+        "Share of records; lower is better.",
     ),
     "diversity.near_copies": Measure(
         "near-copies of an earlier record",
-        "Share of records that have most runs of five words in common with one; lower is better.",
+        "Share of records that share most of their 5-grams with an earlier record; lower is better.",
     ),
     "copies.largest_excess": Measure(
-        "copied share of the field copied most, minus that of unseen real trials",
-        "How much of it stands in exemplars or training trials; lower is better, 0 is as real trials.",
+        "copied share of the most copied field, minus that of unseen real trials",
+        "How much of it occurs in exemplars or training trials; lower is better, 0 is the level of real "
+        "trials.",
     ),
     "copies.fields": Measure(
-        "fields that are surely copied more than unseen real trials' are",
-        "How many there are, by tests corrected for all fields; lower is better, to 0.",
+        "fields certainly copied more than in unseen real trials",
+        "Number of fields, by tests corrected for all fields; lower is better, 0 is best.",
     ),
     "memorisation.train_13": Measure(
-        "records with 13 words in a row of a training trial",
-        "Share of the records; best as of unseen real trials, which share boilerplate.",
+        "records that share 13 words in a row with a training trial",
+        "Share of records; best if equal to that of unseen real trials, which share boilerplate.",
     ),
     "memorisation.train_50": Measure(
-        "records with 50 words in a row of a training trial",
-        "Share of the records; lower is better.",
+        "records that share 50 words in a row with a training trial",
+        "Share of records; lower is better.",
     ),
     "memorisation.real_13": Measure(
-        "unseen real trials with 13 words in a row of a training trial",
-        "What real trials share by nature: the measure of records is best as real trials' is.",
+        "unseen real trials that share 13 words in a row with a training trial",
+        "What real trials share anyway; the measure of records is best if equal to this.",
     ),
     "memorisation.any_100": Measure(
-        "records with 100 words in a row of any real trial",
-        "Share of the records, whether a trial was shown or not; lower is better.",
+        "records that share 100 words in a row with any real trial",
+        "Share of records, whether or not they were shown the trial; lower is better.",
     ),
     "memorisation.longest_ngram": Measure(
-        "longest run of words of a training trial",
-        "Words of the longest run that any record has from one; lower is better.",
+        "longest n-gram shared with a training trial",
+        "Number of words in the longest n-gram that any record shares with one; lower is better.",
     ),
     "memorisation.shown_25": Measure(
-        "records with 25 words in a row of what they were shown",
+        "records that share 25 words in a row with what they were shown",
         "Share of records that copy from their own prompt; lower is better.",
     ),
     "memorisation.unseen_25": Measure(
-        "records with 25 words in a row of an unseen trial alone",
-        "Boilerplate, or what the language model remembers; lower is better, to the share of real trials.",
+        "records that share 25 words in a row with an unseen trial only",
+        "Boilerplate, or what the language model remembers; lower is better, down to the share of real "
+        "trials.",
     ),
     "memorisation.real_unseen_25": Measure(
-        "unseen real trials with 25 words in a row of another unseen one alone",
-        "Boilerplate alone: the measure of records is best as real trials' is.",
+        "unseen real trials that share 25 words in a row with another unseen one only",
+        "Boilerplate only; the measure of records is best if equal to this.",
     ),
     "privacy.copies": Measure(
-        "near-copies of training trials, minus those of unseen trials",
-        "Share of records above that of real trials; lower is better, 0 is as real trials.",
+        "near-copies of training trials, minus those among unseen trials",
+        "Share of records, minus that of real trials; lower is better, 0 is the level of real trials.",
     ),
     "privacy.closer": Measure(
-        "records nearer to a training trial than 95% of unseen ones are",
-        "Share of the records; best as of real trials, which have 0.05.",
+        "records closer to a training trial than 95% of unseen trials are",
+        "Share of records; best if equal to that of unseen real trials, 0.05.",
     ),
     "privacy.distance_ratio": Measure(
-        "nearest over second nearest distance, minus that of unseen trials",
-        "Below 0, records are like one training trial more than like any other; best as real trials, at 0.",
+        "nearest over second-nearest distance, minus that of unseen trials",
+        "Below 0, records resemble one training trial more than any other; best if equal to that of real "
+        "trials, 0.",
     ),
     "privacy.skeleton_distance": Measure(
-        "distance of a record's design to the nearest training trial's, median",
-        "Over all structured fields, 0 is the same design; best as that of unseen real trials.",
+        "median distance from a record's design to the nearest training trial's",
+        "Over all structured fields; 0 is the same design; best if equal to that of unseen real trials.",
     ),
     "privacy.real_skeleton_distance": Measure(
-        "distance of an unseen real trial's design to the nearest, median",
-        "What designs have in common by nature: the measure of records is best as real trials' is.",
+        "median distance from an unseen real trial's design to the nearest training trial's",
+        "What designs have in common anyway; the measure of records is best if equal to this.",
     ),
     "privacy.skeleton_equal": Measure(
         "records with the whole design of one training trial",
-        "Share of the records; best as of unseen real trials.",
+        "Share of records; best if equal to that of unseen real trials.",
     ),
     "privacy.real_skeleton_equal": Measure(
         "unseen real trials with the whole design of a training trial",
-        "What designs have in common by nature: the measure of records is best as real trials' is.",
+        "What designs have in common anyway; the measure of records is best if equal to this.",
     ),
     "privacy.rare_words": Measure(
-        "records that repeat a word which only one shown trial has",
-        "Share of records by which a trial could be found out; lower is better.",
+        "records that repeat a rare word of an exemplar",
+        "Share of records that could reveal a trial, because no other training trial has that word; lower is "
+        "better.",
     ),
     "privacy.canaries": Measure(
-        "planted canaries that came out of the record that was shown them",
-        "Share of made-up words that a test plants in real trials; lower is better.",
+        "planted canaries that a record repeats from its prompt",
+        "Share of the made-up words that a test plants in real trials; lower is better.",
     ),
     "membership.gain": Measure(
-        "guessing which trials were shown, ROC-AUC above that by the target alone",
-        "How much records tell of their exemplars; lower is better, 0 tells nothing.",
+        "guessing which trials were shown, ROC-AUC minus that from the target alone",
+        "How much records reveal about their exemplars; lower is better, 0 reveals nothing.",
     ),
     "membership.control_gain": Measure(
-        "the same where exemplars were drawn at random",
-        "The attack without any search; lower is better, 0 tells nothing.",
+        "the same for exemplars drawn at random",
+        "The attack where no search was used; lower is better, 0 reveals nothing.",
     ),
     "membership.train_auc": Measure(
         "guessing which trials were in training, ROC-AUC",
-        "How well records tell training trials from unseen ones like them; lower is better, to 0.5.",
+        "How well records distinguish training trials from similar unseen ones; lower is better, 0.5 is "
+        "best.",
     ),
     "membership.train_tpr": Measure(
-        "training trials found at no more than 1% false alarms",
-        "Share of the training trials that such an attack is sure of; lower is better, to 0.01.",
+        "training trials found at a false alarm rate of at most 1%",
+        "Share of training trials that the attack identifies; lower is better, 0.01 is best.",
     ),
     "leakage.test_gap": Measure(
-        "13 words in a row of a test trial, minus those of as many training trials",
-        "Above 0 the generator knows test trials; lower is better, 0 or less is right.",
+        "13 words in a row shared with a test trial, minus those shared with as many training trials",
+        "Above 0, the generator knows test trials; lower is better, 0 or less is right.",
     ),
     "leakage.test_known": Measure(
-        "that difference, as far as it is sure and above that of validation trials",
-        "Above 0 the generator surely knows test trials; lower is better, 0 is right.",
+        "part of that difference that is certain and exceeds that of validation trials",
+        "Above 0, the generator certainly knows test trials; lower is better, 0 is right.",
     ),
     "leakage.title_gap": Measure(
-        "label read from titles, ROC-AUC above that of real trials",
-        "How much more titles of records tell the label; lower is better, to 0.",
+        "label predicted from titles, ROC-AUC minus that of real trials",
+        "How much more the titles of records reveal the label; lower is better, 0 is best.",
     ),
     "leakage.form_gap": Measure(
-        "label read from filled fields and lengths, ROC-AUC above that of real trials",
-        "How much more the form of records tells the label; lower is better, to 0.",
+        "label predicted from filled fields and lengths, ROC-AUC minus that of real trials",
+        "How much more the form of records reveals the label; lower is better, 0 is best.",
     ),
     "leakage.style_gap": Measure(
-        "label read from how text is written, ROC-AUC above that of real trials",
-        "How much more the style of records tells the label; lower is better, to 0.",
+        "label predicted from writing style, ROC-AUC minus that of real trials",
+        "How much more the style of records reveals the label; lower is better, 0 is best.",
     ),
     "leakage.words_gap": Measure(
-        "label read from words, ROC-AUC above that of real trials",
-        "How much more the words of records tell the label; lower is better, to 0.",
+        "label predicted from words, ROC-AUC minus that of real trials",
+        "How much more the words of records reveal the label; lower is better, 0 is best.",
     ),
     "leakage.words_auc": Measure(
-        "label read from words of records, ROC-AUC",
-        "How well the words of other records tell the label; best as real trials' words do.",
+        "label predicted from words of records, ROC-AUC",
+        "How well a classifier trained on other records predicts the label; best if equal to that of real "
+        "trials.",
     ),
     "leakage.real_words_auc": Measure(
-        "label read from words of real trials, ROC-AUC",
-        "How well words tell the label by nature: the measure of records is best as real trials' is.",
+        "label predicted from words of real trials, ROC-AUC",
+        "How well words predict the label anyway; the measure of records is best if equal to this.",
     ),
     "leakage.gaps_flagged": Measure(
-        "of titles, form, style and words, how many tell the label by one feature",
-        "How many have a single feature that surely tells the label; lower is better, to 0.",
+        "of title, form, style and words, how many reveal the label by a single feature",
+        "Number of views with such a feature; lower is better, 0 is best.",
     ),
     "leakage.gaps_above": Measure(
-        "of the four gaps, how many are above the bound by their whole interval",
-        "Gaps that surely tell more than is allowed; lower is better, to 0.",
+        "of the four gaps, how many lie above the bound with their whole interval",
+        "Number of views that certainly reveal more than allowed; lower is better, 0 is best.",
     ),
     "leakage.tells": Measure(
-        "single features that surely tell the label, more than in real trials",
-        "Words, marks, lengths, orders or values, at 1% for all together; lower is better, to 0.",
+        "single features that certainly reveal the label more than in real trials",
+        "Words, marks, lengths, orders or values, at 1% for all of them together; lower is better, 0 is "
+        "best.",
     ),
     "leakage.outcome_told": Measure(
-        "records with a sentence that tells an outcome",
-        "Share of records by the rules that clean real trials; lower is better, to 0.",
+        "records with a sentence that reveals an outcome",
+        "Share of records, by the rules that clean real trials; lower is better, 0 is best.",
     ),
     "leakage.held_out_ids": Measure(
         "ids of validation and test trials found",
-        "How many stand in records, exemplars or reasons; lower is better, to 0.",
+        "Number of ids in records, exemplars or reasons; lower is better, 0 is best.",
     ),
 }

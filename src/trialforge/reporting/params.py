@@ -1,4 +1,4 @@
-"""What the report shows: section `report` of params.yaml."""
+"""Parameters of the report: section `report` of params.yaml."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from trialforge.core.params import Section
 
 
 class ReportParams(Section):
-    """How much of the run one page carries; exports carry all of it."""
+    """How many records the page shows; exports have all of them."""
 
     max_records: int = Field(ge=1, le=50_000)

@@ -1,4 +1,4 @@
-"""The pictures of the report: where each stands, what it says, and its numbers beside it."""
+"""The plots of the report: the section, title and text of each, and its numbers as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Picture(NamedTuple):
-    """How one table of plots/ is drawn, where it stands, and the sentence that says what it shows."""
+    """How a table of plots/ is drawn: its section, its title, a sentence that says what it shows."""
 
     section: str
     title: str
@@ -25,163 +25,163 @@ PICTURES: dict[str, Picture] = {
     "data/year": Picture(
         "data",
         "Trials by year",
-        "When a trial was registered, or started where no file tells.",
+        "The year of registration or, if unknown, of the start.",
         charts.draw_years,
     ),
     "retrieval/modes": Picture(
         "retrieval",
-        "How high the searched trial stands",
-        "A trial is looked for by a part of itself that the index lacks; 1 is the first place.",
+        "Rank of the trial searched for",
+        "The query is a part of a trial that the index lacks; at 1 the trial always ranks first.",
         charts.draw_modes,
     ),
     "learning/arms": Picture(
         "synthetic",
-        "What each training mix reaches",
-        "ROC-AUC with its interval; the dashed line is chance.",
+        "ROC-AUC of each training mix",
+        "With its interval; the dashed line is chance.",
         charts.draw_arms,
     ),
     "learning/comparisons": Picture(
         "synthetic",
         "The declared comparisons",
-        "Difference with its interval; one that crosses 0 shows none.",
+        "Differences with their intervals; an interval that includes 0 shows no difference.",
         charts.draw_comparisons,
     ),
     **{
         f"learning/curve-{experiment}": Picture("synthetic", title, text, charts.draw_sweep)
         for experiment, title, text in (
-            ("ratio", "More and more of it synthetic", "One fixed size of the training mix."),
+            ("ratio", "Growing share of synthetic trials", "In a training mix of fixed size."),
             (
                 "growing",
-                "More and more beside real trials",
-                "The same real trials, with more synthetic ones.",
+                "Growing number of synthetic trials",
+                "Added to the same real trials.",
             ),
-            ("few-real", "When real trials are few", "Without and with all synthetic trials."),
+            ("few-real", "With few real trials", "With and without all synthetic trials."),
         )
     },
     "worth/arms": Picture(
         "synthetic",
-        "What synthetic trials are worth in real ones",
-        "The line is what real trials alone reach; a mix stands above the real trials that it has. As far as "
-        "it must be moved right to meet the line, so many real trials its added ones are worth.",
+        "How many real trials synthetic trials are worth",
+        "The line is real trials alone; each dot is a mix at its number of real trials. Its added trials are "
+        "worth the number of real ones that the line needs, beyond those, to reach the same ROC-AUC.",
         charts.draw_worth,
     ),
     "learning/roc": Picture(
-        "synthetic", "ROC curves", "The mean score over seeds, of the primary classifier.", charts.draw_roc
+        "synthetic", "ROC curves", "Mean scores of the primary classifier over seeds.", charts.draw_roc
     ),
     "learning/precision-recall": Picture(
         "synthetic",
         "Precision and recall",
-        "The mean score over seeds, of the primary classifier.",
+        "Mean scores of the primary classifier over seeds.",
         charts.draw_precision_recall,
     ),
     "learning/reliability": Picture(
         "synthetic",
         "Calibration",
-        "On the dashed line a predicted probability means what it says.",
+        "On the dashed line, predicted probabilities equal the observed shares.",
         charts.draw_reliability,
     ),
     "learning/net-benefit": Picture(
         "decisions",
         "Net benefit",
-        "What taking trials from a probability on brings, in successes a trial; at 0 nothing is taken. "
-        "A line below that of all trials, or of the rate of a phase, decides worse than without a model.",
+        "The gain from taking trials at or above a probability, in successes per trial; taking none gains 0. "
+        "A line below that of all trials, or of a base rate, means worse decisions than without a model.",
         charts.draw_net_benefit,
     ),
     "learning/calibration-by-phase": Picture(
         "decisions",
         "Calibration by phase",
-        "How much oftener trials succeeded than was predicted, with its interval; 0 is as predicted.",
+        "Share of successes minus mean predicted probability, with its interval; 0 is as predicted.",
         charts.draw_phases,
     ),
     "quality/views": Picture(
         "fidelity",
-        "Told from real trials by form, style and content",
-        "ROC-AUC beside that of real trials that nothing has read, whole and in the form of a draft.",
+        "Distinguishable from real trials by form, style and content",
+        "ROC-AUC, compared with that of held-back real trials, whole and in the form of a draft.",
         charts.draw_views,
     ),
     "quality/measures": Picture(
         "fidelity",
         "Between random text and real trials",
-        "Each measure at equal size: 0 is what text of random words gets, 1 what held-out real trials get.",
+        "Each measure at equal sample size: random words get 0, held-out real trials get 1.",
         charts.draw_yardsticks,
     ),
     "quality/cosines": Picture(
         "fidelity",
         "How similar trials are",
-        "Cosine similarity of pairs, within and between the sets.",
+        "Cosine similarity of pairs of trials, within and between the sets.",
         charts.draw_cosine,
     ),
     "quality/picture": Picture(
         "fidelity",
         "Where the records lie",
-        "t-SNE of the embedding: near points are similar trials.",
+        "t-SNE of the embeddings: nearby points are similar trials.",
         charts.draw_points,
     ),
     "quality/principal": Picture(
         "fidelity",
-        "The same records along two lines",
-        "The two principal components of the embedding: far points are different trials.",
+        "The same records by principal components",
+        "The first two principal components of the embeddings: distant points are different trials.",
         charts.draw_points,
     ),
     "quality/marginals": Picture(
         "fidelity",
-        "Single fields beside real trials",
+        "Single fields compared with real trials",
         "Jensen-Shannon divergence for categories, Wasserstein distance for numbers; 0 is equal.",
         charts.draw_marginals,
     ),
     "quality/probes": Picture(
         "fidelity",
-        "What of the label can be read",
-        "How well a classifier reads the label from part of the text, beside the same for real trials.",
+        "How much the text reveals the label",
+        "How well a classifier predicts the label from part of the text, compared with real trials.",
         charts.draw_probes,
     ),
     "quality/overlap": Picture(
         "copies",
-        "Words that are repeated",
-        "Records that have an n-gram of that length in common with the trials named after the stroke.",
+        "Shared n-grams",
+        "Share of records that share an n-gram of that length with the trials named after the slash.",
         charts.draw_overlap,
     ),
     "quality/membership": Picture(
         "membership",
-        "Can one tell what the model was shown?",
-        "What an attacker reaches who has the synthetic trials; on the dashed line nothing can be told.",
+        "Do the records reveal what the model was shown?",
+        "ROC-AUC of an attacker who has the synthetic trials; the dashed line is chance.",
         charts.draw_membership,
     ),
     **{
         f"shapes/{name}": Picture("shapes", title, text, charts.draw_histograms)
         for name, title, text in (
-            ("words", "Words", "Of the whole text of a trial."),
-            ("items", "Items of the criteria", "Lines of a list, inclusion and exclusion together."),
+            ("words", "Words", "In the whole text of a trial."),
+            ("items", "Criteria", "Inclusion and exclusion criteria together."),
             ("endpoints", "Endpoints", "Primary and secondary outcomes."),
-            ("arms", "Arms", "A record whose source tells no arms has none."),
-            ("enrolment", "Planned enrolment", "Of the trials that tell it."),
+            ("arms", "Arms", "A record without arms in its source has none."),
+            ("enrolment", "Planned enrolment", "In trials that state it."),
         )
     },
     "funnel/steps": Picture(
         "funnel",
         "From targets to records",
-        "An attempt is one draft that the model wrote; a target may take several.",
+        "An attempt is one draft written by the model; a target may take several.",
         charts.draw_funnel,
     ),
     "funnel/reasons": Picture(
         "funnel",
-        "What drafts failed for",
-        "A draft may have several reasons, so they do not add up to the steps above.",
+        "Why drafts failed",
+        "A draft may fail for several reasons, so they do not add up to the steps above.",
         charts.draw_reasons,
     ),
     "validation/rejections": Picture(
         "cost",
         "Why drafts were rejected",
-        "A draft may have more than one reason.",
+        "A draft may be rejected for several reasons.",
         charts.draw_rejections,
     ),
 }
 
 
 def build_plots(plots: Mapping[str, pl.DataFrame], section: str) -> list[Plot]:
-    """Return the pictures of a section, in the order of PICTURES.
+    """Return the plots of a section, in the order of PICTURES.
 
-    A table of one column `note` says why there is nothing to draw.
+    A table with only a column `note` says why there is nothing to draw.
     """
     found = []
     for name, (place, title, text, draw) in PICTURES.items():

@@ -1,4 +1,4 @@
-"""The records that a reader browses: each synthetic trial beside its exemplars and its reasons."""
+"""The records to browse: each synthetic trial with its exemplars and reasons."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.registry_page import LAYOUT, SYNTHETIC_STATUS, registry_page
 from trialforge.trial.skeleton import BLOCKS
 
-BLOCK_RECORDS = 50  # of a block of the page
-LISTED = ("id", "title", "intervention", "label", "arm", "verdict", "copied")  # what the page's list needs
+BLOCK_RECORDS = 50  # records in a block of the page
+LISTED = (
+    "id",
+    "title",
+    "intervention",
+    "label",
+    "arm",
+    "verdict",
+    "copied",
+)  # what the list of the page needs
 KEYED = ("exemplars", "titles", "reasons")
 LINEAGE = (
     "target_id",
@@ -34,7 +42,7 @@ LINEAGE = (
 def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFrame:
     """Return `generated` with `verdict` (accepted, rejected, given up) and `why` (list of reasons).
 
-    A record that the generator gave up has its own reason; one that validation refused has one or more.
+    A draft that the generator gave up has one reason; a record that validation rejected has one or more.
     """
     found = (
         pl.DataFrame(schema={"nct_id": pl.String, "reject_reasons": pl.List(pl.String)})
@@ -60,10 +68,10 @@ def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFram
 
 
 def browse_records(tables: dict[str, pl.DataFrame], limit: int) -> dict[str, Any]:
-    """Return what the page's browser holds: records, their exemplars, sources and reasons.
+    """Return what the browser of the page shows: records, their exemplars, sources and reasons.
 
-    At most `limit` records, the first by target; `total` says how many there are. What all records share
-    stands once: how headings are laid out, the blocks of a skeleton, the checks, the words of an n-gram.
+    It has the first `limit` records by target; `total` is the number of all records. What records share is
+    stored once: the layout of headings, the blocks of a skeleton, the checks, the length of an n-gram.
     """
     if "generated" not in tables:
         return {"records": [], "exemplars": {}, "reasons": {}, "total": 0} | _shared(tables)
@@ -97,7 +105,7 @@ def _shared(tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
 
 
 def _with_sources(records: pl.DataFrame, plan: pl.DataFrame | None) -> pl.DataFrame:
-    """Add `donors`, null where the plan has no skeleton."""
+    """Add `donors`, null if the plan has no skeleton."""
     if plan is None or "skeleton" not in plan.columns:
         return records.with_columns(donors=None)
     donors = plan.select("target_id", donors=pl.col("skeleton").struct.field("donors"))
@@ -105,7 +113,7 @@ def _with_sources(records: pl.DataFrame, plan: pl.DataFrame | None) -> pl.DataFr
 
 
 def _count_copies(records: pl.DataFrame, train: pl.DataFrame | None) -> list[tuple[int, int] | None]:
-    """Return, by record, how many of its n-grams stand in its exemplars, and how many it has."""
+    """Return, for each record, how many of its n-grams occur in its exemplars, and how many it has."""
     none: list[tuple[int, int] | None] = [None] * records.height
     if train is None or "exemplars" not in records.columns:
         return none
@@ -181,10 +189,10 @@ def _reasons(reasons: pl.DataFrame | None, wanted: set[str]) -> dict[str, Any]:
 
 
 def to_blocks(browsed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the page reads as it opens, and blocks by name, which it reads when they are asked for.
+    """Return what the page reads when it opens, and blocks by name, which it reads when they are needed.
 
-    Of a record what the list shows is read at once. `size` is the number of records of a block; `first` has
-    the first key of each other block, whose keys are in the order of JavaScript's strings.
+    The page reads what its list shows at once. `size` is the number of records in a block; `first` has the
+    first key of each other block. Keys are in the order of JavaScript's strings.
     """
     records = browsed["records"]
     index = {name: value for name, value in browsed.items() if name not in ("records", *KEYED)}
@@ -205,7 +213,7 @@ def to_blocks(browsed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def to_script_json(value: Any) -> str:
-    """Return JSON that can stand inside a script element: nothing in it can end the element."""
+    """Return JSON that is safe inside a script element: nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
     for character in ("<", ">", "&", "\u2028", "\u2029"):
         text = text.replace(character, f"\\u{ord(character):04x}")

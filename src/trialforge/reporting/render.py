@@ -1,4 +1,4 @@
-"""The page: sections and records as one HTML file that asks nothing of any network."""
+"""The page: sections and records in one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _vega_bundle() -> str:
 
 
 def source_hash(text: str) -> str:
-    """Return the Content-Security-Policy source that allows just this inline script or style."""
+    """Return the Content-Security-Policy source that allows only this inline script or style."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def content_policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
-    """Return a policy under which nothing but the named inline texts runs, and nothing is loaded."""
+    """Return a policy that allows only the given inline scripts and styles, and loads nothing."""
     return (
         f"default-src 'none'; script-src {' '.join(map(source_hash, scripts))}; "
         f"style-src {' '.join(map(source_hash, styles))}; img-src data:; base-uri 'none'; form-action 'none'"

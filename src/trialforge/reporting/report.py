@@ -1,4 +1,4 @@
-"""The report as a whole: inputs -> page."""
+"""The whole report: from inputs to the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trialforge.reporting.records import browse_records
 from trialforge.reporting.render import render_page
 from trialforge.reporting.sections import build_sections, provenance_section, record_sections
 
-# What can move a number of the page; the whole list, with hashes, is requirements.lock.
+# Packages that can change a number on the page; requirements.lock has the whole list, with hashes.
 SOFTWARE = (
     "altair", "datasketch", "dvc", "elasticsearch", "evaluate", "numpy", "ollama", "polars", "scikit-learn",
     "scipy", "sentence-transformers", "torch", "transformers", "vl-convert-python", "xllamacpp",
@@ -20,16 +20,16 @@ SOFTWARE = (
 
 
 def locked_versions(lock: str) -> dict[str, str]:
-    """Return the versions that a requirements.lock pins, as the same file gives the same page anywhere."""
+    """Return the versions that requirements.lock pins, so that the same file gives the same page anywhere."""
     pinned = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", lock, flags=re.MULTILINE))
     return {name: pinned[name] for name in SOFTWARE if name in pinned}
 
 
 def build_audit(inputs: Inputs, name: str, params: ReportParams, broken: Sequence[str]) -> str:
-    """Return the page of an audit of somebody's records; what a run alone has is not in it."""
+    """Return the page of an audit of somebody's records, without the sections that need a run."""
     gates = f"Broken gates: {', '.join(broken)}." if broken else "All gates hold."
     records = inputs.tables["generated"]
-    lead = f"{records.height} records beside {inputs.tables['train'].height} real trials. {gates}"
+    lead = f"{records.height} records compared with {inputs.tables['train'].height} real trials. {gates}"
     return render_page(
         title=f"trialforge audit of {name}",
         badge=describe_corpus(inputs.params),

@@ -1,4 +1,4 @@
-"""The parts of the report, each built from the metrics and plots of its stages."""
+"""The sections of the report, each built from the metrics and plots of its stages."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _section(
 ) -> ReportSection:
     """Return a section: figures, its pictures of plots/ and `rows`, a table for each file of `sources`.
 
-    A source without a caption has its table in another section. `words` are sentences of metrics/ to quote.
+    A source without a caption has its table in another section. `words` names sentences of metrics/ to quote.
     """
     measured = inputs.measured
     shown = [
@@ -80,34 +80,39 @@ def _section(
 
 
 def data_section(inputs: Inputs) -> ReportSection:
-    """Return what trials the run rests on and how they were split."""
+    """Return which trials the run used and how they were split."""
     lead = (
-        "The real side of every comparison. Trials are labelled, cleaned of people's names and of "
-        "words that tell the outcome, and split before anything else sees them."
+        "The real side of every comparison. Before anything else reads the trials, they are labelled, "
+        "cleared of people's names and of words that reveal the outcome, and split."
     )
     figures = (
         ("ingest.trials", "trials read", "", ""),
         ("ingest.refused.total", "records or values refused", "each with its reason", ""),
         ("ingest.label_rate.all.labelled", "trials with a label", "", ""),
-        ("ingest.label_rate.all.success", "of them successes", "", "share"),
-        ("ingest.p_value.unreadable", "posted p-values not read", "they make their source abstain", ""),
+        ("ingest.label_rate.all.success", "successes among them", "", "share"),
+        ("ingest.p_value.unreadable", "unreadable posted p-values", "their source gives no label", ""),
         ("ingest.label_table.csv.unmatched", "label table: ids without a trial", "", ""),
         ("ingest.label_table.csv.trials_without", "label table: trials without a row", "", ""),
-        ("split.leakage.presence_auc", "label read from filled fields alone", "ROC-AUC on train", "score"),
-        ("split.leakage.fields_dropped", "fields dropped, as their presence tells the label", "", ""),
-        ("split.shift.gap_years", "years from train to test", "between the median starts", ""),
-        ("split.train.trials", "for training", "the pool of exemplars", ""),
-        ("split.validation.trials", "for validation", "thresholds, stopping", ""),
-        ("split.test.trials", "for the test", "unseen until the end", ""),
-        ("split.dropped.trials", "dropped", "they straddle or repeat across parts", ""),
+        (
+            "split.leakage.presence_auc",
+            "label predicted from filled fields alone",
+            "ROC-AUC on train",
+            "score",
+        ),
+        ("split.leakage.fields_dropped", "fields dropped because their presence reveals the label", "", ""),
+        ("split.shift.gap_years", "years from train to test", "between median start dates", ""),
+        ("split.train.trials", "training trials", "the pool of exemplars", ""),
+        ("split.validation.trials", "validation trials", "for thresholds and early stopping", ""),
+        ("split.test.trials", "test trials", "unseen until the end", ""),
+        ("split.dropped.trials", "dropped", "they straddle the cut or repeat across parts", ""),
     )
     ingest = inputs.metrics.get("ingest", {})
     tables = [
         *count_table(ingest, "label", "Outcome labels", "Label"),
         *count_table(ingest, "phase", "Phases", "Phase"),
         *count_table(ingest, "stop_reason", "Why trials stopped", "Reason"),
-        *count_table(ingest, "source", "Forms of the records", "Form"),
-        *count_table(ingest, "left_out", "Trials that the run is not about", "Reason"),
+        *count_table(ingest, "source", "Formats of the records", "Format"),
+        *count_table(ingest, "left_out", "Trials left out", "Reason"),
         *agreement_table(ingest),
         *rate_table(ingest, "source", "Success by source of labels", "Source"),
         *rate_table(ingest, "phase", "Success by phase", "Phase"),
@@ -121,12 +126,12 @@ def data_section(inputs: Inputs) -> ReportSection:
 
 
 def retrieval_section(inputs: Inputs) -> ReportSection:
-    """Return how well the search finds what it should."""
-    lead = "How often the search finds a trial by a part of itself, and trials of the same condition."
+    """Return how well the search works."""
+    lead = "How well the search finds a trial from a part of its text, and trials of the same condition."
     figures = (
         ("retrieval.exemplars.targets", "targets", "", ""),
-        ("retrieval.exemplars.distinct_trials", "distinct exemplars", "real trials that were shown", ""),
-        ("retrieval.exemplars.targets_short", "targets with too few", "", ""),
+        ("retrieval.exemplars.distinct_trials", "distinct exemplars", "real trials shown to the model", ""),
+        ("retrieval.exemplars.targets_short", "targets with too few exemplars", "", ""),
     )
     rows = {"retrieval/modes": mode_rows(inputs.metrics.get("retrieval", {}))}
     return _section(
@@ -141,11 +146,11 @@ def retrieval_section(inputs: Inputs) -> ReportSection:
 
 
 def cost_section(inputs: Inputs) -> ReportSection:
-    """Return what the language model was asked, what it answered and what that cost."""
+    """Return what the language model was asked, what it answered and what it cost."""
     lead = (
-        "What the language model was asked, what it answered and what that cost, in calls and tokens. "
-        "This page has no seconds, as they differ from run to run and its bytes must not: trialforge doctor "
-        "shows those of the last run on this machine, the benchmarks measure them."
+        "What the language model was asked, what it answered and what it cost, in calls and tokens. This "
+        "page shows no times, because times vary and its bytes must not. To see the times "
+        "of the last run on this machine, run: trialforge doctor"
     )
     sources = {
         "reasoning": "All counts of reasons",
@@ -153,11 +158,11 @@ def cost_section(inputs: Inputs) -> ReportSection:
         "validation": "All counts of validation",
     }
     figures = (
-        ("generation.targets", "records asked for", "", ""),
+        ("generation.targets", "records requested", "", ""),
         ("validation.acceptance_rate", "drafts accepted", "by validation", "share"),
-        ("generation.retries", "asked again", "for a fault of the first answer", ""),
+        ("generation.retries", "retries", "after a faulty answer", ""),
         ("generation.given_up", "given up", "after every retry", ""),
-        ("generation.first_try_accepted_share", "good at the first try", "share of the records", "share"),
+        ("generation.first_try_accepted_share", "accepted at the first try", "share of the records", "share"),
         ("generation.prompt_tokens_sent", "prompt tokens", "for the records", ""),
         ("generation.completion_tokens", "tokens written", "for the records", ""),
         ("reasoning.grounded_share", "true citations", "share of what the reasons cite", "share"),
@@ -171,26 +176,26 @@ def _price(inputs: Inputs) -> list[Figure]:
     accepted = inputs.metrics.get("validation", {}).get("accepted")
     if not isinstance(written, int) or not isinstance(accepted, int) or not accepted:
         return []
-    return [Figure("tokens for each record kept", round(written / accepted), "written, without its reasons")]
+    return [Figure("tokens per accepted record", round(written / accepted), "written; reasons not counted")]
 
 
 def power_section(inputs: Inputs) -> ReportSection:
-    """Return what the test could have found."""
+    """Return what the test could have detected."""
     lead = (
-        "Where real trials alone teach nothing, there is nothing to add to. And a test that finds no benefit "
-        "of more real trials can't show one of synthetic trials either. So real trials that nothing else has "
-        "read are added, as many as there are synthetic ones."
+        "If a classifier learns nothing from real trials alone, there is nothing to improve on. And a test "
+        "that finds no benefit from more real trials can't show one from synthetic trials either. So the "
+        "positive control adds as many real trials as there are synthetic ones; nothing else has read them."
     )
     figures = (
         ("score.assay.sensitive", "more real trials help", "the positive control", ""),
-        ("score.primary.detectable", "minimum detectable change", "found with the declared power", "score"),
-        ("score.test.trials", "real trials to test on", "seen by nothing before the test", ""),
-        ("score.test.interventions", "their interventions", "trials of one count together", ""),
+        ("score.primary.detectable", "minimum detectable effect", "at the declared power", "score"),
+        ("score.test.trials", "real test trials", "unseen before the test", ""),
+        ("score.test.interventions", "their interventions", "each forms a cluster", ""),
         ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
         (
             "ingest.simulated_best_roc_auc",
-            "best reachable ROC-AUC",
-            "known: the corpus is simulated",
+            "best possible ROC-AUC",
+            "known because the corpus is simulated",
             "score",
         ),
     )
@@ -209,21 +214,21 @@ def _real_alone(inputs: Inputs) -> list[Figure]:
 
 
 def real_section(inputs: Inputs) -> ReportSection:
-    """Return what real trials are worth, whole and in the form of a draft."""
+    """Return what more real trials add, whole and in the form of a draft."""
     lead = (
-        "What held-back real trials add, as many as there are synthetic ones: whole, and with only what a "
-        "draft holds, which is the most that drafts of this form could add."
+        "What held-back real trials add, as many as there are synthetic ones: first whole, then cut to what "
+        "a draft holds. The latter is the most that drafts of this form could add."
     )
     comparisons = inputs.plots.get("learning/comparisons")
-    tables = comparison_table(comparisons, "positive control", "More real trials in place of synthetic ones")
+    tables = comparison_table(comparisons, "positive control", "More real trials instead of synthetic ones")
     return _section("real", "Did real data help?", lead, inputs, {"score": ""}, tables=tables)
 
 
 def synthetic_section(inputs: Inputs) -> ReportSection:
-    """Return what the records are worth to a classifier of real trials."""
+    """Return what the records add to a classifier of real trials."""
     lead = (
-        "Classifiers trained on each mix of records, all scored on the same real trials that nothing before "
-        "has seen."
+        "Classifiers trained on each mix of trials, all scored on the same real test trials, which nothing "
+        "has read before."
     )
     primary = inputs.metrics.get("score", {}).get("primary.model")
     rows = {
@@ -236,7 +241,7 @@ def synthetic_section(inputs: Inputs) -> ReportSection:
         (
             "score.unseen_interventions.trials",
             "test trials of unseen drugs",
-            "no synthetic trial has them",
+            "in no synthetic trial",
             "",
         ),
     )
@@ -247,10 +252,11 @@ def synthetic_section(inputs: Inputs) -> ReportSection:
 
 
 def decisions_section(inputs: Inputs) -> ReportSection:
-    """Return what deciding by the predictions would bring, and where they can be believed."""
+    """Return what decisions by the predictions would gain, and whether the predictions are calibrated."""
     lead = (
-        "What deciding by the predicted probability would bring, beside what needs no model: all trials, or "
-        "the share of successes of their phase or therapeutic area in the training trials."
+        "What decisions by predicted probability would gain, compared with decisions that need no model: "
+        "take all trials, or go by the share of successes in their phase or therapeutic area among training "
+        "trials."
     )
     score = inputs.metrics.get("score", {})
     names = ("learning/net-benefit", "learning/calibration-by-phase")
@@ -260,43 +266,43 @@ def decisions_section(inputs: Inputs) -> ReportSection:
         for name in names
         if name in inputs.plots and "arm" in inputs.plots[name].columns
     }
-    title = "What would it decide?"
+    title = "Would it make better decisions?"
     return _section("decisions", title, lead, inputs, {"score": ""}, rows=rows)
 
 
 def rivals_section(inputs: Inputs) -> ReportSection:
-    """Return the synthetic trials against what costs nothing."""
-    lead = "What costs no language model: the same real trials again, or with words left out."
+    """Return the synthetic trials compared with controls that cost nothing."""
+    lead = "What needs no language model: the same real trials again, or with words removed."
     figures = (
         ("score.zeroshot.roc_auc", "generator asked outright", "ROC-AUC on test trials", "score"),
-        ("score.zeroshot.low", "its interval, from", "above 0.5 it knows outcomes", "score"),
+        ("score.zeroshot.low", "lower end of its interval", "above 0.5 it knows outcomes", "score"),
     )
     comparisons = inputs.plots.get("learning/comparisons")
-    tables = comparison_table(comparisons, "control", "Synthetic trials against each control")
-    title, words = "Against the best cheap rival?", ["score.zeroshot.words"]
+    tables = comparison_table(comparisons, "control", "Synthetic trials compared with each control")
+    title, words = "Do they beat cheap alternatives?", ["score.zeroshot.words"]
     return _section("rivals", title, lead, inputs, {"score": ""}, figures, tables, words=words)
 
 
 def fidelity_section(inputs: Inputs) -> ReportSection:
-    """Return where the records differ from real trials, and from each other."""
+    """Return how the records differ from real trials, and from each other."""
     lead = (
-        "A classifier tells records from real trials by form (which fields are filled, counts, lengths), by "
-        "style (function words, punctuation, case, layout) and by content (all other words). Beside it: the "
-        "same for real trials that nothing has read, and for these in the form of a draft."
+        "A classifier tries to distinguish records from real trials by form (filled fields, counts, "
+        "lengths), style (function words, punctuation, case, layout) and content (all other words). For "
+        "comparison, it does the same with held-back real trials, whole and in the form of a draft."
     )
     figures = (
-        ("quality.fidelity.form_auc", "told by form", "ROC-AUC; 0.5 is not at all", "score"),
-        ("quality.fidelity.style_auc", "told by style", "", "score"),
-        ("quality.fidelity.content_auc", "told by content", "", "score"),
+        ("quality.fidelity.form_auc", "distinguishable by form", "ROC-AUC; 0.5 is chance", "score"),
+        ("quality.fidelity.style_auc", "distinguishable by style", "", "score"),
+        ("quality.fidelity.content_auc", "distinguishable by content", "", "score"),
         (
             "quality.fidelity.label_fidelity",
-            "label read as asked",
-            "ROC-AUC within interventions; 0.5 is not at all",
+            "requested label recognised",
+            "ROC-AUC within interventions; 0.5 is chance",
             "score",
         ),
-        ("quality.fidelity.label_fidelity_real", "the same of real trials", "", "score"),
+        ("quality.fidelity.label_fidelity_real", "the same for real trials", "", "score"),
         ("quality.fidelity.label_fidelity_true", "by the true model", "the corpus is simulated", "score"),
-        ("quality.leakage.words_gap", "label told by words", "ROC-AUC above that of real text", "score"),
+        ("quality.leakage.words_gap", "label revealed by words", "ROC-AUC minus that of real text", "score"),
     )
     measures = inputs.plots.get("quality/measures")
     tables = measure_tables(measures, ("fidelity", "diversity", "leakage"))
@@ -304,42 +310,47 @@ def fidelity_section(inputs: Inputs) -> ReportSection:
     tables += detail_tables(inputs.plots, "fidelity")
     rows = point_rows(inputs.plots.get("quality/picture")) | view_rows(measures)
     sources = {"quality": "All measures of the records"}
-    title = "Where do they differ from real trials?"
+    title = "How do they differ from real trials?"
     section = _section("fidelity", title, lead, inputs, sources, figures, tables, rows)
     return replace(section, notes=[*section.notes, *_fields_alone(inputs), *_drawn(inputs)])
 
 
 def _fields_alone(inputs: Inputs) -> list[str]:
     measured = inputs.measured
-    sides = {"real": "Real trials alone fill", "synthetic": "Synthetic trials alone fill"}
+    sides = {"real": "Only real trials fill", "synthetic": "Only synthetic trials fill"}
     named = {side: measured.get(f"quality.fidelity.fields_of_{side}_alone") for side in sides}
     return [f"{words}: {named[side]}." for side, words in sides.items() if named[side]]
 
 
 def _drawn(inputs: Inputs) -> list[str]:
-    """Return a note where the measures read only some of the real trials."""
+    """Return a note if the measures read only a sample of the real trials."""
     parts = ("train", "validation", "test", "held_back")
     drawn = {part: inputs.measured.get(f"quality.drawn.{part}") for part in parts}
     told = [f"{sizes} of {part.replace('_', '-')}" for part, sizes in drawn.items() if sizes]
     if not told:
         return []
     return [
-        f"The measures read real trials that were drawn by lot: {', '.join(told)}. Copies are looked for in "
-        "these and in every trial that a record was shown."
+        f"The measures read a random sample of the real trials: {', '.join(told)}. Copies are looked for in "
+        "this sample and in each record's exemplars."
     ]
 
 
 def copies_section(inputs: Inputs) -> ReportSection:
-    """Return what the records repeat of real trials."""
+    """Return what the records repeat from real trials."""
     lead = (
-        "How much of the records stands in real trials, beside what real trials share with each other. These "
-        "measures bound what was looked for and prove nothing about the rest."
+        "How much of the records also occurs in real trials, compared with what real trials share with each "
+        "other. These measures find only what they look for; they prove nothing about other copying."
     )
     figures = (
-        ("quality.copies.largest_excess", "copied most", "share of a field above real trials'", "share"),
-        ("quality.memorisation.longest_ngram", "longest copied run", "words of a training trial", ""),
-        ("quality.memorisation.any_100", "100-grams", "share of records that have one", "share"),
-        ("quality.privacy.copies", "near-copies", "share above that of held-out trials", "share"),
+        (
+            "quality.copies.largest_excess",
+            "most copied field",
+            "copied share minus that of real trials",
+            "share",
+        ),
+        ("quality.memorisation.longest_ngram", "longest copied n-gram", "words, from a training trial", ""),
+        ("quality.memorisation.any_100", "shared 100-grams", "share of records with one", "share"),
+        ("quality.privacy.copies", "near-copies", "share of records, minus that of held-out trials", "share"),
     )
     tables = measure_tables(inputs.plots.get("quality/measures"), ("copies", "memorisation"))
     tables += detail_tables(inputs.plots, "copies")
@@ -347,24 +358,24 @@ def copies_section(inputs: Inputs) -> ReportSection:
 
 
 def membership_section(inputs: Inputs) -> ReportSection:
-    """Return what an attacker learns from the records."""
+    """Return what an attacker could learn from the records."""
     lead = (
-        "What somebody who has the synthetic trials can tell of the real ones: which were shown to the "
-        "model, and which words of theirs came out."
+        "What someone who has the synthetic trials can find out about the real ones: which of them the model "
+        "was shown, and which of their words it revealed."
     )
     figures = (
-        ("quality.membership.gain", "membership attack", "ROC-AUC above the target's own", "score"),
-        ("quality.privacy.rare_words", "rare words that came out", "share of records with one", "share"),
-        ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars, reasons", ""),
+        ("quality.membership.gain", "membership attack", "ROC-AUC gained over the target alone", "score"),
+        ("quality.privacy.rare_words", "rare words revealed", "share of records with one", "share"),
+        ("quality.leakage.held_out_ids", "ids of held-out trials", "in records, exemplars or reasons", ""),
     )
     tables = measure_tables(inputs.plots.get("quality/measures"), ("privacy", "membership"))
     tables += detail_tables(inputs.plots, "membership")
-    title = "Who could be told from them?"
+    title = "Which trials do they reveal?"
     return _section("membership", title, lead, inputs, {"quality": ""}, figures, tables)
 
 
 def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> ReportSection:
-    """Return what this page was made of: parameters, files, models, software."""
+    """Return what this page was made from: parameters, files, models, software."""
     models = _models(inputs)
     parameters = [(name, _plain(value)) for name, value in flatten(inputs.params).items()]
     tables = [
@@ -374,9 +385,9 @@ def provenance_section(inputs: Inputs, software: Mapping[str, str]) -> ReportSec
         Table("Software", ("Package", "Version"), sorted(software.items()), closed=True),
     ]
     lead = (
-        "Everything that decides this page. Its git commit is not here, as a commit can't hold its own name: "
-        "git log -1 -- dvc.lock shows it. The dvc.lock of that commit holds the hash of every input of every "
-        "stage, the code among them."
+        "Everything that determines this page. Its git commit is not listed, because a commit can't contain "
+        "its own hash; to see it, run: git log -1 -- dvc.lock. The dvc.lock of that commit has the hash of "
+        "every input of every stage, including the code."
     )
     return ReportSection("provenance", "Provenance", lead, tables=tables)
 
@@ -399,7 +410,7 @@ def _models(inputs: Inputs) -> list[tuple[str, str, str]]:
 
 def funnel_section(inputs: Inputs) -> ReportSection:
     """Return what became of each target."""
-    lead = "What was asked for, what the model wrote, and what was kept of it."
+    lead = "What was requested, what the model wrote, and what was kept."
     rejections = inputs.plots.get("validation/rejections")
     rows = funnel_rows(inputs.metrics)
     rows |= reason_rows(inputs.metrics, inputs.tables.get("generated"), rejections)
@@ -407,13 +418,13 @@ def funnel_section(inputs: Inputs) -> ReportSection:
 
 
 def shapes_section(inputs: Inputs) -> ReportSection:
-    """Return synthetic trials beside real ones, value by value."""
+    """Return counts and lengths of synthetic and real trials."""
     lead = (
-        "Synthetic trials beside the real ones that they were made from. A draft has bounds of its own, so "
-        "its text and its lists are shorter than those of most registered trials."
+        "Counts and lengths of synthetic trials and of the training trials. A draft has limits of its own, "
+        "so its text and lists are shorter than those of most registered trials."
     )
     rows = histogram_rows(inputs.tables)
-    return _section("shapes", "Beside real trials", lead, inputs, {"validation": ""}, rows=rows)
+    return _section("shapes", "Counts and lengths", lead, inputs, {"validation": ""}, rows=rows)
 
 
 def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSection]:
@@ -435,5 +446,5 @@ def build_sections(inputs: Inputs, software: Mapping[str, str]) -> list[ReportSe
 
 
 def record_sections(inputs: Inputs) -> list[ReportSection]:
-    """Return the sections that are about the records alone, whoever made them."""
+    """Return the sections about the records themselves, which any tool may have made."""
     return [fidelity_section(inputs), copies_section(inputs), membership_section(inputs)]

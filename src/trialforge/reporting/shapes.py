@@ -1,4 +1,4 @@
-"""Synthetic trials beside real ones, value by value, and what became of each target."""
+"""Counts and lengths of synthetic and real trials, and what became of each target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trialforge.trial.checks.record_checks import explain
 from trialforge.trial.text import trial_text
 
 SETS = {"train": "real", "synthetic": "synthetic"}
-# Picture below plots/shapes -> what is counted of a trial.
+# Plot -> what is counted in a trial.
 COUNTS: dict[str, pl.Expr] = {
     "words": trial_text().str.count_matches(r"\S+"),
     "items": pl.col("criteria").str.count_matches(r"(?m)^\s*- "),
@@ -21,13 +21,13 @@ COUNTS: dict[str, pl.Expr] = {
     "enrolment": pl.col("enrolment_planned"),
 }
 _BINS = 24
-_SHOWN = 0.98  # the axis ends where all but so many of either set lie; what lies beyond is said
+_SHOWN = 0.98  # share of each set that lies on the axis; the rest is given in words
 
 
 def histogram_rows(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return, for each count, the columns `set`, `from`, `to`, `share`, `trials` and `beyond`.
 
-    `beyond` is the share of a set that lies above the last bin. A count that a set lacks is left out.
+    `beyond` is the share of a set that lies above the last bin. A count that a set lacks is omitted.
     """
     if any(name not in tables or tables[name].is_empty() for name in SETS):
         return {}
@@ -63,7 +63,7 @@ def _histograms(sets: Mapping[str, np.ndarray]) -> pl.DataFrame:
 
 
 def funnel_rows(metrics: Mapping[str, Mapping[str, Cell]]) -> dict[str, pl.DataFrame]:
-    """Return `step` and `count`: targets, attempts at them, drafts that came of these, accepted records."""
+    """Return `step` and `count`: targets, attempts, finished drafts, accepted records."""
     made, judged = metrics.get("generation", {}), metrics.get("validation", {})
     targets, retries, given_up = (made.get(name) for name in ("targets", "retries", "given_up"))
     if not (isinstance(targets, int) and isinstance(retries, int) and isinstance(given_up, int)):
@@ -81,7 +81,7 @@ def funnel_rows(metrics: Mapping[str, Mapping[str, Cell]]) -> dict[str, pl.DataF
 def reason_rows(
     metrics: Mapping[str, Mapping[str, Cell]], generated: pl.DataFrame | None, rejections: pl.DataFrame | None
 ) -> dict[str, pl.DataFrame]:
-    """Return `reason`, `outcome`, `count`, `meaning`: why drafts were asked for again, given up, rejected."""
+    """Return `reason`, `outcome`, `count`, `meaning`: why drafts were retried, given up or rejected."""
     rows = [
         (name.removeprefix("fault_"), "asked again", count)
         for name, count in metrics.get("generation", {}).items()

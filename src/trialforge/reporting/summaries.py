@@ -1,4 +1,4 @@
-"""Metrics and plot rows gathered into the small tables that a reader compares by eye."""
+"""Small tables of metrics and plot rows for the report."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from trialforge.trial.label_words import label_word
 _SETS = {"": "synthetic", "_real": "real", "_as_drafts": "real as drafts"}
 _MODE = re.compile(r"(?P<task>\w+)\.(?P<mode>lexical|dense|hybrid|random)\.mrr")
 _AGREEMENT = re.compile(r"label_agreement\.[a-z]+_[a-z]+_n")
-# What each group of measures asks, in the order in which a reader should see them.
+# The question that each group of measures answers, in reading order.
 GROUPS = {
     "fidelity": "Fidelity: are they like real trials?",
     "diversity": "Diversity: are they unlike each other?",
-    "copies": "Copies: do fields hold more of real trials than real trials do of each other?",
-    "memorisation": "Memorisation: are words of real trials repeated?",
-    "privacy": "Privacy: are they nearer to training trials than unseen real trials are?",
-    "membership": "Membership: can one tell what the model was shown?",
-    "leakage": "Leakage: does text tell the label, or anything of the test trials?",
+    "copies": "Copies: do fields repeat more of real trials than real trials do?",
+    "memorisation": "Memorisation: do they repeat text of real trials?",
+    "privacy": "Privacy: are they closer to training trials than unseen real trials are?",
+    "membership": "Membership: do they reveal what the model was shown?",
+    "leakage": "Leakage: does the text reveal the label, or anything about test trials?",
 }
 
 
 def count_table(metrics: Mapping[str, Cell], group: str, caption: str, heading: str) -> list[Table]:
-    """Return the counts `group.NAME` of a metrics file as a table with shares; none where there are none."""
+    """Return the counts `group.NAME` of a metrics file as a table with shares; nothing if there are none."""
     counts = {
         name.removeprefix(f"{group}."): value
         for name, value in metrics.items()
@@ -40,7 +40,7 @@ def count_table(metrics: Mapping[str, Cell], group: str, caption: str, heading: 
 
 
 def agreement_table(ingest: Mapping[str, Cell]) -> list[Table]:
-    """Return how far two sources of labels agree, from `label_agreement.ONE_OTHER_n` and so on."""
+    """Return how well each two sources of labels agree, from `label_agreement.ONE_OTHER_n` and so on."""
     pairs = [name.removesuffix("_n") for name in ingest if _AGREEMENT.fullmatch(name)]
     rows = [
         (
@@ -51,12 +51,12 @@ def agreement_table(ingest: Mapping[str, Cell]) -> list[Table]:
         )
         for pair in pairs
     ]
-    headings = ("Sources of labels", "Trials that both label", "Share that agrees", "Cohen's kappa")
-    return [Table("How far the sources of labels agree", headings, rows)] if rows else []
+    headings = ("Sources of labels", "Trials labelled by both", "Share that agree", "Cohen's kappa")
+    return [Table("Agreement between sources of labels", headings, rows)] if rows else []
 
 
 def rate_table(ingest: Mapping[str, Cell], group: str, caption: str, heading: str) -> list[Table]:
-    """Return the shares of successes `label_rate.GROUP.NAME.success`, each beside the trials behind it."""
+    """Return the shares of successes `label_rate.GROUP.NAME.success`, each with its number of trials."""
     prefix = f"label_rate.{group}."
     names = [
         name.removeprefix(prefix).removesuffix(".labelled")
@@ -92,14 +92,14 @@ def _interval(low: Cell, high: Cell) -> str | None:
 
 
 def _measure(metric: str) -> Measure:
-    """Return the words for a measure; a run of another version may have one that has none."""
+    """Return the name and sentence of a measure; one of another version gets its metric's name."""
     return MEASURES.get(metric) or Measure(name_words(metric.partition(".")[2]), "")
 
 
 def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list[Table]:
-    """Return one table a group of plots/quality/measures.csv: value, interval, ceiling, worst, direction.
+    """Return one table per group of plots/quality/measures.csv: value, interval, ceiling, worst, direction.
 
-    A column that the group has nothing for is left out.
+    Columns that are empty for the whole group are omitted.
     """
     if measures is None or "metric" not in measures.columns:
         return []
@@ -110,7 +110,7 @@ def measure_tables(measures: pl.DataFrame | None, groups: Sequence[str]) -> list
         def value(row: dict[str, Any], ending: str, rows: Mapping[str, Any] = rows) -> Cell:
             return (rows.get(f"{row['metric']}{ending}") or {}).get("value")
 
-        # What is measured of real trials as well stands in the row of the measure.
+        # Values for real trials are shown in the row of the measure.
         beside = {f"{name}{ending}" for name in rows for ending in _SETS if ending}
         found = [row for name, row in rows.items() if name.startswith(f"{group}.") and name not in beside]
         columns = {
@@ -168,7 +168,7 @@ def comparison_table(comparisons: pl.DataFrame | None, role: str, caption: str) 
 
 
 def matching_table(matching: pl.DataFrame | None) -> list[Table]:
-    """Return how the held-out trials behind `Real trials` were matched, from plots/quality/matching.csv."""
+    """Return how the held-out trials in `Real trials` were matched, from plots/quality/matching.csv."""
     if matching is None or "matched_by" not in matching.columns:
         return []
     caption = "Held-out real trials with a training trial of the same kind"
@@ -176,7 +176,7 @@ def matching_table(matching: pl.DataFrame | None) -> list[Table]:
 
 
 def point_rows(picture: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
-    """Return the two pictures of plots/quality/picture.csv, each with its own two columns last."""
+    """Return the rows of both scatter plots of plots/quality/picture.csv, with x and y as last columns."""
     names = {"quality/picture": "tsne", "quality/principal": "pca"}
     if picture is None:
         return {}
@@ -192,14 +192,14 @@ def _group_diversity(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _group_words(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return one row for each set, view and label, with its words in one cell."""
+    """Return one row per set, view and label, with its words in one cell."""
     weighed = pl.format("{} ({})", "word", pl.col("weight").round(2))
     grouped = frame.group_by("set", "view", "label", maintain_order=True)
     return grouped.agg(words=weighed.str.join(", ")).with_columns(_label_words())
 
 
 def _group_leaks(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the records by rule, model and arm: prompts differ by record."""
+    """Return the number of records by rule, model and arm, summed over prompts."""
     makers = [name for name in ("model", "arm") if name in frame.columns]
     return frame.group_by("rule", *makers, maintain_order=True).agg(pl.col("records").sum())
 
@@ -208,15 +208,15 @@ def _label_words() -> pl.Expr:
     return label_word(pl.col("label"), "no label").alias("label")
 
 
-# Tables of plots/quality/ that no picture shows: section, caption, how they are gathered.
+# Tables of plots/quality/ that are not plotted: section, caption, function that shapes the rows.
 DETAILS: dict[str, tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "diversity": ("fidelity", "Diversity by intervention and label", _group_diversity),
     "fields": ("fidelity", "Share of records that fill each field", lambda frame: frame),
-    "label_fidelity": ("fidelity", "What label is read from each record", lambda frame: frame),
-    "label_words": ("fidelity", "Words that weigh most for either label", _group_words),
-    "tells": ("fidelity", "Features that tell the label most", lambda frame: frame),
-    "outcome_leaks": ("fidelity", "Records that tell an outcome, by rule", _group_leaks),
-    "calibration": ("copies", "What the measures read where copies are planted", lambda frame: frame),
+    "label_fidelity": ("fidelity", "Label predicted from each record", lambda frame: frame),
+    "label_words": ("fidelity", "Words with the largest weights for each label", _group_words),
+    "tells": ("fidelity", "Features that reveal the label most", lambda frame: frame),
+    "outcome_leaks": ("fidelity", "Records that reveal an outcome, by rule", _group_leaks),
+    "calibration": ("copies", "Values of the measures with planted copies", lambda frame: frame),
 }
 
 
@@ -233,7 +233,7 @@ def detail_tables(plots: Mapping[str, pl.DataFrame], section: str) -> list[Table
 def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None) -> list[Table]:
     """Return ROC-AUC of each arm by classifier, with intervals, from plots/learning/arms.csv.
 
-    Above them stand the base rates of plots/learning/base-rates.csv, which are the same beside every model.
+    The first rows are the base rates of plots/learning/base-rates.csv, which are the same for every model.
     """
     if arms is None:
         return []
@@ -246,7 +246,7 @@ def arm_table(arms: pl.DataFrame | None, rates: pl.DataFrame | None) -> list[Tab
     cells = {(row["arm"], row["model"]): _area(row, "mean") for row in areas.iter_rows(named=True)}
     names = areas["arm"].unique(maintain_order=True).to_list()
     rows += [(arm, *(cells.get((arm, model)) for model in models)) for arm in names]
-    caption = "ROC-AUC on unseen real trials by training mix, mean over seeds with interval"
+    caption = "ROC-AUC on unseen real trials by training mix: mean over seeds, with interval"
     return [Table(caption, ("Arm", *models), rows, wide=True)]
 
 
@@ -255,17 +255,17 @@ def _area(row: Mapping[str, Any], value: str) -> str:
 
 
 ARM_WORDS: tuple[tuple[str, str], ...] = (
-    ("none", "nothing learned: one answer for all"),
+    ("none", "nothing: the same answer for every trial"),
     ("real", "the real training trials"),
     ("synthetic", "synthetic trials alone"),
     ("augmented", "real and synthetic trials together (the paper's “hybrid”)"),
-    ("shuffled", "control: synthetic trials under shuffled labels; nothing may be learned from them"),
-    ("duplicated", "control: as many real trials again instead of synthetic ones"),
-    ("word-dropout", "control: as many real trials with words left out"),
-    ("more-real", "positive control: as many real trials that nothing else has read"),
+    ("shuffled", "control: synthetic trials with shuffled labels, from which nothing should be learned"),
+    ("duplicated", "control: the same number of repeated real trials instead of synthetic ones"),
+    ("word-dropout", "control: the same number of real trials with words removed"),
+    ("more-real", "positive control: the same number of real trials that nothing else has read"),
     ("more-real-as-drafts", "positive control: the same trials with the fields and lengths of a draft"),
-    ("asked-shares", "as augmented, labels not weighed to those of real trials"),
-    ("equal-shares", "as augmented, labels weighed to half of each"),
+    ("asked-shares", "as augmented, without weights that match the label shares of real trials"),
+    ("equal-shares", "as augmented, with both labels weighted equally"),
 )
 
 
@@ -277,7 +277,7 @@ def arm_words(arms: pl.DataFrame | None) -> list[Table]:
 
 
 def order_arms(table: pl.DataFrame, primary: Cell) -> pl.DataFrame:
-    """Return a table of plots/learning/ with the primary classifier first and its arms in reading order."""
+    """Return a table of plots/learning/ with the primary classifier first and arms in reading order."""
     if not {"arm", "model"} <= set(table.columns):
         return table
     places = {name: place for place, (name, _) in enumerate(ARM_WORDS)}

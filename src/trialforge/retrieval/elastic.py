@@ -45,7 +45,7 @@ class ElasticBackend:
             ours = hit["_id"] in self._pool.row_of and hit["_version"] == 1
             if not ours or hit["_seq_no"] > self._last_write:
                 raise RetrievalError(
-                    f"another program wrote trial {hit['_id']} to the index that is searched",
+                    f"another program wrote trial {hit['_id']} to the index",
                     hint="run again: the index is rebuilt from the tracked data",
                 )
         return {hit["_id"]: float(hit["_score"]) for hit in hits}

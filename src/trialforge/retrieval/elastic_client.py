@@ -71,7 +71,7 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
     if not OLDEST <= tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < BEYOND:
         client.close()
         raise RetrievalError(
-            f"Elasticsearch {version} is not supported: it must be {'.'.join(map(str, OLDEST))} or newer, "
+            f"Elasticsearch {version} is not supported; it must be {'.'.join(map(str, OLDEST))} or newer, "
             f"and below {BEYOND[0]}",
             hint=START,
         )
@@ -98,7 +98,7 @@ def translated_errors() -> Iterator[None]:
     except elastic_transport.ConnectionTimeout as error:
         raise RetrievalError(
             "Elasticsearch did not answer in time",
-            hint="raise `retrieval.elasticsearch.timeout`, or look at the server's load and disk",
+            hint="raise `retrieval.elasticsearch.timeout`, or check the load and disk of the server",
         ) from error
     except elastic_transport.TransportError as error:
         raise RetrievalError(f"Elasticsearch does not answer at {HOSTS}", hint=START) from error
@@ -115,7 +115,7 @@ def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
     if kind == "cluster_block_exception":
         return RetrievalError(
             f"Elasticsearch is blocked: {reason}",
-            hint="set what blocks it (`cluster.blocks` or `index.blocks`) to null, then run again",
+            hint="set the block (`cluster.blocks` or `index.blocks`) to null, then run again",
         )
     if "no space left" in reason.lower():
         return disk_error(reason)
@@ -123,7 +123,7 @@ def explain_refusal(status: int, kind: str, reason: str) -> RetrievalError:
         return master_error()
     if status in (401, 403):
         return RetrievalError(
-            f"Elasticsearch refuses entry (HTTP {status})",
+            f"Elasticsearch denies access (HTTP {status})",
             hint=f"set {API_KEY}, or {USER} and {PASSWORD}, to what the server expects",
         )
     if status == 404:
@@ -146,15 +146,15 @@ def disk_error(why: str) -> RetrievalError:
 def gone_error() -> RetrievalError:
     """Return the error of an index that somebody has deleted."""
     return RetrievalError(
-        "the index is gone from Elasticsearch", hint="run again: it is rebuilt from the tracked data"
+        "Elasticsearch no longer has the index", hint="run again: it is rebuilt from the tracked data"
     )
 
 
 def master_error() -> RetrievalError:
     """Return the error of a cluster in which fewer nodes than a majority are left, or can write."""
     return RetrievalError(
-        "Elasticsearch can't write any more: its cluster has no master: nodes are missing, or a disk is full",
-        hint="start the nodes that are missing, or free space on the server's disk, then run again",
+        "Elasticsearch can't write any more: its cluster has no master; nodes are missing, or a disk is full",
+        hint="start the missing nodes, or free space on the server's disk, then run again",
     )
 
 
@@ -194,7 +194,7 @@ def _checked(host: str) -> str:
     except ValueError:
         valid = None
     if not valid:
-        raise RetrievalError(f"{HOSTS} is no address: {host!r}", hint="write it as http://HOST:PORT")
+        raise RetrievalError(f"{HOSTS} is not an address: {host!r}", hint="write it like http://HOST:PORT")
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"
 
 

@@ -58,7 +58,7 @@ def take_seal(client: Elasticsearch, name: str) -> Seal:
         if len(writes) == shards:  # else a node died meanwhile, and another takes its shards over
             return {"uuid": index["uuid"], "writes": writes}
     raise RetrievalError(
-        f"the index {name} never stood still: nodes of Elasticsearch come and go", hint="run again"
+        f"the index {name} kept changing, as nodes of Elasticsearch came and went", hint="run again"
     )
 
 

@@ -88,9 +88,9 @@ def _explain_red(client: Elasticsearch, index: str, state: dict[str, Any]) -> Re
     if full := [reason for reason in reasons if "watermark" in reason]:
         return disk_error(full[0])
     return RetrievalError(
-        f"the index {index} is red: {len(red)} of {len(shards)} shards are on no node. "
+        f"the index {index} is red: {len(red)} of {len(shards)} shards are not on any node. "
         f"{told.get('allocate_explanation', 'They are just coming back')}",
-        hint="start the nodes that are missing; if they are lost, delete the index and run again; with "
+        hint="start the missing nodes; if they are lost, delete the index and run again; with "
         "`retrieval.elasticsearch.replicas` of 1 or more the loss of one node does no harm",
     )
 

@@ -95,8 +95,8 @@ class ServerIndex:
                     break
             else:
                 raise RetrievalError(
-                    f"the index {self.name} was taken away {ATTEMPTS} times while it was loaded",
-                    hint="see which other program writes to Elasticsearch by this alias",
+                    f"the index {self.name} was removed {ATTEMPTS} times while it was being loaded",
+                    hint="find the other program that writes to Elasticsearch with this alias",
                 )
             self._set_copies()
             self._publish()
@@ -118,7 +118,7 @@ class ServerIndex:
             or mark.get("alias", self._params.alias) != self._params.alias
         ):
             raise RetrievalError(
-                f"Elasticsearch has an index {self.name} that is not of trialforge",
+                f"Elasticsearch has an index {self.name} that trialforge did not make",
                 hint="choose another `retrieval.elasticsearch.alias`",
             )
         return mark
@@ -128,7 +128,7 @@ class ServerIndex:
         told = False
         while (mark := self._read_mark()) and mark.get("loading_until", 0) > server_seconds(self._client):
             if not told:
-                logger.warning("another run is loading index %s: this one waits for it", self.name)
+                logger.warning("another run is loading index %s; waiting for it", self.name)
             told = True
             time.sleep(min(1.0, LEASE_SECONDS / 4))
         return mark
@@ -185,7 +185,7 @@ class ServerIndex:
 
     def _check_loaded(self, documents: Documents) -> None:
         if not self._is_whole(documents):
-            raise RetrievalError(f"index {self.name} was changed while it was loaded", hint="run again")
+            raise RetrievalError(f"index {self.name} changed while it was being loaded", hint="run again")
 
     def _create(self, load: str, name: str) -> None:
         from elasticsearch import BadRequestError
@@ -246,7 +246,7 @@ class ServerIndex:
         marks = [_mark_of(self._client.indices.get_mapping(index=name)[name]) for name in named]
         if taken or any(mark is None or mark.get("alias", alias) != alias for mark in marks):
             raise RetrievalError(
-                f"`retrieval.elasticsearch.alias`: {alias!r} names an index that is not of trialforge",
+                f"`retrieval.elasticsearch.alias`: {alias!r} names an index that trialforge did not make",
                 hint="choose another alias",
             )
 

@@ -90,14 +90,14 @@ def _explain(refused: list[dict[str, Any]]) -> RetrievalError:
     for fault in refused:
         error = _error(fault)
         if error.get("type") == "index_not_found_exception":
-            return IndexTakenError("the index vanished from Elasticsearch while it was loaded")
+            return IndexTakenError("the index vanished from Elasticsearch while it was being loaded")
         if fault["status"] != BAD_DOCUMENT:
             return explain_refusal(fault["status"], str(error.get("type")), str(error.get("reason")))
     shown = "; ".join(f"{fault['_id']}: {_error(fault).get('reason')}" for fault in refused[:SHOWN_FAILURES])
     more = f" and {len(refused) - SHOWN_FAILURES} more" if len(refused) > SHOWN_FAILURES else ""
     return DocumentError(
         f"Elasticsearch refuses {len(refused)} documents: {shown}{more}",
-        hint="mend these trials, or leave them out of the corpus; the alias still names the old index",
+        hint="fix these trials, or leave them out of the corpus; the alias still names the old index",
     )
 
 

@@ -34,7 +34,8 @@ def open_retriever(
     }
     if changed := sorted(name for name, value in wanted.items() if manifest.get(name) != value):
         raise ArtifactError(
-            f"{folder} was made with another {', '.join(changed)} than params.yaml has", hint=HINT
+            f"{folder} was made with another {', '.join(changed)} than params.yaml sets",
+            hint=HINT,
         )
     pool, impacts = open_index(folder)
     if params.backend == "embedded":

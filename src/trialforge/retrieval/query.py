@@ -69,7 +69,7 @@ def clean_text(text: str) -> str:
     """
     cleaned = " ".join(_CONTROL.sub(" ", text[:MAX_CHARACTERS]).split())
     if not cleaned:
-        raise RetrievalError("the query has no words", hint="give some words, such as a condition")
+        raise RetrievalError("the query has no words", hint="enter some words, such as a condition")
     return cleaned
 
 

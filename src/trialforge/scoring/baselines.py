@@ -1,6 +1,6 @@
-"""What is known before any text is read: the share of successes of a phase or a therapeutic area.
+"""Base rates: the share of successes in a phase or therapeutic area, known without reading any text.
 
-Beside it what a decision by predicted probabilities brings, and whether these hold in each phase.
+Also the net benefit of decisions by predicted probability, and calibration by phase.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 NO_PHASE = "no phase"
 RATES = ("phase", "area")
-_PRIOR = 5.0  # trials of the overall rate that each group starts with, as small groups tell little
+_PRIOR = 5.0  # trials at the overall rate that each group starts with, because small groups are noisy
 _THRESHOLDS = np.arange(1, 20) / 20
 
 
 def add_groups(trials: pl.DataFrame) -> pl.DataFrame:
-    """Return `nct_id`, `label`, `phase` and `area` of the labelled trials, in order of `nct_id`."""
+    """Return `nct_id`, `label`, `phase` and `area` of the labelled trials, sorted by `nct_id`."""
     named = trials.filter(pl.col("label").is_not_null()).sort("nct_id")
     return named.select("nct_id", "label", pl.col("phase").fill_null(NO_PHASE), therapeutic_area())
 
 
 def base_rates(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Floats]:
-    """Return, for each of RATES, the share of successes that training trials give each test trial.
+    """Return, for each of RATES, the share of successes among training trials of each test trial's group.
 
     Args:
-        train: what `add_groups` gives of the training trials.
-        test: the same of the test trials.
+        train: the output of `add_groups` for the training trials.
+        test: the same for the test trials.
     """
     overall = float(train["label"].to_numpy().mean())
     rate = (pl.col("label").sum() + _PRIOR * overall) / (pl.len() + _PRIOR)
@@ -52,7 +52,7 @@ def base_rates(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Floats]:
 
 
 def rate_rows(rates: dict[str, Floats], scoring: Scoring, level: float) -> pl.DataFrame:
-    """Return `rate_of`, ROC-AUC with its interval, PR-AUC and Brier score of each of the base rates."""
+    """Return `rate_of`, ROC-AUC with its interval, PR-AUC and Brier score of each base rate."""
     once = np.ones((1, scoring.labels.size))
     rows = []
     for name, chances in rates.items():
@@ -65,11 +65,11 @@ def rate_rows(rates: dict[str, Floats], scoring: Scoring, level: float) -> pl.Da
 
 
 def decision_rows(scores: Iterable[ArmScores], rates: dict[str, Floats]) -> pl.DataFrame:
-    """Return the net benefit of taking the trials from a probability on, by model and arm.
+    """Return the net benefit of taking trials at or above a probability, by model and arm.
 
-    It is the share of trials that are taken and succeed, less that of those that are taken and fail, where a
-    failure costs `threshold / (1 - threshold)` of what a success brings. Scores are recalibrated; of several
-    seeds it is the mean (Vickers and Elkin 2006). The arms of no model take all trials, or go by a base rate.
+    It is the share of trials that are taken and succeed, minus the share that are taken and fail, where a
+    failure costs `threshold / (1 - threshold)` successes (Vickers and Elkin 2006). Scores are recalibrated,
+    and the result is the mean over seeds. Arms without a model take all trials or go by a base rate.
     """
     scores = list(scores)
     labels = scores[0].labels
@@ -95,8 +95,8 @@ def phase_rows(scores: Iterable[ArmScores], phases: Sequence[str]) -> pl.DataFra
     """Return, by model, arm and phase, the mean probability and the share of successes with its interval.
 
     Args:
-        scores: those whose probabilities are judged.
-        phases: of each test trial.
+        scores: the scores whose probabilities are evaluated.
+        phases: the phase of each test trial.
     """
     frames = []
     for one in scores:

@@ -1,9 +1,9 @@
 """Paired bootstrap of held-out trials, by clusters and nested over seeds, for every metric at once.
 
-A draw resamples interventions (all trials of a drawn intervention come along: clustered, Field and
-Welsh 2007) and, within it, seeds. Both arms of a comparison see the same draws, so their difference
-is paired. A draw is a vector of trial weights, and each metric is a function of such weights, so
-10,000 draws are a few matrix products.
+A draw resamples interventions with all their trials (a cluster bootstrap, Field and Welsh 2007) and, within
+the draw, seeds. Both arms of a comparison use the same draws, so their difference is paired. A draw is a
+vector of trial weights, and each metric is a function of such weights, so 10,000 draws take a few matrix
+products.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Draws:
 
     Attributes:
         trials: (draws, trials), how often each trial is drawn.
-        seeds: (draws, seeds), the share that each seed has in a draw.
+        seeds: (draws, seeds), the share of each seed in a draw.
     """
 
     trials: Floats
@@ -34,7 +34,7 @@ class Draws:
 
 
 def draw_weights(clusters: NDArray[np.str_], seeds: int, draws: int, seed: int) -> Draws:
-    """Return the weights of `draws` draws; trials of one cluster are drawn together."""
+    """Return the weights of `draws` draws; trials of a cluster are drawn together."""
     _, member = np.unique(clusters, return_inverse=True)
     stream = random_stream(seed, "learning", "bootstrap")
     count = int(member.max()) + 1
@@ -48,7 +48,7 @@ Measure = Callable[[NDArray[np.int64], Floats, float, Floats], Floats]
 
 
 def roc_auc(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:  # noqa: ARG001
-    """Return the weighted chance that a success outranks a failure, a tie counting half."""
+    """Return the weighted probability that a success outranks a failure; ties count half."""
     positive, negative = labels == 1, labels == 0
     order = np.argsort(scores[negative], kind="stable")
     below = np.zeros((weights.shape[0], order.size + 1))
@@ -61,7 +61,7 @@ def roc_auc(labels: NDArray[np.int64], scores: Floats, threshold: float, weights
 
 
 def pr_auc(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:  # noqa: ARG001
-    """Return the weighted average precision, without interpolation; tied scores are one step."""
+    """Return the weighted average precision, without interpolation; tied scores form one step."""
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], labels[order] == 1
     weighted = weights[:, order]
@@ -87,7 +87,7 @@ def _counts(
 
 
 def accuracy(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:
-    """Return the weighted share of right answers."""
+    """Return the weighted share of correct answers."""
     hit, _, _, rejected = _counts(labels, scores, threshold, weights)
     return _ratio(hit + rejected, weights.sum(axis=1))
 
@@ -99,13 +99,13 @@ def balanced_accuracy(labels: NDArray[np.int64], scores: Floats, threshold: floa
 
 
 def precision(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:
-    """Return the share of successes among those called a success; 0 where none is."""
+    """Return the share of successes among predicted successes; 0 if there are none."""
     hit, alarm, _, _ = _counts(labels, scores, threshold, weights)
     return np.nan_to_num(_ratio(hit, hit + alarm))
 
 
 def recall(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:
-    """Return the share of successes that are called so."""
+    """Return the share of successes that are predicted as such."""
     hit, _, miss, _ = _counts(labels, scores, threshold, weights)
     return _ratio(hit, hit + miss)
 
@@ -145,13 +145,13 @@ def resample(
         draws: weights of trials and seeds.
     """
     fits, fit_of = np.unique(np.column_stack([thresholds, scores]), axis=0, return_inverse=True)
-    values = np.empty((len(fits), len(draws.trials)))  # seeds of a model without chance are one fit
+    values = np.empty((len(fits), len(draws.trials)))  # seeds of a deterministic model are one fit
     for start in range(0, len(draws.trials), CHUNK):
         chunk = slice(start, start + CHUNK)
         for number, (threshold, *row) in enumerate(fits):
             values[number, chunk] = measure(labels, np.array(row), threshold, draws.trials[chunk])
     means: Floats = np.einsum("sd,ds->d", values[fit_of], draws.seeds)
-    return means.round(12)  # so that equal arms differ by 0 in a draw, and not by how shares were summed
+    return means.round(12)  # so that equal arms differ by exactly 0 in a draw
 
 
 def p_value(differences: Floats) -> float:

@@ -1,4 +1,4 @@
-"""Is one arm better than another? Effect, interval, test, verdict and the words that follow from them."""
+"""Compare two arms: effect, interval, test, verdict and the sentences that follow from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trialforge.scoring.scores import ArmScores, Resamples
 
 AGAINST = "real"
-ENOUGH_FITS, ENOUGH_DRAWS = 5, 10_000  # fewer are for trying things out, and every answer then says so
+ENOUGH_FITS, ENOUGH_DRAWS = 5, 10_000  # with fewer, every answer says so
 Test = Literal["delong", "mcnemar", "bootstrap"]
 Verdict = Literal["better", "worse", "equivalent", "not shown"]
 
@@ -33,18 +33,18 @@ class ComparisonResult:
     """The answer to one question.
 
     Attributes:
-        effect: metric of the arm less that of the other, averaged over seeds.
-        fits: models that were fitted for the arm or the other, whichever has more.
-        generations: generations of synthetic trials that they learned from.
-        low, high: the interval of its test; of accuracy, the bootstrap's, over clusters of trials and seeds.
-        test: which test gave `p`.
-        p_holm: `p` corrected for the family; None for a question that is asked at the full level.
-        p_equivalent: of the tests that the two are equivalent within the declared margin (corrected in a
-            family); None for a metric without one.
-        detectable: the least true effect that this test finds with the declared power, at the full level;
-            infinite where it can find none.
-        error_trials, error_fits, error_generations: the parts of the standard error; None where there is
-            one fit, fewer than two generations of synthetic trials, or the bootstrap does not part them.
+        effect: the metric of the arm minus that of the other, averaged over seeds.
+        fits: the number of models fitted for the arm or the other, whichever is larger.
+        generations: the number of generations of synthetic trials that they learned from.
+        low, high: the interval of the test; for accuracy, that of the bootstrap over clusters and seeds.
+        test: the test that gave `p`.
+        p_holm: `p` corrected for the family; None for a question asked at the full level.
+        p_equivalent: the p-value of equivalence within the declared margin (corrected in a family); None for
+            a metric without a margin.
+        detectable: the smallest true effect that this test detects with the declared power, at the full
+            level; infinite if it can detect none.
+        error_trials, error_fits, error_generations: the parts of the standard error; None if there is one
+            fit, fewer than two generations of synthetic trials, or the bootstrap does not separate them.
     """
 
     name: str
@@ -76,11 +76,11 @@ def compare(
     clusters: NDArray[np.str_],
     params: StatisticsParams,
 ) -> ComparisonResult:
-    """Return the figures of one question, without verdict.
+    """Return the figures of one question, without a verdict.
 
     Args:
-        question: what is asked.
-        scores: by model and arm.
+        question: the question.
+        scores: the scores by model and arm.
         resamples: the metrics of every draw.
         clusters: the intervention of each test trial.
         params: level, power and margin.
@@ -123,8 +123,8 @@ def answer_each(
 ) -> list[ComparisonResult]:
     """Return the answers to questions, in their order, each at the full level.
 
-    So are the primary question and the controls asked: a gain that must be one over each of several rivals
-    is an intersection-union test (Berger 1982), whose parts need no correction.
+    This is how the primary question and the controls are asked: a gain that must hold against each of several
+    rivals is an intersection-union test (Berger 1982), whose parts need no correction.
     """
     answers = [compare(question, scores, resamples, clusters, params) for question in questions]
     return [_conclude(answer, params, resamples) for answer in answers]
@@ -156,14 +156,14 @@ def _conclude(answer: ComparisonResult, params: StatisticsParams, resamples: Res
 
 
 def explore(scores: Mapping[tuple[str, str], ArmScores], wholes: Mapping[str, str]) -> list[list[Comparison]]:
-    """Return what nobody declared: each arm against real trials, and ablated ones against their whole.
+    """Return the undeclared comparisons: each arm with real trials, and each ablated arm with its original.
 
-    Each metric of each side is a family of its own. Corrected over all of them, no bootstrap test of a run
-    with many arms could come out significant, as its p-value is never below 2 / draws.
+    Each metric of each side is a family of its own. If all were corrected together, no bootstrap test of a
+    run with many arms could be significant, because its p-value is never below 2 / draws.
 
     Args:
-        scores: by model and arm.
-        wholes: ablated arm -> the arm that it is an ablation of.
+        scores: the scores by model and arm.
+        wholes: ablated arm -> the arm that it ablates.
     """
     sides = (
         [(model, arm, AGAINST) for model, arm in scores if arm != AGAINST],
@@ -181,10 +181,10 @@ def explore(scores: Mapping[tuple[str, str], ArmScores], wholes: Mapping[str, st
 
 
 def judge(answer: ComparisonResult, level: float) -> Verdict:
-    """Return what the tests allow to say at `level`.
+    """Return the verdict of the tests at `level`.
 
-    `better` or `worse`: the test of a difference, with an interval that leaves out 0. `equivalent`: else,
-    the two one-sided tests within the margin. `not shown`: neither.
+    `better` or `worse`: the difference is significant and its interval excludes 0. `equivalent`: otherwise,
+    if the two one-sided tests are significant within the margin. `not shown`: neither.
     """
     outside = answer.low > 0 or answer.high < 0
     p = answer.p if answer.p_holm is None else answer.p_holm
@@ -201,7 +201,7 @@ def _tell_p(p: float) -> str:
 
 
 def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> str:
-    """Return the sentences that a report may print; they say no more than the figures do."""
+    """Return the sentences for the report; they claim no more than the figures show."""
     said = {
         "better": f"{answer.arm} is better than {answer.against}",
         "worse": f"{answer.arm} is worse than {answer.against}",
@@ -225,7 +225,7 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
 
 
 def _describe_variation(answer: ComparisonResult, draws: int) -> str:
-    """Return what the interval does not hold, and which numbers are too small to believe."""
+    """Return what the interval does not cover, and which numbers are too small to trust."""
     words = ""
     if answer.fits <= max(answer.generations, 1):
         each = "One fit of each generation" if answer.generations > 1 else "One fit each"
@@ -240,11 +240,11 @@ def _describe_variation(answer: ComparisonResult, draws: int) -> str:
 
 
 def as_row(answer: ComparisonResult) -> dict[str, object]:
-    """Return an answer as plain rounded values; None for a number that is unknown or infinite."""
+    """Return an answer as plain rounded values; None for unknown or infinite numbers."""
     values = asdict(answer).items()
     return {key: rounded(value) if isinstance(value, float) else value for key, value in values}
 
 
 def rounded(value: float) -> float | None:
-    """Return a number as it is written, None where it is none."""
+    """Return a number rounded for output; None if it is not finite."""
     return round(value, 6) if math.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""The metrics of a classifier: name, direction, bounds; computed by a module of the library `evaluate`.
+"""The metrics of a classifier, computed by a module of the library `evaluate`.
 
-The library fetches metric code from a hub by name, which fails offline; the module that we use lies
-beside this file and is loaded by its path.
+By name, the library would fetch metric code from a hub, which fails offline. So our module is next to this
+file and is loaded by its path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODULE = Path(__file__).with_name("outcome_metrics.py")
 
 
 class ScoreMetric(NamedTuple):
-    """A metric: its name, whether more is better, whether it reads probabilities, its resampled twin."""
+    """A metric: its name, whether higher is better, whether it reads probabilities, and its weighted form."""
 
     name: str
     higher_is_better: bool
@@ -65,9 +65,9 @@ def compute_metrics(
 
     Args:
         labels: 0 or 1.
-        scores: what ranks and decides.
-        threshold: a score from which on the answer is 1.
-        probabilities: what Brier score and calibration error read; None: the scores.
+        scores: the scores that rank and decide.
+        threshold: the score at or above which the answer is 1.
+        probabilities: for Brier score and calibration error; by default the scores.
 
     Raises:
         MetricError: the labels have one class, or a score is NaN.
@@ -87,9 +87,9 @@ def compute_metrics(
 
 
 def choose_threshold(labels: NDArray[np.int64], scores: Floats, aim: str) -> float:
-    """Return the threshold that is best for metric `aim` on validation trials; the middle one of equals.
+    """Return the best threshold for metric `aim` on validation trials; of several, the middle one.
 
-    Candidates lie halfway between neighbouring scores, so that a test trial's score is never one.
+    Candidates lie halfway between neighbouring scores, so test scores rarely equal one.
     """
     ranked = np.unique(scores)
     candidates = np.concatenate([[0.0], (ranked[1:] + ranked[:-1]) / 2])
@@ -104,13 +104,14 @@ def choose_threshold(labels: NDArray[np.int64], scores: Floats, aim: str) -> flo
 def recalibrate(labels: NDArray[np.int64], held: Floats, scores: Floats) -> Floats:
     """Return scores as probabilities that fit validation trials: Platt scaling of the log-odds (Platt 1999).
 
-    A mix with another share of successes moves all scores, and with them Brier score and calibration, whether
-    or not anything was learned. After it, arms differ there by what they know. The ranking stays as it is.
+    A training mix with another share of successes shifts all scores, which changes Brier score and
+    calibration even if nothing was learned. After recalibration, arms differ by what they know. The ranking
+    stays the same.
 
     Args:
-        labels: of validation trials.
-        held: their scores.
-        scores: those to recalibrate.
+        labels: the labels of validation trials.
+        held: the scores of validation trials.
+        scores: the scores to recalibrate.
     """
     from scipy.optimize import minimize
     from scipy.special import expit, logit
@@ -118,7 +119,7 @@ def recalibrate(labels: NDArray[np.int64], held: Floats, scores: Floats) -> Floa
     positive, negative = (labels == 1).sum(), (labels == 0).sum()
     targets = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
     odds, wanted = (logit(np.clip(values, 1e-6, 1 - 1e-6)) for values in (held, scores))
-    center = odds.mean()  # of a slope that does not move the intercept: quick to find
+    center = odds.mean()  # centred odds make the optimum quick to find
 
     def loss(line: Floats) -> tuple[float, Floats]:
         said = line[0] * (odds - center) + line[1]

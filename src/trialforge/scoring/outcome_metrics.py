@@ -1,4 +1,4 @@
-"""How good predictions of outcomes are, as a module of the library `evaluate`, which loads it by its path."""
+"""Metrics of outcome predictions, as a module that the library `evaluate` loads by its path."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from sklearn.metrics import (
 
 
 class OutcomeMetrics(evaluate.Metric):  # type: ignore[misc]
-    """Ranking, decisions and probabilities of label 1; each 0 to 1."""
+    """Metrics of ranking, decisions and probabilities for label 1; each from 0 to 1."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

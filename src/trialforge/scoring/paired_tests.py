@@ -15,11 +15,11 @@ _NOTHING = 1e-12  # less is rounding
 
 
 class AreaTest(NamedTuple):
-    """A ROC-AUC, or a difference of two, with its standard error and the degrees of freedom of that.
+    """A ROC-AUC, or a difference of two, with its standard error and degrees of freedom.
 
-    The variance has two parts, from the trials that are scored and from the repetitions (fits, or whole
-    generations of synthetic trials); `error_trials` and `error_repeats` are their roots. The error is
-    infinite where nothing says how trials differ. The value lies from `least` to 1.
+    The variance has two parts: from the scored trials, and from the repetitions (fits, or whole generations
+    of synthetic trials). `error_trials` and `error_repeats` are their square roots. The error is infinite if
+    the variance between trials is unknown. The value lies between `least` and 1.
     """
 
     value: float
@@ -30,7 +30,7 @@ class AreaTest(NamedTuple):
     least: float = -1.0
 
     def p(self) -> float:
-        """Return the two-sided p-value that the true value is 0."""
+        """Return the two-sided p-value for a true value of 0."""
         from scipy.special import stdtr
 
         if self.error == 0:
@@ -38,11 +38,11 @@ class AreaTest(NamedTuple):
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
     def p_equivalent(self, margin: float) -> float:
-        """Return the p-value that the true value is `margin` or more from 0, by two one-sided tests.
+        """Return the p-value for a true value at least `margin` from 0, by two one-sided tests.
 
-        Schuirmann 1987, doubled: it is below `alpha` just where the interval at level 1 - `alpha`, the one
-        that is shown, lies within the margin. Undoubled, the tests claim equivalence in up to 6.3% at the
-        margin itself, because DeLong's error is smaller where the difference came out smaller.
+        Schuirmann 1987, doubled: it is below `alpha` exactly if the interval at level 1 - `alpha`, the one
+        shown, lies within the margin. Without doubling, the tests claim equivalence in up to 6.3% of cases at
+        the margin itself, because DeLong's standard error is smaller for smaller observed differences.
         """
         from scipy.special import stdtr
 
@@ -52,24 +52,24 @@ class AreaTest(NamedTuple):
         return min(1.0, float(2 * stdtr(self.freedom, -room / self.error)))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the symmetric interval, cut to what the value can be."""
+        """Return the symmetric interval, clipped to possible values."""
         from scipy.special import stdtrit
 
         reach = float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
         return max(self.value - reach, self.least), min(self.value + reach, 1.0)
 
     def detectable(self, level: float, power: float) -> float:
-        """Return the least true effect that a two-sided test at `level` finds with probability `power`."""
+        """Return the smallest true effect that a two-sided test at `level` detects with `power`."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, (1 + level) / 2) + stdtrit(self.freedom, power)) * self.error
 
 
 def detectable_area(test: AreaTest, base: float, level: float, power: float) -> float:
-    """Return the least true gain over ROC-AUC `base` that `test`, of a difference, finds with `power`.
+    """Return the smallest true gain over ROC-AUC `base` that `test`, of a difference, detects with `power`.
 
-    The error at the gain, not the one that was observed, decides it: areas vary less as they near 1. How
-    much less is that of areas of exponential scores (Hanley and McNeil 1982).
+    It depends on the standard error at that gain, not on the observed one: areas vary less as they approach
+    1. How much less is taken from areas of exponential scores (Hanley and McNeil 1982).
     """
 
     def variance(area: float) -> float:
@@ -84,7 +84,7 @@ def detectable_area(test: AreaTest, base: float, level: float, power: float) -> 
 
 
 def placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
-    """Return DeLong's structural components of each success and of each failure; their means are the AUC."""
+    """Return DeLong's structural components of each success and each failure; both have the AUC as mean."""
     positive, negative = scores[labels == 1], scores[labels == 0]
     below = np.sort(negative)
     of_success = (np.searchsorted(below, positive, "left") + np.searchsorted(below, positive, "right")) / 2
@@ -94,7 +94,7 @@ def placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
 
 
 def roc_test(labels: Labels, scores: Floats, clusters: NDArray[np.str_] | None = None) -> AreaTest:
-    """Return the mean ROC-AUC of several seeds, (seeds, trials), with its error over trials and seeds."""
+    """Return the mean ROC-AUC of several seeds, (seeds, trials), with its standard error over both."""
     components = [placements(labels, row) for row in np.atleast_2d(scores)]
     return _area_test(labels, components, clusters, chance=0.5)._replace(least=0.0)
 
@@ -106,15 +106,15 @@ def delong(
     clusters: NDArray[np.str_] | None = None,
     generations: NDArray[np.int64] | None = None,
 ) -> AreaTest:
-    """Return how much more ROC-AUC `second` has than `first`, each (trials,) or (seeds, trials).
+    """Return the ROC-AUC of `second` minus that of `first`, each (trials,) or (seeds, trials).
 
     DeLong, DeLong and Clarke-Pearson 1988. With `clusters`, sums over trials become sums over clusters
-    (Obuchowski 1997), each scaled by its leverage (CR2 of Bell and McCaffrey 2002), with the effective
-    number of clusters less one as degrees of freedom: plain sums call twice as much significant as they
-    should where a few clusters are large. The mean over seeds of ROC-AUCs is a U-statistic too: its
-    components are the means of theirs. What repetitions vary by is added, by Satterthwaite's rule:
-    `generations` says which generation of synthetic trials each seed learned from, and where there are two
-    or more, they are the repetitions, each the mean of its seeds.
+    (Obuchowski 1997), each scaled by its leverage (CR2 of Bell and McCaffrey 2002), and the degrees of
+    freedom are the effective number of clusters minus one. With a few large clusters, plain sums would be
+    significant twice as often as they should. The mean ROC-AUC over seeds is a U-statistic too: its
+    components are the means of theirs. The variance between repetitions is added by Satterthwaite's rule.
+    `generations` says which generation of synthetic trials each seed learned from; two or more generations
+    are the repetitions, each the mean of its seeds.
     """
     pairs = zip(np.atleast_2d(first), np.atleast_2d(second), strict=True)
     components = []
@@ -150,8 +150,8 @@ def _area_test(
     repeats = len(components)
     between = over_repeats = 0.0
     if repeats > 1 and np.isfinite(over_trials):
-        # Repetitions differ by what is theirs and by how they meet these trials; the latter is in
-        # `over_trials` already, as the part by which single ones vary more over trials than their mean.
+        # Repetitions differ in themselves and in how they fit these trials. The latter is already in
+        # `over_trials`, as the part by which single ones vary more over trials than their mean.
         between = float(np.array([pair[0].mean() for pair in components]).var(ddof=1) / repeats)
         single = float(np.mean([_variance(labels, *pair, clusters)[0] for pair in components]))
         over_repeats = max(between - (single - over_trials) / (repeats - 1), 0.0)
@@ -168,10 +168,10 @@ def _area_test(
 
 
 def _luck_by_clusters(labels: Labels, clusters: NDArray[np.str_] | None) -> float:
-    """Return the variance of the ROC-AUC of scores that know nothing, each cluster counting once a label.
+    """Return the variance of the ROC-AUC of random scores; each cluster counts once per label.
 
-    A perfect ranking has no placement that differs from another. That is no proof: of two successes and two
-    failures, one order in six is perfect.
+    In a perfect ranking all placements are equal, so their variance is 0. That proves nothing: with two
+    successes and two failures, one random order in six is perfect.
     """
     names = np.arange(labels.size) if clusters is None else clusters
     ones, zeros = (np.unique(names[labels == label]).size for label in (1, 0))
@@ -181,7 +181,7 @@ def _luck_by_clusters(labels: Labels, clusters: NDArray[np.str_] | None) -> floa
 def _variance(
     labels: Labels, ones: Floats, zeros: Floats, clusters: NDArray[np.str_] | None
 ) -> tuple[float, float]:
-    """Return the variance over trials, and its degrees of freedom."""
+    """Return the variance over trials and its degrees of freedom."""
     if clusters is None:
         if min(ones.size, zeros.size) < 2:
             return np.inf, 1.0
@@ -202,7 +202,7 @@ def _variance(
 
 
 def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> float:
-    """Return the exact two-sided p-value that two classifiers are right equally often (McNemar 1947)."""
+    """Return the exact two-sided p-value for two classifiers with equal accuracy (McNemar 1947)."""
     from scipy.stats import binomtest
 
     only_first = int((first_right & ~second_right).sum())

@@ -1,4 +1,4 @@
-"""Rows that `dvc plots` and the report draw: curves, reliability, arms with intervals."""
+"""Rows that `dvc plots` and the report draw: curves and reliability."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _curve(one: ArmScores, **axes: np.ndarray) -> pl.DataFrame:
 
 
 def reliability_rows(scores: Iterable[ArmScores]) -> pl.DataFrame:
-    """Return, by bin of the score, the mean score, the share of successes and the trials, over all seeds."""
+    """Return mean score, share of successes and number of trials by bin of the score, over all seeds."""
     frames = []
     for one in scores:
         flat = pl.DataFrame({"score": one.scores.ravel(), "label": np.tile(one.labels, len(one.scores))})
@@ -61,9 +61,9 @@ def reliability_rows(scores: Iterable[ArmScores]) -> pl.DataFrame:
 def sweep_rows(arms: pl.DataFrame, params: LearningParams) -> dict[str, pl.DataFrame]:
     """Return, for each experiment that varies an amount, its curve: ROC-AUC by that amount.
 
-    `x` is the share of synthetic trials, how many times the real ones they are, or the number of real ones;
-    `series` tells arms with synthetic trials from those without where both are swept. Of an experiment that
-    was not trained the table has no rows: `dvc plots show` warns of a file that is not there.
+    `x` is the share of synthetic trials, their number relative to the real ones, or the number of real ones.
+    `series` separates arms with and without synthetic trials if both are swept. An experiment that was not
+    trained gets a table without rows, because `dvc plots show` warns about missing files.
     """
     areas = arms.filter(pl.col("metric") == "roc_auc").select("arm", "model", "mean", "low", "high")
     curves = {}

@@ -33,9 +33,9 @@ CHANCE = 0.5
 
 
 def unseen_mask(test: pl.DataFrame, synthetic: pl.DataFrame) -> NDArray[np.bool_]:
-    """Return, for each labelled test trial by nct_id, whether its interventions are in no synthetic one."""
+    """Return, for each labelled test trial by nct_id, whether no synthetic trial has its interventions."""
     made = synthetic["normalized_interventions"].explode().drop_nulls().unique()
-    made = made.filter(~made.is_in(CONTROLS))  # a placebo that both have makes no intervention known
+    made = made.filter(~made.is_in(CONTROLS))  # a shared placebo does not count
     rows = test.filter(pl.col("label").is_not_null()).sort("nct_id")
     seen = rows["normalized_interventions"].list.eval(pl.element().is_in(made.implode())).list.any()
     return ~seen.fill_null(value=False).to_numpy()
@@ -48,7 +48,7 @@ def score_metrics(
     unseen: NDArray[np.bool_] | None,
     zero_shot: pl.DataFrame | None,
 ) -> dict[str, Any]:
-    """Return the flat metrics of the score stage; all details are in the tables of plots."""
+    """Return the metrics of the score stage; details are in the tables of plots."""
     level = params.statistics.level
     headline = {
         metric: {
@@ -77,9 +77,9 @@ def score_metrics(
 
 
 def real_alone(scoring: Scoring, level: float) -> dict[str, Any]:
-    """Return the ROC-AUC of the primary model on real trials alone, and whether it learnt anything from them.
+    """Return the ROC-AUC of the primary model on real trials alone, and whether it learned anything.
 
-    Where the interval reaches down to chance, no comparison with that arm says anything of synthetic trials.
+    If the interval reaches down to chance, no comparison with that arm says anything about synthetic trials.
     """
     found = scoring.arms.filter(model=scoring.primary.model, arm=AGAINST, metric="roc_auc")
     if not found.height:
@@ -93,17 +93,18 @@ def real_alone(scoring: Scoring, level: float) -> dict[str, Any]:
 def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> dict[str, Any]:
     """Return the ROC-AUC of the generator asked outright: above 0.5, it knows or guesses outcomes.
 
-    The upper bound of its interval is what it may know. `named_share` is the probability that the model gives
-    the two outcomes together: where it is small, their odds say little. `answered` trials had any of it.
+    The upper bound of its interval is the most that it may know. `named_share` is the probability that the
+    model gives to the two outcomes together; if it is small, their odds say little. `answered` counts the
+    trials for which it is above 0.
 
     Raises:
-        LearningError: it was asked about other trials than those that were scored.
+        LearningError: it was not asked about the trials that were scored.
     """
     answers = answers.sort("nct_id")
     ids, labels = answers["nct_id"].to_list(), answers["label"].to_list()
     if ids != scoring.nct_ids or labels != scoring.labels.tolist():
         raise LearningError(
-            f"the generator was asked about other test trials ({answers.height}) than were scored",
+            f"the generator was asked about other test trials ({answers.height}) than those scored",
             hint="run: dvc repro zero-shot",
         )
     asked = answers["score"].is_not_null().to_numpy()
@@ -133,7 +134,7 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
 
 
 def declared_rows(scoring: Scoring) -> pl.DataFrame:
-    """Return the answers to what was declared as one table, each with its role."""
+    """Return the answers to the declared questions as one table, each with its role."""
     roles = {
         "primary": [scoring.primary],
         "control": scoring.controls,
@@ -145,7 +146,7 @@ def declared_rows(scoring: Scoring) -> pl.DataFrame:
 
 
 def against_rows(explored: Sequence[ComparisonResult]) -> dict[str, pl.DataFrame]:
-    """Return the undeclared answers as tables: `against-real`, and `ablations` where there are any."""
+    """Return the undeclared answers as tables: `against-real`, and `ablations` if there are any."""
     tables = {
         "against-real": [answer for answer in explored if answer.against == AGAINST],
         "ablations": [answer for answer in explored if answer.against != AGAINST],

@@ -1,4 +1,4 @@
-"""The scores of one model and arm on the test part, as arrays; what every statistic starts from."""
+"""The test scores of one model and arm as arrays, from which every statistic is computed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ArmScores:
         scores: (seeds, trials).
         probabilities: (seeds, trials), the scores recalibrated on validation trials.
         thresholds: (seeds,), each the best on validation trials.
-        generations: (seeds,), the generation of synthetic trials that each seed learned from; None: none.
-        added: how many trials the arm has beside its real ones, mean over seeds.
+        generations: (seeds,), the generation of synthetic trials that each seed learned from, or None.
+        added: the number of trials that the arm adds to its real ones, mean over seeds.
     """
 
     model: str
@@ -41,23 +41,23 @@ class ArmScores:
 
     @property
     def votes(self) -> NDArray[np.bool_]:
-        """What most seeds answer for each trial; a tie is a yes."""
+        """The majority answer of the seeds for each trial; a tie is a yes."""
         yes = self.scores >= self.thresholds[:, None]
         most: NDArray[np.bool_] = yes.mean(axis=0) >= 0.5
         return most
 
     @property
     def fits(self) -> int:
-        """How many fits differ: a model without chance, on an unchanged mix, is one, whatever the seeds."""
+        """The number of distinct fits; a deterministic model on an unchanged mix has only one."""
         return len({row.tobytes() for row in self.scores})
 
     @property
     def generation_count(self) -> int:
-        """How many generations of synthetic trials the seeds learned from."""
+        """The number of generations of synthetic trials that the seeds learned from."""
         return 0 if self.generations is None else len(np.unique(self.generations))
 
     def values(self, metric: str) -> Floats:
-        """Return what a metric reads: scores, or probabilities where it is about these."""
+        """Return what a metric reads: scores or probabilities."""
         return self.probabilities if METRICS[metric].of_probability else self.scores
 
     def mean(self, metric: str) -> float:
@@ -69,7 +69,7 @@ class ArmScores:
 
 @dataclass(frozen=True, slots=True)
 class Resamples:
-    """The metrics of every draw, each computed once: intervals and paired comparisons share them."""
+    """The metrics of every draw, computed once and shared by intervals and paired comparisons."""
 
     draws: Draws
     _kept: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def collect_scores(predictions: pl.DataFrame, aim: str) -> dict[tuple[str, str],
     """Return the test scores by (model, arm); a seed's threshold is the best for `aim` on validation.
 
     Raises:
-        LearningError: two cells were scored on different trials, so that no test could pair them.
+        LearningError: two cells were scored on different trials, so they can't be paired.
     """
     answers: dict[tuple[str, str], ArmScores] = {}
     trials: list[str] | None = None
@@ -99,7 +99,7 @@ def collect_scores(predictions: pl.DataFrame, aim: str) -> dict[tuple[str, str],
                 trials = test["nct_id"].to_list()
             elif trials != test["nct_id"].to_list():
                 raise LearningError(
-                    f"arm `{arm}` of {model} was scored on other trials than the rest",
+                    f"arm `{arm}` of {model} was not scored on the same trials as the others",
                     hint="run: dvc repro train",
                 )
             known = held["label"].to_numpy(), held["score"].to_numpy()

@@ -1,4 +1,4 @@
-"""From predictions to figures: every arm's metrics, the answers, the controls."""
+"""From predictions to results: metrics of every arm, answers, and controls."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ LEAST_SUBSET = 10
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """All that the score stage found.
+    """All results of the score stage.
 
     Attributes:
-        arms: one row a model, arm and metric: fits, mean and deviation over seeds, interval.
+        arms: one row per model, arm and metric: fits, mean and deviation over seeds, interval.
         primary: the answer to the declared question.
-        controls: the primary arm against each cheap rival of its size.
-        positive: real trials that were held back, as many as the synthetic ones, against real trials alone.
+        controls: the primary arm compared with each control of its size.
+        positive: as many held-back real trials as synthetic ones, compared with real trials alone.
         secondary: the answers to the further declared questions.
-        explored: each arm against real trials and each ablated one against its whole, by every metric,
-            corrected among those of one metric; nothing rests on them.
+        explored: each arm compared with real trials and each ablated arm with its original, by every metric,
+            corrected within each metric; no conclusion depends on them.
         nct_ids: the test trials, in the order of clusters and labels.
         clusters: the intervention of each test trial.
     """
@@ -58,13 +58,13 @@ class Scoring:
 def score_predictions(
     predictions: pl.DataFrame, clusters: pl.DataFrame, params: LearningParams, seed: int
 ) -> Scoring:
-    """Return every figure that predictions hold; nothing is trained.
+    """Return every result that follows from the predictions; nothing is trained.
 
     Args:
-        predictions: PREDICTION_SCHEMA.
+        predictions: a table with PREDICTION_SCHEMA.
         clusters: nct_id and cluster of each test trial.
         params: statistics and questions.
-        seed: of the bootstrap.
+        seed: the seed of the bootstrap.
     """
     scores = collect_scores(predictions, params.statistics.threshold)
     first = next(iter(scores.values()))
@@ -121,7 +121,7 @@ def _arm_rows(one: ArmScores, resamples: Resamples, level: float) -> Iterable[di
 
 
 def baseline(labels: NDArray[np.int64]) -> dict[str, float]:
-    """Return what always answering yes gets, with the base rate as its probability."""
+    """Return the metrics of always answering yes, with the base rate as probability."""
     rate = float(labels.mean())
     return {
         "base_rate": round(rate, 6),
@@ -140,10 +140,10 @@ def baseline(labels: NDArray[np.int64]) -> dict[str, float]:
 def shuffled_control(scoring: Scoring, params: LearningParams) -> dict[str, dict[str, Any]]:
     """Return, for each model, the ROC-AUC of the arms trained on shuffled labels, with its interval.
 
-    It says that test scores follow the training labels and nothing else: no test label, no order of rows. It
-    can't see a label that is told in the text, as shuffling parts that word from the label too: measures
-    `leakage.*` look for that. The intervals of several models hold together at the declared level
-    (Bonferroni).
+    It shows that test scores follow the training labels and nothing else, such as test labels or the order of
+    rows. It can't detect a label stated in the text, because shuffling separates the words from the label
+    too; the measures `leakage.*` look for that. The intervals of several models hold together at the declared
+    level (Bonferroni).
     """
     arms = {arm.name for arm in params.trained_arms if arm.extra == "shuffled"}
     controls = [one for (_, arm), one in scoring.scores.items() if arm in arms]
@@ -160,23 +160,23 @@ def check_control(control: dict[str, dict[str, Any]]) -> None:
     """Check that nothing was learned from shuffled labels.
 
     Raises:
-        GateError: a ROC-AUC's interval leaves out 0.5: scores follow something other than training labels.
+        GateError: the interval of a ROC-AUC excludes 0.5, so scores follow something other than labels.
     """
     for name, found in control.items():
         if not found["holds"]:
             raise GateError(
                 f"{name}: trained on shuffled labels, ROC-AUC is {found['roc_auc']:.3f} "
-                f"({found['low']:.3f} to {found['high']:.3f}), which leaves out 0.5: scores of the test part "
+                f"({found['low']:.3f} to {found['high']:.3f}), which excludes 0.5: test scores "
                 "follow something other than the training labels",
-                hint="read metrics/score.json before believing any figure",
+                hint="read metrics/score.json before you trust any figure",
             )
 
 
 def credit(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
-    """Return whether the primary arm's gain counts, and the words that say so.
+    """Return whether the gain of the primary arm counts, and the words that say so.
 
-    It must beat real data and, each at the full level, every control of its size (an intersection-union
-    test), in a test that held-back real trials show to be able to find a benefit.
+    The arm must beat real data and every control of its size, each at the full level (an intersection-union
+    test), and held-back real trials must show that the test can detect a benefit.
     """
     unbeaten = sorted(answer.against for answer in scoring.controls if answer.verdict != "better")
     unasked = params.missing_controls
@@ -191,10 +191,10 @@ def credit(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
 
 
 def assay_sensitivity(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
-    """Return whether this test could have shown a benefit: whether as many more real trials show one.
+    """Return whether this test could have shown a benefit: whether the same number of real trials shows one.
 
-    `sensitive` is None where no arm has real trials that were held back. The same trials in the form of a
-    draft say how much of a benefit that form lets through.
+    `sensitive` is None if no arm has held-back real trials. The same trials in the form of a draft show how
+    much of the benefit remains in that form.
     """
     whole = _positive(scoring, params, "held-back")
     drafts = _positive(scoring, params, "held-back-as-drafts")
@@ -234,7 +234,7 @@ def _positive(scoring: Scoring, params: LearningParams, extra: str) -> Compariso
 
 
 def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, Any]:
-    """Return what the primary metric does when synthetic trials are weighed to other label shares."""
+    """Return the change in the primary metric with synthetic trials weighted to other label shares."""
     primary = params.statistics.primary
     shares = {arm.name: shares for shares, arm in params.share_arms.items()}
     found = [
@@ -262,14 +262,14 @@ def _change(answer: ComparisonResult) -> str:
 
 
 def unseen_interventions(scoring: Scoring, unseen: NDArray[np.bool_], level: float) -> dict[str, Any]:
-    """Return, of test trials whose interventions no synthetic trial has, each arm's ROC-AUC with interval.
+    """Return each arm's ROC-AUC with interval on test trials whose interventions no synthetic trial has.
 
-    Beside it, for each model, the difference that the primary question asks about, paired.
+    Also return, for each model, the paired difference of the primary question.
 
     Args:
-        scoring: what was found on all of them.
-        unseen: for each test trial in order of nct_id.
-        level: of the intervals.
+        scoring: the results on all test trials.
+        unseen: a mask of the test trials, sorted by nct_id.
+        level: the level of the intervals.
     """
     labels, clusters = scoring.labels[unseen], scoring.clusters[unseen]
     found: dict[str, Any] = {"trials": int(unseen.sum())}

@@ -1,4 +1,4 @@
-"""The few figures that `dvc metrics show` and `dvc exp show` print side by side."""
+"""The summary that `dvc metrics show` and `dvc exp show` print side by side."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FIDELITY = ("form_auc", "style_auc", "content_auc", "label_fidelity")
 def summarise(
     validation: Mapping[str, Any], quality: Mapping[str, Any], score: Mapping[str, Any]
 ) -> dict[str, Number]:
-    """Return the headline figures, rounded to three places; None where a run has none.
+    """Return the headline figures, rounded to three places; None if a run lacks one.
 
-    How many synthetic trials there are, how well a classifier tells them from real ones by form, style and
-    content, how well one of real trials reads their label, how much of a field is copied above what real
-    trials share, how well records tell their exemplars above what targets tell; and the declared primary
-    comparison: both arms, effect and interval.
+    They are the number of synthetic trials; how well a classifier distinguishes them from real ones by form,
+    style and content; how well a classifier of real trials predicts their label; the copied share of a field
+    minus that of real trials; the gain of the membership attack over the target alone; and the declared
+    primary comparison: both arms, effect and interval.
 
     Raises:
-        ArtifactError: the metrics are of different synthetic trials.
+        ArtifactError: the metrics belong to different synthetic trials.
     """
     found = {"validation": validation, "quality": quality, "score": score}
     check_fit(found, {"synthetic": score.get(MADE_FROM, {}).get("synthetic", "")})

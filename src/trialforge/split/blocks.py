@@ -54,7 +54,7 @@ def assign_blocks(train: pl.DataFrame, params: BlockParams, near_duplicate: floa
     if len(blocks) < 6:
         raise ParameterError(
             f"{labelled.height} labelled train trials make {len(blocks)} full blocks of {size}, "
-            "and 6 are needed",
+            "but 6 are needed",
             hint="take more trials, lower blocks.size, or set blocks.enabled to false",
         )
     rows = [(nct_id, number) for number, block in enumerate(blocks[: params.most]) for nct_id in block]
@@ -71,7 +71,7 @@ def check_study(blocks: int, generation_arms: Sequence[str], study: StudiedPools
     largest = max(study.sizes)
     if blocks < 2 * largest:
         raise ParameterError(
-            f"{blocks} blocks are too few for pools of {largest}: twice as many are needed",
+            f"{blocks} blocks are too few for pools of {largest} blocks: {2 * largest} are needed",
             hint="lower study.sizes, or take more trials",
         )
     for arm in study.arms:

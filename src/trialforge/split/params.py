@@ -29,7 +29,9 @@ class SplitParams(Section):
     @model_validator(mode="after")
     def _check_date(self) -> Self:
         if self.test_from is not None and self.strategy != "temporal":
-            raise ValueError(f"`test_from` cuts by date and needs `strategy: temporal`, not {self.strategy}")
+            raise ValueError(
+                f"`test_from` splits by date and needs `strategy: temporal`, not {self.strategy}"
+            )
         return self
 
 

@@ -78,7 +78,7 @@ def plan_targets(train: pl.DataFrame, params: PlanParams, seed: int) -> pl.DataF
     plan = pl.DataFrame(rows, schema=PLAN_SCHEMA)
     if plan["label"].n_unique() < 2:
         raise ParameterError(
-            f"all {plan.height} targets have the label {plan['label'][0]}: too few to have both",
+            f"all {plan.height} targets have the label {plan['label'][0]}: too few targets for both labels",
             hint="raise plan.records or plan.interventions, or set plan.label_shares to equal",
         )
     return plan

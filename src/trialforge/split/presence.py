@@ -151,5 +151,5 @@ def warn_of_shift(shift: dict[str, Any], dropped: int) -> None:
         sys.stderr.write(
             f"warning: the median test trial starts {gap:.1f} years after the median train trial; "
             f"phases differ by {shift['phase_shift']:.0%}, sponsor classes by {shift['sponsor_shift']:.0%}; "
-            f"{dropped} trials are dropped in between\n  next: see split.test_from and ingest.population\n"
+            f"{dropped} trials between them are dropped\n  next: see split.test_from and ingest.population\n"
         )

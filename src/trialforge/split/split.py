@@ -64,8 +64,8 @@ def split_trials(trials: pl.DataFrame, groups: pl.DataFrame, params: SplitParams
     empty = [part for part in PARTS if not sizes.get(part)]
     if empty:
         raise ParameterError(
-            f"`split.strategy: {params.strategy}` leaves no trial for {', '.join(empty)}; sizes are {sizes}",
-            hint="change split.test_size, split.test_from or split.validation_size, or take another strategy",
+            f"`split.strategy: {params.strategy}` leaves no trials for {', '.join(empty)}; sizes are {sizes}",
+            hint="change split.test_size, split.test_from or split.validation_size, or use another strategy",
         )
     return settled.select(SPLIT_SCHEMA.keys())
 
@@ -89,7 +89,7 @@ def choose_cut(dates: pl.DataFrame, test_size: float) -> date:
     """
     cuts = dates["start"].drop_nulls().unique().sort()
     if cuts.is_empty():
-        raise ParameterError("`split.strategy: temporal` needs start dates, and no trial has one")
+        raise ParameterError("`split.strategy: temporal` needs start dates, but no trial has one")
     starts = dates["start"].drop_nulls().sort().to_numpy()
     ends = dates["end"].drop_nulls().sort().to_numpy()
     test = starts.size - np.searchsorted(starts, cuts.to_numpy(), "left")
@@ -136,7 +136,7 @@ def split_official(trials: pl.DataFrame, params: SplitParams, seed: int) -> pl.D
     """
     if "official_part" not in trials.columns or trials["official_part"].null_count() == trials.height:
         raise ParameterError(
-            "`split.strategy: official` needs TOP tables, and no trial is in one",
+            "`split.strategy: official` needs TOP tables, but no trial is in one",
             hint="name them in ingest.top_path; their names end in _train, _valid and _test",
         )
     official = trials.select("nct_id", "group", part=pl.col("official_part"))
@@ -245,7 +245,7 @@ def check_split(
     _refuse("trial", split.group_by("nct_id").len().filter(pl.col("len") > 1)["nct_id"])
     missing = trials.join(split, on="nct_id", how="anti")["nct_id"]
     if missing.len():
-        raise ArtifactError(f"the split leaves out trial {missing[0]} and {missing.len() - 1} more")
+        raise ArtifactError(f"the split misses trial {missing[0]} and {missing.len() - 1} more")
     _refuse("group", _crossing(kept, "group"))
     part_of = dict(kept.select("nct_id", "part").iter_rows())
     crossed = [
@@ -312,4 +312,4 @@ def _crossing(frame: pl.DataFrame, key: str) -> pl.Series:
 
 def _refuse(what: str, found: pl.Series) -> None:
     if found.len():
-        raise ArtifactError(f"the split crosses parts: {what} {found[0]} and {found.len() - 1} more")
+        raise ArtifactError(f"parts of the split overlap: {what} {found[0]} and {found.len() - 1} more")

@@ -38,7 +38,7 @@ def make_corpus(
         written = pool.synthetic.join(of_block, on="nct_id", how="left", maintain_order="left")
         if lost := written.filter(pl.col("block").is_null())["nct_id"].to_list():
             raise LearningError(
-                f"{len(lost)} synthetic trials are of no block, {lost[0]} first",
+                f"{len(lost)} synthetic trials belong to no block; the first is {lost[0]}",
                 hint="run: dvc repro generate",
             )
     drafts = (

@@ -67,14 +67,14 @@ class StudyParams(Section):
         counts = Counter(arm.name for arm in self.arms)
         twice = sorted(name for name, count in counts.items() if count > 1 or name == "real")
         if twice:
-            raise ValueError(f"arm {', '.join(twice)} is named more than once")
+            raise ValueError(f"arm {', '.join(twice)} is listed more than once")
         unknown = sorted({self.primary, *self.rivals} - {"real", *counts})
         if unknown:
-            raise ValueError(f"no arm {', '.join(unknown)}; there are real, {', '.join(counts)}")
+            raise ValueError(f"unknown arm {', '.join(unknown)}; choose from real, {', '.join(counts)}")
         if self.primary_size not in self.sizes:
-            raise ValueError(f"`primary_size` {self.primary_size} is none of `sizes`")
+            raise ValueError(f"`primary_size` {self.primary_size} is not one of `sizes`")
         if list(self.curve) != sorted(set(self.curve)) or len(self.curve) < 2 or self.curve[0] < 1:
-            raise ValueError("`curve` lists two numbers of blocks or more, each once, the smallest first")
+            raise ValueError("`curve` must list at least two different numbers of blocks in increasing order")
         if set(self.sizes) - set(self.curve):
-            raise ValueError("each of `sizes` must stand in `curve`")
+            raise ValueError("`curve` must include each of `sizes`")
         return self

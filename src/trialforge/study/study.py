@@ -82,9 +82,10 @@ def run_study(corpus: Corpus, params: StudyParams, learning: LearningParams, see
         LearningError: an arm needs trials that there are none of, or there are fewer blocks than a pool has.
     """
     blocks = corpus.blocks
-    if 2 * max(params.sizes) > blocks:
+    largest = max(params.sizes)
+    if 2 * largest > blocks:
         raise LearningError(
-            f"{blocks} blocks are too few for pools of {max(params.sizes)}: twice as many are needed",
+            f"{blocks} blocks are too few for pools of {largest} blocks: {2 * largest} are needed",
             hint="lower study.sizes, or take more trials",
         )
     fitters = _make_fitters(corpus, params, learning)

@@ -35,8 +35,10 @@ class DraftFields(Section):
     def _check_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in fields if name not in WRITTEN_FIELDS]
         if unknown or len(set(fields)) < len(fields):
-            raise ValueError(f"each at most once of {', '.join(WRITTEN_FIELDS)}; not {', '.join(unknown)}")
+            raise ValueError(
+                f"list each of {', '.join(WRITTEN_FIELDS)} at most once; not {', '.join(unknown)}"
+            )
         absent = [name for name in NEEDED_FIELDS if name not in fields]
         if absent:
-            raise ValueError(f"no record is valid without {', '.join(absent)}")
+            raise ValueError(f"a valid record needs {', '.join(absent)}")
         return tuple(name for name in WRITTEN_FIELDS if name in fields)

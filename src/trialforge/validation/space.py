@@ -56,7 +56,7 @@ def fit_space(texts: Sequence[str], params: SpaceParams) -> Space:
         vectorizer.fit(texts)
     except ValueError as error:
         raise MetricError(
-            f"no word stands in {params.min_trials} of {len(texts)} train trials",
+            f"no word occurs in {params.min_trials} of {len(texts)} train trials",
             hint="lower validation.space.min_trials, or run: dvc repro split",
         ) from error
     stream = random_stream(PROJECTION_SEED, "quality", "space")

@@ -57,7 +57,7 @@ def validate(
     strangers = generated.join(asked, on="target_id", how="anti")
     if len(strangers):
         raise MetricError(
-            f"{len(strangers)} drafts are of no target of the plan, first {strangers['target_id'][0]!r}",
+            f"{len(strangers)} drafts have no target in the plan; the first is {strangers['target_id'][0]!r}",
             hint="run: dvc repro generate",
         )
     beside = generated.join(asked, on="target_id", how="left", maintain_order="left")
@@ -79,7 +79,7 @@ def validate(
     rejected = drafts.filter(~good)
     if len(synthetic) == 0:
         raise MetricError(
-            f"none of {len(generated)} drafts is valid; reasons: {_tally(rejected)}",
+            f"none of the {len(generated)} drafts is valid; reasons: {_tally(rejected)}",
             hint="look at data/rejected.parquet, or run: trialforge show ID",
         )
     return Validated(synthetic, rejected)
@@ -91,7 +91,7 @@ def _exemplars(generated: pl.DataFrame, train: pl.DataFrame) -> dict[str, dict[s
     trials = {row["nct_id"]: row for row in train.filter(pl.col("nct_id").is_in(shown)).iter_rows(named=True)}
     if shown - trials.keys():
         raise MetricError(
-            f"train has no exemplar {min(shown - trials.keys())}", hint="run: dvc repro generate"
+            f"exemplar {min(shown - trials.keys())} is not in train", hint="run: dvc repro generate"
         )
     return trials
 

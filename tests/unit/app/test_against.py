@@ -75,7 +75,7 @@ def test_what_moved_and_which_records_are_new_or_gone(
         "equal": 2, "new": [fourth], "gone": [first], "kept": 2, "page": "against.html",
     }  # fmt: skip
     page = (project / "against.html").read_text()
-    assert "1 of 3 figures moved" in page
+    assert "1 of 3 figures changed" in page
     assert f'"id":"{fourth}"' in page
     assert f'"id":"{first}"' not in page
     assert cli.run(["report", "--against", "HEAD"]) == 0
@@ -103,7 +103,7 @@ def test_figures_of_other_records_than_are_here_are_refused(capsys: pytest.Captu
     metrics = read_json(Path("metrics/validation.json"))
     write_parquet(sample.generated_table(6).slice(2, 3), Path("data/synthetic.parquet"))
     said = refused(capsys)
-    assert "metrics/validation.json was computed on another data/synthetic.parquet than is there" in said
+    assert "metrics/validation.json was computed from another version of data/synthetic.parquet" in said
     assert "dvc repro validate" in said
     Path("data/synthetic.parquet").unlink()  # as in a clone: only the figures themselves can disagree
     write_json({"made_from": {"synthetic": "0" * 64}}, Path("metrics/worth.json"))

@@ -111,7 +111,7 @@ def test_server_of_openais_api_and_its_models_are_told(address: str, tmp_path: P
 @pytest.mark.parametrize(
     ("addresses", "detail", "mend"),
     [
-        ("", "LLM_BASE_URL is not set; params.yaml asks for it", "export LLM_BASE_URL="),
+        ("", "LLM_BASE_URL is not set; params.yaml needs it", "export LLM_BASE_URL="),
         ("https://8.8.8.8/v1", "prompts would leave your network", "LLM_ALLOW_PUBLIC=1"),
         ("http://127.0.0.1:9/v1", "does not answer", "export LLM_BASE_URL="),
     ],
@@ -166,7 +166,7 @@ def test_a_run_that_is_going_is_told_and_its_lock_is_left_alone(tmp_path: Path) 
             lock.write_text(content)
             (lock.parent / "lock").write_text(f" {run.pid}\n")
             found = find(examine(tmp_path, {}, {}), "run")
-            assert found.detail.startswith(f"a run is in progress, process {run.pid}, since 2")
+            assert found.detail.startswith(f"process {run.pid} has been running the pipeline since 2")
             assert (found.state, found.mend) == ("note", "")
         run.kill()
     lock.write_text("")
@@ -185,7 +185,7 @@ def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
     found = find(examine(tmp_path, {}, {}), "packages")
     assert found.state == "fault"
     assert "no-such-package is missing" in found.detail
-    assert "locked is 0.0.1" in found.detail
+    assert "locked at 0.0.1" in found.detail
     assert "only-elsewhere" not in found.detail
 
 
@@ -209,7 +209,7 @@ def serve(*models: str) -> None:
 
 def test_an_encoder_that_ollama_serves_makes_it_needed(address: str, tmp_path: Path) -> None:
     found = find(examine(tmp_path, VECTORS_BY_OLLAMA, {}), "ollama")
-    assert (found.state, "params.yaml asks for it" in found.detail) == ("fault", True)
+    assert (found.state, "params.yaml needs it" in found.detail) == ("fault", True)
     serve("smollm2:135m")
     found = find(examine(tmp_path, VECTORS_BY_OLLAMA, {"OLLAMA_HOST": address}), "ollama models")
     assert (found.state, found.mend) == ("fault", "ollama pull all-minilm")
@@ -262,8 +262,8 @@ GGUF_SHA256 = hashlib.sha256(GGUF).hexdigest()
         (GGUF, GGUF_SHA256, "ok", "model.gguf"),
         (GGUF, None, "fault", f"set llm.sha256 to {GGUF_SHA256}"),
         (GGUF, "0" * 64, "fault", f"has SHA-256 {GGUF_SHA256}"),
-        (b"a page that says: log in first", GGUF_SHA256, "fault", "is no GGUF file"),
-        (b"", GGUF_SHA256, "fault", "is no GGUF file"),
+        (b"a page that says: log in first", GGUF_SHA256, "fault", "is not a GGUF file"),
+        (b"", GGUF_SHA256, "fault", "is not a GGUF file"),
     ],
 )
 def test_a_model_file_is_the_right_one(
@@ -355,5 +355,5 @@ def test_times_of_the_last_run_are_shown(tmp_path: Path) -> None:
     found = find(examine(tmp_path, {}, {}), "generate")
     assert (found.state, found.detail) == (
         "ok",
-        "149.0 s at the last run; 33 calls of the model, 3 answered from the cache",
+        "149.0 s in the last run; 33 model calls, 3 answered from the cache",
     )

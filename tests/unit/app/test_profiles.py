@@ -124,7 +124,7 @@ def test_a_profile_replaces_a_name_alone_by_its_list(params: Path) -> None:
 
 
 def test_unknown_profile_and_unknown_key_are_errors(params: Path) -> None:
-    with pytest.raises(ParameterError, match="there are paper, quick, real"):
+    with pytest.raises(ParameterError, match="it has paper, quick, real"):
         read("huge")
     with pytest.raises(ParameterError, match=r"no `ingest\.colour`"):
         apply_profile({"ingest": {"colour": "red"}}, params)

@@ -49,7 +49,7 @@ def test_the_verdict_is_told_in_words(data: Path) -> None:
     assert "Verdict\n  accepted\n" in tell(data, 0)[1]
     told = tell(data, 1)[1]
     train = pl.read_parquet(data / "train.parquet")["nct_id"][0]
-    assert f"Verdict\n  rejected, near copy of {train}\n" in told
+    assert f"Verdict\n  rejected, near-copy of {train}\n" in told
     assert "    copied_title: its title is that of an exemplar, or a sentence of one\n" in told
     assert "    near_copy_of_train: it is a near-copy of a train trial\n" in told
 

@@ -65,7 +65,7 @@ def test_the_story_has_all_that_made_a_record(data: Path, capsys: pytest.Capture
     said = capsys.readouterr().out
     for part in (
         name, "Levodopa Inhaled Powder", "T-1", "Parkinson Disease", "R-1", "Off time was measured",
-        'SIM1 primary_outcomes: "Hours of off time each day', "(speaks of it no more than of other trials)",
+        'SIM1 primary_outcomes: "Hours of off time each day', "(the reason fits other trials as well)",
         "p" * 64, "q" * 64, "d" * 64, "small",
         "llama.cpp 1", '{"temperature": 0.8}', "SIM1  Outcome: failure", "Slow Release Levodopa",
     ):  # fmt: skip

@@ -32,7 +32,7 @@ def test_figures_must_name_their_table(
 ) -> None:
     figures = {"targets": 99_999}
     check_fit({name: figures | {"made_from": {table: HERE}}}, {table: HERE})
-    with pytest.raises(ArtifactError, match=f"metrics/{name}.json does not say on which") as caught:
+    with pytest.raises(ArtifactError, match=f"metrics/{name}.json does not say which") as caught:
         check_fit({name: figures | told}, {table: HERE})
     assert caught.value.hint == f"run: dvc repro {stage}"
     check_fit({name: figures}, {})  # without the table there is nothing to be of

@@ -73,7 +73,7 @@ def test_window_beyond_the_model_is_refused() -> None:
 
 
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="holds no model"):
+    with pytest.raises(ParameterError, match="has no model"):
         load_encoder(EmbeddingParams(backend="transformers", model=str(tmp_path)))
 
 
@@ -87,11 +87,11 @@ def test_a_folder_is_pinned_by_the_hash_that_the_error_names(tmp_path: Path) -> 
     pinned = params.model_copy(update={"sha256": found[1]})
     load_encoder(pinned)
     (folder / "vocab.txt").write_text("another")
-    with pytest.raises(ParameterError, match=rf"but `embedding\.sha256` wants {found[1]}"):
+    with pytest.raises(ParameterError, match=rf"but `embedding\.sha256` is {found[1]}"):
         load_encoder(pinned)
 
 
 def test_unknown_name_of_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ParameterError, match="is no folder, and no model of the hub"):
+    with pytest.raises(ParameterError, match="is neither a folder nor a model that the hub"):
         load_encoder(EmbeddingParams(backend="transformers", model="no/such-model-here"))

@@ -58,9 +58,9 @@ def test_one_real_record_among_synthetic_ones_is_named() -> None:
 
 
 def test_no_records_and_unknown_format_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="no record to export"):
+    with pytest.raises(ExportError, match="no records to export"):
         export_records(RECORDS.clear(), "hf", tmp_path, CARD)
-    with pytest.raises(ExportError, match="known are hf, jsonl, xml, api"):
+    with pytest.raises(ExportError, match="choose from hf, jsonl, xml, api"):
         export_records(RECORDS, "csv", tmp_path, CARD)
 
 
@@ -175,14 +175,14 @@ def test_figures_of_another_run_are_refused_with_the_stage_to_run(
         assert export_error() == ""
         write_json({"figure": 1, "made_from": {"synthetic": "0" * 64}}, Path(f"metrics/{left}.json"))
         error = export_error()
-        assert f"metrics/{left}.json was computed on another data/synthetic.parquet" in error
+        assert f"metrics/{left}.json was computed from another version of data/synthetic.parquet" in error
         assert f"dvc repro {stage}" in error
         write_json({"figure": 1}, Path(f"metrics/{left}.json"))
-        assert f"metrics/{left}.json does not say on which data/synthetic.parquet" in export_error()
+        assert f"metrics/{left}.json does not say which data/synthetic.parquet" in export_error()
     for stem in stages:
         write_json({"figure": 1} | name_tables(records), Path(f"metrics/{stem}.json"))
     write_json({"targets": 99_999}, Path("metrics/generation.json"))
-    assert "metrics/generation.json does not say on which data/generated.parquet" in export_error()
+    assert "metrics/generation.json does not say which data/generated.parquet" in export_error()
     write_json({"targets": 6} | name_tables(Path("data/generated.parquet")), Path("metrics/generation.json"))
     plot = Path("plots/learning/arms.csv")
     write_csv(sample.make_plots()["learning/arms"], plot)
@@ -193,7 +193,7 @@ def test_figures_of_another_run_are_refused_with_the_stage_to_run(
     assert export_error() == ""
     params = Path("params.yaml").read_text()
     Path("params.yaml").write_text(params.replace("source: simulated", "source: registry", 1))
-    assert "ingest.source = registry, but the trials of data/train.parquet are simulated" in export_error()
+    assert "ingest.source = registry, but data/train.parquet has simulated trials" in export_error()
 
 
 def test_card_header_is_yaml_that_a_hub_reads() -> None:
@@ -212,8 +212,8 @@ def test_card_names_the_file_beside_it_or_none(form: str, tmp_path: Path) -> Non
 
 
 def test_card_shows_what_was_measured() -> None:
-    assert "| precision: share of the records near real trials | 0.82 |" in CARD
-    assert "| in words | not shown |" in CARD
+    assert "| precision: share of records near a real trial | 0.82 |" in CARD
+    assert "| verdict on that change | not shown |" in CARD
 
 
 def test_card_of_real_sources_names_registry_date_and_changes() -> None:
@@ -224,7 +224,7 @@ def test_card_of_real_sources_names_registry_date_and_changes() -> None:
         sample.make_inputs(), params={"ingest": {"source": "registry"}}, newest_record=date(2023, 2, 3)
     )
     card = build_card(inputs, RECORDS)
-    changes = ("what was changed", "registry ids and\n  web addresses were masked", "names, e-mails")
+    changes = ("what was changed", "registry ids and\n  web addresses were masked", "names, e-mail")
     for words in ("ClinicalTrials.gov", "National Library of Medicine", "2023-02-03", *changes):
         assert words in card
 

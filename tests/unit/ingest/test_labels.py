@@ -171,7 +171,7 @@ def test_labels_without_their_table_are_an_error_that_names_the_parameter(labels
     ("labels", "message"),
     [
         ([], "at least 1 item"),
-        (["status", "status"], "stands there twice"),
+        (["status", "status"], "is listed twice"),
         ("votes", "Input should be 'csv'"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_table_of_which_no_id_matches_is_an_error_where_it_is_used(tmp_path: P
     chosen = params(labels=["status", "csv"], labels_path=mine(tmp_path, "Y,1,\nZ,0,\n"))
     tables = load_label_tables(chosen)
     with pytest.raises(
-        IngestError, match="no id of the csv labels is a trial: they name Y, Z, the source has A, B"
+        IngestError, match="the csv labels match no trial: they name Y, Z, but the source has A, B"
     ):
         match_tables(TRIALS.lazy(), chosen, tables)
     assert match_tables(TRIALS.lazy(), params(labels="status"), tables)["csv"]["unmatched"] == 2
@@ -243,7 +243,7 @@ def test_a_table_of_other_trials_is_refused_as_reported(shared_data: Path) -> No
     case = shared_data.parent / "cases/06-label-csv"
     trials = pl.concat([batch.trials for batch in RegistrySource(case / "t.jsonl").batches()])
     chosen = params(labels="csv", labels_path=str(case / "m-none-match.csv"))
-    with pytest.raises(IngestError, match="no id of the csv labels is a trial: they name NCT90000000"):
+    with pytest.raises(IngestError, match="the csv labels match no trial: they name NCT90000000"):
         match_tables(trials.lazy(), chosen, load_label_tables(chosen))
 
 

@@ -61,5 +61,5 @@ def test_the_first_reason_is_told(
 
 
 def test_years_that_run_backwards_are_an_error() -> None:
-    with pytest.raises(ValidationError, match=r"the first year comes first: \[2005, 2020\]"):
+    with pytest.raises(ValidationError, match=r"the years are in the wrong order; write \[2005, 2020\]"):
         PopulationParams(years=(2020, 2005))

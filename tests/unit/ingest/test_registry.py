@@ -235,9 +235,9 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error_that_names_it(
     with pytest.raises(IngestError) as caught:
         read(folder)
     message = str(caught.value)
-    assert f"nothing can be read of all/{name}" in message
+    assert f"nothing can be read from all/{name}" in message
     assert what in message
-    assert f"mend it, or move it out of {folder}" in message
+    assert f"fix it, or move it out of {folder}" in message
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error_that_names_it(
 )
 def test_a_single_bad_record_alone_is_an_error(data: bytes, tmp_path: Path) -> None:
     path = write_folder(tmp_path, {"a": data}) / "a"
-    with pytest.raises(IngestError, match=r"(nothing can be read of|no trial in) \S*a: "):
+    with pytest.raises(IngestError, match=r"(nothing can be read from|no trial in) \S*a: "):
         read(path)
 
 

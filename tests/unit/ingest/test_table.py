@@ -70,7 +70,7 @@ def test_no_trial_at_all_is_an_empty_table(tmp_path: Path) -> None:
 def test_a_source_without_any_batch_is_an_error(tmp_path: Path) -> None:
     with (
         TableWriter(tmp_path / "trials.parquet") as table,
-        pytest.raises(IngestError, match="no record at all"),
+        pytest.raises(IngestError, match="has no records"),
     ):
         table.finish()
 

@@ -161,8 +161,8 @@ def test_a_table_for_people_names_the_trial_and_what_moved_it(
     [
         ("absent.json", None, "no file or folder"),
         ("NCT123", None, "no file or folder"),
-        ("bad.json", b"{", "nothing can be read of bad.json"),
-        ("bad.xml", b"<clinical_study>", "nothing can be read of bad.xml"),
+        ("bad.json", b"{", "nothing can be read from bad.json"),
+        ("bad.xml", b"<clinical_study>", "nothing can be read from bad.xml"),
         ("notes.txt", b"a", "text that is no registry record"),
     ],
 )

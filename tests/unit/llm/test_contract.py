@@ -157,6 +157,6 @@ def test_no_requests_have_no_answers(generator: TextGenerator) -> None:
 def test_settings_that_ollama_does_not_know_by_this_way_are_named(ollama_host: str) -> None:
     params = LlmParams(backend="openai", model=OLLAMA_MODEL, revision="test", context_tokens=CONTEXT, slots=1)
     generator = OpenAIGenerator(params, [f"{ollama_host}/v1"])
-    with pytest.raises(GenerationError, match=r"/v1 does not heed top_k.*\n.*top_k: 0"):
+    with pytest.raises(GenerationError, match=r"/v1 ignores top_k.*\n.*top_k: 0"):
         answer(generator, ask())
     generator.close()

@@ -71,12 +71,12 @@ def test_context_too_large_for_the_memory_says_what_to_lower() -> None:
 def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "model.gguf"
     other.write_text("<html>not found</html>")
-    with pytest.raises(GenerationError, match="is no GGUF file"):
+    with pytest.raises(GenerationError, match="is not a GGUF file"):
         find_model(LlmParams(model=str(other), sha256="0" * 64))
 
 
 def test_wrong_hash_of_the_packaged_model_is_refused() -> None:
-    with pytest.raises(GenerationError, match=r"`llm\.sha256` wants 1111"):
+    with pytest.raises(GenerationError, match=r"`llm\.sha256` is 1111"):
         find_model(LlmParams(sha256="1" * 64))
 
 

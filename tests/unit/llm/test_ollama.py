@@ -79,7 +79,7 @@ def test_first_tokens_are_asked_for_and_read(server: SmallOllama) -> None:
 
 def test_server_that_tells_no_probabilities_is_refused(server: SmallOllama) -> None:
     generator = load(server.address)
-    with pytest.raises(GenerationError, match="does not tell the probabilities of tokens"):
+    with pytest.raises(GenerationError, match="does not return the probabilities of tokens"):
         list(generator.complete([ask_first_token(ask().messages)]))
     generator.close()
 
@@ -164,7 +164,7 @@ def test_answer_of_a_model_that_was_replaced_meanwhile_is_not_kept(
 def test_prompt_that_filled_the_context_was_cut(server: SmallOllama) -> None:
     server.prompt_tokens = 512
     generator = load(server.address)
-    with pytest.raises(GenerationError, match="it was cut"):
+    with pytest.raises(GenerationError, match="a prompt was cut"):
         list(generator.complete([ask()]))
     generator.close()
 
@@ -190,7 +190,7 @@ def test_each_host_must_force_its_answers(server: SmallOllama) -> None:
         assert (len(server.asked), len(forcing.asked)) == (1, 1)
         generator.close()
         generator = load(server.address, forcing.address, free.address)
-        with pytest.raises(GenerationError, match=f"at {free.address} does not force its answer"):
+        with pytest.raises(GenerationError, match=f"at {free.address} does not enforce the JSON schema"):
             generator.check_forcing()
         generator.close()
 
@@ -294,7 +294,7 @@ def test_a_host_whose_model_dies_again_and_again_gives_its_calls_to_another(serv
 def test_a_line_that_is_cut_is_an_answer_that_broke_off(server: SmallOllama) -> None:
     server.cut_off = True
     generator = load(server.address)
-    with pytest.raises(GenerationError, match=r"no Ollama host answers .*no JSON.*\n.*goes on where it was"):
+    with pytest.raises(GenerationError, match=r"no Ollama host answers .*not JSON.*\n.*again to continue"):
         list(generator.complete([ask()]))
     generator.close()
 
@@ -379,7 +379,7 @@ def test_host_that_stops_answering_between_calls_is_left_out(server: SmallOllama
         other.lists_models = False
         assert len(list(generator.complete([ask(seed=seed) for seed in range(4)]))) == 4
         server.lists_models = False
-        with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*it goes on where it was"):
+        with pytest.raises(GenerationError, match=r"no Ollama host answers .*\n.*run again to continue"):
             list(generator.complete([ask()]))
         generator.close()
 

@@ -85,9 +85,7 @@ def test_server_that_does_not_heed_a_setting_is_named_and_asked_nothing(
     generator = load(server.address)
     generator.check_servers()
     setattr(server, how, {setting})
-    with pytest.raises(
-        GenerationError, match=rf"{server.address} does not heed {setting}.*\n.*{MENDS[setting]}"
-    ):
+    with pytest.raises(GenerationError, match=rf"{server.address} ignores {setting}.*\n.*{MENDS[setting]}"):
         answers(generator, ask(repeat_penalty=1.2, dry_multiplier=0.8))
     assert server.asked == []
 
@@ -118,14 +116,14 @@ def test_server_that_ignores_a_schema_is_refused_as_it_is_loaded(
     monkeypatch.setenv("LLM_BASE_URL", server.address)
     load_engine(LlmParams(**PARAMS)).close()
     server.ignored = {"schema"}
-    with pytest.raises(GenerationError, match=rf"{server.address} does not force its answer into the JSON"):
+    with pytest.raises(GenerationError, match=rf"{server.address} does not enforce the JSON"):
         load_engine(LlmParams(**PARAMS))
 
 
 def test_each_of_several_servers_must_force_its_answers(server: SmallOpenAI) -> None:
     with serve(SmallOpenAI(ignored={"schema"})) as free:
         generator = load(server.address, free.address)
-        with pytest.raises(GenerationError, match=f"{free.address} does not force"):
+        with pytest.raises(GenerationError, match=f"{free.address} does not enforce"):
             generator.check_servers()
         generator.close()
 
@@ -136,7 +134,7 @@ def test_no_address_is_an_error_that_says_what_to_set(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ParameterError, match=r"LLM_BASE_URL is not set\n.*http://127\.0\.0\.1:8080/v1"):
         load_engine(LlmParams(**PARAMS))
-    with pytest.raises(ParameterError, match="LLM_BASE_URL is no address"):
+    with pytest.raises(ParameterError, match="LLM_BASE_URL is not an address"):
         read_addresses({"LLM_BASE_URL": "ftp://a/v1"})
 
 
@@ -164,7 +162,7 @@ def test_wrong_key_says_what_to_set(server: SmallOpenAI, monkeypatch: pytest.Mon
     for wrong in ("", "wrong-key-8831"):
         monkeypatch.setenv("LLM_API_KEY", wrong)
         with pytest.raises(
-            GenerationError, match=r"does not take the key: Invalid.*\n.*LLM_API_KEY"
+            GenerationError, match=r"does not accept the key: Invalid.*\n.*LLM_API_KEY"
         ) as error:
             load(server.address)
         assert "wrong-key" not in str(error.value)
@@ -215,7 +213,7 @@ def test_missing_model_names_what_is_there(server: SmallOpenAI) -> None:
 
 def test_name_alone_is_no_identity(server: SmallOpenAI) -> None:
     server.entries = NAME_ONLY
-    with pytest.raises(GenerationError, match=r"tells no more of m than its name\n.*set llm\.revision"):
+    with pytest.raises(GenerationError, match=r"identifies m only by name\n.*set llm\.revision"):
         load(server.address)
     one, other, again = (load(server.address, revision=revision) for revision in ("a", "b", "a"))
     keys = [hash_call(found.model_digest, found.engine, ask()) for found in (one, other, again)]
@@ -287,7 +285,7 @@ def test_prompt_that_was_cut_is_found(server: SmallOpenAI) -> None:
     with pytest.raises(GenerationError, match="cut a prompt: it read 20 tokens of 20"):
         list(generator.complete([ask("word " * 400)]))
     server.most_read = 600
-    with pytest.raises(GenerationError, match=r"has 508 tokens, .* has room for 472 beside its answer"):
+    with pytest.raises(GenerationError, match=r"has 508 tokens, .* leaves room for 472 next to an answer"):
         list(generator.complete([ask("word " * 504)]))
     generator.close()
 
@@ -309,7 +307,9 @@ def test_first_tokens_are_read_or_their_lack_is_told(server: SmallOpenAI) -> Non
     assert completion.first_tokens == (("yes", -0.5), ("no", -2.5))
     assert (completion.text, completion.finish_reason) == ("", "stop")
     server.first_tokens = {}
-    with pytest.raises(GenerationError, match=f"{server.address} does not tell the probabilities of tokens"):
+    with pytest.raises(
+        GenerationError, match=f"{server.address} does not return the probabilities of tokens"
+    ):
         answers(generator, request)
 
 
@@ -339,7 +339,7 @@ def test_server_that_takes_no_connection_is_left() -> None:
 def test_answer_that_is_none_ends_the_run_which_then_goes_on(server: SmallOpenAI, raw: bytes) -> None:
     generator = load(server.address)
     server.raw = raw
-    with pytest.raises(GenerationError, match=r"no LLM server answers \(.*\n.*it goes on where it was"):
+    with pytest.raises(GenerationError, match=r"no LLM server answers \(.*\n.*run again to continue"):
         answers(generator, ask())
 
 
@@ -395,4 +395,4 @@ def test_pull_says_that_the_server_loads_its_models(
     (tmp_path / "params.yaml").write_text("llm: { backend: openai, model: m }")
     monkeypatch.chdir(tmp_path)
     assert cli.run(["pull"]) == 1
-    assert "such a server loads its models itself" in capsys.readouterr().err
+    assert "such a server loads its own models" in capsys.readouterr().err

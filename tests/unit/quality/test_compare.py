@@ -162,16 +162,16 @@ def test_a_table_of_trials_as_csv_is_read_as_its_lines_are(folder: Path) -> None
 
 BAD = {
     "long.csv": ("title\none,two\n", "long.csv, line 2 is no row of trials: it has more cells"),
-    "latin.csv": ("title\n\udce9\n", "latin.csv is no table in UTF-8"),
+    "latin.csv": ("title\n\udce9\n", "latin.csv is not a table in UTF-8"),
     "cell.csv": ("title,conditions\none,Cough\n", "cell.csv, line 2 is no row of trials"),
     "absent.parquet": (None, "no file absent.parquet"),
     "set.tsv": ("a,b", "none of .parquet, .jsonl"),
-    "empty.jsonl": ("\n", "holds no record"),
+    "empty.jsonl": ("\n", "has no records"),
     "text.jsonl": ('{"title": "One"}\nnot json\n', "text.jsonl, line 2 is no JSON object"),
     "list.jsonl": ("[1, 2]\n", "line 1 is no JSON object"),
     "phase.jsonl": ('{"title": "One", "phase": "Phase 9"}\n', "line 1: `phase`"),
     "lineage.jsonl": ('{"title": "One", "exemplars": 3}\n', "exemplars"),
-    "text.parquet": ("no table", "text.parquet is no table of trials"),
+    "text.parquet": ("no table", "text.parquet is not a table of trials"),
 }
 
 

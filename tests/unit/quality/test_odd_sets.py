@@ -88,7 +88,7 @@ def test_a_label_that_is_none_is_refused_and_not_cut_to_one(label: float, tmp_pa
     records.head(2).write_parquet(path)
     assert read_set(str(path))["label"].to_list() == [1, None]
     records.write_parquet(path)
-    with pytest.raises(ArtifactError, match=f"`label` of {label:g} is neither 0 nor 1"):
+    with pytest.raises(ArtifactError, match=f"`label` must be 0 or 1, got {label:g}"):
         read_set(str(path))
 
 

@@ -264,5 +264,7 @@ def test_a_distance_to_the_closest_record_is_never_a_gate(name: str, tmp_path: P
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["quality"]["gates"][name] = {"max": 0.05}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(ParameterError, match=f"{name} is a distance to the closest record .* never a gate"):
+    with pytest.raises(
+        ParameterError, match=f"{name} is a distance to the closest record .* can't be a gate"
+    ):
         load_section(QualityParams, "quality", tmp_path / "params.yaml")

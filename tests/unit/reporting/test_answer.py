@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from markupsafe import escape
 
 from tests.unit.reporting import sample
 from trialforge.core.files import flatten
@@ -34,9 +35,9 @@ def answer(sensitive: bool | None = True, **score: Any) -> str:
     [
         ("better", True, "Yes: synthetic trials helped"),
         ("better", False, "not shown to beat both controls"),
-        ("worse", False, "No: with synthetic trials"),
+        ("worse", False, "No: synthetic trials made the predictions"),
         ("equivalent", False, "predicted equally well"),
-        ("not shown", False, "Not shown: training with and without synthetic trials may differ"),
+        ("not shown", False, "Not shown: synthetic trials may have helped or harmed"),
     ],
 )
 def test_headline_follows_the_verdict(verdict: str, counts: bool, words: str) -> None:
@@ -59,7 +60,7 @@ def test_where_real_trials_alone_teach_nothing_nothing_else_is_claimed(
     score = sample.SCORE | chance | {"primary.verdict": verdict, "assay.sensitive": sensitive}
     said = build_answer(replace(inputs, metrics=inputs.metrics | {"score": score})).headline
     assert said.startswith("Real trials alone teach nothing that this test can see")
-    assert "nothing can be said of synthetic ones" in said
+    assert "says nothing about synthetic ones" in said
 
 
 def test_what_real_trials_alone_teach_is_said_first() -> None:
@@ -73,7 +74,9 @@ def test_what_real_trials_alone_teach_is_said_first() -> None:
 
 
 def test_a_gain_in_a_test_without_positive_control_is_not_called_one() -> None:
-    assert "not shown that real ones would help" in answer(sensitive=None, verdict="better", counts=False)
+    assert "does not show that more real ones would help" in answer(
+        sensitive=None, verdict="better", counts=False
+    )
 
 
 def test_nothing_is_claimed_before_anything_is_measured() -> None:
@@ -126,13 +129,13 @@ def test_measures_stand_beside_their_yardsticks() -> None:
     assert table.rows[0] == ("precision: records near a real trial", 0.8, 0.95, 0.1, "higher")
     assert "higher is better" in table.notes[0]
     page = build_report(sample.make_inputs(), ReportParams(max_records=10), "")
-    assert f'near a real trial<span class="note">{table.notes[0]}</span></th>' in page
+    assert f'near a real trial<span class="note">{escape(table.notes[0])}</span></th>' in page
 
 
 BETTER = {
     Direction.HIGHER: "higher is better",
     Direction.LOWER: "lower is better",
-    Direction.REAL: "best as ",
+    Direction.REAL: "best if ",
 }
 
 
@@ -170,7 +173,7 @@ def test_the_fields_that_one_side_has_alone_are_named() -> None:
     told = {"fidelity.fields_of_real_alone": "keywords", "fidelity.fields_of_synthetic_alone": ""}
     found = build_sections(replace(inputs, metrics=inputs.metrics | {"quality": told}), {})
     section = next(one for one in found if one.key == "fidelity")
-    assert section.notes == ["Real trials alone fill: keywords."]
+    assert section.notes == ["Only real trials fill: keywords."]
 
 
 def test_each_question_has_its_comparisons() -> None:
@@ -199,14 +202,14 @@ def test_tables_that_no_picture_shows_are_closed_below_their_section() -> None:
         for table in find_section(key).tables
         if table.closed
     }
-    words = closed["Words that weigh most for either label"]
+    words = closed["Words with the largest weights for each label"]
     assert words.rows == [
         ("synthetic", "title", "success", "cure (1.25), a cure (0.5)"),
         ("synthetic", "words", "failure", "pain (-2.0)"),
     ]
-    leaks = closed["Records that tell an outcome, by rule"]
+    leaks = closed["Records that reveal an outcome, by rule"]
     assert leaks.rows == [("early_end", "m", "a", 3), ("interim", None, None, 0)]
-    planted = closed["What the measures read where copies are planted"]
+    planted = closed["Values of the measures with planted copies"]
     assert planted.rows[1] == (0.01, 0.01, 0.06, 100)
     assert {"Diversity by intervention and label", "All measures of the records"} <= set(closed)
     assert detail_tables({"quality/diversity": pl.DataFrame({"note": ["x"]})}, "fidelity") == []

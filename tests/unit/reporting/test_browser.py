@@ -74,13 +74,13 @@ def test_planted_markup_is_inert_and_shown_as_text(page: Page) -> None:
 
 
 def test_page_says_that_it_holds_the_first_of_more(page: Page) -> None:
-    assert count(page) == "50 of 50 records; the page holds the first 50 of 60"
+    assert count(page) == "50 of 50 records; this page has the first 50 of 60"
 
 
 def test_filters_narrow_the_list(page: Page) -> None:
     choose(page, "label", "success")
     assert count(page).startswith("25 of 50")
-    assert "asked label: success" in page.evaluate("document.getElementById('record').innerText")
+    assert "requested label: success" in page.evaluate("document.getElementById('record').innerText")
     choose(page, "label", "")
     choose(page, "intervention", "lintorol")
     assert count(page).startswith("25 of 50")
@@ -96,7 +96,7 @@ def test_search_needs_every_word(page: Page) -> None:
     assert count(page).startswith("1 of 50")
     search(page, "nothing-has-this-word")
     assert count(page).startswith("0 of 50")
-    assert "No record matches" in page.evaluate("document.getElementById('record').innerText")
+    assert "No matching records" in page.evaluate("document.getElementById('record').innerText")
 
 
 def test_exemplars_are_shown_one_beside_the_record_and_shared_runs_marked(page: Page) -> None:

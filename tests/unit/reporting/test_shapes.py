@@ -115,9 +115,9 @@ def test_net_benefit_that_lies_below_the_axis_is_told() -> None:
     ]
     frame = pl.DataFrame(rows, schema=["arm", "threshold", "net_benefit"], orient="row")
     frame = frame.with_columns(model=pl.when(pl.col("arm") == "real").then(pl.lit("tfidf-logreg")))
-    told = "probability from which a trial is taken; below the axis: 1 point of real, 2 points of all"
+    told = "trials at or above this probability are taken; below the axis: 1 point of real, 2 points of all"
     drawn = charts.draw_net_benefit(frame).to_dict()
     assert drawn["layer"][1]["encoding"]["x"]["title"] == told
     assert [row["net_benefit"] for row in rows_of(drawn, "net_benefit")] == [0.3, 0.4]
     drawn = charts.draw_net_benefit(frame.head(2)).to_dict()
-    assert drawn["layer"][1]["encoding"]["x"]["title"] == "probability from which a trial is taken"
+    assert drawn["layer"][1]["encoding"]["x"]["title"] == "trials at or above this probability are taken"

@@ -152,7 +152,7 @@ def test_sources_and_checks_are_listed(page: Page, run: Run) -> None:
     passed = page.evaluate("document.querySelectorAll('#record td.good').length")
     assert (failed, passed > 20) == (2, True)
     assert "All checks" in page.evaluate("document.querySelector('#record .scroll').ariaLabel")
-    assert "near_copy_of_sibling\tnot looked at" in shown
+    assert "near_copy_of_sibling\tnot checked" in shown
     plan = run["plan"].filter(target_id=run["rejected"]["target_id"][0])
     assert plan["skeleton"].struct.field("donors").struct.field("size")[0] in shown
     choose(page, run["generated"]["nct_id"][0])

@@ -158,11 +158,9 @@ def test_each_generation_arm_gets_what_it_is_due(
 
 
 def test_unknown_intervention_names_the_near_ones(retriever: Retriever) -> None:
-    with pytest.raises(
-        RetrievalError, match="no trial of the pool has the intervention 'metformn'"
-    ) as caught:
+    with pytest.raises(RetrievalError, match="no training trial has the intervention 'metformn'") as caught:
         make_filter(retriever.pool, "metformn", None)
-    assert caught.value.hint == "near names: metformin"
+    assert caught.value.hint == "similar names: metformin"
 
 
 def test_described_hit_has_its_title_and_label(retriever: Retriever, folder: Path) -> None:

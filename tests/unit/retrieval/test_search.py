@@ -67,16 +67,16 @@ def test_filters_let_only_their_trials_through(capsys: pytest.CaptureFixture[str
 
 def test_query_that_fits_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["search", "zebra", "--mode", "lexical"]) == 0
-    assert capsys.readouterr().out == "no trial fits\n"
+    assert capsys.readouterr().out == "no matching trials\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["pain", "--label", "good"], "no label 'good'", "labels are success, failure, 1, 0"),
-        (["pain", "--mode", "fuzzy"], "no mode 'fuzzy'", "modes are lexical, dense, hybrid, random"),
-        (["pain", "--intervention", "asprin"], "no trial of the pool has the", "near names: aspirin"),
-        ([" \x00 "], "the query has no words", "give some words, such as a condition"),
+        (["pain", "--label", "good"], "unknown label 'good'", "choose from success, failure, 1, 0"),
+        (["pain", "--mode", "fuzzy"], "unknown mode 'fuzzy'", "choose from lexical, dense, hybrid, random"),
+        (["pain", "--intervention", "asprin"], "no training trial has the", "similar names: aspirin"),
+        ([" \x00 "], "the query has no words", "enter some words, such as a condition"),
         (["pain", "--index", "data/absent"], "no file data/absent.json", "run: dvc repro data/absent.json"),
     ],
 )

@@ -44,7 +44,7 @@ def test_the_summary_follows_the_declared_comparison() -> None:
 
 def test_a_summary_of_several_runs_is_refused() -> None:
     other = {"made_from": {"synthetic": "a" * 64}}
-    refused = "metrics/quality.json was computed on another data/synthetic.parquet"
+    refused = "metrics/quality.json was computed from another version of data/synthetic.parquet"
     with pytest.raises(ArtifactError, match=refused) as caught:
         summarise(MADE, other, SCORE)
     assert "dvc repro measure" in str(caught.value.hint)

@@ -61,7 +61,7 @@ def test_near_duplicates_stay_in_one_block(train: pl.DataFrame) -> None:
 
 
 def test_too_few_trials_are_an_error_that_says_so(train: pl.DataFrame) -> None:
-    with pytest.raises(ParameterError, match="full blocks of 25, and 6 are needed"):
+    with pytest.raises(ParameterError, match="full blocks of 25, but 6 are needed"):
         assign_blocks(train.head(100), BlockParams(size=25), 0.8, 5)
 
 

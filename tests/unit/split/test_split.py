@@ -110,13 +110,13 @@ def test_temporal_from_a_date_by_hand() -> None:
     assert [name for name, part in parts.items() if part == "test"] == [f"T0{n}" for n in range(4, 10)]
     assert [name for name, part in parts.items() if part == "dropped"] == ["T03"]
     late = SplitParams.model_validate({**chosen.model_dump(), "test_from": date(2030, 1, 1)})
-    with pytest.raises(ParameterError, match=r"leaves no trial for test; .*\n.*split\.test_from"):
+    with pytest.raises(ParameterError, match=r"leaves no trials for test; .*\n.*split\.test_from"):
         split_trials(trials, group_trials(trials["nct_id"], []), late, seed=1)
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "temporal"])
 def test_a_date_that_no_strategy_would_read_is_an_error(strategy: str) -> None:
-    with pytest.raises(ValidationError, match="`test_from` cuts by date and needs `strategy: temporal`"):
+    with pytest.raises(ValidationError, match="`test_from` splits by date and needs `strategy: temporal`"):
         SplitParams.model_validate({**params(strategy).model_dump(), "test_from": "2004-01-01"})
 
 
@@ -188,7 +188,7 @@ def test_a_group_across_parts_keeps_what_is_held_out_most() -> None:
 
 
 def test_sizes_that_leave_a_part_empty_are_an_error() -> None:
-    with pytest.raises(ParameterError, match="leaves no trial for"):
+    with pytest.raises(ParameterError, match="leaves no trials for"):
         parts_of(corpus(yearly(3)), "random", test_size=0.01, validation_size=0.01)
 
 

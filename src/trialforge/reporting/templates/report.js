@@ -24,7 +24,7 @@ byId("theme").addEventListener("click", () => {
 });
 
 // --- plots ---------------------------------------------------------------------------------------
-// Colours are CSS variables, so that a change of theme or printing needs no second drawing.
+// Colours are CSS variables, so a change of theme or printing needs no redrawing.
 const ink = { labelColor: "var(--ink-2)", titleColor: "var(--ink-2)" };
 const CONFIG = {
   background: null,
@@ -46,8 +46,8 @@ async function drawNext() {
     document.documentElement.dataset.plots = "drawn";
     return;
   }
-  // Names of a legend stand in as many columns as the plot has room for. How much the names of its axis take is
-  // known when it is drawn: a legend that is cut then is drawn again with a column less.
+  // A legend has as many columns as fit. The width of the axis labels is known only after drawing: if the legend is
+  // cut then, it is drawn again with one column less.
   for (let columns = Math.max(1, Math.floor((place.clientWidth - 60) / 120)); columns > 0; columns -= 1) {
     await vegaEmbed(place, plots[place.dataset.plot], {
       mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: { ...CONFIG, legend: { ...CONFIG.legend, columns } }, defaultStyle: false,
@@ -56,7 +56,7 @@ async function drawNext() {
     const end = Math.max(0, ...[...place.querySelectorAll(".role-legend")].map((legend) => legend.getBoundingClientRect().right));
     if (end <= place.getBoundingClientRect().right + 1) break;
   }
-  // A screen reader has the picture's sentence and its table; marks one by one would only be noise.
+  // Screen readers have the text of the plot and its table; single marks would only be noise.
   place.querySelector("svg").setAttribute("aria-hidden", "true");
   setTimeout(drawNext, 0);
 }
@@ -71,8 +71,8 @@ let matching = [];
 let shown = 0;
 let chosen = null;
 
-// Most of a record lies in blocks of text, which are read when they are asked for: so the page opens as soon with
-// ten thousand records as with ten.
+// Most of a record is in blocks of text that are read when needed, so the page opens as fast with ten thousand
+// records as with ten.
 const held = new Map();
 function block(kind, at) {
   const name = `${kind}-${at}`;
@@ -86,7 +86,7 @@ function find(kind, key) {
 }
 data.records.forEach((record, at) => { record.at = at; });
 
-// The words of all records are read at the first search.
+// The words of all records are read on the first search.
 function readWords() {
   for (let start = 0; start < data.records.length; start += data.size) {
     read(`records-${start / data.size}`).forEach(({ faults, page }, at) => {
@@ -107,7 +107,7 @@ function filterRecords() {
   matching = data.records.filter(
     (record) => wanted.every(([name, value]) => record[name] === value) && words.every((word) => record.words.includes(word)),
   );
-  const held = data.total > data.records.length ? `; the page holds the first ${data.records.length} of ${data.total}` : "";
+  const held = data.total > data.records.length ? `; this page has the first ${data.records.length} of ${data.total}` : "";
   byId("count").textContent = `${matching.length} of ${data.records.length} records${held}`;
   byId("list").replaceChildren();
   shown = 0;
@@ -142,15 +142,15 @@ function choose(listed, move) {
   markChosen();
   const place = byId("record");
   if (listed === null) {
-    place.replaceChildren(make("p", {}, "No record matches. Clear a filter to see more."));
+    place.replaceChildren(make("p", {}, "No matching records. Clear a filter to see more."));
     return;
   }
   const record = whole(listed);
   place.replaceChildren(...[
-    make("ul", { class: "chips", "aria-label": "What this record is" },
+    make("ul", { class: "chips", "aria-label": "Properties of this record" },
       make("li", { class: "chip" }, "synthetic"),
       make("li", { class: `chip ${TONES[record.verdict]}` }, record.verdict),
-      make("li", { class: "chip" }, `asked label: ${record.label}`),
+      make("li", { class: "chip" }, `requested label: ${record.label}`),
       make("li", { class: "chip" }, record.intervention),
       make("li", { class: "chip" }, record.arm)),
     verdict(record),
@@ -168,8 +168,8 @@ function choose(listed, move) {
 
 const percent = ([shared, all]) => (shared && shared < all / 100 ? "under 1%" : `${Math.round((100 * shared) / Math.max(all, 1))}%`);
 
-// Copies are counted as trial/copies.py counts them: text by text, in words without case and marks. A text of
-// fewer than n words is one n-gram, which a text of just these words shares.
+// Copies are counted as in trial/copies.py: text by text, in words without case and marks. A text of fewer than n
+// words is one n-gram, shared only by a text with exactly these words.
 const splitWords = (text) => [...text.matchAll(/[\p{L}\p{N}]+/gu)];
 const keysOf = (words) => {
   const plain = words.map((word) => word[0].toLowerCase());
@@ -184,7 +184,7 @@ function freeTexts(page) {
 }
 const ngramsOf = (pages) => new Set(pages.flatMap(freeTexts).flatMap((text) => keysOf(splitWords(text))));
 
-// The text, with what stands in `known` marked.
+// The text, with the n-grams in `known` marked.
 function marked(text, known) {
   const words = splitWords(text);
   const parts = [];
@@ -214,7 +214,7 @@ const SHOW = {
   table: showTable,
 };
 
-// What only the other side tells has a line here as well, so that both sides stand level.
+// A fact that only the other side has gets a line here too, so both sides stay aligned.
 function showFacts(facts, { heading, columns }, _known, sides) {
   const own = new Map(facts);
   const told = new Set(sides.flatMap((side) => (side.page[heading] ?? []).map(([name]) => name)));
@@ -223,7 +223,7 @@ function showFacts(facts, { heading, columns }, _known, sides) {
   ]));
 }
 
-// The last column is a description: it stands under its row, where there is room for prose.
+// The last column is a description: it goes below its row, where there is room for prose.
 function showTable(rows, { heading, columns, free }, known) {
   const filled = columns.slice(0, -1).map((name, at) => [name, at]).filter(([, at]) => rows.some((row) => row[at]));
   const show = (text, at) => (free.includes(at) ? marked(text, known) : [text]);
@@ -235,7 +235,7 @@ function showTable(rows, { heading, columns, free }, known) {
     ])));
 }
 
-// The record as a registry page, and one of its exemplars beside it, heading by heading.
+// The record as a registry page next to one of its exemplars, heading by heading.
 function compare(record, at) {
   const ids = record.exemplars.filter((id) => find("exemplars", id));
   const exemplar = ids.length ? find("exemplars", ids[at]) : undefined;
@@ -244,8 +244,8 @@ function compare(record, at) {
   if (exemplar) sides.push({ name: from, page: exemplar.page, known: ngramsOf([record.page]) });
   const box = make("div", {});
   if (ids.length) {
-    const counted = record.copied ? `${percent(record.copied)} of its runs of ${data.ngram} words stand in its exemplars: ` : "";
-    box.append(make("div", { class: "switch", role: "group", "aria-label": "Exemplar to compare with" }, "Beside exemplar ",
+    const counted = record.copied ? `${percent(record.copied)} of its ${data.ngram}-grams occur in its exemplars: ` : "";
+    box.append(make("div", { class: "switch", role: "group", "aria-label": "Exemplar to compare with" }, "Next to exemplar ",
       ...ids.map((id, position) => make("button", {
         type: "button", "aria-pressed": String(position === at),
         onclick: () => { const next = compare(record, position); box.replaceWith(next); next.querySelectorAll(".switch button")[position].focus(); },
@@ -275,22 +275,22 @@ function verdict(record) {
   const box = make("div", {}, make("p", {}, make("strong", {}, `Verdict: ${record.verdict}`)));
   if (record.faults.length) box.append(make("ul", {}, ...record.faults.map((words) => make("li", {}, words))));
   if (record.verdict === "given up") {
-    box.append(make("p", { class: "aside" }, "The model's last answer was refused for this, so there is no record to check."));
+    box.append(make("p", { class: "aside" }, "The model's last attempt failed for this reason, so there is no record to check."));
     return box;
   }
   if (!data.checks.length) return box; // nothing has been validated
-  // Near-copies are looked for among records without another fault.
+  // Only records without another fault are checked for near-copies.
   const isLate = (reason) => data.late_checks.includes(reason);
   const faulty = record.why.some((reason) => !isLate(reason));
   const verdicts = data.checks.map(([reason]) => {
     if (record.why.includes(reason)) return "failed";
-    return faulty && isLate(reason) ? "not looked at" : "passed";
+    return faulty && isLate(reason) ? "not checked" : "passed";
   });
   const count = (wanted) => verdicts.filter((one) => one === wanted).length;
-  const tones = { passed: "good", failed: "bad", "not looked at": "none" };
+  const tones = { passed: "good", failed: "bad", "not checked": "none" };
   box.append(make("details", {}, make("summary", {}, `All ${verdicts.length} checks: ${count("passed")} passed, ${count("failed")} failed`),
     make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "All checks" }, make("table", {},
-      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Looked for"), make("th", { scope: "col" }, "Check"), make("th", { scope: "col" }, "Verdict"))),
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Fault"), make("th", { scope: "col" }, "Check"), make("th", { scope: "col" }, "Verdict"))),
       make("tbody", {}, ...data.checks.map(([reason, words], at) => make("tr", {},
         make("th", { scope: "row" }, words), make("td", {}, reason), make("td", { class: tones[verdicts[at]] }, verdicts[at]))))))));
   return box;
@@ -300,7 +300,7 @@ function sources(record) {
   if (!record.sources.length) return null;
   return make("details", {}, make("summary", {}, "Sources: the real trials that its structured fields come from"),
     make("table", {},
-      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Taken over"), make("th", { scope: "col" }, "From"))),
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Fields"), make("th", { scope: "col" }, "From"))),
       make("tbody", {}, ...record.sources.map((id, at) => make("tr", {},
         make("th", { scope: "row" }, data.blocks[at][1]), make("td", {}, make("span", { class: "meta" }, id), ` ${find("titles", id) ?? ""}`))))));
 }
