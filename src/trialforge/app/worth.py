@@ -10,6 +10,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_json
+from trialforge.study.answer import say_worth
 
 HEADINGS = ["model", "mix", "real", "added", "ROC-AUC", "over real alone", "100 are worth"]
 
@@ -32,18 +33,12 @@ def read_worth(metrics: Path, plots: Path) -> tuple[dict[str, Any], pl.DataFrame
 def worth_rows(table: pl.DataFrame) -> Iterator[list[str]]:
     """Yield a row for each mix: its ROC-AUC, gain over real trials alone, and the worth of 100 trials."""
     for row in table.iter_rows(named=True):
-        worth = _interval(
-            *(row[name] for name in ("worth", "worth_low", "worth_high")), form="{:.0f}", times=100
-        )
         yield [
             row["model"], row["arm"], f"{row['real']}", f"{row['added']:.0f}", f"{row['roc_auc']:.3f}",
-            _interval(row["gain"], row["gain_low"], row["gain_high"], form="{:+.3f}"),
-            worth + (" and beyond" if row["beyond_curve"] else ""),
+            _interval(row["gain"], row["gain_low"], row["gain_high"]),
+            "" if row["worth"] is None else say_worth(row),
         ]  # fmt: skip
 
 
-def _interval(value: float | None, low: float, high: float, *, form: str, times: int = 1) -> str:
-    if value is None:
-        return ""
-    middle, least, most = (form.format(times * one) for one in (value, low, high))
-    return f"{middle} ({least} to {most})"
+def _interval(value: float | None, low: float, high: float) -> str:
+    return "" if value is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

@@ -43,7 +43,7 @@ class Draw:
 
     Attributes:
         word_dropout: share of words that dropout removes.
-        label_shares: those that added trials are weighed to, where the arm names no others.
+        label_shares: the label shares to which added trials are weighted, unless the arm names others.
     """
 
     seed: int

@@ -105,8 +105,8 @@ def _counts(inputs: Inputs, score: Mapping[str, Number]) -> list[Figure]:
     real = _height(inputs, "train")
     return [
         Figure("synthetic trials accepted", accepted, f"of {asked} requested" if asked else ""),
-        Figure("real training trials", real, "the only ones shown to a model"),
-        Figure("real test trials", tested, "unseen before the test"),
+        Figure("real training trials", real, "the only ones that prompts show"),
+        Figure("real test trials", tested, "no classifier or prompt of a draft saw them"),
     ]
 
 

@@ -189,7 +189,7 @@ def power_section(inputs: Inputs) -> ReportSection:
     figures = (
         ("score.assay.sensitive", "more real trials help", "the positive control", ""),
         ("score.primary.detectable", "minimum detectable effect", "at the declared power", "score"),
-        ("score.test.trials", "real test trials", "unseen before the test", ""),
+        ("score.test.trials", "real test trials", "no classifier or prompt of a draft saw them", ""),
         ("score.test.interventions", "their interventions", "each forms a cluster", ""),
         ("score.always_yes.base_rate", "base rate", "share of successes in the test", "share"),
         (

@@ -229,11 +229,11 @@ def _describe_variation(answer: ComparisonResult, draws: int) -> str:
     words = ""
     if answer.fits <= max(answer.generations, 1):
         each = "One fit of each generation" if answer.generations > 1 else "One fit each"
-        words += f" {each}: another draw of real training trials is not in the interval."
+        words += f" {each}: the interval does not cover another draw of real training trials."
     elif answer.fits < ENOUGH_FITS:
         words += f" From only {answer.fits} fits."
     if answer.generations == 1:
-        words += " One generation of synthetic trials: another one is not in the interval."
+        words += " One generation of synthetic trials: the interval does not cover another one."
     if answer.test != "delong" and draws < ENOUGH_DRAWS:
         words += f" From only {draws} bootstrap draws."
     return words

@@ -118,10 +118,10 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
     figure = f"its ROC-AUC is at most {high:.3f} ({area.value:.3f}, from {low:.3f})"
     of = f"{asked.sum()} of the {asked.size} test trials"
     words = (
-        f"The generator, asked outright about {of}, tells how they ended better than chance: {figure}. "
-        "It may know them, so no figure of synthetic trials is free of that."
+        f"Asked outright about {of}, the generator predicts the outcomes better than chance: {figure}. "
+        "It may know them, which could flatter every figure of synthetic trials."
         if knows
-        else f"The generator, asked outright about {of}, is not shown to know how they ended: {figure}."
+        else f"Asked outright about {of}, the generator does not surely predict the outcomes: {figure}."
     )
     return {
         "trials": int(asked.sum()),

@@ -213,11 +213,11 @@ def assay_sensitivity(scoring: Scoring, params: LearningParams) -> dict[str, Any
     ) + f" {added[whole.arm]} more real trials give {_change(whole)}."
     if added[whole.arm] < added[scoring.primary.arm]:
         words += (
-            f" (The synthetic trials are {added[scoring.primary.arm]}; no more real ones were held back.)"
+            f" (There are {added[scoring.primary.arm]} synthetic trials; no more real ones were held back.)"
         )
     if drafts is not None:
         words += f" In the form of drafts, the same trials give {_change(drafts)}" + (
-            ", so that no text in this form could have helped."
+            ", so no text in this form could have helped."
             if sensitive and drafts.verdict != "better"
             else "."
         )
@@ -243,9 +243,9 @@ def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, A
         and answer.arm in shares
     ]  # fmt: skip
     told = {
-        "real": "weighed to the label shares of real trials",
-        "asked": "with the labels that were asked for",
-        "equal": "weighed to half of each label",
+        "real": "weighted to the label shares of real trials",
+        "asked": "with the requested labels",
+        "equal": "weighted to half of each label",
     }
     found.sort(key=lambda answer: [*told].index(shares[answer.arm]))
     words = "; ".join(f"{told[shares[answer.arm]]} by {_change(answer)}" for answer in found)

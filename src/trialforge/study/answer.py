@@ -1,7 +1,8 @@
-"""What the study answers: a row for each arm and size, the declared question, and both in a sentence."""
+"""The answers of the study: a row per arm and size, the declared question, and both in sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -23,7 +24,7 @@ ROW_SCHEMA: dict[str, pl.DataType] = {
             "share",
         )
     },
-    "beyond_curve": pl.Boolean(),
+    "worth_open_low": pl.Boolean(), "worth_open_high": pl.Boolean(),
 }  # fmt: skip
 
 
@@ -51,7 +52,8 @@ def tabulate(result: StudyResult, params: StudyParams) -> pl.DataFrame:
                 worth = exchange_rate(curve, areas, row["real"], clusters=result.clusters, level=params.level)
                 row |= {
                     "worth": worth.value, "worth_low": worth.low, "worth_high": worth.high,
-                    "share": worth.share, "beyond_curve": worth.open_low or worth.open_high,
+                    "worth_open_low": worth.open_low, "worth_open_high": worth.open_high,
+                    "share": worth.share,
                 }  # fmt: skip
             rows.append(row)
     frame = pl.DataFrame(rows, schema=ROW_SCHEMA)
@@ -92,7 +94,7 @@ def answer(result: StudyResult, table: pl.DataFrame, params: StudyParams) -> dic
         "model": model,
         "arm": params.primary,
         **{name: row[name] for name in ("real", "added", "roc_auc", "gain", "gain_low", "gain_high", "p")},
-        **{name: row[name] for name in ("worth", "worth_low", "worth_high", "share", "beyond_curve")},
+        **{name: value for name, value in row.items() if name.startswith(("worth", "share"))},
         "verdict": judge(tests, params),
         "best_rival": best,
         "over_best_rival": tests[best].value,
@@ -122,18 +124,15 @@ def judge(tests: dict[str, AreaTest], params: StudyParams) -> str:
 
 def say(figures: dict[str, Any], level: float) -> list[str]:
     """Return the answer in sentences: the exchange rate, what it shows, and what would change it."""
-    low, value, high = (100 * figures[name] for name in ("worth_low", "worth", "worth_high"))
+    low, high = (100 * figures[name] for name in ("worth_low", "worth_high"))
     real = figures["real"]
-    said = [
-        f"At {real} real trials, 100 synthetic ones are worth {value:.0f} real ones "
-        f"({low:.0f} to {high:.0f})."
-    ]
-    if figures["beyond_curve"]:
-        said.append("The interval goes on beyond the ends of the learning curve.")
+    said = [f"At {real} real trials, 100 synthetic ones are worth {say_worth(figures)} real ones."]
+    if figures["worth_open_low"] or figures["worth_open_high"]:
+        said.append("The interval extends beyond the learning curve.")
     if figures["real_gain"] is None:
         return [
             *said,
-            "No pool of the learning curve has more real trials, so it is not known whether this study could "
+            "No pool of the learning curve has more real trials, so the study can't tell whether it could "
             "have shown a benefit. Take more blocks, or add sizes to study.curve.",
         ]
     helps = figures["real_gain_p"] < 1 - level and figures["real_gain"] > 0
@@ -147,15 +146,23 @@ def say(figures: dict[str, Any], level: float) -> list[str]:
             "better": "They help, and more than every cheap rival.",
             "equivalent": f"They help, but no more than `{figures['best_rival']}`, which costs nothing.",
         }
-        default = f"They help; that they help more than `{figures['best_rival']}` is not shown."
+        default = f"They help, but perhaps no more than `{figures['best_rival']}`, which costs nothing."
         said.append(words.get(figures["verdict"], default))
     elif high < 0:
-        said.append("They do harm: fewer real trials alone would serve as well.")
+        said.append("They do harm: fewer real trials alone would do as well.")
     else:
-        said.append("That they help is not shown.")
+        said.append("The study does not show that they help.")
     if not helps or low <= 0 <= high:
         said.append(f"What would have to change: {_lever(figures, helps=helps)}.")
     return said
+
+
+def say_worth(row: Mapping[str, Any]) -> str:
+    """Return what 100 added trials are worth, with the interval; an end beyond the learning curve says so."""
+    value, low, high = (f"{100 * row[name]:.0f}" for name in ("worth", "worth_low", "worth_high"))
+    least = f"below {low}" if row["worth_open_low"] else low
+    most = f"above {high}" if row["worth_open_high"] else high
+    return f"{value} ({least} to {most})"
 
 
 def _lever(figures: dict[str, Any], *, helps: bool) -> str:

@@ -87,7 +87,7 @@ def mix_pool(
         pool: the real trials of some blocks, with what was written from these.
         seed: of the run.
         order: the number of the pool, for draws of its own.
-        label_shares: what added trials are weighed to, as in `learning`.
+        label_shares: the label shares to which added trials are weighted, as in `learning`.
         word_dropout: share of words that dropout removes, as in `learning`.
         teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
         likeness: tells real from added trials by their `content_view`, for an arm with `density`.

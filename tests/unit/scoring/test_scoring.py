@@ -177,7 +177,7 @@ def test_where_more_real_trials_help_but_not_as_drafts_the_form_is_named(params:
     found = score_metrics(scored(EQUAL, params), {}, params, None, None)["assay"]
     assert found["sensitive"] is True
     assert found["words"].startswith("This test could show a benefit: 24 more real trials give +0.")
-    assert "so that no text in this form could have helped." in found["words"]
+    assert "so no text in this form could have helped." in found["words"]
     helpful = scored(EQUAL | {"more-real-as-drafts": 2.0}, params)
     assert "could have helped" not in score_metrics(helpful, {}, params, None, None)["assay"]["words"]
 
@@ -198,7 +198,7 @@ def test_what_label_shares_do_is_shown(params: LearningParams) -> None:
     found = score_metrics(scoring, {}, params, None, None)["label_shares"]
     assert {name for name in found if name != "words"} == {"real", "asked", "equal"}
     assert found["equal"]["effect"] < found["asked"]["effect"] < -0.02 < found["real"]["effect"]
-    assert "weighed to the label shares of real trials" in found["words"]
+    assert "weighted to the label shares of real trials" in found["words"]
     assert dict(scoring_ablations(scoring)) == {"asked-shares": "worse", "equal-shares": "worse"}
 
 

@@ -194,7 +194,7 @@ def test_what_generations_differ_by_is_in_the_interval_and_shown() -> None:
         simulate(Setting(fits=6, generations=count, made=0.5), random_stream(10, "made")) for count in (1, 2)
     )
     assert one.error_generations is None
-    assert "One generation of synthetic trials: another one is not in the interval." in one.words
+    assert "One generation of synthetic trials: the interval does not cover another one." in one.words
     assert two.error_generations is not None
     assert two.error_trials is not None
     assert two.error_generations > two.error_trials
@@ -207,7 +207,7 @@ def test_equal_seeds_are_one_fit_and_said_to_be() -> None:
     answer = simulate(setting, random_stream(11, "fits"))
     assert answer.fits == 1
     assert answer.error_fits is None
-    assert "One fit each: another draw of real training trials is not in the interval." in answer.words
+    assert "One fit each: the interval does not cover another draw of real training trials." in answer.words
     few = simulate(Setting(fits=3, noise=0.3), random_stream(11, "fits"))
     assert (few.fits, "From only 3 fits." in few.words) == (3, True)
 

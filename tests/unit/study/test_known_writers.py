@@ -68,9 +68,10 @@ def test_the_answer_says_what_the_table_says(result: StudyResult) -> None:
     assert figures["best_rival"] == "real"
     assert figures["verdict"] == "better"
     assert say(figures, 0.95)[0] == (
-        f"At 100 real trials, 100 synthetic ones are worth {100 * row['worth']:.0f} real ones "
-        f"({100 * row['worth_low']:.0f} to {100 * row['worth_high']:.0f})."
+        f"At 100 real trials, 100 synthetic ones are worth {100 * row['worth']:.0f} "
+        f"({100 * row['worth_low']:.0f} to above {100 * row['worth_high']:.0f}) real ones."
     )
+    assert say(figures, 0.95)[1] == "The interval extends beyond the learning curve."
     assert row["p_holm"] is None
     assert table.filter(arm="copies")["p_holm"][0] >= table.filter(arm="copies")["p"][0]
 
@@ -85,4 +86,4 @@ def test_few_added_trials_are_held_against_the_next_larger_pool_of_real_ones(res
     ended = replace(few, areas=short)
     figures = answer(ended, tabulate(ended, PARAMS), PARAMS)
     assert figures["real_gain"] is figures["real_gain_p"] is None
-    assert "it is not known whether this study could have shown a benefit" in say(figures, 0.95)[-1]
+    assert "can't tell whether it could have shown a benefit" in say(figures, 0.95)[-1]
