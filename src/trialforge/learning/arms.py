@@ -189,10 +189,20 @@ def _duplicate(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.Dat
 
 
 def _drop_words(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.DataFrame:
-    """Repeat real trials with words left out at random (word dropout, after EDA, Wei and Zou 2019)."""
+    """Repeat real trials with words left out at random (word dropout, after EDA, Wei and Zou 2019).
+
+    In one repetition, the first copy of a trial is the same text in every pool, and so is each further one.
+    """
     copies = _duplicate(standing, kept, draw).with_columns(pl.lit("word-dropout").alias("origin"))
     words = copies.select("nct_id", pl.col("text").str.split(" ").alias("word")).explode("word")
-    left = draw.stream("word-dropout").random(words.height) >= draw.word_dropout
+    source = pl.col("nct_id").str.split("#").list.first()
+    turns = copies.select(source, turn=pl.int_range(pl.len()).over(source)).rows()
+    lengths = copies["text"].str.split(" ").list.len()
+    luck = [
+        draw.stream(f"word-dropout {trial} {turn}").random(length)
+        for (trial, turn), length in zip(turns, lengths, strict=True)
+    ]
+    left = np.concatenate([np.empty(0), *luck]) >= draw.word_dropout
     texts = (
         words.filter(pl.Series(left))
         .group_by("nct_id", maintain_order=True)

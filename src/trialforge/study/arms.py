@@ -92,7 +92,9 @@ def mix_pool(
         teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
         likeness: tells real from added trials by their `content_view`, for an arm with `density`.
     """
-    mix = compose(arm, pool, Draw(seed, order, word_dropout, label_shares))
+    # Pools share the texts of word dropout: each is embedded once.
+    repetition = 0 if arm.extra == "word-dropout" else order
+    mix = compose(arm, pool, Draw(seed, repetition, word_dropout, label_shares))
     own = mix.filter(pl.col("origin") == "real")
     added = mix.filter(pl.col("origin") != "real")
     if arm.labels == "permuted":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from trialforge.trial.words import WORD
 
@@ -24,7 +25,7 @@ class Features:
     Args:
         reader: the classifier; it learns its words from `known`.
         known: texts of all real trials of the study.
-        tables: examples that will be asked for; other texts are read when they come.
+        tables: examples that will be asked for; other texts are read when they are first asked for.
     """
 
     def __init__(self, reader: Reader, known: pl.Series, tables: list[pl.DataFrame]) -> None:
@@ -37,9 +38,15 @@ class Features:
     def rows(self, examples: pl.DataFrame) -> Any:
         """Return the features of examples, one row each."""
         texts = examples["text"].to_list()
-        if all(text in self._places for text in texts):
-            return self._rows[np.array([self._places[text] for text in texts], dtype=np.int64)]
-        return self._reader.rows(examples)
+        new = [text for text in dict.fromkeys(texts) if text not in self._places]
+        if new:
+            self._places |= {text: place for place, text in enumerate(new, start=len(self._places))}
+            self._rows = _stack(self._rows, self._reader.rows(pl.DataFrame({"text": new})))
+        return self._rows[np.array([self._places[text] for text in texts], dtype=np.int64)]
+
+
+def _stack(rows: Any, more: Any) -> Any:
+    return np.vstack([rows, more]) if isinstance(rows, np.ndarray) else sparse.vstack([rows, more], "csr")
 
 
 def content_view(table: pl.DataFrame) -> pl.DataFrame:

@@ -89,6 +89,21 @@ def test_word_dropout_leaves_words_out_and_adds_none(pool: TrainingPool) -> None
     assert 0.35 < dropped / whole < 0.65
 
 
+def test_word_dropout_of_a_trial_is_the_same_in_every_pool_of_a_repetition(pool: TrainingPool) -> None:
+    arm = TrainingArm(name="control", extra="word-dropout")
+    few = pool.real.head(8)
+
+    def texts(real: pl.DataFrame, repetition: int) -> set[tuple[str, str]]:
+        mix = compose(arm, TrainingPool(real, pool.synthetic), Draw(1, repetition))
+        added = mix.filter(pl.col("origin") == "word-dropout").select("nct_id", "text")
+        return {(name.split("#")[0], text) for name, text in added.iter_rows()}
+
+    all_eight, four = texts(few, 0), texts(few.head(4), 0)
+    assert len(all_eight) > 15  # of 20 copies: those of a trial lack different words, mostly
+    assert {found for found in all_eight if found[0] in set(few["nct_id"].head(4))} <= four
+    assert len(all_eight & texts(few, 1)) < 5
+
+
 def test_an_earlier_arm_has_no_trial_from_after_its_date(pool: TrainingPool, synthetic: pl.DataFrame) -> None:
     arm = TrainingArm(name="old", extra="synthetic", submitted_before=date(2015, 1, 1))
     mix = compose(arm, pool, Draw(1, 0))
