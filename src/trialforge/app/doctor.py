@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any, Literal
 
+from trialforge.core.ollama_client import split_addresses
+from trialforge.core.params import find_value
 from trialforge.core.secrets import hide_secrets
 
 State = Literal["ok", "note", "fault"]
@@ -55,10 +57,7 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
 
 
 def _choice(params: Mapping[str, Any], *keys: str) -> Any:
-    found: Any = params
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+    return find_value(params, keys, None)
 
 
 def _encoders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -240,8 +239,7 @@ def _servers(
     topic: str, variable: str, needed: bool, environment: Mapping[str, str], start: str
 ) -> tuple[list[str], list[Finding]]:
     """Return the addresses that `variable` names, or the finding that says that there are none."""
-    parts = [part.strip().rstrip("/") for part in environment.get(variable, "").split(",")]
-    if addresses := [part if "://" in part else f"http://{part}" for part in parts if part]:
+    if addresses := split_addresses(environment.get(variable, "")):
         return addresses, []
     state: State = "fault" if needed else "note"
     why = "params.yaml asks for it" if needed else "not needed by params.yaml"

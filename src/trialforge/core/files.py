@@ -86,8 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def write_text(text: str, path: Path) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(text.encode(), path)
 
 
 def write_bytes(content: bytes, path: Path) -> None:

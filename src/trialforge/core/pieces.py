@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -46,11 +46,7 @@ _at_work: ContextVar[bool] = ContextVar("at_work", default=False)
 _dask_worker: ContextVar[Any] = ContextVar("dask_worker", default=None)
 
 
-def map_in_order(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None = None,
-) -> Generator[R]:
+def map_in_order(work: Callable[[T], R], pieces: Iterable[T], workers: int | None = None) -> Generator[R]:
     """Yield `work(piece)` of each piece, in order; what `work` or `pieces` raises is raised here.
 
     Args:
@@ -68,9 +64,7 @@ def map_in_order(
 
 
 def map_as_completed(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None = None,
+    work: Callable[[T], R], pieces: Iterable[T], workers: int | None = None
 ) -> Generator[tuple[int, R]]:
     """Yield the number of each piece and `work(piece)` as they finish; otherwise as `map_in_order`.
 
@@ -98,11 +92,7 @@ def shared_files() -> Path | None:
 
 
 def _run(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None,
-    *,
-    ordered: bool,
+    work: Callable[[T], R], pieces: Iterable[T], workers: int | None, *, ordered: bool
 ) -> Generator[tuple[int, R]]:
     pieces = iter(pieces)
     first = list(islice(pieces, 2))
@@ -114,7 +104,8 @@ def _run(
     finished: dict[int, R] = {}
     numbered = enumerate(chain(first, pieces))
     taken = given = 0
-    with _open_place(workers) as place:
+    place: _Place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
+    with closing(place):
         try:
             while True:
                 for number, piece in islice(numbered, max(0, place.ahead - (taken - given))):
@@ -168,15 +159,6 @@ class _Place(Protocol):
     def explain(self, error: BaseException) -> BaseException: ...
 
     def close(self) -> None: ...
-
-
-@contextmanager
-def _open_place(workers: int | None) -> Iterator[_Place]:
-    place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
-    try:
-        yield place
-    finally:
-        place.close()
 
 
 class _Processes:
