@@ -221,11 +221,7 @@ class Reply:
 
 
 def check_count(counted: int, completion: Completion) -> None:
-    """Refuse an answer to a prompt that the engine did not read whole.
-
-    Raises:
-        GenerationError: the engine counted another number of tokens.
-    """
+    """Refuse an answer to a prompt that the engine did not read whole."""
     if completion.prompt_tokens != counted:
         raise GenerationError(
             f"a prompt has {counted} tokens, but the engine read {completion.prompt_tokens} of it"

@@ -163,22 +163,11 @@ class OpenAIHost(Host):
         return entries[self._params.model]
 
     def chat(self, body: Mapping[str, Any], stop: threading.Event) -> Reply:
-        """Return a whole answer.
-
-        Raises:
-            HostBusy: the server has too many calls.
-            HostDown: the connection, or the model behind it, fails again and again.
-            GenerationError: the server refuses, or the answer does not end in time.
-        """
+        """Return a whole answer."""
         return self.ask_again(lambda: self._chat(body, stop), stop)
 
     def say(self, body: Mapping[str, Any], stop: threading.Event) -> str | None:
-        """Return the text of an answer, None if the server refuses what the call asks for.
-
-        Raises:
-            HostDown: as `chat`.
-            GenerationError: as `chat`.
-        """
+        """Return the text of an answer, None if the server refuses what the call asks for."""
 
         def ask() -> str | None:
             try:
