@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any, Literal
 
 from trialforge.core.ollama_client import split_addresses
 from trialforge.core.params import find_value
+from trialforge.core.pieces import count_cores
 from trialforge.core.secrets import hide_secrets
 
 State = Literal["ok", "note", "fault"]
@@ -89,8 +89,7 @@ def _machine(root: Path) -> Iterator[Finding]:
     yield Finding(
         "machine", "python", "ok" if good else "fault", python, "" if good else "install Python 3.11"
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("machine", "cores", "ok", str(cores))
+    yield Finding("machine", "cores", "ok", str(count_cores()))
     if (memory := _memory()) is not None:
         free, total = memory
         state: State = "ok" if free >= LEAST_MEMORY else "note"

@@ -62,11 +62,7 @@ class Answer:
         return b"".join(self._chunks())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines as they come; only a line feed ends one, for other separators may stand in a text.
-
-        Raises:
-            httpx.TransportError: as `read`.
-        """
+        """Yield the lines as they come; only a line feed ends one: other separators may stand in a text."""
         begun: list[bytes] = []
         for chunk in self._chunks():
             *ends, rest = chunk.split(b"\n")

@@ -108,11 +108,7 @@ class MissingExtraError(TrialforgeError):
 
 @contextmanager
 def name_missing_extra() -> Iterator[None]:
-    """Turn the import error of an optional package into one that names the extra which brings it.
-
-    Raises:
-        MissingExtraError: an optional package is not installed.
-    """
+    """Turn the import error of an optional package into one that names the extra which brings it."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -66,11 +66,7 @@ def database_errors(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends without error it takes its name.
-
-    Raises:
-        DiskError: the disk is full or read-only, or this user has no right to it.
-    """
+    """Yield a path beside `path`, which takes its name when the block ends well; errors as `disk_errors`."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

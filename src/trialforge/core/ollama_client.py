@@ -43,11 +43,7 @@ def split_addresses(text: str) -> list[str]:
 
 
 def check_address(address: str, variable: str) -> None:
-    """Check that an environment variable holds an address of HTTP.
-
-    Raises:
-        ParameterError: it does not.
-    """
+    """Refuse what an environment variable holds unless it is an address of HTTP."""
     try:
         url = httpx.URL(address)
         valid = url.scheme in {"http", "https"} and bool(url.host)
@@ -58,11 +54,7 @@ def check_address(address: str, variable: str) -> None:
 
 
 def check_key(key: str, variable: str) -> None:
-    """Check that the key in an environment variable can be sent.
-
-    Raises:
-        ParameterError: it can't.
-    """
+    """Refuse the key in an environment variable unless it can be sent."""
     if not fits_header(key):
         raise ParameterError(
             f"{variable} holds a line break or a letter beyond ASCII, which no request can carry",

@@ -78,6 +78,11 @@ def uses_cluster() -> bool:
     return bool(os.environ.get(SCHEDULER)) and not _at_work.get()
 
 
+def count_cores() -> int:
+    """Return how many cores of this machine the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_wanted() -> bool:
     """Tell whether anyone still waits for the piece that is worked on here; a long one may ask and end."""
     worker = _dask_worker.get()
@@ -170,7 +175,7 @@ class _Processes:
     """
 
     def __init__(self, workers: int | None) -> None:
-        workers = workers or len(os.sched_getaffinity(0))
+        workers = workers or count_cores()
         spawned = multiprocessing.get_context("spawn")
         self.ahead = workers + 1
         self._pool = ProcessPoolExecutor(workers, mp_context=spawned, initializer=_start_process)

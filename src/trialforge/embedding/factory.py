@@ -174,15 +174,11 @@ def _load(params: EmbeddingParams, section: str) -> Encoder:
             f"`embedding.window` is {params.window}, but {params.model} reads at most {longest} tokens"
         )
     load = partial(load_bert, folder) if packaged else partial(_LOADERS[params.backend], str(folder))
+    settings = params.model_dump(include={"window", "max_windows"})
     return TorchEncoder(
         load,
-        digest=_hash_model(folder, params),
+        digest=hash_json({"files": hash_files(folder), "backend": params.backend, **settings}),
         dimension=int(config["hidden_size"]),
         window=params.window,
         max_windows=params.max_windows,
     )
-
-
-def _hash_model(folder: Path, params: EmbeddingParams) -> str:
-    settings = params.model_dump(include={"window", "max_windows"})
-    return hash_json({"files": hash_files(folder), "backend": params.backend, **settings})
