@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import hash_file, hash_json
@@ -26,20 +26,6 @@ _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sent
 _loaded: dict[str, Encoder] = {}
 _loading = threading.Lock()
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
-
-
-class Pinned(Protocol):
-    """The parameters that name an encoder."""
-
-    @property
-    def model(self) -> str:
-        """A folder or a name."""
-        ...
-
-    @property
-    def sha256(self) -> str | None:
-        """What `hash_model` must give."""
-        ...
 
 
 def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: str = "embedding") -> Encoder:
@@ -135,26 +121,27 @@ def hash_model(folder: Path) -> str:
     return hash_json(hash_files(folder))
 
 
-def check_pin(folder: Path, params: Pinned, section: str) -> str:
+def check_pin(folder: Path, model: str, sha256: str | None, section: str) -> str:
     """Return the hash of an encoder's folder; one of the user's own must be pinned: DVC sees only its name.
 
     Args:
         folder: where the model lies.
-        params: `model`, a folder or a name on the hub, and the `sha256` that is wanted.
+        model: its name in params.yaml: a folder, or a name on the hub.
+        sha256: the hash that is wanted.
         section: where both stand in params.yaml.
 
     Raises:
         ParameterError: a folder is not pinned, or the hash is another.
     """
     digest = hash_model(folder)
-    if params.sha256 is None and Path(params.model).is_dir():
+    if sha256 is None and Path(model).is_dir():
         raise ParameterError(
             f"`{section}.sha256` must pin the encoder in {folder}",
             hint=f"set {section}.sha256 to {digest}, if that is the encoder you mean",
         )
-    if params.sha256 not in (None, digest):
+    if sha256 not in (None, digest):
         raise ParameterError(
-            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {params.sha256}",
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` wants {sha256}",
             hint=f"the folder has changed or is another: set {section}.sha256 to {digest}, or bring it back",
         )
     return digest
@@ -166,7 +153,7 @@ def _load(params: EmbeddingParams, section: str) -> Encoder:
     packaged = params.backend == "packaged"
     folder = packaged_model(params.model) if packaged else model_folder(params.model)
     if not packaged:
-        check_pin(folder, params, section)
+        check_pin(folder, params.model, params.sha256, section)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     longest = int(config.get("max_position_embeddings", params.window))
     if params.window > longest:
