@@ -14,14 +14,12 @@ from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
-from trialforge.ingest.counts import describe_counts, ingest_metrics
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
-from trialforge.ingest.judge import judge_trials
 from trialforge.ingest.labels import label_trials, load_label_tables
-from trialforge.ingest.params import IngestParams
+from trialforge.ingest.metrics import describe_counts, ingest_metrics, judge_trials
+from trialforge.ingest.params import IngestParams, check_raw
 from trialforge.ingest.population import left_out
-from trialforge.ingest.raw_folder import check_raw
 from trialforge.ingest.source import no_refused, prepare_batch
 from trialforge.ingest.table import TableWriter
 from trialforge.ingest.top import refuse_labels

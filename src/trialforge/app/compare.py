@@ -28,10 +28,21 @@ def compare_records(
     seed: int,
     done: Callable[[str], None] = lambda _metric: None,
 ) -> pl.DataFrame:
-    """Return the measures of two sets against the same real trials, in the format of `compare_sets`."""
+    """Return each measure of both sets on one scale; `done` is called with the name of each.
+
+    Columns: `metric`, `direction`, and for sets a and b `_value`, `_low`, `_high` (null if a measure has no
+    interval), `_n`, and `_note`: why there is no value.
+    """
     scale = _common_scale(sets, run.train, sections, seed)
     one, other = (set_beside(name_alike(frame, run.train), run, scale) for frame in sets)
-    return compare_sets(one, other, metrics, done)
+    rows = []
+    for name, metric in metrics.items():
+        rows.append((name, str(metric.direction), *_measure(metric, one), *_measure(metric, other)))
+        done(name)
+    columns = {f"{side}_{name}": kind for side in ("a", "b") for name, kind in _ESTIMATE.items()}
+    return pl.DataFrame(
+        rows, schema={"metric": pl.String, "direction": pl.String, **columns}, orient="row"
+    ).with_columns(pl.col(pl.Float64).round(4))
 
 
 def _common_scale(
@@ -49,27 +60,6 @@ def _common_scale(
             f"B {', '.join(filled[1]) or 'none'}"
         )
     return build_scale(fields, train, *sections, seed)
-
-
-def compare_sets(
-    one: Case,
-    other: Case,
-    metrics: Mapping[str, Metric],
-    done: Callable[[str], None] = lambda _metric: None,
-) -> pl.DataFrame:
-    """Return each measure of both sets on one scale; `done` is called with the name of each.
-
-    Columns: `metric`, `direction`, and for sets a and b `_value`, `_low`, `_high` (null if a measure has no
-    interval), `_n`, and `_note`: why there is no value.
-    """
-    rows = []
-    for name, metric in metrics.items():
-        rows.append((name, str(metric.direction), *_measure(metric, one), *_measure(metric, other)))
-        done(name)
-    columns = {f"{side}_{name}": kind for side in ("a", "b") for name, kind in _ESTIMATE.items()}
-    return pl.DataFrame(
-        rows, schema={"metric": pl.String, "direction": pl.String, **columns}, orient="row"
-    ).with_columns(pl.col(pl.Float64).round(4))
 
 
 def _measure(metric: Metric, case: Case) -> tuple[float | None, float | None, float | None, int, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,9 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any, Literal
 
+from trialforge.core.ollama_client import split_addresses
+from trialforge.core.params import find_value
+from trialforge.core.pieces import count_cores
 from trialforge.core.secrets import hide_secrets
 
 State = Literal["ok", "note", "fault"]
@@ -55,10 +57,7 @@ def examine(root: Path, params: Mapping[str, Any], environment: Mapping[str, str
 
 
 def _choice(params: Mapping[str, Any], *keys: str) -> Any:
-    found: Any = params
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+    return find_value(params, keys, None)
 
 
 def _encoders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -90,8 +89,7 @@ def _machine(root: Path) -> Iterator[Finding]:
     yield Finding(
         "machine", "python", "ok" if good else "fault", python, "" if good else "install Python 3.11"
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("machine", "cores", "ok", str(cores))
+    yield Finding("machine", "cores", "ok", str(count_cores()))
     if (memory := _memory()) is not None:
         free, total = memory
         state: State = "ok" if free >= LEAST_MEMORY else "note"
@@ -240,8 +238,7 @@ def _servers(
     topic: str, variable: str, needed: bool, environment: Mapping[str, str], start: str
 ) -> tuple[list[str], list[Finding]]:
     """Return the addresses in `variable`, or a finding if there are none."""
-    parts = [part.strip().rstrip("/") for part in environment.get(variable, "").split(",")]
-    if addresses := [part if "://" in part else f"http://{part}" for part in parts if part]:
+    if addresses := split_addresses(environment.get(variable, "")):
         return addresses, []
     state: State = "fault" if needed else "note"
     why = "params.yaml needs it" if needed else "params.yaml does not need it"

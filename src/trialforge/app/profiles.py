@@ -12,11 +12,10 @@ from ruamel.yaml import YAML
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import write_text
-from trialforge.core.params import read_params
+from trialforge.core.params import ABSENT, find_value, read_params
 
 PROFILES_FOLDER = Path("profiles")
 DEFAULT = "quick"
-_ABSENT = object()
 
 
 def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
@@ -39,8 +38,8 @@ def read_profile(name: str, folder: Path = PROFILES_FOLDER) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for stem, profile in profiles.items():
         for path in list_keys(profile) if stem != DEFAULT else ():
-            value = _value(profiles[name], path, _value(default, path))
-            if value is _ABSENT:
+            value = find_value(profiles[name], path, find_value(default, path))
+            if value is ABSENT:
                 raise ParameterError(f"{files[stem]} sets `{'.'.join(path)}`, which {DEFAULT}.yaml lacks")
             part = found
             for parent in path[:-1]:
@@ -54,19 +53,10 @@ def list_left(params: Path, profile: Mapping[str, Any], folder: Path = PROFILES_
     default, now, own = read_params(folder / f"{DEFAULT}.yaml"), read_params(params), set(list_keys(profile))
     paths = dict.fromkeys([*list_keys(default), *list_keys(now)])
     return {
-        ".".join(path): None if (value := _value(now, path)) is _ABSENT else value
+        ".".join(path): find_value(now, path, None)
         for path in paths
-        if path not in own and _value(now, path) != _value(default, path)
+        if path not in own and find_value(now, path) != find_value(default, path)
     }
-
-
-def _value(values: Any, path: tuple[str, ...], absent: Any = _ABSENT) -> Any:
-    """Return the value at a path of keys, or `absent`."""
-    for key in path:
-        if not isinstance(values, Mapping) or key not in values:
-            return absent
-        values = values[key]
-    return values
 
 
 def list_keys(profile: Mapping[str, Any], *parents: str) -> Iterator[tuple[str, ...]]:

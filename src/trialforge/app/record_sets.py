@@ -35,6 +35,7 @@ LINEAGE: dict[str, pl.DataType] = {
     "model": pl.String(),
     "prompt_hash": pl.String(),
 }
+_KINDS = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
 MOST_REFERENCES = 5000  # trials of each part; the cost of some measures is quadratic in them
 FORMS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
@@ -128,12 +129,11 @@ def _read_table(content: bytes, name: str) -> pl.DataFrame:
         frame = pl.read_parquet(BytesIO(content))
         if "label" in frame.columns:
             frame = frame.with_columns(_read_labels(frame["label"], name))
-        wanted = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
         # Missing lineage columns stay missing: null ones would look like an answer.
         return _with_names(
             frame.select(
                 pl.col(column).cast(kind) if column in frame.columns else pl.lit(None, kind).alias(column)
-                for column, kind in wanted.items()
+                for column, kind in _KINDS.items()
                 if column in frame.columns or column not in LINEAGE
             )
         )
@@ -169,10 +169,9 @@ def _read_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
     if None in row:
         raise ValueError("it has more cells than the heading")
     cells = {str(key): text for key, text in row.items() if text}
-    kinds = {**REGISTRATION_SCHEMA, "label": TRIAL_SCHEMA["label"], **LINEAGE}
     return {
         key: text
-        if kinds.get(key, pl.String()) == pl.String() or kinds[key].is_temporal()
+        if _KINDS.get(key, pl.String()) == pl.String() or _KINDS[key].is_temporal()
         else json.loads(text)
         for key, text in cells.items()
     }

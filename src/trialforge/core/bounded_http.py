@@ -62,11 +62,7 @@ class Answer:
         return b"".join(self._chunks())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines as they come; only a line feed ends one, for other separators may stand in a text.
-
-        Raises:
-            httpx.TransportError: as `read`.
-        """
+        """Yield the lines as they come; only a line feed ends one: other separators may stand in a text."""
         begun: list[bytes] = []
         for chunk in self._chunks():
             *ends, rest = chunk.split(b"\n")
@@ -96,7 +92,6 @@ class BoundedTransport(httpx.BaseTransport):
 
     Args:
         seconds: the whole call may take.
-        max_bytes: of the answer, as it is sent.
         stop: ends the call when it is set.
         tell: hears every TELL_SECONDS for how many seconds the call has gone on.
     """
@@ -105,14 +100,12 @@ class BoundedTransport(httpx.BaseTransport):
         self,
         seconds: float,
         *,
-        max_bytes: int = MAX_BYTES,
         stop: threading.Event | None = None,
         tell: Callable[[float], None] | None = None,
     ) -> None:
         limits = httpx.Limits(max_keepalive_connections=0)
         self._inner = httpx.HTTPTransport(_trusted(), limits=limits, trust_env=False)
         self._watch = _Watch(seconds, stop, tell)
-        self._max_bytes = max_bytes
         threading.Thread(target=self._watch.run, daemon=True).start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -123,7 +116,7 @@ class BoundedTransport(httpx.BaseTransport):
         except httpx.TransportError:
             self._watch.check()
             raise
-        stream = _BoundedStream(response.stream, self._watch, self._max_bytes)
+        stream = _BoundedStream(response.stream, self._watch)
         return httpx.Response(response.status_code, headers=response.headers, stream=stream)
 
     def close(self) -> None:
@@ -139,12 +132,12 @@ def _trusted() -> ssl.SSLContext:
 
 
 class _BoundedStream(httpx.SyncByteStream):
-    def __init__(self, stream: Any, watch: _Watch, max_bytes: int) -> None:
-        self._stream, self._watch, self._max_bytes = stream, watch, max_bytes
+    def __init__(self, stream: Any, watch: _Watch) -> None:
+        self._stream, self._watch = stream, watch
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from _bound(self._stream, self._max_bytes)
+            yield from _bound(self._stream, MAX_BYTES)
         except httpx.TransportError:
             self._watch.check()
             raise

@@ -82,24 +82,17 @@ class ExportError(TrialforgeError):
     """A set of records can't be exported as asked."""
 
 
-# Which extra of the package brings a module.
-EXTRAS = {
-    "elasticsearch": "elasticsearch",
-    "elastic_transport": "elasticsearch",
-    "ollama": "ollama",
-    "openai": "openai",
-    "distributed": "dask",
-    "dask": "dask",
-    "xllamacpp": "llm",
-    "torch": "torch",
-    "transformers": "torch",
-    "tokenizers": "torch",
-    "sentence_transformers": "torch",
-    "altair": "report",
-    "vl_convert": "report",
-    "evaluate": "report",
-    "datasets": "report",
+# The modules that each extra of the package brings.
+_BROUGHT = {
+    "elasticsearch": ("elasticsearch", "elastic_transport"),
+    "ollama": ("ollama",),
+    "openai": ("openai",),
+    "dask": ("distributed", "dask"),
+    "llm": ("xllamacpp",),
+    "torch": ("torch", "transformers", "tokenizers", "sentence_transformers"),
+    "report": ("altair", "vl_convert", "evaluate", "datasets"),
 }
+EXTRAS = {module: extra for extra, modules in _BROUGHT.items() for module in modules}
 
 
 class MissingExtraError(TrialforgeError):
@@ -108,11 +101,7 @@ class MissingExtraError(TrialforgeError):
 
 @contextmanager
 def name_missing_extra() -> Iterator[None]:
-    """Turn the import error of an optional package into one that names the extra which brings it.
-
-    Raises:
-        MissingExtraError: an optional package is not installed.
-    """
+    """Turn the import error of an optional package into one that names the extra which brings it."""
     try:
         yield
     except ModuleNotFoundError as error:

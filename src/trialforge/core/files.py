@@ -66,11 +66,7 @@ def database_errors(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends without error it takes its name.
-
-    Raises:
-        DiskError: the disk is full or read-only, or this user has no right to it.
-    """
+    """Yield a path beside `path`, which takes its name when the block ends well; errors as `disk_errors`."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -86,8 +82,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def write_text(text: str, path: Path) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(text.encode(), path)
 
 
 def write_bytes(content: bytes, path: Path) -> None:

@@ -86,9 +86,6 @@ def check_plots(stage_metrics: Mapping[str, Mapping[str, Any]], plots: Mapping[s
     Args:
         stage_metrics: stem of the metrics file -> its content.
         plots: path below plots/ -> SHA-256 of each plot at hand.
-
-    Raises:
-        ArtifactError: the metrics file of its stage names no such plot.
     """
     for plot, digest in plots.items():
         name = _FOLDERS.get(plot.partition("/")[0])
@@ -105,9 +102,6 @@ def check_alike(stage_metrics: Mapping[str, Mapping[str, Any]], run: str) -> Non
     Args:
         stage_metrics: stem of the metrics file -> its content.
         run: the words for the run that they should all be of.
-
-    Raises:
-        ArtifactError: two files were computed on different tables of one name.
     """
     first: dict[str, tuple[str, str]] = {}
     for name, metrics in sorted(stage_metrics.items()):

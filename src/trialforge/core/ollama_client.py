@@ -30,21 +30,20 @@ def read_addresses() -> list[str]:
     Raises:
         ParameterError: one is no address.
     """
-    parts = [part.strip() for part in os.environ.get(HOST_VARIABLE, "").split(",")]
-    addresses = [part if "://" in part else f"http://{part}" for part in parts if part]
+    addresses = split_addresses(os.environ.get(HOST_VARIABLE, ""))
     for address in addresses:
         check_address(address, HOST_VARIABLE)
     return addresses or [DEFAULT_HOST]
 
 
+def split_addresses(text: str) -> list[str]:
+    """Return the addresses between commas; those without a scheme are of HTTP."""
+    parts = [part.strip().rstrip("/") for part in text.split(",")]
+    return [part if "://" in part else f"http://{part}" for part in parts if part]
+
+
 def check_address(address: str, variable: str) -> None:
-    """Check that an environment variable holds an address of HTTP.
-
-    Raises:
-        ParameterError: it does not.
-    """
-    import httpx
-
+    """Refuse what an environment variable holds unless it is an address of HTTP."""
     try:
         url = httpx.URL(address)
         valid = url.scheme in {"http", "https"} and bool(url.host)
@@ -54,13 +53,18 @@ def check_address(address: str, variable: str) -> None:
         raise ParameterError(f"{variable} is not an address", hint=f"set {variable} to http://HOST:PORT")
 
 
-def import_ollama() -> ModuleType:
-    """Return the library `ollama`, which as it is imported fails where OLLAMA_HOST names several hosts."""
-    if not fits_header(os.environ.get(KEY_VARIABLE, "")):
+def check_key(key: str, variable: str) -> None:
+    """Refuse the key in an environment variable unless it can be sent."""
+    if not fits_header(key):
         raise ParameterError(
-            f"{KEY_VARIABLE} holds a line break or a letter beyond ASCII, which no request can carry",
+            f"{variable} holds a line break or a letter beyond ASCII, which no request can carry",
             hint="set it to the key alone",
         )
+
+
+def import_ollama() -> ModuleType:
+    """Return the library `ollama`, which as it is imported fails where OLLAMA_HOST names several hosts."""
+    check_key(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
     hosts = os.environ.pop(HOST_VARIABLE, None)
     try:
         import ollama
@@ -71,7 +75,7 @@ def import_ollama() -> ModuleType:
 
 
 class OllamaServer:
-    """One server.
+    """One server; its calls raise Refusal where it refuses, and httpx.TransportError where none answers.
 
     Args:
         address: may hold a name and a password; the attribute `address`, which errors say, never does.
@@ -101,12 +105,7 @@ class OllamaServer:
         seconds: float,
         tell: Callable[[float], None] | None = None,
     ) -> Any:
-        """Return the JSON of an answer.
-
-        Raises:
-            Refusal: the server refuses.
-            httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
-        """
+        """Return the JSON of an answer."""
         with open_call(self._http, method, path, json=body, seconds=seconds, tell=tell) as answer:
             said = answer.read()
             _check_status(answer.response, said)
@@ -116,12 +115,7 @@ class OllamaServer:
     def client(
         self, *, seconds: float, tell: Callable[[float], None] | None = None
     ) -> Iterator[ollama.Client]:
-        """Yield Ollama's own client for one call, with the same deadline and bound as any other.
-
-        Raises:
-            Refusal: the server refuses.
-            httpx.TransportError: there is no answer, or none that may be read.
-        """
+        """Yield Ollama's own client for one call, with the same deadline and bound as any other."""
         ollama = import_ollama()
         transport = BoundedTransport(seconds, tell=tell)
         try:
@@ -138,31 +132,16 @@ class OllamaServer:
 
     @contextmanager
     def stream(
-        self,
-        path: str,
-        body: dict[str, Any],
-        *,
-        seconds: float,
-        stop: threading.Event | None = None,
+        self, path: str, body: dict[str, Any], *, seconds: float, stop: threading.Event | None = None
     ) -> Iterator[Iterator[dict[str, Any]]]:
-        """Yield the parts of an answer, as they come.
-
-        Raises:
-            Refusal: the server refuses, at once or in the midst of the answer.
-            httpx.TransportError: there is no answer, or none that may be read (`core.bounded_http`).
-        """
+        """Yield the parts of an answer, as they come; the server may refuse in the midst of it."""
         with open_call(self._http, "POST", path, json=body, seconds=seconds, stop=stop) as answer:
             if answer.response.status_code != httpx.codes.OK:
                 _check_status(answer.response, answer.read())
             yield _read_parts(answer.lines())
 
     def list_models(self, *, seconds: float) -> list[dict[str, Any]]:
-        """Return what the server tells of each of its models, at least `name` and `digest`.
-
-        Raises:
-            Refusal: the server refuses.
-            httpx.TransportError: there is no answer, or none that may be read.
-        """
+        """Return what the server tells of each of its models, at least `name` and `digest`."""
         found = self.ask("GET", "/api/tags", seconds=seconds)
         try:
             return [

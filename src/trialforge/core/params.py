@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ RENAMED = {
     "quality.duplicates": "validation.duplicates",
     "quality.space": "validation.space",
 }
+ABSENT = object()
 S = TypeVar("S", bound="Section")
 
 
@@ -66,7 +68,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParameterError(f"{path} has no sections")
     for old, new in RENAMED.items():
-        if _holds(values, old.split(".")):
+        if find_value(values, old.split(".")) is not ABSENT:
             raise ParameterError(f"{path}: `{old}` is now called `{new}`", hint="rename it in this file")
     return values
 
@@ -102,13 +104,13 @@ def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
     return counts[id(node)]
 
 
-def _holds(values: Any, names: list[str]) -> bool:
-    """Tell whether nested mappings have a value under the names."""
+def find_value(values: Any, names: Iterable[str], absent: Any = ABSENT) -> Any:
+    """Return the value that names lead to through nested mappings, or `absent`."""
     for name in names:
-        if not isinstance(values, dict) or name not in values:
-            return False
+        if not isinstance(values, Mapping) or name not in values:
+            return absent
         values = values[name]
-    return True
+    return values
 
 
 def load_section(model: type[S], name: str, path: Path = PARAMS_FILE) -> S:
@@ -124,15 +126,12 @@ def load_section(model: type[S], name: str, path: Path = PARAMS_FILE) -> S:
         return model.model_validate(values[name])
     except ValidationError as error:
         faults = "; ".join(
-            f"`{'.'.join([name, *map(str, fault['loc'])])}`: {fault['msg']}{_got(fault['input'])}"
+            f"`{'.'.join([name, *map(str, fault['loc'])])}`: {fault['msg']}"
+            # Of a whole section the message says what is wrong.
+            + ("" if isinstance(fault["input"], dict) else f", got {fault['input']!r}")
             for fault in error.errors()
         )
         raise ParameterError(f"{path}: {faults}") from error
-
-
-def _got(value: object) -> str:
-    """Return the words for a value that is wrong; of a whole section the message says what is wrong."""
-    return "" if isinstance(value, dict) else f", got {value!r}"
 
 
 def load_seed(path: Path = PARAMS_FILE) -> int:

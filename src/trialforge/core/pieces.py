@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -46,11 +46,7 @@ _at_work: ContextVar[bool] = ContextVar("at_work", default=False)
 _dask_worker: ContextVar[Any] = ContextVar("dask_worker", default=None)
 
 
-def map_in_order(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None = None,
-) -> Generator[R]:
+def map_in_order(work: Callable[[T], R], pieces: Iterable[T], workers: int | None = None) -> Generator[R]:
     """Yield `work(piece)` of each piece, in order; what `work` or `pieces` raises is raised here.
 
     Args:
@@ -68,9 +64,7 @@ def map_in_order(
 
 
 def map_as_completed(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None = None,
+    work: Callable[[T], R], pieces: Iterable[T], workers: int | None = None
 ) -> Generator[tuple[int, R]]:
     """Yield the number of each piece and `work(piece)` as they finish; otherwise as `map_in_order`.
 
@@ -82,6 +76,11 @@ def map_as_completed(
 def uses_cluster() -> bool:
     """Tell whether pieces go to a cluster: not those that a worker cuts its own piece into."""
     return bool(os.environ.get(SCHEDULER)) and not _at_work.get()
+
+
+def count_cores() -> int:
+    """Return how many cores of this machine the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_wanted() -> bool:
@@ -98,11 +97,7 @@ def shared_files() -> Path | None:
 
 
 def _run(
-    work: Callable[[T], R],
-    pieces: Iterable[T],
-    workers: int | None,
-    *,
-    ordered: bool,
+    work: Callable[[T], R], pieces: Iterable[T], workers: int | None, *, ordered: bool
 ) -> Generator[tuple[int, R]]:
     pieces = iter(pieces)
     first = list(islice(pieces, 2))
@@ -114,7 +109,8 @@ def _run(
     finished: dict[int, R] = {}
     numbered = enumerate(chain(first, pieces))
     taken = given = 0
-    with _open_place(workers) as place:
+    place: _Place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
+    with closing(place):
         try:
             while True:
                 for number, piece in islice(numbered, max(0, place.ahead - (taken - given))):
@@ -170,15 +166,6 @@ class _Place(Protocol):
     def close(self) -> None: ...
 
 
-@contextmanager
-def _open_place(workers: int | None) -> Iterator[_Place]:
-    place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
-    try:
-        yield place
-    finally:
-        place.close()
-
-
 class _Processes:
     """Processes of this machine.
 
@@ -188,7 +175,7 @@ class _Processes:
     """
 
     def __init__(self, workers: int | None) -> None:
-        workers = workers or len(os.sched_getaffinity(0))
+        workers = workers or count_cores()
         spawned = multiprocessing.get_context("spawn")
         self.ahead = workers + 1
         self._pool = ProcessPoolExecutor(workers, mp_context=spawned, initializer=_start_process)

@@ -70,10 +70,7 @@ def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, fl
 
 
 def bootstrap_statistic(
-    statistic: Callable[[np.ndarray], float],
-    clusters: Clusters,
-    stream: np.random.Generator,
-    draws: int,
+    statistic: Callable[[np.ndarray], float], clusters: Clusters, stream: np.random.Generator, draws: int
 ) -> Interval:
     """Return the percentile interval of a statistic of row numbers; clusters are drawn with replacement.
 
@@ -94,11 +91,8 @@ def bootstrap_difference(
     """Return the percentile interval of `ours` minus `real`, each of rows drawn from its own set."""
     if min(map(len, sets)) < 2:
         return None, None
-    differences = np.empty(draws)
-    for draw in range(draws):
-        one, other = (clusters.draw(stream) for clusters in sets)
-        differences[draw] = ours(one) - real(other)
-    return percentile_interval(differences)
+    pairs = ([clusters.draw(stream) for clusters in sets] for _ in range(draws))
+    return percentile_interval(np.array([ours(one) - real(other) for one, other in pairs]))
 
 
 def variance_of_luck(ones: int, zeros: int) -> float:

@@ -15,15 +15,9 @@ KEYS = (
     "HUGGING_FACE_HUB_TOKEN",
 )  # fmt: skip
 ADDRESSES = (
-    "ELASTICSEARCH_URL",
-    "OLLAMA_HOST",
-    "LLM_BASE_URL",
-    "REGISTRY_URL",
-    "HF_ENDPOINT",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-)
+    "ELASTICSEARCH_URL", "OLLAMA_HOST", "LLM_BASE_URL", "REGISTRY_URL", "HF_ENDPOINT", "HTTP_PROXY",
+    "HTTPS_PROXY", "ALL_PROXY",
+)  # fmt: skip
 HIDDEN = "***"
 # Shorter ones stand in other words too; they are hidden in addresses alone.
 _SHORTEST = 4

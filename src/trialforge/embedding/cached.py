@@ -47,10 +47,7 @@ class CachedEncoder:
     """
 
     def __init__(
-        self,
-        encoder: Encoder,
-        path: Path = CACHE,
-        elsewhere: Callable[[Sequence[str]], Matrix] | None = None,
+        self, encoder: Encoder, path: Path = CACHE, elsewhere: Callable[[Sequence[str]], Matrix] | None = None
     ) -> None:
         self._encoder, self._path, self._elsewhere = encoder, path, elsewhere
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from trialforge.core.errors import ParameterError
 from trialforge.core.files import hash_file, hash_json
@@ -26,20 +26,6 @@ _LOADERS = {"transformers": load_transformer, "sentence-transformers": load_sent
 _loaded: dict[str, Encoder] = {}
 _loading = threading.Lock()
 _MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
-
-
-class Pinned(Protocol):
-    """The parameters that name an encoder."""
-
-    @property
-    def model(self) -> str:
-        """A folder or a name."""
-        ...
-
-    @property
-    def sha256(self) -> str | None:
-        """What `hash_model` must give."""
-        ...
 
 
 def load_encoder(params: EmbeddingParams, cache: Path | None = CACHE, section: str = "embedding") -> Encoder:
@@ -135,26 +121,27 @@ def hash_model(folder: Path) -> str:
     return hash_json(hash_files(folder))
 
 
-def check_pin(folder: Path, params: Pinned, section: str) -> str:
+def check_pin(folder: Path, model: str, sha256: str | None, section: str) -> str:
     """Return the hash of an encoder's folder; one of the user's own must be pinned: DVC sees only its name.
 
     Args:
         folder: where the model lies.
-        params: `model`, a folder or a name on the hub, and the `sha256` that is wanted.
+        model: its name in params.yaml: a folder, or a name on the hub.
+        sha256: the hash that is wanted.
         section: where both stand in params.yaml.
 
     Raises:
         ParameterError: a folder is not pinned, or the hash is another.
     """
     digest = hash_model(folder)
-    if params.sha256 is None and Path(params.model).is_dir():
+    if sha256 is None and Path(model).is_dir():
         raise ParameterError(
             f"`{section}.sha256` must pin the encoder in {folder}",
             hint=f"if this is the encoder you mean, set {section}.sha256 to {digest}",
         )
-    if params.sha256 not in (None, digest):
+    if sha256 not in (None, digest):
         raise ParameterError(
-            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` is {params.sha256}",
+            f"the encoder in {folder} has hash {digest}, but `{section}.sha256` is {sha256}",
             hint=f"the folder is different or has changed: set {section}.sha256 to {digest}, or restore it",
         )
     return digest
@@ -166,7 +153,7 @@ def _load(params: EmbeddingParams, section: str) -> Encoder:
     packaged = params.backend == "packaged"
     folder = packaged_model(params.model) if packaged else model_folder(params.model)
     if not packaged:
-        check_pin(folder, params, section)
+        check_pin(folder, params.model, params.sha256, section)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     longest = int(config.get("max_position_embeddings", params.window))
     if params.window > longest:
@@ -174,15 +161,11 @@ def _load(params: EmbeddingParams, section: str) -> Encoder:
             f"`embedding.window` is {params.window}, but {params.model} reads at most {longest} tokens"
         )
     load = partial(load_bert, folder) if packaged else partial(_LOADERS[params.backend], str(folder))
+    settings = params.model_dump(include={"window", "max_windows"})
     return TorchEncoder(
         load,
-        digest=_hash_model(folder, params),
+        digest=hash_json({"files": hash_files(folder), "backend": params.backend, **settings}),
         dimension=int(config["hidden_size"]),
         window=params.window,
         max_windows=params.max_windows,
     )
-
-
-def _hash_model(folder: Path, params: EmbeddingParams) -> str:
-    settings = params.model_dump(include={"window", "max_windows"})
-    return hash_json({"files": hash_files(folder), "backend": params.backend, **settings})

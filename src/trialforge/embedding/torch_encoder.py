@@ -6,7 +6,6 @@ vector do not depend on the number of cores, and short batches lose no time in w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trialforge.core.pieces import count_cores
 from trialforge.embedding.windows import plan_batches, pool_windows
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
     from torch import Tensor
 
     from trialforge.embedding.encoder import Matrix
@@ -66,14 +66,11 @@ class TorchEncoder:
         windows = [
             (owner, window.ids)
             for owner, encoding in enumerate(encodings)
-            for window in self._windows(encoding)
+            for window in [encoding, *encoding.overflowing][: self._max_windows]
         ]
         owners = [owner for owner, _ in windows]
         vectors = _run(self._model.forward, [ids for _, ids in windows], self.dimension)
         return pool_windows(vectors, owners, [len(ids) for _, ids in windows], len(texts))
-
-    def _windows(self, encoding: Encoding) -> list[Encoding]:
-        return [encoding, *encoding.overflowing][: self._max_windows]
 
 
 def _run(
@@ -96,13 +93,9 @@ def _run(
 
     batches = plan_batches([len(window) for window in windows], BATCH_TOKENS)
     # PyTorch keeps this number for each calling thread: the rest of the process is left alone.
-    with ThreadPoolExecutor(_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(count_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         list(pool.map(run_batch, batches))
     return vectors
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mean_of_tokens(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -21,9 +21,8 @@ def api_word(word: str) -> str:
 
 def api_phases(phase: str) -> list[str]:
     """Return a phase as API v2 lists it: `Phase 1/Phase 2` -> [`PHASE1`, `PHASE2`]."""
-    return (
-        [api_word(part).replace("PHASE_", "PHASE") for part in phase.split("/")] if phase != "N/A" else ["NA"]
-    )
+    words = [phase] if phase == "N/A" else phase.split("/")
+    return [api_word(word).replace("PHASE_", "PHASE") for word in words]
 
 
 def api_text(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,7 @@ import polars as pl
 from trialforge.ingest.clean import state_enrolment
 from trialforge.ingest.raw import RawTable, RecordError
 from trialforge.ingest.source import REFUSED_SCHEMA, Batch, no_refused, tally_file
-from trialforge.ingest.tables import Header, read_column, read_rows, read_table, split_table
+from trialforge.ingest.tables import Header, read_rows, read_table, write_rows
 from trialforge.ingest.typed import build_batch
 
 PART_TRIALS = 4096  # of a range of ids; up to twice as many stay together, for which processes do not pay
@@ -149,10 +150,10 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
     for name, (header, path) in sorted(snapshot.tables.items()):
         written: Mapping[int, list[Path] | list[pl.DataFrame]]
         if len(starts) < 2:
-            rows, faults = read_table(path, header)
+            rows, faults = read_table(path, header, list)
             written = {0: [some.drop_nulls("nct_id") for some in rows]} if rows else {}
         else:
-            written, faults = split_table(path, header, folder / name, lambda rows: _split_rows(rows, starts))
+            written, faults = read_table(path, header, partial(_write_ranges, folder / name, starts))
         bad += [(f"{snapshot.name}/{name}:{line}", "", "malformed_row", fault) for line, fault in faults]
         for number, some in written.items():
             files.setdefault(number, {})[name] = some
@@ -168,8 +169,13 @@ def split_snapshot(snapshot: Snapshot, folder: Path) -> Iterator[SnapshotPart]:
 
 def _range_starts(path: Path, header: Header) -> pl.Series:
     """Return the first id of each range of ids, sorted."""
-    ids = read_column(path, header, "nct_id").drop_nulls().sort()
+    columns, _ = read_table(path, header, lambda batches: [batch["nct_id"] for batch in batches])
+    ids = pl.concat(columns or [pl.Series(dtype=pl.String)]).drop_nulls().sort()
     return ids.gather_every(PART_TRIALS) if len(ids) > 2 * PART_TRIALS else ids.head(1)
+
+
+def _write_ranges(folder: Path, starts: pl.Series, batches: Iterator[pl.DataFrame]) -> dict[int, list[Path]]:
+    return write_rows(folder, (part for batch in batches for part in _split_rows(batch, starts)))
 
 
 def _split_rows(rows: pl.DataFrame, starts: pl.Series) -> list[tuple[int, pl.DataFrame]]:

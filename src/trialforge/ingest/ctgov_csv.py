@@ -6,17 +6,16 @@ those of now and those of the site before 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from trialforge.ingest.clean import state_enrolment
-from trialforge.ingest.day_order import choose_orders, find_orders, write_days
 from trialforge.ingest.raw import RawTable
 from trialforge.ingest.source import BATCH_SCHEMA, REFUSED_SCHEMA, Batch, no_refused, tally_file
-from trialforge.ingest.tables import Header, read_rows, split_table
+from trialforge.ingest.tables import Header, read_rows, read_table, write_rows
 from trialforge.ingest.typed import build_batch
 
 # Field of the trial <- the columns that may hold it.
@@ -49,6 +48,9 @@ _OUTCOMES = {"primary_outcomes": ("primary_outcome_measures", "outcome_measures"
              "secondary_outcomes": ("secondary_outcome_measures",)}  # fmt: skip
 _DATES = ("start_date", "primary_completion_date", "completion_date", "last_updated")
 ID_COLUMNS = _VALUES["nct_id"]
+# Dates as `5/12/2020`: a day above 12 tells whether the days or the months of a column come first.
+_SLASHED = r"^\s*(\d{1,2})/(\d{1,2})/\d{4}\s*$"
+_ORDERS = ("%d/%m/%Y", "%m/%d/%Y")  # by the place of the day
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +64,24 @@ class Export:
 
     def split(self, folder: Path) -> Iterator[ExportPart]:
         """Yield the rows of the table, some thousands at a time; `folder` takes their files."""
-        count = 0
         dates = {name for field in _DATES if (name := _find(self.header.columns, _VALUES[field]))}
         orders: set[tuple[str, str]] = set()
 
-        def number(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
-            nonlocal count
-            orders.update(find_orders(rows, dates))
-            rows = rows.with_columns(line=pl.int_range(count + 1, count + 1 + pl.len()))
-            count += rows.height
-            return [(0, rows)]
+        def number(batches: Iterator[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+            first = 1
+            for rows in batches:
+                orders.update(_find_orders(rows, dates))
+                yield 0, rows.with_columns(line=pl.int_range(first, first + pl.len()))
+                first += rows.height
 
-        files, faults = split_table(self.path, self.header, folder, number)
+        read = read_table(self.path, self.header, lambda batches: write_rows(folder, number(batches)))
+        files, faults = read
         bad = [(f"{self.name}:line {line}", "", "malformed_row", fault) for line, fault in faults]
         if not files and not bad:
             bad = [(self.name, "", "no_trial", "a table without a row")]
         refused = pl.DataFrame(bad, REFUSED_SCHEMA, orient="row")
         for path in files.get(0, []):
-            yield ExportPart(self.origin, self.name, path, refused, choose_orders(orders))
+            yield ExportPart(self.origin, self.name, path, refused, _choose_orders(orders))
             refused = no_refused()
         if not files:
             yield ExportPart(self.origin, self.name, None, refused)
@@ -103,12 +105,38 @@ class ExportPart:
         """Return the trials."""
         if self.rows is None:
             return tally_file(Batch(pl.DataFrame(schema=BATCH_SCHEMA), self.refused), self.origin)
-        table = read_export(write_days(read_rows(self.rows), self.orders), self.name)
+        table = read_export(_write_days(read_rows(self.rows), self.orders), self.name)
         batch = build_batch(table, "ctgov-csv", markdown=True)
         whole = replace(
             batch, refused=pl.concat([self.refused, batch.refused]), lacks={self.name: table.lacks}
         )
         return tally_file(whole, self.origin)
+
+
+def _find_orders(rows: pl.DataFrame, columns: Iterable[str]) -> set[tuple[str, str]]:
+    """Return each column that has a day above 12, with the order that this day tells."""
+    return {
+        (column, order)
+        for column in columns
+        for place, order in enumerate(_ORDERS, start=1)
+        if (rows[column].str.extract(_SLASHED, place).cast(pl.Int64) > 12).any()
+    }
+
+
+def _choose_orders(found: set[tuple[str, str]]) -> dict[str, str]:
+    """Return the order of each column, without the columns in which both were found."""
+    columns = [column for column, _ in found]
+    return {column: order for column, order in found if columns.count(column) == 1}
+
+
+def _write_days(rows: pl.DataFrame, orders: Mapping[str, str]) -> pl.DataFrame:
+    """Return rows in which the dates of the columns with an order are written as `2020-12-05`."""
+    return rows.with_columns(
+        pl.coalesce(
+            pl.col(column).str.strip_chars().str.to_date(order, strict=False).dt.to_string("%Y-%m-%d"), column
+        )
+        for column, order in orders.items()
+    )
 
 
 def read_export(table: pl.DataFrame, file: str) -> RawTable:

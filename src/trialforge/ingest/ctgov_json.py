@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,6 +17,7 @@ from trialforge.ingest.raw import (
     link_arms,
 )
 
+T = TypeVar("T")
 # Field of the trial <- section, module and key of the study.
 _VALUES: dict[str, str] = {
     "nct_id": "protocolSection.identificationModule.nctId",
@@ -173,29 +174,24 @@ def _object(value: dict[str, Any], key: str) -> dict[str, Any]:
     return found
 
 
-def _list(value: dict[str, Any], key: str) -> list[Any]:
+def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    return _items(value, key, dict, "a list of objects")
+
+
+def _texts(value: dict[str, Any], key: str) -> list[str]:
+    return _items(value, key, str, "a list of strings")
+
+
+def _items(value: dict[str, Any], key: str, kind: type[T], allowed: str) -> list[T]:
     found = value.get(key)
     if found is None:
         return []
     if not isinstance(found, list):
         raise _wrong_type(key, found, "a list")
-    return found
-
-
-def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = [item for item in _list(value, key) if item is not None]
     for item in found:
-        if not isinstance(item, dict):
-            raise _wrong_type(key, item, "a list of objects")
-    return found
-
-
-def _texts(value: dict[str, Any], key: str) -> list[str]:
-    found = [item for item in _list(value, key) if item is not None]
-    for item in found:
-        if not isinstance(item, str):
-            raise _wrong_type(key, item, "a list of strings")
-    return found
+        if item is not None and not isinstance(item, kind):
+            raise _wrong_type(key, item, allowed)
+    return [item for item in found if item is not None]
 
 
 def _text(value: dict[str, Any], *path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,7 @@ class SimulatedSource:
             yield prepare(Batch(named, no_refused()))
 
 
-def _open_registry(params: IngestParams, _: int) -> Source:
-    path = Path(params.path)
+def _open_registry(path: Path) -> Source:
     if not path.exists():
         raise ParameterError(
             f"`ingest.path`: no file or folder {path}",
@@ -45,26 +44,17 @@ def _open_registry(params: IngestParams, _: int) -> Source:
     return RegistrySource(path)
 
 
-def _open_top(params: IngestParams, seed: int) -> Source:
-    """Return the trials of TOP tables, joined to registry records where there are some."""
-    alone = params.path == DEFAULT_PATH and not any(Path(DEFAULT_PATH).glob("[!.]*"))
-    return TopSource(params.top_path, None if alone else _open_registry(params, seed))
-
-
-SOURCES: dict[str, Callable[[IngestParams, int], Source]] = {
-    "simulated": SimulatedSource,
-    "registry": _open_registry,
-    "top": _open_top,
-}
-
-
 def open_source(params: IngestParams, seed: int) -> Source:
     """Return the source that `ingest.source` names.
 
     Raises:
-        ParameterError: no such source, or it lacks a parameter that it needs.
+        ParameterError: there is no file or folder of records.
     """
-    if params.source not in SOURCES:
-        known = ", ".join(sorted(SOURCES))
-        raise ParameterError(f"`ingest.source`: unknown source {params.source!r}; choose from {known}")
-    return SOURCES[params.source](params, seed)
+    path = Path(params.path)
+    if params.source == "simulated":
+        return SimulatedSource(params, seed)
+    if params.source == "registry":
+        return _open_registry(path)
+    # Rows of TOP tables, joined to registry records where there are some.
+    alone = params.path == DEFAULT_PATH and not any(path.glob("[!.]*"))
+    return TopSource(params.top_path, None if alone else _open_registry(path))

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, get_args
 import polars as pl
 
 from trialforge.core.errors import IngestError
-from trialforge.ingest.counts import registration_year
 from trialforge.ingest.label_table import read_label_csv
 from trialforge.ingest.p_values import results_evidence, results_label
 from trialforge.ingest.params import IngestParams, LabelSource
@@ -190,6 +189,12 @@ def base_rates(trials: pl.LazyFrame) -> dict[str, Any]:
             name: rate for name in LABEL_SOURCES if (rate := _rate(trials, f"label_{name}"))["labelled"]
         },
     }
+
+
+def registration_year() -> pl.Expr:
+    """Return the year in which a trial was registered, or else started; `none` where neither is known."""
+    day = pl.coalesce("first_submitted", "start_date")
+    return day.dt.year().cast(pl.String).fill_null("none")
 
 
 def _rate(trials: pl.LazyFrame, column: str) -> dict[str, float]:

@@ -254,6 +254,6 @@ class Chunk:
             files.setdefault(origins[name], FileTally()).add(FileTally(1))
         for name, _, reason, detail in batch.refused.rows():
             files.setdefault(origins[name], FileTally()).add(
-                FileTally(0, Counter([reason]), f"{detail}" if name == origins[name] else f"{name}: {detail}")
+                FileTally(0, Counter([reason]), detail if name == origins[name] else f"{name}: {detail}")
             )
         return files

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -19,6 +19,7 @@ from polars.exceptions import PolarsError
 from trialforge.ingest.json_stream import find_encoding
 from trialforge.ingest.raw import MAX_RECORD
 
+T = TypeVar("T")
 _SEPARATORS = ("|", "\t", ",", ";")
 _ROWS = 20_000  # of a batch
 _CHUNK = 1024 * 1024
@@ -97,46 +98,18 @@ def _read_chunks(path: Path) -> Iterator[bytes]:
         yield from iter(partial(file.read, _CHUNK), b"")
 
 
-def split_table(
-    path: Path,
-    header: Header,
-    folder: Path,
-    split: Callable[[pl.DataFrame], Iterable[tuple[int, pl.DataFrame]]],
-) -> tuple[dict[int, list[Path]], list[tuple[int, str]]]:
-    """Write the rows of a table as Arrow files, and return their paths by number, and the bad rows.
+def read_table(
+    path: Path, header: Header, take: Callable[[Iterator[pl.DataFrame]], T]
+) -> tuple[T, list[tuple[int, str]]]:
+    """Return what `take` makes of a table in UTF-8, and the line and the fault of each row that is left out.
 
-    Args:
-        path: a table in UTF-8; every value is read as a string.
-        header: its first line.
-        folder: a folder for the files.
-        split: parts a batch of rows by number.
-
-    Returns:
-        The files of each number in order, and the line and the fault of each row that was left out.
+    It gets the rows in batches, every value as a string; perhaps a second time, from the first on.
     """
     try:
-        return _write(_read_fast(path, header), folder, split), []
+        return take(_read_fast(path, header)), []
     except PolarsError:  # a row with too many fields, or a quote that is not closed
         bad: list[tuple[int, str]] = []
-        return _write(_read_row_by_row(path, header, bad), folder, split), bad
-
-
-def read_table(path: Path, header: Header) -> tuple[list[pl.DataFrame], list[tuple[int, str]]]:
-    """Return the rows of a table in UTF-8, and the line and the fault of each row that was left out."""
-    try:
-        return list(_read_fast(path, header)), []
-    except PolarsError:
-        bad: list[tuple[int, str]] = []
-        return list(_read_row_by_row(path, header, bad)), bad
-
-
-def read_column(path: Path, header: Header, name: str) -> pl.Series:
-    """Return one column of a table in UTF-8."""
-    try:
-        columns = [batch[name] for batch in _read_fast(path, header)]
-    except PolarsError:
-        columns = [batch[name] for batch in _read_row_by_row(path, header, [])]
-    return pl.concat(columns) if columns else pl.Series(name, dtype=pl.String)
+        return take(_read_row_by_row(path, header, bad)), bad
 
 
 def read_rows(rows: Path | pl.DataFrame) -> pl.DataFrame:
@@ -144,18 +117,14 @@ def read_rows(rows: Path | pl.DataFrame) -> pl.DataFrame:
     return pl.read_ipc(rows) if isinstance(rows, Path) else rows
 
 
-def _write(
-    batches: Iterable[pl.DataFrame],
-    folder: Path,
-    split: Callable[[pl.DataFrame], Iterable[tuple[int, pl.DataFrame]]],
-) -> dict[int, list[Path]]:
+def write_rows(folder: Path, numbered: Iterable[tuple[int, pl.DataFrame]]) -> dict[int, list[Path]]:
+    """Write rows as Arrow files in a folder, and return the files of each number in order."""
     folder.mkdir(exist_ok=True)
     written: dict[int, list[Path]] = {}
-    for count, batch in enumerate(batches):
-        for number, rows in split(batch):
-            path = folder / f"{number}-{count}.arrow"
-            rows.write_ipc(path)
-            written.setdefault(number, []).append(path)
+    for count, (number, rows) in enumerate(numbered):
+        path = folder / f"{count}.arrow"
+        rows.write_ipc(path)
+        written.setdefault(number, []).append(path)
     return written
 
 

@@ -49,7 +49,10 @@ def build_batch(table: RawTable, source: str, *, markdown: bool) -> Batch:
         return Batch(pl.DataFrame(schema=BATCH_SCHEMA), refused)
     faults = Faults()
     values = table.values
-    typed = _typed_values(values, faults, markdown=markdown).with_columns(source=_source(source))
+    synthetic = pl.col("nct_id").str.starts_with(SYNTHETIC_PREFIX)
+    typed = _typed_values(values, faults, markdown=markdown).with_columns(
+        source=pl.when(synthetic).then(pl.lit("synthetic")).otherwise(pl.lit(source))
+    )
     columns = [
         *typed.get_columns(),
         *(list_column(table, name) for name in LIST_FIELDS),
@@ -103,11 +106,6 @@ def _rows_with_huge_text(table: RawTable) -> list[int]:
     return rows
 
 
-def _source(name: str) -> pl.Expr:
-    synthetic = pl.col("nct_id").str.starts_with(SYNTHETIC_PREFIX)
-    return pl.when(synthetic).then(pl.lit("synthetic")).otherwise(pl.lit(name))
-
-
 def _typed_values(raw: pl.DataFrame, faults: Faults, *, markdown: bool) -> pl.DataFrame:
     cleaned = [
         (clean.clean_block if name in _BLOCKS else clean.clean_line)(pl.col(name), markdown=markdown)
@@ -143,9 +141,7 @@ _RULES = [
         for name in _AGES
     ),
     FieldRule(
-        "enrolment",
-        _within(clean.parse_count(pl.col("enrolment")), 0, MOST_PEOPLE),
-        "absurd_enrolment",
+        "enrolment", _within(clean.parse_count(pl.col("enrolment")), 0, MOST_PEOPLE), "absurd_enrolment"
     ),
 ]
 

@@ -54,7 +54,8 @@ class TransformerClassifier:
     @property
     def encoder_digest(self) -> str:
         """Hash of the files of the encoder that is fine-tuned; ParameterError if it is not the pinned one."""
-        return check_pin(self._folder, self.params, "learning.classifiers.transformer")
+        pinned = self.params.model, self.params.sha256
+        return check_pin(self._folder, *pinned, "learning.classifiers.transformer")
 
     def fit(self, task: FitTask) -> None:
         """Fine-tune; the model of the least validation loss is kept."""

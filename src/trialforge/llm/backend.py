@@ -72,11 +72,7 @@ def message_json(message: Message) -> dict[str, str]:
 
 
 def check_room(counted: int, answer_tokens: int, context_tokens: int) -> None:
-    """Refuse a prompt that leaves no room for its answer: engines would cut it silently.
-
-    Raises:
-        GenerationError: says how many tokens there are and may be.
-    """
+    """Refuse a prompt that leaves no room for its answer: engines would cut it silently."""
     room = context_tokens - answer_tokens
     if counted > room:
         raise GenerationError(

@@ -9,7 +9,6 @@ Attention over keys of another type than the values has one way only, row by row
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ import httpx
 
 from trialforge.core.bounded_http import HungUp, open_call, parse_json, read_json
 from trialforge.core.errors import GenerationError
+from trialforge.core.pieces import count_cores
 from trialforge.llm.backend import Completion, Message, Request, check_room, message_json, too_slow
 from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
@@ -221,11 +221,7 @@ class Reply:
 
 
 def check_count(counted: int, completion: Completion) -> None:
-    """Refuse an answer to a prompt that the engine did not read whole.
-
-    Raises:
-        GenerationError: the engine counted another number of tokens.
-    """
+    """Refuse an answer to a prompt that the engine did not read whole."""
     if completion.prompt_tokens != counted:
         raise GenerationError(
             f"a prompt has {counted} tokens, but the engine read only {completion.prompt_tokens}"
@@ -246,7 +242,7 @@ def worker_shape(params: LlmParams) -> WorkerShape:
     By default each core has a worker of one thread: threads of one worker wait for each other many times a
     token, which costs nothing on an idle machine and nearly everything on a busy one.
     """
-    threads = params.threads or len(os.sched_getaffinity(0))
+    threads = params.threads or count_cores()
     workers = min(params.workers or threads, params.slots)
     return WorkerShape(workers, -(-params.slots // workers), max(1, threads // workers))
 

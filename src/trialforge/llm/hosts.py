@@ -63,6 +63,8 @@ class Slots:
 class Host:
     """A server at an address; `alive` turns False, and `fault` says why, when it stops answering.
 
+    What asks it raises HostDown where it does not answer, and otherwise as `ask_again`.
+
     `hints` maps words of a refusal that is about the call itself, or about the set-up, to what mends it: to
     ask again, or elsewhere, is of no use. In a hint `{model}` stands for the model's name.
     """
@@ -153,7 +155,8 @@ H = TypeVar("H", bound=Host)
 class HostGroup(Generic[H]):
     """Hosts that answer as one: each has `llm.slots` calls in flight, and fewer while it is busy.
 
-    A host that is busy, that dies, or whose model dies, gives its calls to the others.
+    A host that is busy, that dies, or whose model dies, gives its calls to the others. Where none is left, or
+    none takes a call, a GenerationError is raised.
 
     Args:
         hosts: those that the environment names.
@@ -169,11 +172,7 @@ class HostGroup(Generic[H]):
         self._held: list[str] = []
 
     def keep_reachable(self, reaches: Callable[[H], object]) -> None:
-        """Leave out the hosts that can't be reached: `reaches` raises HostDown for them.
-
-        Raises:
-            GenerationError: none can.
-        """
+        """Leave out the hosts that can't be reached: `reaches` raises HostDown for them."""
         reached = []
         for host in self._hosts:
             try:
@@ -188,22 +187,14 @@ class HostGroup(Generic[H]):
         self._held = [""] * (self._params.slots * len(self._hosts))
 
     def ask_first(self, ask: Callable[[H], T]) -> T:
-        """Return what the first host says that answers.
-
-        Raises:
-            GenerationError: none does.
-        """
+        """Return what the first host says that answers."""
         for host in self._hosts:
             with suppress(HostDown):
                 return ask(host)
         raise self._none_left()
 
     def ask_each(self, ask: Callable[[H], T]) -> dict[str, T]:
-        """Return what each host says that answers, by address.
-
-        Raises:
-            GenerationError: none does.
-        """
+        """Return what each host says that answers, by address."""
         said: dict[str, T] = {}
         for host in self._hosts:
             if host.alive:
@@ -216,11 +207,7 @@ class HostGroup(Generic[H]):
     def answer_all(
         self, requests: Sequence[Request], ask: Callable[[H, Request, threading.Event], Completion]
     ) -> Iterator[tuple[int, Completion]]:
-        """Yield each answer with its request's index, as they finish.
-
-        Raises:
-            GenerationError: no host is left, or none takes a call.
-        """
+        """Yield each answer with its request's index, as they finish."""
         workers = [partial(self._answer, place, ask) for place in range(len(self._held))]
         with closing(answer_all(requests, workers, self._held)) as answers:
             yield from answers

@@ -45,11 +45,7 @@ class OllamaGenerator:
         self.engine = f"ollama {version} (context {params.context_tokens})"
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Return the tokens of the chat, as a host counts them: it has to evaluate them.
-
-        Raises:
-            GenerationError: they are more than the context has.
-        """
+        """Return the tokens of the chat, as a host counts them: it has to evaluate them."""
         body = self._body(messages) | {"options": {"num_ctx": self.context_tokens, "num_predict": 1}}
         return self._hosts.ask_first(lambda host: read_prompt_count(host.chat(body, threading.Event())))
 

@@ -37,11 +37,7 @@ class OllamaHost(Host):
         self.version = ""
 
     def find_version(self) -> None:
-        """Ask for the server's version.
-
-        Raises:
-            HostDown: it does not answer.
-        """
+        """Ask for the server's version."""
         try:
             found = self._server.ask("GET", "/api/version", seconds=self._params.call_seconds)
             self.version = str(found["version"])
@@ -49,11 +45,7 @@ class OllamaHost(Host):
             raise self.fail(error) from error
 
     def check_version(self) -> None:
-        """Refuse servers whose faults are not guarded against.
-
-        Raises:
-            GenerationError: the version is too old or no version.
-        """
+        """Refuse servers whose faults are not guarded against."""
         if self.version == UNVERSIONED:
             return
         numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", self.version)
@@ -105,13 +97,7 @@ class OllamaHost(Host):
             raise GenerationError(f"Ollama at {self.address} can't pull {model}: {error}") from error
 
     def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
-        """Return the last part of an answer, with the whole `text` and all that is told of `tokens` added.
-
-        Raises:
-            HostBusy: the server has too many calls.
-            HostDown: the connection, or the model behind it, fails again and again.
-            GenerationError: the server refuses, or the answer does not end in time.
-        """
+        """Return the last part of an answer, with the whole `text` and all that is told of `tokens` added."""
         return self.ask_again(lambda: self._chat(body, stop), stop)
 
     def close(self) -> None:

@@ -57,11 +57,7 @@ class OpenAIGenerator:
             stack.pop_all()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Return the tokens of the chat, as a server counts them: it has to read them.
-
-        Raises:
-            GenerationError: they are more than the context has.
-        """
+        """Return the tokens of the chat, as a server counts them: it has to read them."""
         body = chat_fields(self.model, messages) | {"temperature": 0, "max_tokens": 1}
         return self._hosts.ask_first(
             lambda host: self._count_prompt(host, messages, host.chat(body, threading.Event()))

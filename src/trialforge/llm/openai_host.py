@@ -15,8 +15,8 @@ import httpx
 
 from trialforge.core.bounded_http import BoundedTransport, Refusal
 from trialforge.core.errors import GenerationError, ParameterError
-from trialforge.core.ollama_client import check_address
-from trialforge.core.secrets import fits_header, shorten
+from trialforge.core.ollama_client import check_address, check_key, split_addresses
+from trialforge.core.secrets import shorten
 from trialforge.llm.hosts import Host
 from trialforge.llm.params import LlmParams
 
@@ -42,8 +42,7 @@ def read_addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
     Raises:
         ParameterError: there is none, one is no address, or one is public.
     """
-    parts = [part.strip().rstrip("/") for part in environ.get(ADDRESS_VARIABLE, "").split(",")]
-    addresses = [part if "://" in part else f"http://{part}" for part in parts if part]
+    addresses = split_addresses(environ.get(ADDRESS_VARIABLE, ""))
     if not addresses:
         raise ParameterError(f"llm.backend is openai, but {ADDRESS_VARIABLE} is not set", hint=EXAMPLE)
     for address in addresses:
@@ -124,11 +123,7 @@ class OpenAIHost(Host):
         self._login = (whole.username, whole.password) if whole.username else None
         self._timeout = httpx.Timeout(params.read_seconds, connect=params.connect_seconds)
         self._key = os.environ.get(KEY_VARIABLE) or "none"
-        if not fits_header(self._key):
-            raise ParameterError(
-                f"{KEY_VARIABLE} holds a line break or a letter beyond ASCII, which no request can carry",
-                hint="set it to the key alone",
-            )
+        check_key(self._key, KEY_VARIABLE)
 
     def read_entry(self) -> dict[str, Any]:
         """Return what the server tells of the model `llm.model`.
@@ -168,22 +163,11 @@ class OpenAIHost(Host):
         return entries[self._params.model]
 
     def chat(self, body: Mapping[str, Any], stop: threading.Event) -> Reply:
-        """Return a whole answer.
-
-        Raises:
-            HostBusy: the server has too many calls.
-            HostDown: the connection, or the model behind it, fails again and again.
-            GenerationError: the server refuses, or the answer does not end in time.
-        """
+        """Return a whole answer."""
         return self.ask_again(lambda: self._chat(body, stop), stop)
 
     def say(self, body: Mapping[str, Any], stop: threading.Event) -> str | None:
-        """Return the text of an answer, None if the server refuses what the call asks for.
-
-        Raises:
-            HostDown: as `chat`.
-            GenerationError: as `chat`.
-        """
+        """Return the text of an answer, None if the server refuses what the call asks for."""
 
         def ask() -> str | None:
             try:

@@ -34,11 +34,7 @@ PROBE = Request(
 
 
 def check_schema(schema: Any, place: str = "schema") -> None:
-    """Refuse what engines are known to skip silently: regular expressions, formats, unknown keywords.
-
-    Raises:
-        GenerationError: names the place and what is allowed.
-    """
+    """Refuse what engines are known to skip silently: regular expressions, formats, unknown keywords."""
     if not isinstance(schema, dict):
         raise GenerationError(f"{place}: a schema must be a mapping, got {schema!r}")
     unknown = sorted(schema.keys() - ALLOWED_KEYWORDS)
@@ -75,11 +71,7 @@ def check_forcing(generator: TextGenerator) -> None:
 
 
 def check_probe(text: str, engine: str) -> None:
-    """Refuse an answer to PROBE that is not the one that its schema forces.
-
-    Raises:
-        GenerationError: names the engine and what it said.
-    """
+    """Refuse an answer to PROBE that is not the one that its schema forces."""
     try:
         forced = json.loads(text)["word"] == UNSAID
     except (ValueError, KeyError, TypeError):
@@ -89,11 +81,7 @@ def check_probe(text: str, engine: str) -> None:
 
 
 def check_forced(request: Request, text: str, engine: str) -> None:
-    """Refuse an answer that can't have been forced: a schema that the engine can't read is skipped silently.
-
-    Raises:
-        GenerationError: the request has a schema, but the answer does not even start as JSON.
-    """
+    """Refuse an answer that can't have been forced: a schema that engines can't read is skipped."""
     if request.schema is not None and text.lstrip()[:1] not in '{["-0123456789tfn':
         raise not_forced(engine, text)
 

@@ -5,7 +5,30 @@ What a simulated trial says of a drug is drawn by chance and says nothing about 
 
 from __future__ import annotations
 
-from trialforge.simulation.vocabulary import Area, Drug
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """A drug: its class, a brand name, the doses and form it is given in, and what it is given for."""
+
+    name: str
+    drug_class: str
+    brand: str
+    doses: tuple[str, ...]
+    form: str
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A field of medicine: what is treated, with what, and how success is measured."""
+
+    drugs: tuple[Drug, ...]
+    endpoints: tuple[tuple[str, str], ...]
+    inclusion: tuple[str, ...]
+    exclusion: tuple[str, ...]
+
 
 # fmt: off
 AREAS: dict[str, Area] = {

@@ -9,14 +9,16 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.rng import random_stream
-from trialforge.simulation.areas import AREAS
+from trialforge.simulation.areas import AREAS, Drug
 from trialforge.simulation.model import MASKINGS, PHASES, SPONSORS, success_probability
 from trialforge.simulation.text import (
     COMPARATORS,
     CONTACTS,
+    COUNTRIES,
     HINDSIGHT,
     OFFICIAL_TITLES,
     TITLES,
+    WHY_STOPPED,
     Design,
     choose,
     draw_signs,
@@ -26,7 +28,6 @@ from trialforge.simulation.text import (
     word_description,
     word_summary,
 )
-from trialforge.simulation.vocabulary import COUNTRIES, WHY_STOPPED, Drug
 from trialforge.trial.record import Analysis, Arm, Endpoint, Intervention, Trial, trials_to_frame
 
 EPOCH = date(2006, 1, 1)

@@ -14,12 +14,18 @@ import polars as pl
 
 from trialforge.core.rng import random_stream
 from trialforge.simulation.areas import AREAS
-from trialforge.simulation.vocabulary import CRITERIA_SIGNS
 
 INTERCEPT = 0.3
 PHASES = {"Phase 1": -0.1, "Phase 2": -0.1, "Phase 3": 0.1, "Phase 4": 0.2}
 MASKINGS = {"None": 0.2, "Double": 0.0, "Quadruple": -0.3}
 SPONSORS = {"Industry": 0.3, "NIH": 0.1, "Other": -0.3}
+# Phrases of the criteria, each present in a third of the trials.
+CRITERIA_SIGNS: dict[str, float] = {
+    "At least two prior lines of therapy have been ineffective": -1.2,
+    "Positive predictive biomarker confirmed by a central laboratory": 1.2,
+    "Able to complete a four-week run-in period with 80% adherence": 0.9,
+    "Willing to stay in hospital for the whole treatment period": -0.9,
+}
 
 
 def success_probability(trials: pl.DataFrame) -> np.ndarray:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from trialforge.simulation.vocabulary import CRITERIA_SIGNS
+from trialforge.simulation.model import CRITERIA_SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-    from trialforge.simulation.vocabulary import Area, Drug
+    from trialforge.simulation.areas import Area, Drug
 
 T = TypeVar("T")
 
@@ -78,6 +78,19 @@ CONTACTS = (
 )
 PATIENTS = ("Patients", "Adults", "Participants", "Subjects")
 COMPARATORS = ("placebo", "standard of care", "best supportive care")
+COUNTRIES = ("United States", "Germany", "France", "Canada", "Japan", "Italy", "Brazil", "India", "Poland")
+# Real reasons are worded like these; each belongs to one class of the table stop_reasons.tsv.
+WHY_STOPPED: tuple[str, ...] = (
+    "Lack of efficacy at the interim analysis",
+    "Futility: the independent committee saw no benefit",
+    "Safety concerns after serious adverse events",
+    "Unacceptable toxicity in the higher dose group",
+    "Slow recruitment",
+    "Low enrollment, too few eligible patients",
+    "Sponsor decision for business reasons",
+    "Lack of funding",
+    "Principal investigator left the institution",
+)
 
 
 @dataclass(frozen=True, slots=True)

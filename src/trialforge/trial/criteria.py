@@ -104,18 +104,6 @@ def write(criteria: Criteria) -> str:
     return "\n".join(lines)
 
 
-def two_lists(inclusion: Sequence[str], exclusion: Sequence[str]) -> Criteria:
-    """Return the criteria of two plain lists, under the registry's own headings; an empty one has none."""
-    sides: tuple[tuple[Side, Sequence[str]], ...] = (("inclusion", inclusion), ("exclusion", exclusion))
-    return Criteria(
-        tuple(
-            Group(_TITLES[f"{side} criteria"], side, tuple(Item(text, side) for text in texts))
-            for side, texts in sides
-            if texts
-        )
-    )
-
-
 class _Reader:
     """Lines in order -> groups; a section's side lasts to the next one, a lead-in's to the next heading."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from trialforge.trial.criteria import parse, two_lists, write
+from trialforge.trial.criteria import parse
 
 # Cancer trials of the nineties and after run their items together under headings in capitals.
 _CHARACTERISTICS = re.compile(r"(?:DISEASE|PATIENT) CHARACTERISTICS")
@@ -36,7 +36,11 @@ def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
 
 def join_criteria(inclusion: Sequence[str], exclusion: Sequence[str]) -> str:
     """Return the two lists as the registry writes them in one text; an empty list has no heading."""
-    return write(two_lists(inclusion, exclusion))
+    lists = {"Inclusion Criteria:": inclusion, "Exclusion Criteria:": exclusion}
+    lines: list[str] = []
+    for heading, items in lists.items():
+        lines += [heading, *(f"- {item}".rstrip() for item in items)] if items else []
+    return "\n".join(lines)
 
 
 def _without_leads(items: Sequence[str]) -> list[str]:

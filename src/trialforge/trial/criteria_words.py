@@ -285,7 +285,8 @@ def _side_of_colon_head(head: str) -> NamedSide | None:
     named = found["criteria"] or found["late"] or not _PREPOSITION.search(found["before"])
     if not named or not (found["criteria"] or found["late"] or _TAIL.fullmatch(found["tail"])):
         return _foreign_side(head)
-    return _noun_side(found["noun"] or found["late"])
+    last = _SIDE_NOUN.findall(found["noun"] or found["late"])[-1].lower()
+    return "exclusion" if last.startswith(("ex", "non")) else "inclusion"
 
 
 def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
@@ -317,12 +318,6 @@ def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
     if head[0].isupper() and (split := _CAPITAL_REST.fullmatch(tail) or _DASH_REST.fullmatch(tail)):
         return bare(head), split["rest"]
     return None
-
-
-def _noun_side(text: str) -> NamedSide:
-    """Return the side of the last noun of a heading that names one."""
-    noun = _SIDE_NOUN.findall(text)[-1].lower()
-    return "exclusion" if noun.startswith(("ex", "non")) else "inclusion"
 
 
 def _foreign_side(head: str) -> NamedSide | None:

@@ -304,9 +304,8 @@ def cut_outcome(texts: pl.Series) -> pl.Series:
     remarks, sentences = _parted(texts)
     found = pl.concat([rule.keep_found(sentences).select("row", "place") for rule in OUTCOME_RULES.values()])
     touched = pl.concat([remarks["row"], found["row"]]).unique()
-    kept = sentences.filter(pl.col("row").is_in(touched.implode())).join(
-        found, on=("row", "place"), how="anti"
-    )
+    some = sentences.filter(pl.col("row").is_in(touched.implode()))
+    kept = some.join(found, on=("row", "place"), how="anti")
     left = kept.sort("row", "place").group_by("row").agg(text=pl.col("sentence").str.join(""))
     cut = pl.DataFrame({"row": touched}).join(left, on="row", how="left").with_columns(cut=pl.lit(True))
     joined = _numbered(texts).join(cut, on="row", how="left", maintain_order="left")
@@ -344,12 +343,8 @@ def _parted(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
         likely.select("row", sentence=pl.col("text").str.extract_all(REMARK)).explode("sentence").drop_nulls()
     )
     with_remark = pl.col("row").is_in(remarks["row"].unique().implode())
-    plain = pl.concat(
-        [
-            numbered.filter(~with_remark),
-            numbered.filter(with_remark).with_columns(pl.col("text").str.replace_all(REMARK, "")),
-        ]
-    )
+    cut = numbered.filter(with_remark).with_columns(pl.col("text").str.replace_all(REMARK, ""))
+    plain = pl.concat([numbered.filter(~with_remark), cut])
     listed = plain.select("row", sentence=split_sentences(pl.col("text")))
     placed = listed.with_columns(place=pl.int_ranges(pl.col("sentence").list.len()))
     return remarks, placed.explode("sentence", "place")

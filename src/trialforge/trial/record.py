@@ -12,14 +12,10 @@ from __future__ import annotations
 import types
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 Phase = Literal[
     "Early Phase 1", "Phase 1", "Phase 1/Phase 2", "Phase 2", "Phase 2/Phase 3", "Phase 3", "Phase 4", "N/A"
@@ -53,32 +49,25 @@ Source = Literal["ctgov-xml", "ctgov-json", "ctgov-csv", "aact", "top", "simulat
 SYNTHETIC_PREFIX = "SYN-"
 
 
-class Known(StrEnum):
-    """When the value of a field is known."""
-
-    REGISTRATION = "registration"
-    LATER = "later"
-
-
 @dataclass(frozen=True, slots=True)
 class Facet:
     """What a field is to the pipeline.
 
     Attributes:
-        known: when its value is known.
+        later: whether its value is known only after registration.
         heading: how the field is headed in text; None keeps it out of all text.
     """
 
-    known: Known
+    later: bool
     heading: str | None = None
 
 
 def registered(heading: str | None = None) -> Facet:
     """Mark a field as known at registration."""
-    return Facet(Known.REGISTRATION, heading)
+    return Facet(later=False, heading=heading)
 
 
-LATER = Facet(Known.LATER)
+LATER = Facet(later=True)
 
 
 class Part(BaseModel):
@@ -183,10 +172,7 @@ def facet(name: str) -> Facet:
     return next(mark for mark in Trial.model_fields[name].metadata if isinstance(mark, Facet))
 
 
-REGISTRATION_FIELDS: tuple[str, ...] = tuple(
-    name for name in Trial.model_fields if facet(name).known is Known.REGISTRATION
-)
-LATER_FIELDS: tuple[str, ...] = tuple(name for name in Trial.model_fields if facet(name).known is Known.LATER)
+REGISTRATION_FIELDS: tuple[str, ...] = tuple(name for name in Trial.model_fields if not facet(name).later)
 TEXT_FIELDS: tuple[str, ...] = tuple(name for name in REGISTRATION_FIELDS if facet(name).heading)
 
 _POLARS_TYPES: dict[type, pl.DataType] = {
@@ -226,14 +212,9 @@ TRIAL_SCHEMA: dict[str, pl.DataType] = schema_of(Trial)
 REGISTRATION_SCHEMA: dict[str, pl.DataType] = {name: TRIAL_SCHEMA[name] for name in REGISTRATION_FIELDS}
 
 
-def field_info(name: str) -> FieldInfo:
-    """Return the definition of field `name`, for schemas that are built from a part of Trial."""
-    return Trial.model_fields[name]
-
-
 def literal_values(name: str) -> tuple[str, ...]:
     """Return the values that a field of closed vocabulary may have; none of another field."""
-    kinds = [field_info(name).annotation]
+    kinds = [Trial.model_fields[name].annotation]
     while kinds:
         kind = kinds.pop()
         if get_origin(kind) is Literal:

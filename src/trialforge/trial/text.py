@@ -81,16 +81,10 @@ def field_text(name: str) -> pl.Expr:
     return pl.when(text.str.len_chars() > 0).then(text).alias(name)
 
 
-def headed_text(name: str) -> pl.Expr:
-    """Return an expression: `Heading: text` of field `name`, null where it has no value."""
-    return pl.concat_str(pl.lit(f"{facet(name).heading}: "), field_text(name)).alias(name)
-
-
 def trial_text(fields: Iterable[str] = TEXT_FIELDS) -> pl.Expr:
     """Return an expression: the headed fields of each trial, one a line, absent ones left out."""
-    return pl.concat_str([headed_text(name) for name in fields], separator="\n", ignore_nulls=True).alias(
-        "text"
-    )
+    headed = [pl.concat_str(pl.lit(f"{facet(name).heading}: "), field_text(name)) for name in fields]
+    return pl.concat_str(headed, separator="\n", ignore_nulls=True).alias("text")
 
 
 def field_texts(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:

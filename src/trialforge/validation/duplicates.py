@@ -43,7 +43,7 @@ def find_close(rows: np.ndarray, train_rows: np.ndarray, max_cosine: float) -> p
     Null where its cosine is below `max_cosine`; all null at a bound of 1, where only what is equal counts,
     which `find_near_copies` finds.
     """
-    nearest = {"train_row": nearest_cosine(rows, train_rows), "sibling_row": earlier_cosine(rows)}
+    nearest = {"train_row": highest_cosine(rows, train_rows), "sibling_row": highest_cosine(rows)}
     return pl.DataFrame(
         {
             name: [
@@ -56,22 +56,18 @@ def find_close(rows: np.ndarray, train_rows: np.ndarray, max_cosine: float) -> p
     )
 
 
-def nearest_cosine(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the highest cosine of each unit row with any of the other unit rows, and which one has it."""
-    highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
-    if len(others):
-        for covered, distances in distance_blocks(rows, others):
-            places[covered] = distances.argmin(axis=1)
-            highest[covered] = 1 - distances.min(axis=1) ** 2 / 2
-    return highest, places
+def highest_cosine(rows: np.ndarray, others: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest cosine of each unit row with any of `others`, and which one has it.
 
-
-def earlier_cosine(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the highest cosine of each unit row with a row before it, and which; -1 for the first."""
+    With `others` None a row meets the rows before it. It is -1 where there is none to meet.
+    """
     highest, places = np.full(len(rows), -1.0), np.zeros(len(rows), dtype=np.int64)
-    for covered, distances in distance_blocks(rows, rows):
-        later = np.arange(len(rows))[None, :] >= np.arange(covered.start, covered.stop)[:, None]
-        distances[later] = np.inf
+    if others is not None and not len(others):
+        return highest, places
+    for covered, distances in distance_blocks(rows, rows if others is None else others):
+        if others is None:
+            later = np.arange(len(rows))[None, :] >= np.arange(covered.start, covered.stop)[:, None]
+            distances[later] = np.inf
         places[covered] = distances.argmin(axis=1)
         nearest = distances.min(axis=1)
         highest[covered] = np.where(np.isfinite(nearest), 1 - nearest**2 / 2, -1.0)

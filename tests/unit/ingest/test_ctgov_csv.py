@@ -184,6 +184,13 @@ def test_lines_before_the_header_are_passed_over(before: str, tmp_path: Path) ->
         assert refused["reason"].to_list() == bad
 
 
+def test_rows_are_numbered_from_the_first_where_a_late_one_is_bad(tmp_path: Path) -> None:
+    rows = [f"NCT{number:08d},a\n" for number in range(1, 45_000)]
+    (tmp_path / "a.csv").write_text("".join(["NCT Number,Study Title\n", *rows, "NCT00045000,a,b\n"]))
+    files = [name for batch in RegistrySource(tmp_path / "a.csv").batches() for name in batch.trials["file"]]
+    assert (files[0], files[-1]) == ("a.csv:1", "a.csv:44999")
+
+
 def test_a_bad_row_has_its_number_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("sep=,\nNCT Number,Study Title\nNCT00000001,a\nNCT00000002,a,b\n")
     _, refused, _ = read(tmp_path / "a.csv")

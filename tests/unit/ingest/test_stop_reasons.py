@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from trialforge.ingest.stop_reasons import Row, read_table, stop_reason
-from trialforge.simulation.vocabulary import WHY_STOPPED
+from trialforge.simulation.text import WHY_STOPPED
 
 # Classes that a reader gave to real reasons before seeing what the table says of them, by nct_id; texts lie
 # in the shared data. The table was then adjusted on `stop_reasons`, and not on what it gets wrong of

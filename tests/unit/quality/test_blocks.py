@@ -11,7 +11,7 @@ from trialforge.quality.membership import attack_features
 from trialforge.quality.mmd import permute_discrepancy
 from trialforge.quality.prdc import compare_manifolds
 from trialforge.validation import neighbours
-from trialforge.validation.duplicates import earlier_cosine, nearest_cosine
+from trialforge.validation.duplicates import highest_cosine
 from trialforge.validation.neighbours import distance_blocks, nearest_distances
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def measure(real: np.ndarray, records: np.ndarray) -> list[np.ndarray]:
         manifold.inside, manifold.density, manifold.reached, manifold.covered,
         np.array([mmd.squared, mmd.p_value, *mmd.left_out]),
         cosine_histogram(records, None), cosine_histogram(records, real),
-        *earlier_cosine(records), *nearest_cosine(records, real), attack_features(real, records),
+        *highest_cosine(records), *highest_cosine(records, real), attack_features(real, records),
         nearest_distances(real, None, 2),
     ]  # fmt: skip
 

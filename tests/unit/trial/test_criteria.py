@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.trial.registry_criteria import sided_words, words
-from trialforge.trial.criteria import Item, parse, two_lists, write
+from trialforge.trial.criteria import Criteria, Group, Item, Side, parse, write
+from trialforge.trial.criteria_lists import join_criteria
 
 INCLUSION_HEADINGS = (
     "Inclusion Criteria:", "INCLUSION CRITERIA", "Inclusion:", "Key Inclusion Criteria:",
@@ -108,8 +109,15 @@ def test_no_word_is_lost_and_the_canonical_text_is_stable(text: str) -> None:
 
 @given(st.lists(TEXTS, max_size=5), st.lists(TEXTS, max_size=5))
 def test_two_lists_are_written_and_read_back(inclusion: list[str], exclusion: list[str]) -> None:
-    criteria = two_lists(inclusion, exclusion)
-    assert parse(write(criteria)) == criteria
+    sides: dict[Side, list[str]] = {"inclusion": inclusion, "exclusion": exclusion}
+    groups = [
+        Group(f"{side.title()} Criteria", side, tuple(Item(text, side) for text in texts))
+        for side, texts in sides.items()
+        if texts
+    ]
+    criteria = Criteria(tuple(groups))
+    assert parse(join_criteria(inclusion, exclusion)) == criteria
+    assert write(criteria) == join_criteria(inclusion, exclusion)
 
 
 def test_levels_follow_the_indentation() -> None:

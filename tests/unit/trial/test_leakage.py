@@ -14,7 +14,7 @@ from trialforge.trial.leakage import (
     split_sentences,
     tells_outcome,
 )
-from trialforge.trial.record import LATER_FIELDS, Arm, Endpoint, Trial, trials_to_frame
+from trialforge.trial.record import Arm, Endpoint, Trial, facet, trials_to_frame
 
 
 def cut(text: str) -> str | None:
@@ -160,7 +160,7 @@ def leaky_trial() -> Trial:
 def test_the_registration_view_has_no_later_field_and_no_outcome_sentence() -> None:
     trials = trials_to_frame([leaky_trial(), Trial(nct_id="NCT2", source="ctgov-xml")])
     view = registration_view(trials.with_columns(normalized_interventions=pl.lit(["aspirin"])))
-    assert not set(LATER_FIELDS) & set(view.columns)
+    assert not {name for name in Trial.model_fields if facet(name).later} & set(view.columns)
     assert view.columns[-1] == "normalized_interventions"
     first, second = view.iter_rows(named=True)
     assert first["summary"] == "We study aspirin."

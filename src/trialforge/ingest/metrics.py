@@ -1,4 +1,4 @@
-"""What ingest made, in numbers: counts by label, status, phase and year, and refusals by reason."""
+"""What ingest made, in numbers: how much of everything, and how good: names that map, labels that agree."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from typing import Any
 
 import polars as pl
 
+from trialforge.ingest.interventions import mapped_metrics
+from trialforge.ingest.labels import (
+    FAILED,
+    LabelTables,
+    base_rates,
+    label_agreement,
+    match_tables,
+    registration_year,
+)
+from trialforge.ingest.p_values import count_p_values
+from trialforge.ingest.params import IngestParams
+from trialforge.ingest.stop_reasons import stop_reason
 from trialforge.trial.label_words import label_word
 
 
@@ -32,10 +44,31 @@ def ingest_metrics(trials: Path, refused: pl.DataFrame, left_out: pl.DataFrame) 
     }
 
 
-def registration_year() -> pl.Expr:
-    """Return the year in which a trial was registered, or else started; `none` where neither is known."""
-    day = pl.coalesce("first_submitted", "start_date")
-    return day.dt.year().cast(pl.String).fill_null("none")
+def judge_trials(
+    trials: pl.LazyFrame, names: pl.DataFrame, params: IngestParams, tables: LabelTables
+) -> dict[str, Any]:
+    """Return metrics over the written table; `simulated_best_roc_auc` only where trials are simulated.
+
+    Raises:
+        IngestError: a label table that is used names no trial.
+    """
+    stopped = trials.filter(pl.col("status").is_in(FAILED))
+    reason = stop_reason(pl.col("why_stopped")).fill_null("none given").alias("reason")
+    reasons = stopped.group_by(reason).len().sort("reason").collect()
+    metrics: dict[str, Any] = {
+        "interventions": mapped_metrics(trials, names),
+        "label_agreement": label_agreement(trials),
+        "label_rate": base_rates(trials),
+        "label_table": match_tables(trials, params, tables),
+        "p_value": count_p_values(trials),
+        "stop_reason": dict(reasons.iter_rows()),
+    }
+    if params.source == "simulated":
+        from trialforge.simulation.model import best_roc_auc, success_probability
+
+        chances = success_probability(trials.collect())
+        metrics["simulated_best_roc_auc"] = round(best_roc_auc(chances), 4)
+    return metrics
 
 
 def describe_counts(counts: Mapping[str, Any], refused: Path) -> str:
