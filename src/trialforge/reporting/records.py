@@ -18,17 +18,9 @@ BLOCK_RECORDS = 50  # of a block of the page
 LISTED = ("id", "title", "intervention", "label", "arm", "verdict", "copied")  # what the page's list needs
 KEYED = ("exemplars", "titles", "reasons")
 LINEAGE = (
-    "target_id",
-    "arm",
-    "model",
-    "model_digest",
-    "engine",
-    "version",
-    "prompt_hash",
-    "sampling",
-    "seed",
+    "target_id", "arm", "model", "model_digest", "engine", "version", "prompt_hash", "sampling", "seed",
     "attempt",
-)
+)  # fmt: skip
 
 
 def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFrame:
