@@ -22,10 +22,9 @@ from benchmarks.registry_scale import options, run
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.study.corpus import make_corpus
 from trialforge.study.exchange import compare_areas
 from trialforge.study.params import StudyParams
-from trialforge.study.study import run_study
+from trialforge.study.study import make_corpus, run_study
 from trialforge.trial.draft_fields import WRITTEN_FIELDS
 
 POOLS = int(os.environ.get("BENCH_POOLS", "40"))

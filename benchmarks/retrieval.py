@@ -36,7 +36,7 @@ from trialforge.retrieval.elastic_requests import make_documents, make_index
 from trialforge.retrieval.evaluation import measure_agreement, measure_tasks
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.store import build_index, map_vectors
-from trialforge.retrieval.tasks import TaskMaker
+from trialforge.retrieval.tasks import make_tasks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,7 +130,7 @@ def _embed_plainly(model: Any, texts: Sequence[str]) -> Matrix:
 
 
 def _measure_quality(train: pl.DataFrame, encoder: Encoder, params: RetrievalParams) -> None:
-    seconds, tasks = timed(lambda: TaskMaker(train, encoder, params, SEED).make_tasks())
+    seconds, tasks = timed(lambda: make_tasks(train, encoder, params, SEED))
     print(
         f"\nthree indices of {train.height} trials made in {seconds:.1f} s (vectors from the cache, if there)"
     )

@@ -16,7 +16,7 @@ from trialforge.retrieval.evaluation import measure_agreement, measure_tasks, su
 from trialforge.retrieval.exemplars import choose_exemplars
 from trialforge.retrieval.factory import open_retriever
 from trialforge.retrieval.params import RetrievalParams
-from trialforge.retrieval.tasks import TaskMaker
+from trialforge.retrieval.tasks import make_tasks
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     retriever = open_retriever(args.index, args.manifest, encoder, params, os.environ)
     blocks = read_parquet(args.blocks) if args.blocks else None
     exemplars = choose_exemplars(plan, blocks, retriever, params)
-    tasks = TaskMaker(train, encoder, params, seed).make_tasks()
+    tasks = make_tasks(train, encoder, params, seed)
     metrics = summarise_exemplars(plan, exemplars, params.top_k) | measure_tasks(tasks, params, seed)
     if params.backend == "elasticsearch":
         embedded = params.model_copy(update={"backend": "embedded"})

@@ -15,9 +15,8 @@ from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.study.answer import ROW_SCHEMA, answer, say, tabulate
-from trialforge.study.corpus import make_corpus
 from trialforge.study.params import StudyParams
-from trialforge.study.study import run_study
+from trialforge.study.study import make_corpus, run_study
 from trialforge.trial.draft_fields import DraftFields
 from trialforge.trial.draft_form import as_drafts
 

@@ -38,9 +38,6 @@ class BoostingClassifier:
     """Histogram gradient boosting; trees are added until validation log-loss stops falling.
 
     The size of the trees is chosen by folds of the training examples.
-
-    Args:
-        params: components, trees and the sizes to choose from.
     """
 
     seeded = False
@@ -58,9 +55,7 @@ class BoostingClassifier:
         self._words.fit(task.known_texts)
         words = self._words.transform(task.known_texts)
         rank = min(params.components, min(words.shape) - 1)
-        start = np.full(
-            min(words.shape), 1.0
-        )  # a fixed start, so that signs and order are the same each time
+        start = np.ones(min(words.shape))  # a fixed start, so that signs and order are the same each time
         _, strength, self._axes = svds(words.astype(np.float64), k=rank, v0=start)
         self._axes = self._axes[np.argsort(-strength, kind="stable")]
         # A field that no training trial has tells nothing, and the library can't bin it.

@@ -6,54 +6,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from trialforge.core.errors import LearningError, ParameterError
 from trialforge.core.params import PARAMS_FILE, read_params
+from trialforge.embedding.factory import hash_model, load_encoder, model_folder
+from trialforge.learning.boosting import BoostingClassifier
+from trialforge.learning.linear import SupportVectorClassifier, VectorClassifier, WordClassifier
+from trialforge.learning.modelcard import ModelCard, read_card
+from trialforge.learning.params import ClassifierParams
+from trialforge.learning.transformer import TransformerClassifier
 
 if TYPE_CHECKING:
     from trialforge.learning.classifier import Classifier
-    from trialforge.learning.modelcard import ModelCard
-    from trialforge.learning.params import ClassifierParams
-
-
-def _tfidf_logreg(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.linear import WordClassifier
-
-    return WordClassifier(params.tfidf_logreg)
-
-
-def _tfidf_svm(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.linear import SupportVectorClassifier
-
-    return SupportVectorClassifier(params.tfidf_svm)
 
 
 def _embedding_logreg(params: ClassifierParams) -> Classifier:
-    from trialforge.embedding.factory import load_encoder
-    from trialforge.learning.linear import VectorClassifier
-
     chosen = params.embedding_logreg
     section = "learning.classifiers.embedding-logreg.encoder"
     return VectorClassifier(chosen, load_encoder(chosen.encoder, section=section))
 
 
-def _gradient_boosting(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.boosting import BoostingClassifier
-
-    return BoostingClassifier(params.gradient_boosting)
-
-
-def _transformer(params: ClassifierParams) -> Classifier:
-    from trialforge.learning.transformer import TransformerClassifier
-
-    return TransformerClassifier(params.transformer)
-
-
 CLASSIFIERS: dict[str, Callable[[ClassifierParams], Classifier]] = {
-    "tfidf-logreg": _tfidf_logreg,
-    "tfidf-svm": _tfidf_svm,
+    "tfidf-logreg": lambda params: WordClassifier(params.tfidf_logreg),
+    "tfidf-svm": lambda params: SupportVectorClassifier(params.tfidf_svm),
     "embedding-logreg": _embedding_logreg,
-    "gradient-boosting": _gradient_boosting,
-    "transformer": _transformer,
+    "gradient-boosting": lambda params: BoostingClassifier(params.gradient_boosting),
+    "transformer": lambda params: TransformerClassifier(params.transformer),
 }
 
 
@@ -87,8 +66,6 @@ def load_classifier(folder: Path) -> Classifier:
         LearningError: the folder holds no trained model, or its encoder is not on this machine, or lies in a
             folder that params.yaml does not name.
     """
-    from trialforge.learning.modelcard import read_card
-
     card = read_card(folder)
     classifier = make_classifier(card.model, _params_of(card, folder))
     classifier.load(folder)
@@ -97,11 +74,6 @@ def load_classifier(folder: Path) -> Classifier:
 
 def _params_of(card: ModelCard, folder: Path) -> ClassifierParams:
     """Return what a card sets, with an encoder that lies on this machine."""
-    from pydantic import ValidationError
-
-    from trialforge.embedding.factory import hash_model, model_folder
-    from trialforge.learning.params import ClassifierParams
-
     settings = dict(card.settings)
     if card.model == "transformer":  # its encoder was trained along and lies in the folder too
         settings |= {"backend": "transformers", "model": str(folder)}

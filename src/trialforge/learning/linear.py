@@ -84,12 +84,6 @@ def fit_average(rows: Any, labels: Any, weights: Any, penalties: Sequence[float]
 
     Nothing is chosen, so nothing depends on how many trials there are to choose by. An average of candidates
     often predicts better than the one that seems best (Breiman 1996, stacking; Hoeting et al. 1999).
-
-    Args:
-        rows: (trials, features).
-        labels: (trials,) 0 or 1.
-        weights: (trials,).
-        penalties: one of each model.
     """
     span, back = _reduce(rows)
     lines = list(
@@ -144,18 +138,15 @@ def fit_support_vectors(
     from sklearn.metrics import roc_auc_score
     from sklearn.svm import LinearSVC
 
-    best: tuple[float, LinearModel] | None = None
+    lines = []
     for penalty in penalties:
         model = LinearSVC(C=penalty, random_state=0, max_iter=5000).fit(rows, labels, weights)
-        line = LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
-        area = float(roc_auc_score(held_labels, line.odds(held_rows)))
-        if best is None or area > best[0]:
-            best = area, line
-    assert best is not None  # noqa: S101 - params hold one penalty at least
-    margins = best[1].odds(held_rows).reshape(-1, 1)
+        lines.append(LinearModel(model.coef_[0].astype(np.float64), float(model.intercept_[0])))
+    best = max(lines, key=lambda line: roc_auc_score(held_labels, line.odds(held_rows)))
+    margins = best.odds(held_rows).reshape(-1, 1)
     scale = LogisticRegression(C=1.0).fit(margins, held_labels)
     slope = max(float(scale.coef_[0, 0]), 0.1)  # a scale must not turn the ranking round
-    return LinearModel(best[1].weights * slope, best[1].intercept * slope + float(scale.intercept_[0]))
+    return LinearModel(best.weights * slope, best.intercept * slope + float(scale.intercept_[0]))
 
 
 def sigmoid(odds: Scores) -> Scores:
@@ -165,11 +156,7 @@ def sigmoid(odds: Scores) -> Scores:
 
 
 class WordClassifier:
-    """A logistic regression on TF-IDF weights.
-
-    Args:
-        params: vocabulary and penalties.
-    """
+    """A logistic regression on TF-IDF weights."""
 
     seeded = False
     encoder_digest = None
@@ -228,12 +215,7 @@ class SupportVectorClassifier(WordClassifier):
 
 
 class VectorClassifier:
-    """A logistic regression on the vectors of a frozen encoder.
-
-    Args:
-        params: penalties.
-        encoder: text to vectors.
-    """
+    """A logistic regression on the vectors of a frozen encoder."""
 
     seeded = False
 

@@ -37,7 +37,7 @@ Gives the probability that a clinical trial succeeds, from what is known at its 
 Not for decisions about patients, trials or money. It ranks trials of the kind it was trained on and
 knows nothing of others; a probability is calibrated only as far as the reliability diagram shows.
 
-`trialforge predict --model {arm_folder} FILE` scores new trials.
+`trialforge predict --model FOLDER/{arm} FILE` scores new trials.
 """
 
 
@@ -64,7 +64,6 @@ def write_card(folder: Path, cell: Cell, fields: Sequence[str], scores: pl.DataF
     text = CARD.format(
         model=cell.model,
         arm=cell.arm,
-        arm_folder=f"FOLDER/{cell.arm}",
         settings=cell.settings,
         train=origins,
         labels=f"{positive} successes, {train.height - positive} failures",

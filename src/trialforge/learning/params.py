@@ -205,10 +205,6 @@ class LearningParams(Section):
                     )
         return self
 
-    def arms_of(self, item: str) -> tuple[TrainingArm, ...]:
-        """Return the arms of an experiment."""
-        return self.experiments[item]
-
     @property
     def trained_items(self) -> tuple[str, ...]:
         """The experiments that this run trains."""
@@ -217,7 +213,7 @@ class LearningParams(Section):
     @property
     def trained_arms(self) -> tuple[TrainingArm, ...]:
         """The arms of these experiments."""
-        return tuple(arm for item in self.trained_items for arm in self.arms_of(item))
+        return tuple(arm for item in self.trained_items for arm in self.experiments[item])
 
     def _twins(self, **changes: object) -> tuple[TrainingArm, ...]:
         """The trained arms that are the primary arm but for its name and these changes."""

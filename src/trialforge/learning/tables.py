@@ -53,21 +53,19 @@ def make_tables(
         check_labels(trials, f"the {part} part")
     validation, test = (make_examples(parts[part], fields) for part in ("validation", "test"))
     check_held_out(validation, test)
-    real = make_examples(parts["train"], fields)
+    real = _dated_examples(parts["train"], fields, "real")
     check_both_classes(real, "the train part")
-    submitted = parts["train"].select("nct_id", pl.col("first_submitted").alias("submitted"))
+    held_back = parts.get("held-back")
     pool = TrainingPool(
-        real.join(submitted, on="nct_id", how="left", maintain_order="left"),
+        real,
         None if synthetic is None else _synthetic_pool(parts, fields, synthetic, generated),
-        _held_back_pool(parts.get("held-back"), fields, "held-back"),
-        _held_back_pool(as_drafts, fields, "held-back-as-drafts"),
+        None if held_back is None else _dated_examples(held_back, fields, "held-back"),
+        None if as_drafts is None else _dated_examples(as_drafts, fields, "held-back-as-drafts"),
     )
     return Tables(pool, validation, test)
 
 
-def _held_back_pool(trials: pl.DataFrame | None, fields: Sequence[str], origin: str) -> pl.DataFrame | None:
-    if trials is None:
-        return None
+def _dated_examples(trials: pl.DataFrame, fields: Sequence[str], origin: str) -> pl.DataFrame:
     submitted = trials.select("nct_id", pl.col("first_submitted").alias("submitted"))
     return make_examples(trials, fields, origin).join(
         submitted, on="nct_id", how="left", maintain_order="left"

@@ -48,7 +48,7 @@ def train_items(training: Training, tables: Tables) -> pl.DataFrame:
     turns = [
         _Turn(item, arm, repetition)
         for item in training.items
-        for arm in params.arms_of(item)
+        for arm in params.experiments[item]
         for repetition in range(params.seeds)
     ]
     for turn in turns:

@@ -37,11 +37,7 @@ def choose_device() -> str:
 
 
 class TransformerClassifier:
-    """A sequence classifier; long text is cut, or read in overlapping windows whose logits are averaged.
-
-    Args:
-        params: encoder, lengths and fine-tuning.
-    """
+    """A sequence classifier; long text is cut, or read in overlapping windows whose logits are averaged."""
 
     seeded = True
 
@@ -49,7 +45,7 @@ class TransformerClassifier:
         self.params = params
         packaged = params.backend == "packaged"
         self._folder = packaged_model(params.model) if packaged else model_folder(params.model)
-        self._model: Any = None
+        self.model: Any = None
 
     @property
     def encoder_digest(self) -> str:
@@ -69,7 +65,7 @@ class TransformerClassifier:
         texts = self.encode(examples["text"].to_list())
         order = np.argsort([text.length for text in texts], kind="stable")
         scores = np.zeros(len(texts))
-        self._model.eval()
+        self.model.eval()
         with torch.inference_mode():
             for start in range(0, len(order), PREDICT_BATCH):
                 rows = order[start : start + PREDICT_BATCH]
@@ -83,17 +79,12 @@ class TransformerClassifier:
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokeniser."""
-        write_encoder(self._model, self._tokenizer, self._pad, folder)
+        write_encoder(self.model, self._tokenizer, self._pad, folder)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         network, self._tokenizer, self._pad = read_encoder(folder)
-        self._model = network.to(choose_device())
-
-    @property
-    def model(self) -> Any:
-        """The module that is trained."""
-        return self._model
+        self.model = network.to(choose_device())
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return texts as windows of at most `max_tokens` tokens, which overlap by a quarter."""
@@ -112,8 +103,8 @@ class TransformerClassifier:
         import torch
 
         padded = pad(texts, self._pad)
-        ids, mask, owners = (torch.from_numpy(part).to(self._model.device) for part in padded)
-        each: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        ids, mask, owners = (torch.from_numpy(part).to(self.model.device) for part in padded)
+        each: Tensor = self.model(input_ids=ids, attention_mask=mask).logits
         total = each.new_zeros((len(texts), each.shape[1])).index_add(0, owners, each)
         return total / each.new_tensor([len(text.windows) for text in texts]).unsqueeze(1)
 
@@ -137,7 +128,7 @@ class TransformerClassifier:
         model: Any = AutoModelForSequenceClassification.from_pretrained(
             self._folder, config=config, dtype="float32", trust_remote_code=False
         )
-        self._model = model.to(choose_device())
+        self.model = model.to(choose_device())
 
 
 def fine_tune(classifier: TransformerClassifier, task: FitTask) -> State:
@@ -164,7 +155,7 @@ def fine_tune(classifier: TransformerClassifier, task: FitTask) -> State:
             state.losses.append(log_loss(task.validation["label"].to_numpy(), scores))
             state.epoch += 1
             if state.best_epoch == len(state.losses) - 1:
-                state.best = _copy(model.state_dict())
+                state.best = {name: one.detach().clone() for name, one in model.state_dict().items()}
             if task.scratch:
                 state.model, state.optimizer = model.state_dict(), _optimizer_tensors(optimizer)
                 write_state(state, task.scratch)
@@ -248,7 +239,3 @@ def _load_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
     value = optimizer.state_dict()
     value["state"] = held
     optimizer.load_state_dict(value)
-
-
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}

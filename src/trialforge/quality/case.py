@@ -17,7 +17,7 @@ from trialforge.core.rng import random_stream
 from trialforge.quality.params import QualityParams
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.copies import field_items
-from trialforge.trial.text import field_text, field_texts, keep_filled
+from trialforge.trial.text import field_text, field_texts
 from trialforge.validation.params import ValidationParams
 from trialforge.validation.space import Space, fit_space
 
@@ -94,7 +94,7 @@ class Side:
         """
         if "exemplars" not in self.frame.columns:
             return Clusters.single(len(self))
-        found = Clusters.of(self._exemplar_sets)
+        found = Clusters.of(self.sets)
         return found if len(found) > 1 else Clusters.single(len(self))
 
     @cached_property
@@ -104,21 +104,21 @@ class Side:
         Interventions alone where that would be all of them, as with one prompt of fixed examples.
         """
         names = np.unique(self.interventions.to_numpy().astype(str), return_inverse=True)[1]
-        sets = np.unique(self._exemplar_sets, return_inverse=True)[1] + names.max(initial=0) + 1
+        sets = np.unique(self.sets, return_inverse=True)[1] + names.max(initial=0) + 1
         size = int(sets.max(initial=0)) + 1
         edges = coo_array((np.ones(len(self)), (names, sets)), (size, size))
         found = connected_components(edges, directed=False)[1][names]
         return pl.Series(found if len(np.unique(found)) > 1 else names)
 
     @cached_property
-    def _exemplar_sets(self) -> np.ndarray:
-        """The set of exemplars that each record was written from; one that had none has a set of its own."""
-        alone = pl.int_range(pl.len()).cast(pl.String)
+    def sets(self) -> np.ndarray:
+        """Return the number of each record's exemplar set; a record that was shown none is one of its own."""
         if "exemplars" not in self.frame.columns:
-            return self.frame.select(alone).to_series().to_numpy()
+            return np.arange(len(self))
+        alone = pl.int_range(pl.len()).cast(pl.String)
         shown = pl.col("exemplars").list.drop_nulls().list.sort().list.join("\n")
-        keys = self.frame.select(pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone))
-        return keys.to_series().to_numpy()
+        key = pl.when(shown.str.len_chars() > 0).then(shown).otherwise(alone)
+        return self.frame.select(key.rank("dense")).to_series().to_numpy()
 
     @cached_property
     def interventions(self) -> pl.Series:
@@ -208,16 +208,9 @@ class Case:
             raise MetricError("the set has no held-out trials")
         return self.held_out
 
-    def with_candidates(self, candidates: Side, reference: Side | None = None) -> Case:
-        """Return the same measurement of other records, or against another reference."""
-        if reference is None:
-            return replace(self, candidates=candidates)
+    def with_candidates(self, candidates: Side, reference: Side) -> Case:
+        """Return the same measurement of other records against another reference."""
         return replace(self, candidates=candidates, reference=reference, looked_in=None)
-
-
-def filled_prose(frame: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
-    """Return the names of the free texts that at least `share` of the records have."""
-    return keep_filled(frame, FREE_TEXTS, share)
 
 
 def prose_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:

@@ -18,7 +18,7 @@ from scipy import stats
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case, Side
-from trialforge.quality.memorisation import exemplar_sets, shown_trials
+from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.one_trial import share_with_one
 from trialforge.trial.controls import CONTROLS
@@ -178,11 +178,10 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
         measured["exemplars"] = measure_shares(both, uncut, pool, pairs)
     first = sum(map(len, of_its_time or newer))
     yardstick = _choose_yardstick(case, real, first, measured["train"])
-    owners = exemplar_sets(records)
     return tuple(
         compared
         for reference, shares in measured.items()
-        for compared in _compare_fields(reference, shares, owners, yardstick)
+        for compared in _compare_fields(reference, shares, case.candidates.sets, yardstick)
     )
 
 
@@ -437,19 +436,8 @@ def copies_table(case: Case) -> pl.DataFrame:
         numbers = (usual + excess.value, usual, excess.value, excess.low, excess.high, one.above)
         chances = (float(f"{chance:.3g}") for chance in (one.p_mean, one.p_above))
         rounded = (None if number is None else round(number, 4) for number in numbers)
-        rows.append(
-            (
-                one.reference,
-                one.field,
-                len(one.ours),
-                *rounded,
-                one.by,
-                *chances,
-                certain,
-                one.yardstick,
-                len(one.usual),
-            )
-        )
+        trials = one.yardstick, len(one.usual)
+        rows.append((one.reference, one.field, len(one.ours), *rounded, one.by, *chances, certain, *trials))
     names = [
         "reference", "field", "records", "copied", "real", "excess", "low", "high", "above", "by", "p_mean",
         "p_above", "certain", "yardstick", "trials",

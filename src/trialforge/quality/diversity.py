@@ -9,7 +9,7 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case, Side
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, jackknife_statistic
+from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_statistic, mean_of_records
 from trialforge.trial.words import Words, number_words
 from trialforge.validation.duplicates import find_near_copies
 
@@ -122,10 +122,6 @@ def _words(side: Side) -> Words:
     return number_words(side.texts)[0]
 
 
-def _mean(case: Case, values: np.ndarray, name: str) -> Estimate:
-    return bootstrap_mean(values, case.scale.stream(name), case.params.bootstrap, case.candidates.clusters)
-
-
 def _need_two(case: Case) -> None:
     if len(case.candidates) < 2:
         raise MetricError("a single record has no other to be like")
@@ -134,8 +130,7 @@ def _need_two(case: Case) -> None:
 def self_bleu(case: Case) -> Estimate:
     """Mean BLEU-4 of each record against all others; high where they repeat each other (Zhu et al. 2018)."""
     _need_two(case)
-    scores = self_bleu_scores(_words(case.candidates))
-    return _mean(case, scores, "self-bleu")
+    return mean_of_records(self_bleu_scores(_words(case.candidates)), case, "self-bleu")
 
 
 def distinct_2(case: Case) -> Estimate:
@@ -174,13 +169,12 @@ def _exact_copies(side: Side) -> np.ndarray:
 
 def near_copy_share(case: Case) -> Estimate:
     """Share of records that are near-copies of an earlier one, by the Jaccard of their 5-grams."""
-    return _mean(case, _near_copies(case), "near-copies")
+    return mean_of_records(_near_copies(case), case, "near-copies")
 
 
 def exact_copy_share(case: Case) -> Estimate:
     """Share of records whose text is that of an earlier one, word for word."""
-    copies = _exact_copies(case.candidates)
-    return _mean(case, copies, "exact-copies")
+    return mean_of_records(_exact_copies(case.candidates), case, "exact-copies")
 
 
 def diversity_table(case: Case, least: int = 2) -> pl.DataFrame:
@@ -194,18 +188,13 @@ def diversity_table(case: Case, least: int = 2) -> pl.DataFrame:
         return pl.DataFrame(schema={"records": pl.Int64})
     near = _near_copies(case)
     rows = []
-    for values, places in (
-        frame.group_by(keys)
-        .agg("place")
-        .sort(keys)
-        .select(pl.struct(keys).alias("values"), "place")
-        .iter_rows()
-    ):
+    for group in frame.group_by(keys).agg("place").sort(keys).iter_rows(named=True):
+        places = group.pop("place")
         if len(places) >= least:
             side = case.candidates.take(np.array(places))
             words = number_words(side.texts)[0]
             rows.append(
-                values
+                group
                 | {
                     "records": len(places),
                     "vendi": round(vendi_score(side.rows), 4),

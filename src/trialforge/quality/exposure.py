@@ -10,7 +10,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
 from trialforge.quality.memorisation import shown_trials
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, mean_of_records
 from trialforge.trial.words import split_words
 
 # A canary is the word `canary` and six of these syllables: no text has such a word by chance.
@@ -80,9 +80,7 @@ def rare_word_share(case: Case) -> Estimate:
     The test of `canary_share` with the rare strings that the corpus has by nature.
     """
     found = np.isin(np.arange(len(case.candidates)), exposed_words(case)["record"].to_numpy())
-    return bootstrap_mean(
-        found, case.scale.stream("exposure"), case.params.bootstrap, case.candidates.clusters
-    )
+    return mean_of_records(found, case, "exposure")
 
 
 def exposed_canaries(case: Case) -> pl.DataFrame:

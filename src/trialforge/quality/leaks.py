@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.metric import Direction, Estimate, Metric, mean_of_records
 from trialforge.trial.leakage import RULE_NAMES, find_outcome
 from trialforge.trial.registry_ids import OWN_ID
 
@@ -25,7 +25,7 @@ def outcome_sentences(case: Case) -> pl.DataFrame:
 def outcome_share(case: Case) -> Estimate:
     """Share of records with a sentence that tells an outcome, by the rules that clean real trials."""
     told = np.isin(np.arange(len(case.candidates)), outcome_sentences(case)["row"].to_numpy())
-    return bootstrap_mean(told, case.scale.stream("leaks"), case.params.bootstrap, case.candidates.clusters)
+    return mean_of_records(told, case, "leaks")
 
 
 def outcome_table(case: Case) -> pl.DataFrame:

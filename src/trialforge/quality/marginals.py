@@ -18,18 +18,13 @@ from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_sta
 CATEGORIES: dict[str, pl.Expr] = {
     name: pl.col(name).cast(pl.String).fill_null("absent")
     for name in (
-        "phase",
-        "sex",
-        "masking",
-        "allocation",
-        "intervention_model",
-        "primary_purpose",
+        "phase", "sex", "masking", "allocation", "intervention_model", "primary_purpose",
         "healthy_volunteers",
     )
 } | {
     f"{name} given": pl.col(name).is_not_null().cast(pl.String)
     for name in ("enrolment_planned", "minimum_age", "maximum_age")
-}
+}  # fmt: skip
 NUMBERS: dict[str, pl.Expr] = {
     "enrolment (log)": (pl.col("enrolment_planned").cast(pl.Float64) + 1).log(),
     "minimum age": pl.col("minimum_age"),
@@ -66,12 +61,14 @@ def scaled_distance(candidate: pl.Series, reference: pl.Series) -> float | None:
 
 def marginal_table(case: Case) -> pl.DataFrame:
     """Return the distance of each field: `field`, `kind`, `distance` (null where a set has no value), `n`."""
-    one, _ = _values(case)
-    rows = []
-    for kind, distances in _distances(case).items():
-        for name, distance in distances.items():
-            n = len(one) if name in CATEGORIES else one[name].count()
-            rows.append((name, kind, None if distance is None else round(distance, 4), n))
+    one, two = _values(case)
+    rows: list[tuple[str, str, float | None, int]] = []
+    for name in CATEGORIES:
+        rows.append((name, "Jensen-Shannon", round(divergence(one[name], two[name]), 4), len(one)))
+    for name in NUMBERS:
+        distance = scaled_distance(one[name], two[name])
+        rounded = None if distance is None else round(distance, 4)
+        rows.append((name, "Wasserstein", rounded, one[name].count()))
     schema = {"field": pl.String, "kind": pl.String, "distance": pl.Float64, "n": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -81,15 +78,6 @@ def _values(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the values of each field of both sides."""
     columns = [expr.alias(name) for name, expr in (CATEGORIES | NUMBERS).items()]
     return case.candidates.frame.select(columns), case.reference.frame.select(columns)
-
-
-@lru_cache(maxsize=4)
-def _distances(case: Case) -> dict[str, dict[str, float | None]]:
-    one, two = _values(case)
-    return {
-        "Jensen-Shannon": {name: divergence(one[name], two[name]) for name in CATEGORIES},
-        "Wasserstein": {name: scaled_distance(one[name], two[name]) for name in NUMBERS},
-    }
 
 
 def _mean(

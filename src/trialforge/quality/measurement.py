@@ -20,7 +20,6 @@ from trialforge.quality.leaks import named_held_out, outcome_sentences, outcome_
 from trialforge.quality.marginals import marginal_table
 from trialforge.quality.membership import membership_table
 from trialforge.quality.memorisation import overlap_table, worst_gaps, worst_ngrams
-from trialforge.quality.metric import Metric
 from trialforge.quality.params import QualityParams
 from trialforge.quality.picture import draw_picture
 from trialforge.quality.privacy import calibration_table, closest_table
@@ -113,7 +112,16 @@ def draw_run(run: RunTables, most: int, seed: int) -> RunTables:
 
 def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     """Return the measurement of a set of records in a scale that others may share."""
-    case = _case(records, run, scale)
+    case = Case(
+        candidates=Side(records, scale),
+        reference=Side(run.train, scale),
+        held_out=Side(run.validation, scale),
+        unseen=Side(run.test, scale),
+        held_back=Side(run.held_back, scale),
+        drafts=Side(run.drafts, scale),
+        exemplars=run.exemplars,
+        reasons=run.reasons,
+    )
     if run.whole is None:
         return case
     read = {*run.train["nct_id"]}
@@ -128,26 +136,18 @@ def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     )
 
 
-def _case(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
-    return Case(
-        candidates=Side(records, scale),
-        reference=Side(run.train, scale),
-        held_out=Side(run.validation, scale),
-        unseen=Side(run.test, scale),
-        held_back=Side(run.held_back, scale),
-        drafts=Side(run.drafts, scale),
-        exemplars=run.exemplars,
-        reasons=run.reasons,
-    )
-
-
 def measure_records(case: Case, done: Callable[[str], None] = lambda _measure: None) -> Measured:
     """Return every measure of a set of records beside its yardsticks, and the tables for plots.
 
     `done` hears the name of each of `STEPS` measures and tables when it is there.
     """
     measures = compare_yardsticks(case, METRICS, done)
-    metrics = headline_values(measured_values(measures), METRICS) | name_fields(case)
+    metrics: dict[str, float | str] = {
+        name: value
+        for name, value in measured_values(measures).items()
+        if name not in METRICS or METRICS[name].headline
+    }
+    metrics |= name_fields(case)
     metrics |= {f"drawn.{part}": sizes for part, sizes in case.drawn.items()}
     return Measured(metrics, measures, build_tables(case, done))
 
@@ -177,11 +177,6 @@ def missing_values(measures: pl.DataFrame) -> dict[str, str]:
     return notes | {f"{name}_ratio": "real trials give no ceiling" for name in none}
 
 
-def headline_values(values: dict[str, float], metrics: dict[str, Metric]) -> dict[str, float]:
-    """Return the flat metrics file: the values of headline metrics, and the ratios."""
-    return {name: value for name, value in values.items() if name not in metrics or metrics[name].headline}
-
-
 def name_fields(case: Case) -> dict[str, str]:
     """Return the names of the fields that either side alone has, in the order of a trial."""
     table = field_table(case.candidates.frame, case.reference.frame)
@@ -191,7 +186,7 @@ def name_fields(case: Case) -> dict[str, str]:
     }
 
 
-def build_tables(case: Case, done: Callable[[str], None] = lambda _table: None) -> dict[str, pl.DataFrame]:
+def build_tables(case: Case, done: Callable[[str], None]) -> dict[str, pl.DataFrame]:
     """Return the tables for plots by name; one that can't be made is a row that says why."""
     found = {}
     for name, make in TABLES.items():

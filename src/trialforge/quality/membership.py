@@ -10,7 +10,7 @@ import polars as pl
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case
-from trialforge.quality.memorisation import exemplar_sets, shown_trials
+from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
 from trialforge.quality.twosample import roc_auc
 from trialforge.quality.yardstick import match_held_out
@@ -67,12 +67,12 @@ def attack_exemplars(case: Case) -> pl.DataFrame:
         MetricError: no record was shown a train trial that another one matches.
     """
     frame, train = case.candidates.frame, case.pool
-    sets = exemplar_sets(frame)
     arms = frame["arm"].to_numpy() if "arm" in frame.columns else np.full(len(frame), "")
     asked = case.scale.space.embed(field_texts(frame, TARGET_FIELDS).to_list())
     matches, stream = _Matches(train.frame), case.scale.stream("membership", "others")
     rows = []
-    pairs = shown_trials(case).with_columns(set=pl.Series(sets).gather(shown_trials(case)["record"]))
+    pairs = shown_trials(case)
+    pairs = pairs.with_columns(set=pl.Series(case.candidates.sets).gather(pairs["record"]))
     for (_,), group in pairs.group_by("set", maintain_order=True):
         shown, own = group["trial"].unique().sort().to_numpy(), group["record"].unique().sort().to_numpy()
         beside = [(trial, matches.find(trial, shown, stream)) for trial in shown]

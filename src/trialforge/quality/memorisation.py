@@ -11,9 +11,10 @@ import polars as pl
 
 from trialforge.core.errors import MetricError
 from trialforge.core.resampling import Clusters, bootstrap_difference
-from trialforge.quality.case import FREE_TEXTS, Case, filled_prose, prose_texts
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean
+from trialforge.quality.case import FREE_TEXTS, Case, prose_texts
+from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, mean_of_records
 from trialforge.trial.overlap import Overlap, match_ngrams
+from trialforge.trial.text import keep_filled
 from trialforge.trial.words import Words, number_words
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def match_case(case: Case) -> Ngrams:
     free texts that at least half of the records have: more text would have more n-grams. These come first in
     every text, since a run may go on in the next field and one that few fill would break it.
     """
-    usual = filled_prose(case.candidates.frame)
+    usual = keep_filled(case.candidates.frame, FREE_TEXTS, 0.5)
     order = [*usual, *(name for name in FREE_TEXTS if name not in usual)]
     sides = {
         "records": case.candidates,
@@ -86,16 +87,6 @@ def shown_trials(case: Case) -> pl.DataFrame:
     trials = case.pool.frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("trial"), "nct_id")
     pairs = records.explode("exemplars").drop_nulls().rename({"exemplars": "nct_id"})
     return pairs.join(trials, on="nct_id").select("record", "trial").unique().sort("record", "trial")
-
-
-def exemplar_sets(records: pl.DataFrame) -> np.ndarray:
-    """Return a number for each record, equal for those that were shown the same exemplars."""
-    alone = pl.int_range(pl.len()).cast(pl.String)
-    if "exemplars" not in records.columns:
-        return np.arange(len(records))
-    shown = pl.col("exemplars").list.sort().list.join(" ").fill_null("")
-    key = pl.when(shown == "").then(alone).otherwise(shown)
-    return records.select(key.rank("dense")).to_series().to_numpy()
 
 
 def _match_shown(case: Case, records: Words, train: Words) -> Overlap | None:
@@ -165,9 +156,7 @@ def real_13(case: Case) -> Estimate:
 def any_100(case: Case) -> Estimate:
     """Share of records with a 100-gram of any real trial, train, held-out or unseen."""
     has = np.any([overlap.has_ngram(100) for overlap in _real_parts(case).values()], axis=0)
-    return bootstrap_mean(
-        has, case.scale.stream("memorisation", "any"), case.params.bootstrap, case.candidates.clusters
-    )
+    return mean_of_records(has, case, "memorisation", "any")
 
 
 def _real_parts(case: Case) -> dict[str, Overlap]:
@@ -213,9 +202,7 @@ def gap_to_test(case: Case) -> Estimate:
     Near 0 or below is right; above it the generator knows the test part.
     """
     gap = _need(match_case(case).gap, "unseen trials")
-    return bootstrap_mean(
-        gap, case.scale.stream("memorisation", "gap"), case.params.bootstrap, case.candidates.clusters
-    )
+    return mean_of_records(gap, case, "memorisation", "gap")
 
 
 def surely_known(case: Case) -> Estimate:

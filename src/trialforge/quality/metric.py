@@ -97,6 +97,11 @@ def bootstrap_mean(
     return Estimate(float(values.mean()), low, high, len(values))
 
 
+def mean_of_records(values: np.ndarray, case: Case, *stream: str | int) -> Estimate:
+    """Return the mean of what each record has, with its interval; `stream` names the draws."""
+    return bootstrap_mean(values, case.scale.stream(*stream), case.params.bootstrap, case.candidates.clusters)
+
+
 def contrast(
     statistic: Callable[[np.ndarray], float],
     ours: np.ndarray,

@@ -9,7 +9,7 @@ import polars as pl
 
 from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case
-from trialforge.quality.metric import Direction, Estimate, Metric, bootstrap_mean, contrast
+from trialforge.quality.metric import Direction, Estimate, Metric, contrast, mean_of_records
 from trialforge.validation.duplicates import find_near_copies
 from trialforge.validation.neighbours import nearest_distances
 
@@ -40,9 +40,7 @@ def closer_share(case: Case) -> Estimate:
     """
     ours, real = _closest(case)
     closer = ours[:, 0] < np.quantile(real[:, 0], 0.05)
-    return bootstrap_mean(
-        closer, case.scale.stream("privacy", "closer"), case.params.bootstrap, case.candidates.clusters
-    )
+    return mean_of_records(closer, case, "privacy", "closer")
 
 
 def distance_ratio(case: Case) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from statistics import NormalDist
 from typing import Any
 
@@ -75,8 +75,11 @@ def _probes(case: Case, view: str) -> tuple[Scored, Scored]:
 
 
 @lru_cache(maxsize=8)
-def _gap(case: Case, view: str) -> Estimate:
-    """Return how much better the label is read than from real trials; worse than chance is not read at all.
+def label_gap(case: Case, *, view: str) -> Estimate:
+    """ROC-AUC of the label read from a view of records minus that from real trials, each at least chance.
+
+    Views are the title, the form (filled fields, counts and lengths), the style (function words, marks and
+    layout), and words and pairs of words.
 
     The bootstrap of scores holds neither that another draw trains other classifiers (folds share records,
     which adds K / (K - 1) times its variance: Nadeau and Bengio 2003) nor, of a perfect ranking, any error:
@@ -103,35 +106,11 @@ def _gap(case: Case, view: str) -> Estimate:
     return Estimate(value, value - reach, value + reach, len(ours.labels))
 
 
-def title_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from titles of records minus that from real ones."""
-    return _gap(case, "title")
-
-
-def form_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from filled fields, counts and lengths, minus that of real trials."""
-    return _gap(case, "form")
-
-
-def style_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from function words, marks and layout, minus that of real trials."""
-    return _gap(case, "style")
-
-
-def words_gap(case: Case) -> Estimate:
-    """ROC-AUC of the label read from words and pairs of words of records minus that from real trials."""
-    return _gap(case, "words")
-
-
 def words_probe(case: Case) -> Estimate:
     """ROC-AUC of the label read from words and pairs of words of records."""
     (ours, _), (side, _) = _probes(case, "words"), _draw_sides(case)
-    return estimate_auc(
-        ours,
-        case.scale.stream("probe", "words", "synthetic"),
-        case.params.bootstrap,
-        side.clusters,
-    )
+    stream = case.scale.stream("probe", "words", "synthetic")
+    return estimate_auc(ours, stream, case.params.bootstrap, side.clusters)
 
 
 def real_words_probe(case: Case) -> Estimate:
@@ -158,7 +137,7 @@ def flagged_gaps(case: Case) -> Estimate:
 
 def certain_gaps(case: Case) -> Estimate:
     """Number of the four gaps whose whole 95% interval lies above `quality.max_probe_gap`."""
-    found = [judge_gap(_gap(case, view), case.params.max_probe_gap) for view in VIEWS]
+    found = [judge_gap(label_gap(case, view=view), case.params.max_probe_gap) for view in VIEWS]
     return Estimate(float(found.count("above")), n=len(VIEWS))
 
 
@@ -170,7 +149,7 @@ def probe_table(case: Case) -> pl.DataFrame:
     """
     rows, told = [], telling_views(case)
     for view in VIEWS:
-        flagged, verdict = view in told, judge_gap(_gap(case, view), case.params.max_probe_gap)
+        flagged, verdict = view in told, judge_gap(label_gap(case, view=view), case.params.max_probe_gap)
         sides = zip(("synthetic", "train"), _probes(case, view), _draw_sides(case), strict=True)
         for name, scored, side in sides:
             stream = case.scale.stream("probe", view, name)
@@ -214,10 +193,7 @@ def label_words(case: Case) -> pl.DataFrame:
 
 
 METRICS = (
-    Metric("leakage.title_gap", Direction.LOWER, -1, 1, title_gap),
-    Metric("leakage.form_gap", Direction.LOWER, -1, 1, form_gap),
-    Metric("leakage.style_gap", Direction.LOWER, -1, 1, style_gap),
-    Metric("leakage.words_gap", Direction.LOWER, -1, 1, words_gap),
+    *(Metric(f"leakage.{view}_gap", Direction.LOWER, -1, 1, partial(label_gap, view=view)) for view in VIEWS),
     Metric("leakage.words_auc", Direction.REAL, 0, 1, words_probe, headline=False),
     Metric("leakage.real_words_auc", Direction.REAL, 0, 1, real_words_probe, headline=False),
     Metric("leakage.gaps_flagged", Direction.LOWER, 0, 4, flagged_gaps),

@@ -23,24 +23,9 @@ from trialforge.quality import (
 )
 from trialforge.quality.metric import Metric, index_metrics
 
-METRICS: dict[str, Metric] = index_metrics(
-    [
-        *prdc.METRICS,
-        *mmd.METRICS,
-        *twosample.METRICS,
-        *label_fidelity.METRICS,
-        *cosine.METRICS,
-        *marginals.METRICS,
-        *vocabulary.METRICS,
-        *diversity.METRICS,
-        *copies.METRICS,
-        *memorisation.METRICS,
-        *privacy.METRICS,
-        *skeletons.METRICS,
-        *exposure.METRICS,
-        *membership.METRICS,
-        *probe.METRICS,
-        *tells.METRICS,
-        *leaks.METRICS,
-    ]
-)
+# In the order of the table of measures.
+_MODULES = (
+    prdc, mmd, twosample, label_fidelity, cosine, marginals, vocabulary, diversity, copies, memorisation,
+    privacy, skeletons, exposure, membership, probe, tells, leaks,
+)  # fmt: skip
+METRICS: dict[str, Metric] = index_metrics(metric for module in _MODULES for metric in module.METRICS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -120,33 +120,19 @@ def _measure(case: Case, side: str, statistic: Callable[[np.ndarray], Any]) -> E
     return Estimate(float(statistic(distances)), low, high, len(distances))
 
 
-def _equal_share(distances: np.ndarray) -> Any:
-    return np.mean(distances < _EQUAL)
-
-
-def skeleton_distance(case: Case) -> Estimate:
+def skeleton_distance(case: Case, of: str = "records") -> Estimate:
     """Median Gower distance of the structured fields of records to those of the nearest train trial.
 
     Design, kinds and numbers of arms, numbers of endpoints and criteria, ages, sex, healthy volunteers,
-    planned enrolment and sponsor class. Read it beside `privacy.real_skeleton_distance`: below it, records
-    take over one trial's fields.
+    planned enrolment and sponsor class. Read it beside `privacy.real_skeleton_distance`, the same of held-out
+    trials: below it, records take over one trial's fields.
     """
-    return _measure(case, "records", np.median)
+    return _measure(case, of, np.median)
 
 
-def skeleton_equal(case: Case) -> Estimate:
-    """Share of records whose structured fields are, every one, those of one train trial."""
-    return _measure(case, "records", _equal_share)
-
-
-def real_skeleton_distance(case: Case) -> Estimate:
-    """Median Gower distance of the structured fields of held-out trials to the nearest train trial's."""
-    return _measure(case, "real", np.median)
-
-
-def real_skeleton_equal(case: Case) -> Estimate:
-    """Share of held-out trials whose structured fields are, every one, those of one train trial."""
-    return _measure(case, "real", _equal_share)
+def skeleton_equal(case: Case, of: str = "records") -> Estimate:
+    """Share of records, or of held-out trials, whose structured fields are all those of one train trial."""
+    return _measure(case, of, lambda distances: np.mean(distances < _EQUAL))
 
 
 def worst_skeletons(case: Case, most: int = 3) -> list[str]:
@@ -158,7 +144,7 @@ def worst_skeletons(case: Case, most: int = 3) -> list[str]:
 
 METRICS = (
     Metric("privacy.skeleton_distance", Direction.REAL, 0, 1, skeleton_distance),
-    Metric("privacy.real_skeleton_distance", Direction.REAL, 0, 1, real_skeleton_distance),
+    Metric("privacy.real_skeleton_distance", Direction.REAL, 0, 1, partial(skeleton_distance, of="real")),
     Metric("privacy.skeleton_equal", Direction.REAL, 0, 1, skeleton_equal),
-    Metric("privacy.real_skeleton_equal", Direction.REAL, 0, 1, real_skeleton_equal),
+    Metric("privacy.real_skeleton_equal", Direction.REAL, 0, 1, partial(skeleton_equal, of="real")),
 )

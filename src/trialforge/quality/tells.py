@@ -39,21 +39,12 @@ KNOWN = 2.0  # standard errors from which on real trials are taken to tell a lab
 SHRINK = 2.0  # records of the usual label, added to those of an intervention
 SHOWN = 10  # features of a view in the table
 _ANY = "any field"
-_QUARTERS = (
-    "in the lowest quarter",
-    "in the second quarter",
-    "in the third quarter",
-    "in the highest quarter",
-)
+_QUARTERS = tuple(f"in the {which} quarter" for which in ("lowest", "second", "third", "highest"))
 _WORD = re.compile(r"[^\W_]+")
 _SHAPE = re.compile(r"[A-Z]{2,}|[A-Z][a-z]+|[a-z]+|[A-Z]|\d+|.", re.DOTALL)
 _COUNTS = (
-    "words",
-    "lines",
-    "words of a line",
-    "lines in order of the alphabet",
-    "lines longer than the last",
-)
+    "words", "lines", "words of a line", "lines in order of the alphabet", "lines longer than the last",
+)  # fmt: skip
 _RARE = "word pairs that no other record has"
 _AMOUNTS = tuple(name for name in VALUES if TRIAL_SCHEMA[name].is_numeric())
 _TYPED = ("arms", "interventions")  # lists of things, each of a type
@@ -81,11 +72,6 @@ class _Tested:
     variance: np.ndarray
     spread: np.ndarray
     flipped: np.ndarray
-
-
-def _texts(frame: pl.DataFrame) -> dict[str, list[str]]:
-    texts = frame.select(text.fill_null("").alias(name) for name, text in _TEXTS.items())
-    return {name: texts[name].to_list() for name in _TEXTS}
 
 
 def _said_by_values(frame: pl.DataFrame) -> list[set[str]]:
@@ -128,13 +114,9 @@ def _shape(token: str) -> str:
         return "9"
     if not token.isascii() or not token.isalpha():
         return token
-    return (
-        "a"
-        if token.islower()
-        else "Aa"
-        if len(token) > 1 and token[1].islower()
-        else "A" * min(len(token), 2)
-    )
+    if token.islower():
+        return "a"
+    return "Aa" if token[1:2].islower() else "A" * min(len(token), 2)
 
 
 def _count(text: str) -> tuple[float, ...]:
@@ -181,10 +163,10 @@ def _read_record(texts: dict[str, str], values: set[str]) -> list[str]:
 
 def _read_all(frame: pl.DataFrame) -> tuple[list[list[str]], np.ndarray]:
     """Return what each record has, and its numbers, one column for each of NUMBERS."""
-    texts = _texts(frame)
+    texts = frame.select(text.fill_null("").alias(name) for name, text in _TEXTS.items())
     values = _said_by_values(frame)
     amounts = frame.select(pl.col(_AMOUNTS).cast(pl.Float64).fill_null(-1)).to_numpy()
-    by_record = [dict(zip(texts, one, strict=True)) for one in zip(*texts.values(), strict=True)]
+    by_record = texts.to_dicts()
     said = [_read_record(*one) for one in zip(by_record, values, strict=True)]
     counts = [[number for text in one.values() for number in _count(text)] for one in by_record]
     rare = _rare_share("\n".join(one.values()) for one in by_record)

@@ -75,10 +75,10 @@ STYLE_NAMES = (
 )  # fmt: skip
 
 
-def shared_parts(one: pl.DataFrame, other: pl.DataFrame, share: float = 0.5) -> tuple[str, ...]:
-    """Return the text parts that at least `share` of the records of both sides have."""
-    filled = keep_filled(other, TEXT_PARTS, share)
-    return tuple(name for name in keep_filled(one, TEXT_PARTS, share) if name in filled)
+def shared_parts(one: pl.DataFrame, other: pl.DataFrame) -> tuple[str, ...]:
+    """Return the text parts that at least half of the records of both sides have."""
+    filled = keep_filled(other, TEXT_PARTS, 0.5)
+    return tuple(name for name in keep_filled(one, TEXT_PARTS, 0.5) if name in filled)
 
 
 def field_table(synthetic: pl.DataFrame, real: pl.DataFrame) -> pl.DataFrame:

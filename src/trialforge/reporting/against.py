@@ -69,9 +69,10 @@ def compare_runs(then: Run, now: Run) -> Difference:
     return Difference(moved, len(values) - len(moved), added, gone, new.height - added.height)
 
 
-def change_rows(difference: Difference) -> list[tuple[Cell, ...]]:
-    """Return the figures that changed: name, value then, value now, and the change."""
-    return [(name_words(name), then, now, _by(then, now)) for name, then, now in difference.moved]
+def change_rows(difference: Difference, stage: str = "") -> list[tuple[Cell, ...]]:
+    """Return the figures that changed (of one stage): name, value then, value now, and the change."""
+    moved = [row for row in difference.moved if row[0].startswith(f"{stage}.") or not stage]
+    return [(name_words(name), then, now, _by(then, now)) for name, then, now in moved]
 
 
 def _by(then: Number, now: Number) -> Cell:
@@ -100,7 +101,7 @@ def build_comparison(then: Run, now: Run, tables: Mapping[str, pl.DataFrame], mo
     headings = ("Figure", then.name, now.name, "Change")
     sides = (("summary", "Summary"), ("", "All figures that changed"))
     moved = [
-        Table(caption, headings, change_rows(_only(difference, stage)), closed=not stage, wide=True)
+        Table(caption, headings, change_rows(difference, stage), closed=not stage, wide=True)
         for stage, caption in sides
     ]
     lists = [
@@ -130,8 +131,3 @@ def build_comparison(then: Run, now: Run, tables: Mapping[str, pl.DataFrame], mo
         ],
         records=browsed,
     )
-
-
-def _only(difference: Difference, stage: str) -> Difference:
-    moved = [row for row in difference.moved if row[0].startswith(f"{stage}.") or not stage]
-    return Difference(moved, difference.equal, difference.new, difference.gone, difference.kept)

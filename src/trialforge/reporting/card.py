@@ -67,18 +67,11 @@ def _makers(records: pl.DataFrame) -> list[tuple[str, str, str]]:
     return sorted(records.select("model", "engine", "model_digest").drop_nulls().unique().iter_rows())
 
 
-def _measures(inputs: Inputs) -> list[tuple[str, str]]:
-    measured = inputs.measured
-    return [(label, format_cell(measured[name])) for name, label in SHOWN if measured.get(name) is not None]
-
-
-def _fields() -> list[tuple[str, str]]:
-    return [(name, facet(name).heading or "") for name in REGISTRATION_FIELDS]
-
-
 def build_card(inputs: Inputs, records: pl.DataFrame) -> str:
     """Return the card of `records` as Markdown with a YAML header; equal inputs give equal bytes."""
     corpus: Any = inputs.params.get("ingest", {})
+    measured = inputs.measured
+    found = [(measured.get(name), label) for name, label in SHOWN]
     template = (
         files("trialforge.reporting").joinpath("templates", "card.md.jinja").read_text(encoding="utf-8")
     )
@@ -94,6 +87,6 @@ def build_card(inputs: Inputs, records: pl.DataFrame) -> str:
         newest=inputs.newest_record,
         counts=_counts(records),
         makers=_makers(records),
-        measures=_measures(inputs),
-        fields=_fields(),
+        measures=[(label, format_cell(value)) for value, label in found if value is not None],
+        fields=[(name, facet(name).heading or "") for name in REGISTRATION_FIELDS],
     )

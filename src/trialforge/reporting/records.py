@@ -26,17 +26,9 @@ LISTED = (
 )  # what the list of the page needs
 KEYED = ("exemplars", "titles", "reasons")
 LINEAGE = (
-    "target_id",
-    "arm",
-    "model",
-    "model_digest",
-    "engine",
-    "version",
-    "prompt_hash",
-    "sampling",
-    "seed",
+    "target_id", "arm", "model", "model_digest", "engine", "version", "prompt_hash", "sampling", "seed",
     "attempt",
-)
+)  # fmt: skip
 
 
 def judge(generated: pl.DataFrame, rejected: pl.DataFrame | None) -> pl.DataFrame:

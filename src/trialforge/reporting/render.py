@@ -45,11 +45,7 @@ def render_page(
     *, title: str, badge: str, answer: Headline, sections: Sequence[ReportSection], records: Mapping[str, Any]
 ) -> str:
     """Return the whole page; equal inputs give equal bytes."""
-    style, script, vega = (
-        _template("report.css"),
-        _template("report.js"),
-        _vega_bundle(),
-    )
+    style, script, vega = _template("report.css"), _template("report.js"), _vega_bundle()
     index, blocks = to_blocks(records)
     plots = {plot.key: plot.spec for section in sections for plot in section.plots}
     environment = Environment(

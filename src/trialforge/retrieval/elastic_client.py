@@ -45,7 +45,7 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
 
     if "@" in environ.get(HOSTS, ""):  # before anything is said about an address: it may hold a secret
         raise RetrievalError(f"{HOSTS} holds a password", hint=f"set {USER} and {PASSWORD} instead")
-    hosts = split_hosts(environ)
+    hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
     if not hosts:
         raise RetrievalError(f"`retrieval.backend` is elasticsearch, but {HOSTS} is not set", hint=START)
     client = Elasticsearch(
@@ -76,11 +76,6 @@ def connect(params: ElasticsearchParams, environ: Mapping[str, str]) -> Elastics
             hint=START,
         )
     return client
-
-
-def split_hosts(environ: Mapping[str, str]) -> list[str]:
-    """Return the addresses that the environment names, in its order."""
-    return [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
 
 
 @contextmanager

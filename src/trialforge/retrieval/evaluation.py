@@ -35,13 +35,17 @@ def measure_tasks(tasks: Mapping[str, SearchTask], params: RetrievalParams, seed
     """
     metrics: dict[str, float] = {}
     known: dict[Mode, list[NDArray[np.float64]]] = {mode: [] for mode in MODES}
+
+    def draw(name: str, count: int) -> NDArray[np.int64]:
+        stream = random_stream(seed, "retrieval-bootstrap", name)
+        return stream.integers(count, size=(params.evaluation.bootstrap, count))
+
     for name, task in tasks.items():
         metrics[f"{name}.queries"] = len(task.ids)
         if not task.ids:
             continue
         values = {mode: score_task(task, mode, seed) for mode in MODES}
-        shape = (params.evaluation.bootstrap, len(task.ids))
-        draws = random_stream(seed, "retrieval-bootstrap", name).integers(len(task.ids), size=shape)
+        draws = draw(name, len(task.ids))
         for mode, measures in values.items():
             for measure, each in measures.items():
                 metrics |= interval(f"{name}.{mode}.{measure}", each, draws)
@@ -51,9 +55,7 @@ def measure_tasks(tasks: Mapping[str, SearchTask], params: RetrievalParams, seed
                 known[mode].append(values[mode]["mrr"])
     if known["hybrid"]:
         pooled = {mode: np.concatenate(each) for mode, each in known.items()}
-        count = len(pooled["hybrid"])
-        shape = (params.evaluation.bootstrap, count)
-        draws = random_stream(seed, "retrieval-bootstrap", "known_items").integers(count, size=shape)
+        draws = draw("known_items", len(pooled["hybrid"]))
         for mode, each in pooled.items():
             metrics |= interval(f"known_items.{mode}.mrr", each, draws)
         metrics |= _hybrid_gain("known_items", pooled, draws)

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trialforge.core.errors import RetrievalError
-from trialforge.retrieval.analysis import query_tokens
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Matrix
     from trialforge.retrieval.params import Mode
 
 MAX_CHARACTERS = 20_000
-MAX_CLAUSES = 1024  # the least that any server allows
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -71,11 +69,3 @@ def clean_text(text: str) -> str:
     if not cleaned:
         raise RetrievalError("the query has no words", hint="enter some words, such as a condition")
     return cleaned
-
-
-def limit_words(text: str, fields: int) -> list[str]:
-    """Return the words that a lexical search over so many fields looks for.
-
-    Each word costs a server one clause a field, and it refuses queries of too many.
-    """
-    return query_tokens(text)[: MAX_CLAUSES // fields]

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from trialforge.core.rng import random_stream
+from trialforge.retrieval.analysis import query_tokens
 from trialforge.retrieval.fusion import diversify, fuse_rankings, rank_ids
-from trialforge.retrieval.query import Filter, Hit, Query, clean_text, limit_words
+from trialforge.retrieval.query import Filter, Hit, Query, clean_text
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder, Matrix
     from trialforge.retrieval.params import RetrievalParams
     from trialforge.retrieval.pool import Pool
+
+MAX_CLAUSES = 1024  # the least that any server allows; a word costs one in each field
 
 
 class SearchBackend(Protocol):
@@ -44,7 +47,7 @@ class Retriever:
         size = max(self._params.num_candidates, query.top_k) + len(query.exclude)
         lexical = dense = dict[str, float]()
         if query.mode in ("lexical", "hybrid"):
-            words = limit_words(text, len(self._params.lexical_fields))
+            words = query_tokens(text)[: MAX_CLAUSES // len(self._params.lexical_fields)]
             lexical = _without(self._backend.lexical(words, query.where, size), query.exclude)
         if query.mode in ("dense", "hybrid"):
             vector = self._encoder.encode([text])[0] if query.vector is None else query.vector

@@ -39,46 +39,22 @@ class SearchTask:
     known_item: bool
 
 
-class TaskMaker:
-    """Makes tasks over at most `evaluation.trials` trials of the pool, with `evaluation.queries` searches."""
+def make_tasks(
+    train: pl.DataFrame, encoder: Encoder, params: RetrievalParams, seed: int
+) -> dict[str, SearchTask]:
+    """Return the tasks by name: `evaluation.queries` searches each, among at most `evaluation.trials`."""
+    train = _sample(train.sort("nct_id"), params.evaluation.trials, seed, "trials")
+    embedded = dict.fromkeys(["title", "summary", "criteria", *params.dense_fields])
+    documents = make_documents(train, embedded | dict.fromkeys(params.lexical_fields))
+    texts = text_columns(documents)
+    vectors = {name: embed_field(texts[name], encoder) for name in embedded}
 
-    def __init__(self, train: pl.DataFrame, encoder: Encoder, params: RetrievalParams, seed: int) -> None:
-        self._params, self._encoder, self._seed = params, encoder, seed
-        self._train = _sample(train.sort("nct_id"), params.evaluation.trials, seed, "trials")
-        dense = dict.fromkeys(["title", "summary", "criteria", *params.dense_fields])
-        self._documents = make_documents(self._train, dense | dict.fromkeys(params.lexical_fields))
-        self._texts = text_columns(self._documents)
-        self._vectors = {name: embed_field(self._texts[name], encoder) for name in dense}
+    def index(lexical: Mapping[str, float], dense: Mapping[str, float]) -> Retriever:
+        pool = Pool(documents, pool_fields((vectors[name], weight) for name, weight in dense.items()))
+        impacts = build_impacts(texts, lexical, params.bm25)
+        return Retriever(pool, EmbeddedBackend(pool, impacts), encoder, params)
 
-    def make_tasks(self) -> dict[str, SearchTask]:
-        """Return the tasks by name."""
-        params, texts = self._params, self._texts
-        titled = texts["title"].is_not_null()
-        described = texts["summary"].is_not_null() & texts["criteria"].is_not_null()
-        kin = related_trials(self._train)
-        criteria = self._index({"criteria": 1.0}, {"criteria": 1.0})
-        untitled = self._index(_without_title(params.lexical_fields), _without_title(params.dense_fields))
-        return {
-            "title": self._ask("title", untitled, "title", titled),
-            "criteria": self._ask("criteria", criteria, "summary", described),
-            "condition": self._ask(
-                "condition",
-                self._index(params.lexical_fields, params.dense_fields),
-                "title",
-                titled & self._documents["nct_id"].is_in(list(kin)),
-                kin,
-            ),
-        }
-
-    def _index(self, lexical: Mapping[str, float], dense: Mapping[str, float]) -> Retriever:
-        pool = Pool(
-            self._documents, pool_fields((self._vectors[name], weight) for name, weight in dense.items())
-        )
-        impacts = build_impacts(self._texts, lexical, self._params.bm25)
-        return Retriever(pool, EmbeddedBackend(pool, impacts), self._encoder, self._params)
-
-    def _ask(
-        self,
+    def ask(
         name: str,
         retriever: Retriever,
         field: str,
@@ -86,13 +62,23 @@ class TaskMaker:
         relevant: Mapping[str, set[str]] | None = None,
     ) -> SearchTask:
         able = pl.DataFrame({"row": np.flatnonzero(possible.to_numpy())})
-        rows = _sample(able, self._params.evaluation.queries, self._seed, name)["row"].to_numpy()
+        rows = _sample(able, params.evaluation.queries, seed, name)["row"].to_numpy()
         ids = [retriever.pool.ids[row] for row in rows]
         known = {nct_id: {nct_id} for nct_id in ids}
-        texts = self._texts[field].gather(rows).to_list()
-        return SearchTask(
-            retriever, ids, texts, self._vectors[field][rows], relevant or known, relevant is None
-        )
+        asked = texts[field].gather(rows).to_list()
+        return SearchTask(retriever, ids, asked, vectors[field][rows], relevant or known, relevant is None)
+
+    titled = texts["title"].is_not_null()
+    described = texts["summary"].is_not_null() & texts["criteria"].is_not_null()
+    kin = related_trials(train)
+    related = titled & documents["nct_id"].is_in(list(kin))
+    untitled = index(_without_title(params.lexical_fields), _without_title(params.dense_fields))
+    whole = index(params.lexical_fields, params.dense_fields)
+    return {
+        "title": ask("title", untitled, "title", titled),
+        "criteria": ask("criteria", index({"criteria": 1.0}, {"criteria": 1.0}), "summary", described),
+        "condition": ask("condition", whole, "title", related, kin),
+    }
 
 
 def related_trials(train: pl.DataFrame) -> dict[str, set[str]]:

@@ -109,7 +109,7 @@ def phase_rows(scores: Iterable[ArmScores], phases: Sequence[str]) -> pl.DataFra
             pl.col("probability").mean().alias("mean_probability"),
             share.alias("share_of_successes"),
         )
-        bounds = [_wilson("share_of_successes", "trials", sign).alias(name) for name, sign in _SIDES.items()]
+        bounds = [_wilson(sign).alias(name) for name, sign in (("low", -1.0), ("high", 1.0))]
         named = by_phase.sort("phase").select(
             pl.lit(one.model).alias("model"), pl.lit(one.arm).alias("arm"), "phase", "trials",
             "mean_probability", "share_of_successes", *bounds,
@@ -118,11 +118,8 @@ def phase_rows(scores: Iterable[ArmScores], phases: Sequence[str]) -> pl.DataFra
     return pl.concat(frames)
 
 
-_SIDES = {"low": -1.0, "high": 1.0}
-
-
-def _wilson(share: str, count: str, sign: float, z: float = 1.96) -> pl.Expr:
+def _wilson(sign: float) -> pl.Expr:
     """Return a bound of the 95% interval of a share (Wilson 1927)."""
-    p, n = pl.col(share), pl.col(count)
+    p, n, z = pl.col("share_of_successes"), pl.col("trials"), 1.96
     spread = z * (p * (1 - p) / n + z**2 / (4 * n**2)).sqrt()
     return (p + z**2 / (2 * n) + sign * spread) / (1 + z**2 / n)

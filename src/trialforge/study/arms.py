@@ -14,7 +14,7 @@ from trialforge.learning.linear import LinearModel, fit_average, fit_by_folds, s
 from trialforge.study.features import content_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -100,7 +100,7 @@ def mix_pool(
     if arm.labels == "permuted":
         added = permute_labels(added, seed, order)
     if added.height and (arm.labels == "teacher" or arm.best is not None):
-        chance = _crossed(own, added, teacher.fit, teacher.chances)
+        chance = _crossed(own, added, teacher, float(own["label"].to_numpy().mean()))
         if arm.best is not None:
             added, chance = _best(added, chance, arm.best)
         if arm.labels == "teacher":
@@ -140,19 +140,17 @@ def _best(
     return kept.select(added.columns), chance[kept["place"].to_numpy()]
 
 
-def _crossed(
-    own: pl.DataFrame,
-    added: pl.DataFrame,
-    fit: Callable[[pl.DataFrame], LinearModel],
-    chances: Callable[[LinearModel, pl.DataFrame], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """Return the chance of success of added trials, each by a model without the block that it is of."""
-    found = np.full(added.height, float(own["label"].to_numpy().mean()))
+def _crossed(known: pl.DataFrame, added: pl.DataFrame, fitter: Fitter, unknown: float) -> NDArray[np.float64]:
+    """Return the chance of label 1 of added trials, each by a model of the known ones of other blocks.
+
+    It is `unknown` where these have but one label to learn from.
+    """
+    found = np.full(added.height, unknown)
     for block in added["block"].unique(maintain_order=True):
         mine = added["block"].is_null() if block is None else added["block"] == block
-        rest = own if block is None else own.filter(pl.col("block") != block)
+        rest = known if block is None else known.filter(pl.col("block").ne_missing(block))
         if rest["label"].n_unique() == 2:
-            found[mine.to_numpy()] = chances(fit(rest), added.filter(mine))
+            found[mine.to_numpy()] = fitter.chances(fitter.fit(rest), added.filter(mine))
     return found
 
 
@@ -162,12 +160,6 @@ def _density(own: pl.DataFrame, added: pl.DataFrame, likeness: Fitter) -> NDArra
         [own.with_columns(label=pl.lit(1, pl.Int64)), added.with_columns(label=pl.lit(0, pl.Int64))]
     )
     even = content_view(both.with_columns(weight=pl.lit(1.0)))
-    seen = even.tail(added.height)
-    ratio = np.ones(added.height)
-    for block in added["block"].unique(maintain_order=True):
-        mine = added["block"].is_null() if block is None else added["block"] == block
-        rest = even if block is None else even.filter(pl.col("block").ne_missing(block))
-        if rest["label"].n_unique() == 2:
-            odds = likeness.chances(likeness.fit(rest), seen.filter(mine))
-            ratio[mine.to_numpy()] = np.minimum(odds / (1 - odds), _LIKELIEST)
+    chance = _crossed(even, even.tail(added.height), likeness, 0.5)
+    ratio = np.minimum(chance / (1 - chance), _LIKELIEST)
     return np.asarray(ratio / ratio.mean())

@@ -146,12 +146,9 @@ def _freedom(by_blocks: Floats, by_tests: Floats, blocks: int, clusters: int) ->
 
 
 def compare_areas(arm: Areas, other: Areas, clusters: int) -> AreaTest:
-    """Return the difference of two arms in the same pools, with its standard error.
+    """Return the difference of two arms in the same orders of blocks, with its standard error.
 
-    Args:
-        arm: its areas.
-        other: those of another arm, in the same orders of blocks.
-        clusters: independent groups of test trials.
+    `clusters` counts the independent groups of test trials.
     """
     parts = _replicate([arm, other])
     gaps = parts.map(lambda means: means[..., 0:1] - means[..., 1:2])

@@ -15,7 +15,7 @@ from trialforge.retrieval.evaluation import (
 )
 from trialforge.retrieval.exemplars import EXEMPLAR_SCHEMA
 from trialforge.retrieval.params import RetrievalParams
-from trialforge.retrieval.tasks import TaskMaker, related_trials
+from trialforge.retrieval.tasks import make_tasks, related_trials
 
 
 def test_trials_are_related_by_a_shared_condition(train: pl.DataFrame) -> None:
@@ -25,7 +25,7 @@ def test_trials_are_related_by_a_shared_condition(train: pl.DataFrame) -> None:
 def test_known_item_measures_are_the_reciprocal_rank_and_its_kin(
     train: pl.DataFrame, encoder: Any, params: RetrievalParams
 ) -> None:
-    task = TaskMaker(train, encoder, params, seed=1).make_tasks()["criteria"]
+    task = make_tasks(train, encoder, params, seed=1)["criteria"]
     values = score_task(task, "lexical", seed=1)
     assert task.ids == ["NCT1", "NCT2", "NCT3", "NCT4", "NCT5"]
     # `strokes` and `pain` name their own trials; `adults` stands in all criteria, so ids decide: 1, then 5.
@@ -36,7 +36,7 @@ def test_known_item_measures_are_the_reciprocal_rank_and_its_kin(
 def test_metrics_name_each_mode_with_its_interval(
     train: pl.DataFrame, encoder: Any, params: RetrievalParams
 ) -> None:
-    tasks = TaskMaker(train, encoder, params, seed=1).make_tasks()
+    tasks = make_tasks(train, encoder, params, seed=1)
     metrics = measure_tasks(tasks, params, seed=1)
     assert metrics == measure_tasks(tasks, params, seed=1)
     assert metrics["condition.queries"] == 2
@@ -46,7 +46,7 @@ def test_metrics_name_each_mode_with_its_interval(
 
 
 def test_backend_agrees_with_itself(train: pl.DataFrame, encoder: Any, params: RetrievalParams) -> None:
-    task = TaskMaker(train, encoder, params, seed=1).make_tasks()["title"]
+    task = make_tasks(train, encoder, params, seed=1)["title"]
     agreement = measure_agreement(task.retriever, task.retriever, task.texts)
     assert agreement == {"agreement.lexical.overlap_10": 1.0, "agreement.dense.overlap_10": 1.0}
 

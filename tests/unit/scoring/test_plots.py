@@ -29,7 +29,7 @@ def params() -> LearningParams:
 
 def scored(params: LearningParams) -> pl.DataFrame:
     """An arms table in which an arm's mean tells its place among all."""
-    names = [arm.name for item in params.trained_items for arm in params.arms_of(item)]
+    names = [arm.name for item in params.trained_items for arm in params.experiments[item]]
     return pl.DataFrame({"arm": names, "mean": [place / 100 for place in range(len(names))]}).with_columns(
         metric=pl.lit("roc_auc"),
         model=pl.lit("tfidf-logreg"),
@@ -68,7 +68,7 @@ def test_a_profile_runs_experiments_that_exist_and_those_that_its_questions_are_
 ) -> None:
     chosen = read_profile(name, ROOT / "profiles")["learning"]
     assert set(chosen["items"]) <= set(params.experiments)
-    trained = {arm.name for item in ("real", *chosen["items"]) for arm in params.arms_of(item)}
+    trained = {arm.name for item in ("real", *chosen["items"]) for arm in params.experiments[item]}
     for question in (params.statistics.primary, *params.statistics.secondary):
         assert {question.arm, question.against} <= trained
         assert question.model in chosen["models"]

@@ -141,7 +141,7 @@ def test_each_control_is_tested_at_the_full_level(params: LearningParams) -> Non
 
 @pytest.mark.parametrize("missing", ["duplicated", "word-dropout"])
 def test_a_gain_over_one_control_alone_does_not_count(missing: str, params: LearningParams) -> None:
-    controls = tuple(arm for arm in params.arms_of("controls") if arm.name != missing)
+    controls = tuple(arm for arm in params.experiments["controls"] if arm.name != missing)
     half = params.model_copy(update={"experiments": params.experiments | {"controls": controls}})
     found = credit(scored(EQUAL | {"augmented": 2.0}, half), half)
     assert found["counts"] is False
