@@ -44,6 +44,8 @@ def main() -> None:
 
     train = trials.join(split.filter(part="train"), on="nct_id", how="semi", maintain_order="left")
     presence = presence_table(train)
+    overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())
+    del train  # its texts are half of all
     telling = [] if is_as_registered(trials) else telling_fields(presence, params.max_presence_auc)
 
     write_parquet(split, args.split)
@@ -54,7 +56,6 @@ def main() -> None:
     write_parquet(as_drafts(held_back, fields), args.drafts)
     metrics = split_metrics(trials, split, len(pairs))
     shift = shift_metrics(trials, split)
-    overall = presence_auc(train, train.select(cluster_key()).to_series(), load_seed())
     leakage = {"presence_auc": overall, "fields_dropped": len(telling)}
     write_csv(presence.with_columns(dropped=presence["field"].is_in(telling)), args.presence)
     told = {"leakage": leakage, "shift": shift, "one_era": era_fields(trials)}

@@ -96,10 +96,14 @@ def write_json(value: Any, path: Path) -> None:
     write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", path)
 
 
+# Rows that are encoded together: of a large table a few hundred MB, in place of all of it.
+_ROW_GROUP = 32_768
+
+
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a table as Parquet (zstd), whole or not at all."""
     with atomic_path(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")
+        frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
+from trialforge.core.pieces import map_in_order
 from trialforge.split.split import HELD_BACK, PARTS, SLICE
 from trialforge.trial.label_words import label_word
 from trialforge.trial.leakage import count_outcome
@@ -29,17 +31,18 @@ def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict
         **sizes,
         "dropped": {"trials": dropped.height, **dict(reasons.iter_rows())},
         "near_duplicate_pairs": pairs,
-        "outcome_sentences_cut": _add_up(count_outcome, trials, parted),
-        "texts_with_names_cut": _add_up(count_names, trials, parted),
+        **count_cuts(some.join(parted, on="nct_id", how="semi") for some in trials.iter_slices(SLICE)),
     }
 
 
-def _add_up(
-    count: Callable[[pl.DataFrame], dict[str, int]], trials: pl.DataFrame, chosen: pl.DataFrame
-) -> dict[str, int]:
-    """Return the counts of the chosen trials, a slice at a time: their texts together are as large as all."""
-    counts = count(trials.clear())
-    for some in trials.iter_slices(SLICE):
-        found = count(some.join(chosen, on="nct_id", how="semi"))
-        counts = {name: total + found[name] for name, total in counts.items()}
-    return counts
+def count_cuts(slices: Iterable[pl.DataFrame]) -> dict[str, dict[str, int]]:
+    """Return `outcome_sentences_cut` by rule and `texts_with_names_cut` by kind, of some trials at a time."""
+    sums: dict[str, Counter[str]] = {"outcome_sentences_cut": Counter(), "texts_with_names_cut": Counter()}
+    for counts in map_in_order(_count_cuts, slices):
+        for total, found in zip(sums.values(), counts, strict=True):
+            total.update(found)
+    return {name: dict(total) for name, total in sums.items()}
+
+
+def _count_cuts(trials: pl.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
+    return count_outcome(trials), count_names(trials)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import polars as pl
 
@@ -11,7 +12,7 @@ from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")
-_NUMBERED = re.compile(r"\W|\w{1,5}\W(?! )|\w{1,5}[^\w ] ")
+_NUMBERED = re.compile(r"[\W_]|\w{1,5}[^\w ]|o |[①-⑳]")
 _LONGEST_NUMBER = 12  # characters
 
 
@@ -39,7 +40,12 @@ def _reads_otherwise(item: str) -> bool:
 
 def _says_something(item: str) -> bool:
     """An item of a few characters may be the number of an item that is not there: "b.", "ii)"."""
-    return any(map(str.isalnum, item)) and (len(item) > _LONGEST_NUMBER or any(split_criteria(f"- {item}")))
+    return any(map(str.isalnum, item)) and (len(item) > _LONGEST_NUMBER or _reads_as_item(item))
+
+
+@lru_cache(maxsize=4096)
+def _reads_as_item(short: str) -> bool:
+    return any(split_criteria(f"- {short}"))
 
 
 def canonical(trials: pl.DataFrame) -> pl.DataFrame:

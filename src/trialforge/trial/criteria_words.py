@@ -323,10 +323,12 @@ def _split_plain(text: str, *, bulleted: bool) -> tuple[str, str] | None:
 def _foreign_side(head: str) -> NamedSide | None:
     """Return the side of a short heading in another language than English."""
     head = bare(head)
-    others = _FOREIGN_EXCLUDING.sub("", head)
-    if len(head) > 60 or head.count(" ") >= 8 or _FOREIGN_STOP.search(others):
+    if len(head) > 60 or head.count(" ") >= 8:
         return None
     if _FOREIGN_FRAME.search(head) is None and (head.isascii() or head.count(" ") >= 2):
+        return None
+    others = _FOREIGN_EXCLUDING.sub("", head)
+    if _FOREIGN_STOP.search(others):
         return None
     if _FOREIGN_INCLUDING.search(others):
         return "inclusion" if others == head else "unspecified"
