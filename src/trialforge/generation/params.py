@@ -23,7 +23,7 @@ class ReasoningParams(PromptParams):
     """Everything about the reasons; asked once for each exemplar set."""
 
     exemplars: int = Field(default=3, ge=1, le=10)
-    share: bool = True
+    share: bool = False
     count: int = Field(default=3, ge=1, le=6)
     retries: int = Field(default=3, ge=0, le=20)
     sampling: Sampling = Sampling()
