@@ -28,7 +28,7 @@ Key = tuple[str | int, ...]
 
 def eligible_interventions(train: pl.DataFrame, params: PlanParams) -> pl.DataFrame:
     """Return `intervention`, `successes`, `failures`: those with enough of both, the most seen first."""
-    named = train.explode("normalized_interventions").rename({"normalized_interventions": "intervention"})
+    named = train.select("label", intervention="normalized_interventions").explode("intervention")
     counted = named.group_by("intervention").agg(
         successes=(pl.col("label") == 1).sum(), failures=(pl.col("label") == 0).sum()
     )

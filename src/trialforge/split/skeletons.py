@@ -105,7 +105,7 @@ class Donorhood:
 
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:
-    """A trial with the lengths of its texts and of its criteria's items, in words."""
+    """A trial with the lengths of its texts and of its criteria's items, in words, in place of these."""
     lists = split_criteria(row["criteria"])
     words = {name: count_words(row[name]) for name in _TEXTS}
     criteria = [[count_words(item) or 1 for item in items] for items in lists]
@@ -114,7 +114,7 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
     endpoint_words = _sum_words(endpoints, ("measure", "time_frame", "description"))
     arm_words = _sum_words(arms, ("label", "description"))
     header = sum(count or 0 for count in words.values())
-    return row | {
+    return {name: value for name, value in row.items() if name not in (*_TEXTS, "criteria")} | {
         "plain_conditions": _plain(row["conditions"]),
         "words": words,
         "inclusion": criteria[0],

@@ -213,7 +213,7 @@ def test_the_check_fails_on_a_repeated_or_a_missing_trial() -> None:
     )
     with pytest.raises(ArtifactError, match="trial A"):
         check_split(trials, twice, [], "random")
-    with pytest.raises(ArtifactError, match="leaves out trial B"):
+    with pytest.raises(ArtifactError, match="the split misses trial B"):
         check_split(trials, twice.head(1), [], "random")
 
 
