@@ -19,6 +19,7 @@ from trialforge.generation.mending import (
     count_dropped,
     end_texts,
     mending_messages,
+    repeated_texts,
     replaced_texts,
     schema_of,
     unfit_texts,
@@ -228,6 +229,7 @@ class DraftWriter:
         `mended` is the schema of texts that were just mended.
         """
         written, faulty = end_texts(answer, schema)
+        written = without_items(written, repeated_texts(written)) or written
         if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
         else:

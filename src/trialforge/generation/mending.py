@@ -15,6 +15,7 @@ from trialforge.llm.backend import Message
 from trialforge.trial.copies import field_items, measure_items
 from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.text import plain_text
 
 PROMPT = "mend.jinja"
 _CRITERIA = ("inclusion", "exclusion")
@@ -65,6 +66,18 @@ def unfit_texts(texts: Row, unfit: Collection[str]) -> dict[str, Any]:
         if name in texts
     }
     return {name: items for name, items in found.items() if items}
+
+
+def repeated_texts(texts: Row) -> dict[str, Any]:
+    """Return the part of an answer whose criteria repeat an earlier one of the same kind."""
+    found: dict[str, Any] = {}
+    for name in _CRITERIA:
+        seen: set[str] = set()
+        for place, text in texts.get(name, {}).items():
+            if (plain := plain_text(text)) in seen:
+                found.setdefault(name, {})[place] = text
+            seen.add(plain)
+    return found
 
 
 def can_mend(texts: Row) -> bool:

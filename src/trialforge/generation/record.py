@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ _DECIDED = (
     "healthy_volunteers", "enrolment_planned", "sponsor_class", "condition_mesh", "intervention_mesh",
 )  # fmt: skip
 _MARKS = ".!?:"
+_CLOSED = re.compile(r"[\s,;'\"]*[{}][\s,;'\"{}\]]*$")
 Row = Mapping[str, Any]
 
 
@@ -111,8 +113,8 @@ def tidy(text: str) -> str:
 
 
 def tidy_criterion(text: str) -> str:
-    """Return a criterion on one line, without the mark that led on to the next one."""
-    return tidy(text).rstrip(" ,;")
+    """Return a criterion on one line, without the mark that led on to the next one, or closed the answer."""
+    return _CLOSED.sub("", tidy(text)).rstrip(" ,;")
 
 
 def end_sentence(text: str) -> str:

@@ -53,6 +53,16 @@ def test_a_title_is_written_anew_with_its_part() -> None:
     assert not can_mend({})
 
 
+def test_a_criterion_that_stands_twice_is_dropped_and_the_end_of_an_answer_cut() -> None:
+    writer = make_writer(EXEMPLAR)
+    once = "Parkinson disease that a neurologist has diagnosed at least two years ago"
+    own = (once, f"{once}.", "Able to walk without help''}")
+    answer = part_answer("inclusion", COPIED | {"inclusion": numbered(*own)})
+    value = writer.ask(begin(writer), "inclusion").accept(json.dumps(answer))
+    assert value["dropped"] == 1
+    assert value["record"]["criteria"] == (f"Inclusion Criteria:\n- {once}\n- Able to walk without help")
+
+
 def test_terms_stay_as_they_are() -> None:
     endpoint = {"measure": EXEMPLAR["title"], "time_frame": {"number": 8, "unit": "weeks"}}
     assert copied_texts({"primary_outcomes": numbered(endpoint)}, [EXEMPLAR]) == {}

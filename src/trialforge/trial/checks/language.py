@@ -30,6 +30,14 @@ _FOREIGN_WORDS = frozenset(
 # Letters of a script that English isn't written in, without the marks and units of East Asian fonts.
 _OTHER_SCRIPT = "[\u0400-\u1cff\u2e80-\u2fdf\u3041-\u31ff\u3400-\ud7ff\uf900-\ufaff]"
 _MARKUP = re.compile(r"[{}|]|</|\[\.\.\.")
+_CODE = re.compile(r"[{}]|''")  # in criteria: five of 9,000 registered trials have any
+# What happened to participants, as only a report of results has it; one of 2,900 registered summaries.
+_PEOPLE = r"(?:of them|patients|subjects|participants|women|men|children)"
+_HAPPENED = r"(?:died|responded|improved|relapsed|survived|recovered|withdrew|received)"
+_COUNTED = re.compile(
+    rf"(?i)\b\d+ (?:of|out of) (?:the )?\d+ (?:\w+ ){{0,4}}?{_HAPPENED}\b|"
+    rf"\b\d+ {_PEOPLE} (?:\w+ ){{0,2}}?{_HAPPENED}\b"
+)
 _ECHO = (
     r"(?i)<\|?(?:im_start|im_end|endoftext|system|user|assistant)\|?>|\[/?INST\]|"
     r"###\s*(?:instruction|response|input)|"
@@ -69,7 +77,12 @@ def language_checks(params: CheckParams) -> list[Check]:
         Check("not_english", "a text is not English", is_foreign),
         Check("other_script", "it has letters that English has not", text.contains(_OTHER_SCRIPT)),
         Check("repetition", "a text repeats itself", is_repetitive),
-        Check("markup", "its title or summary has marks of code", _has_markup),
+        Check("markup", "a text has marks of code", _has_markup),
+        Check(
+            "told_results",
+            "its summary counts what happened to participants",
+            lambda record: bool(_COUNTED.search(record["summary"] or "")),
+        ),
         Check("control_characters", "it has a character that no text may hold", text.contains(NO_TEXT)),
         Check("boilerplate", "it has a place that was to be filled in", text.contains(_BOILERPLATE)),
         Check("prompt_echo", "it speaks of the prompt, or to its reader", text.contains(_ECHO)),
@@ -83,7 +96,8 @@ def _texts(record: Record, *names: str) -> list[str]:
 
 
 def _has_markup(record: Record) -> bool:
-    return any(_MARKUP.search(record[name] or "") for name in ("title", "summary"))
+    told = any(_MARKUP.search(record[name] or "") for name in ("title", "summary"))
+    return told or bool(_CODE.search(record["criteria"] or ""))
 
 
 def has_other_script(text: str) -> bool:
