@@ -10,6 +10,7 @@ import polars as pl
 
 from trialforge.core.files import hash_json
 from trialforge.generation.parts import TITLES
+from trialforge.trial.checks.form import is_misnamed
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
@@ -65,7 +66,7 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
     }
     given = [one["name"] for one in record["interventions"]]  # the registry lists an arm's in this order
     if "arms" in texts or not skeleton["arms"]:
-        record["arms"] = [
+        arms = [
             {
                 **shape,
                 **{part: _text_at(texts, "arms", place, part) for part in ("label", "description")},
@@ -75,6 +76,10 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
                 ),
             }
             for place, shape in _placed(skeleton["arms"])
+        ]
+        # The plan decides what an arm gets. A small model calls each control placebo, even if asked again.
+        record["arms"] = [
+            arm | {"label": " and ".join(arm["interventions"])} if is_misnamed(arm) else arm for arm in arms
         ]
     for name in ENDPOINT_FIELDS:
         record[name] = [

@@ -64,6 +64,17 @@ def test_a_record_has_every_field_of_a_registration_and_nothing_else() -> None:
     assert set(build_record(TARGET, TEXTS)) == set(REGISTRATION_SCHEMA)
 
 
+def test_an_arm_that_gets_no_placebo_is_called_by_what_it_gets() -> None:
+    arms = [
+        {"type": "Experimental", "interventions": ["Levodopa"], "label": 2, "description": None},
+        {"type": "Active Comparator", "interventions": ["Standard of care"], "label": 2, "description": None},
+    ]
+    target = TARGET | {"skeleton": TARGET["skeleton"] | {"arms": arms}}
+    texts = TEXTS | {"arms": numbered({"label": "Levodopa 100 mg"}, {"label": "Placebo 100 mg"})}
+    record = build_record(target, texts)
+    assert [arm["label"] for arm in record["arms"]] == ["Levodopa 100 mg", "Standard of care"]
+
+
 def test_nothing_that_the_model_did_not_write_is_made_up() -> None:
     made = build_record(TARGET, {"title": "Levodopa Inhaled"})
     assert made["summary"] is None
