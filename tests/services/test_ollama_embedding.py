@@ -73,7 +73,7 @@ def test_digest_is_of_the_model_and_the_windows() -> None:
 
 
 def test_missing_model_names_the_command_and_what_there_is() -> None:
-    with pytest.raises(ParameterError, match=r"no 'no-such-model:latest', it has: .*smollm2:135m") as caught:
+    with pytest.raises(ParameterError, match=r"no 'no-such-model:latest'; it has: .*smollm2:135m") as caught:
         _ = load_encoder(make_params(model="no-such-model"), cache=None).digest
     assert caught.value.hint == "run: ollama pull no-such-model:latest"
 

@@ -139,7 +139,7 @@ def test_out_that_another_process_makes_is_not_made_twice(folder: Path, server: 
         done = subprocess.run(second, cwd=folder, capture_output=True, text=True, check=False)
         first.kill()
     assert done.returncode == 1
-    assert f"waiting for process {first.pid}, which makes reasons.parquet" in done.stderr
+    assert f"waiting for process {first.pid}, which is making reasons.parquet" in done.stderr
     assert f"error: process {first.pid} is already making reasons.parquet\n  next: wait for it" in done.stderr
     assert len(server.asked) == 2
 

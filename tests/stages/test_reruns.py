@@ -221,7 +221,7 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
     assert told["plan"] == ("changed", None)
     assert told["generate"][1] == 3 * 4 * 2 * 4  # interventions, records, generations, parts
     assert thrice["generate"] == 3 * told["generate"][1]
-    assert told["reason"] == ("follows retrieve", 3 * 2)  # one reason for each intervention and label
+    assert told["reason"] == ("follows retrieve", 3 * 4 * 2)  # one reason for each target
     places = [one.stage for one in found]
     assert places.index("plan") < places.index("reason") < places.index("generate")
     assert forecast(copy, yaml.safe_load(kept)) == []

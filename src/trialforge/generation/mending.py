@@ -69,14 +69,14 @@ def unfit_texts(texts: Row, unfit: Collection[str]) -> dict[str, Any]:
 
 
 def repeated_texts(texts: Row) -> dict[str, Any]:
-    """Return the part of an answer whose criteria repeat an earlier one of the same kind."""
+    """Return the criteria of an answer that repeat an earlier one of their list, unless half of it are repeats."""
     found: dict[str, Any] = {}
     for name in _CRITERIA:
-        seen: set[str] = set()
-        for place, text in texts.get(name, {}).items():
-            if (plain := plain_text(text)) in seen:
-                found.setdefault(name, {})[place] = text
-            seen.add(plain)
+        items = texts.get(name, {})
+        firsts = {plain_text(text): place for place, text in reversed(items.items())}
+        repeats = {place: text for place, text in items.items() if place not in firsts.values()}
+        if 0 < 2 * len(repeats) < len(items):
+            found[name] = repeats
     return found
 
 

@@ -98,13 +98,15 @@ class Host:
             sleep=sleep_using_event(stop),
             reraise=True,
         )
-        who = f"an answer of {self.name}"
+        who = self.name
         try:
             return again(call)
         except HungUp as error:
             raise GenerationError(str(error)) from error
         except LateAnswer as error:
-            raise too_slow(f"{who} did not end within {self._params.call_seconds:g} s") from error
+            raise too_slow(
+                f"an answer of {who} did not end within {self._params.call_seconds:g} s"
+            ) from error
         except httpx.ReadTimeout as error:
             seconds = f"{self._params.read_seconds:g} s"
             raise too_slow(f"{who} said nothing for {seconds}", "read_seconds") from error

@@ -82,7 +82,7 @@ def test_export_has_what_a_copy_of_the_file_lacks_while_it_is_written(
     [
         (["prune"], "needs --days or --model"),
         (["export"], "needs --to"),
-        (["export", "--to", "calls.sqlite"], "there is a file calls.sqlite already"),
+        (["export", "--to", "calls.sqlite"], "calls.sqlite already exists"),
         (["stats"], "no call cache"),
         (["verify"], "no call cache"),
     ],

@@ -93,7 +93,7 @@ def test_stage_that_may_not_read_ends_in_two_lines() -> None:
         run_stage(refuse)
     first, mend = str(caught.value.code).splitlines()
     assert first.startswith("error: /somewhere/closed can't be used: Permission denied")
-    assert mend.startswith("  next: give this user the right")
+    assert mend.startswith("  next: give this user permission")
 
 
 def test_command_that_finds_no_room_ends_in_two_lines(

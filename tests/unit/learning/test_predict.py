@@ -150,7 +150,7 @@ def test_a_table_for_people_names_the_trial_and_what_moved_it(
     (tmp_path / "new.json").write_text(json.dumps([study(1, GOOD), {"protocolSection": {}}]))
     assert cli.run(["predict", str(tmp_path / "new.json"), "--model", str(folder)]) == 0
     heading, row, refused = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["trial", "success", "what", "moved", "it"]
+    assert heading.split() == ["trial", "success", "main", "influences"]
     assert row.startswith("NCT09000001  0.")
     assert "+" in row
     assert "refused" in refused

@@ -181,7 +181,7 @@ def test_full_disk_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
     cache = CallCache(tmp_path / "calls.sqlite", max_pages=4)
     generator = CachedGenerator(RuledGenerator(), cache)
     done = []
-    with pytest.raises(DiskError, match=r"no room for the call cache(.|\n)*free space elsewhere"):
+    with pytest.raises(DiskError, match=r"no space for the call cache(.|\n)*free space elsewhere"):
         done.extend(index for index, _ in generator.complete([ask(seed=seed) for seed in range(50)]))
     assert done
     roomy = CallCache(cache.path)

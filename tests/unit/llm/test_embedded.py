@@ -144,7 +144,7 @@ def test_leaving_early_frees_the_slots(engine: EmbeddedGenerator) -> None:
 
 
 def test_context_larger_than_the_model_was_made_for_is_refused(packaged_model: ModelFile) -> None:
-    with pytest.raises(GenerationError, match=r"`llm\.context_tokens`: 9000, but .* was made for 8192"):
+    with pytest.raises(GenerationError, match=r"`llm\.context_tokens` is 9000, but .* was trained with 8192"):
         EmbeddedGenerator(packaged_model, LlmParams(context_tokens=9000, slots=1))
 
 

@@ -161,14 +161,14 @@ def test_a_table_of_trials_as_csv_is_read_as_its_lines_are(folder: Path) -> None
 
 
 BAD = {
-    "long.csv": ("title\none,two\n", "long.csv, line 2 is no row of trials: it has more cells"),
+    "long.csv": ("title\none,two\n", "long.csv, line 2 is not a row of trials: it has more cells"),
     "latin.csv": ("title\n\udce9\n", "latin.csv is not a table in UTF-8"),
-    "cell.csv": ("title,conditions\none,Cough\n", "cell.csv, line 2 is no row of trials"),
+    "cell.csv": ("title,conditions\none,Cough\n", "cell.csv, line 2 is not a row of trials"),
     "absent.parquet": (None, "no file absent.parquet"),
-    "set.tsv": ("a,b", "none of .parquet, .jsonl"),
+    "set.tsv": ("a,b", "must end in one of .parquet, .jsonl"),
     "empty.jsonl": ("\n", "has no records"),
-    "text.jsonl": ('{"title": "One"}\nnot json\n', "text.jsonl, line 2 is no JSON object"),
-    "list.jsonl": ("[1, 2]\n", "line 1 is no JSON object"),
+    "text.jsonl": ('{"title": "One"}\nnot json\n', "text.jsonl, line 2 is not a JSON object"),
+    "list.jsonl": ("[1, 2]\n", "line 1 is not a JSON object"),
     "phase.jsonl": ('{"title": "One", "phase": "Phase 9"}\n', "line 1: `phase`"),
     "lineage.jsonl": ('{"title": "One", "exemplars": 3}\n', "exemplars"),
     "text.parquet": ("no table", "text.parquet is not a table of trials"),
@@ -205,7 +205,7 @@ def test_a_sample_of_the_reference_is_told_and_can_be_declined(
     monkeypatch.setattr("trialforge.quality.registry.METRICS", {"privacy.copies": METRICS["privacy.copies"]})
     code, out, err = compare(capsys, "copies.parquet", "data/synthetic.parquet")
     assert (code, len(out.splitlines())) == (0, 2)
-    assert "against 30 of 60 train trials, drawn at random" in err
+    assert "against a random sample: 30 of 60 train trials" in err
     code, _, err = compare(capsys, "copies.parquet", "data/synthetic.parquet", "--all")
     assert code == 0
-    assert "drawn at random" not in err
+    assert "random sample" not in err

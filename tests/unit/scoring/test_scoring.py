@@ -190,7 +190,7 @@ def test_fewer_held_back_trials_than_synthetic_ones_are_said(params: LearningPar
     scoring = score_predictions(found, clusters, params, seed=1)
     words = score_metrics(scoring, {}, params, None, None)["assay"]["words"]
     assert "10 more real trials give" in words
-    assert "(The synthetic trials are 24; no more real ones were held back.)" in words
+    assert "(There are 24 synthetic trials; no more real ones were held back.)" in words
 
 
 def test_what_label_shares_do_is_shown(params: LearningParams) -> None:
@@ -368,9 +368,7 @@ def test_a_part_with_one_success_has_figures_that_can_be_written(params: Learnin
 
 def test_what_learned_from_shuffled_labels_fails_the_run(params: LearningParams) -> None:
     check_control(shuffled_control(scored(EQUAL, params), params))
-    with pytest.raises(
-        GateError, match=r"tfidf-logreg\.shuffled: trained on shuffled labels.*leaves out 0\.5"
-    ):
+    with pytest.raises(GateError, match=r"tfidf-logreg\.shuffled: trained on shuffled labels.*excludes 0\.5"):
         check_control(shuffled_control(scored(EQUAL | {"shuffled": 1.0}, params), params))
 
 
@@ -398,7 +396,7 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
     measured = ("--validated", "validation.json", "--quality", "quality.json", "--summary", "summary.json")
     outs = ("--metrics", "score.json", "--plots", "plots/learning")
     monkeypatch.setattr(sys, "argv", ["score", ".", *tables, *measured, *outs])
-    with pytest.raises(GateError, match="leaves out"):
+    with pytest.raises(GateError, match="excludes"):
         score_stage.main()
     metrics = read_json(tmp_path / "score.json")
     assert metrics["shuffled"][f"{MODEL}.shuffled"]["holds"] is False
@@ -425,11 +423,12 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
             True,
             "better than chance: its ROC-AUC is at most 0.",
         ),
-        (guesses, False, "is not shown to know how they ended: its ROC-AUC is at most 0."),
+        (guesses, False, "does not surely predict the outcomes: its ROC-AUC is at most 0."),
         (
             np.ones(TRIALS),
             False,
-            "of the 200 test trials, is not shown to know how they ended: its ROC-AUC is at most 0.5",
+            "of the 200 test trials, the generator does not surely predict the outcomes: its ROC-AUC is at "
+            "most 0.5",
         ),
     ):
         answers = pl.DataFrame(

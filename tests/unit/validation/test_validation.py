@@ -335,7 +335,7 @@ def test_rejections_are_counted_and_shared_by_reason(simulated: tuple[pl.DataFra
 
 def test_a_draft_of_no_target_is_an_error(simulated: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = simulated
-    with pytest.raises(MetricError, match="of no target of the plan"):
+    with pytest.raises(MetricError, match="have no target in the plan"):
         judge(drafts.with_columns(target_id=pl.lit("stranger")), drafts, train)
 
 
