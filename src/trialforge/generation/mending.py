@@ -69,7 +69,7 @@ def unfit_texts(texts: Row, unfit: Collection[str]) -> dict[str, Any]:
 
 
 def repeated_texts(texts: Row) -> dict[str, Any]:
-    """Return the criteria of an answer that repeat an earlier one of their list, unless half of it are repeats."""
+    """Return the criteria that repeat an earlier one of their list, if they are less than half of it."""
     found: dict[str, Any] = {}
     for name in _CRITERIA:
         items = texts.get(name, {})

@@ -86,6 +86,4 @@ def test_the_report_says_what_was_drawn() -> None:
     told = {"drawn.train": "20000 of 330000", "drawn.held_back": "20000 of 36000"}
     found = build_sections(replace(inputs, metrics=inputs.metrics | {"quality": told}), {})
     (note,) = next(one for one in found if one.key == "fidelity").notes
-    assert (
-        "a random sample of the real trials: 20000 of 330000 of train, 20000 of 36000 of held-back." in note
-    )
+    assert "random sample of the real trials: 20000 of 330000 of train, 20000 of 36000 of held-back." in note
