@@ -194,13 +194,13 @@ def _drop_words(standing: pl.DataFrame, kept: pl.DataFrame, draw: Draw) -> pl.Da
     In one repetition, the first copy of a trial is the same text in every pool, and so is each further one.
     """
     copies = _duplicate(standing, kept, draw).with_columns(pl.lit("word-dropout").alias("origin"))
-    words = copies.select("nct_id", pl.col("text").str.split(" ").alias("word")).explode("word")
+    listed = copies.select("nct_id", pl.col("text").str.split(" ").alias("word"))
+    words = listed.explode("word")
     source = pl.col("nct_id").str.split("#").list.first()
     turns = copies.select(source, turn=pl.int_range(pl.len()).over(source)).rows()
-    lengths = copies["text"].str.split(" ").list.len()
     luck = [
         draw.stream(f"word-dropout {trial} {turn}").random(length)
-        for (trial, turn), length in zip(turns, lengths, strict=True)
+        for (trial, turn), length in zip(turns, listed["word"].list.len(), strict=True)
     ]
     left = np.concatenate([np.empty(0), *luck]) >= draw.word_dropout
     texts = (

@@ -98,21 +98,20 @@ class Host:
             sleep=sleep_using_event(stop),
             reraise=True,
         )
-        who = self.name
         try:
             return again(call)
         except HungUp as error:
             raise GenerationError(str(error)) from error
         except LateAnswer as error:
             raise too_slow(
-                f"an answer of {who} did not end within {self._params.call_seconds:g} s"
+                f"an answer of {self.name} did not end within {self._params.call_seconds:g} s"
             ) from error
         except httpx.ReadTimeout as error:
             seconds = f"{self._params.read_seconds:g} s"
-            raise too_slow(f"{who} said nothing for {seconds}", "read_seconds") from error
+            raise too_slow(f"{self.name} said nothing for {seconds}", "read_seconds") from error
         except LongAnswer as error:
             raise GenerationError(
-                f"{who} sent an invalid answer: {error}", hint="check what runs at that address"
+                f"{self.name} sent an invalid answer: {error}", hint="check what runs at that address"
             ) from error
         except Refusal as error:
             if self._is_of_the_call(error):
