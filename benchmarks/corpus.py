@@ -19,7 +19,7 @@ from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import PlanParams, SplitParams
 from trialforge.split.plan import plan_targets
 from trialforge.split.split import PARTS, check_split, split_trials
-from trialforge.trial.leakage import count_outcome, registration_view
+from trialforge.trial.leakage import registration_view, view_and_count
 from trialforge.trial.people import scrub_people
 from trialforge.trial.text import trial_text
 
@@ -88,9 +88,8 @@ def _part(trials: pl.DataFrame) -> None:
         check_split(trials, split, pairs, strategy)
         sizes = dict(split["part"].value_counts().iter_rows())
         print("  " + ", ".join(f"{part} {sizes.get(part, 0)}" for part in (*PARTS, "dropped")))
-    view = _timed("registration view, outcome sentences cut", lambda: registration_view(trials))
-    counts = _timed("outcome sentences counted", lambda: count_outcome(trials))
-    print("  " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    view, cuts = _timed("registration view, cuts counted", lambda: view_and_count(trials))
+    print("  " + ", ".join(f"{name} {count}" for name, count in cuts["outcome_sentences_cut"].items()))
     pool = view.with_columns(trials["label"], trials["normalized_interventions"])
     params = PlanParams(
         min_success=3, min_failure=3, interventions=1000, records=10, arms=("retrieval-reasoning",)

@@ -21,7 +21,15 @@ from trialforge.split.presence import (
     telling_fields,
     warn_of_shift,
 )
-from trialforge.split.split import HELD_BACK, PARTS, check_split, hold_back, split_trials, view_part
+from trialforge.split.split import (
+    HELD_BACK,
+    PARTS,
+    check_split,
+    hold_back,
+    split_trials,
+    sum_cuts,
+    view_part,
+)
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.draft_fields import DraftFields
 from trialforge.trial.draft_form import as_drafts
@@ -49,12 +57,13 @@ def main() -> None:
     telling = [] if is_as_registered(trials) else telling_fields(presence, params.max_presence_auc)
 
     write_parquet(split, args.split)
-    for part in PARTS:
-        write_parquet(view_part(trials, split, part, telling), getattr(args, part))
-    held_back = view_part(trials, split, HELD_BACK, telling)
-    write_parquet(held_back, args.held_back)
-    write_parquet(as_drafts(held_back, fields), args.drafts)
-    metrics = split_metrics(trials, split, len(pairs))
+    cuts = []
+    for part in (*PARTS, HELD_BACK):
+        view, cut = view_part(trials, split, part, telling)
+        cuts.append(cut)
+        write_parquet(view, getattr(args, part.replace("-", "_")))
+    write_parquet(as_drafts(view, fields), args.drafts)  # of those held back
+    metrics = split_metrics(trials, split, len(pairs)) | sum_cuts(cuts)
     shift = shift_metrics(trials, split)
     leakage = {"presence_auc": overall, "fields_dropped": len(telling)}
     write_csv(presence.with_columns(dropped=presence["field"].is_in(telling)), args.presence)

@@ -8,6 +8,8 @@ those outside the part that is held out most are dropped. The exemplar pool is t
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
 
@@ -21,7 +23,7 @@ from trialforge.split.params import SplitParams
 from trialforge.split.presence import drop_fields
 from trialforge.trial.canonical import canonical
 from trialforge.trial.controls import CONTROLS
-from trialforge.trial.leakage import registration_view
+from trialforge.trial.leakage import view_and_count
 
 PARTS = ("train", "validation", "test")
 HELD_BACK = "held-back"
@@ -218,19 +220,33 @@ def hold_back(split: pl.DataFrame, trials: pl.DataFrame, share: float, seed: int
     return split.with_columns(part=pl.when(mine).then(pl.lit(HELD_BACK)).otherwise("part"))
 
 
-def view_part(trials: pl.DataFrame, split: pl.DataFrame, part: str, telling: list[str]) -> pl.DataFrame:
-    """Return the registration view of a part with its labels; no trial fills the fields `telling`."""
-    chosen = split.filter(pl.col("part") == part).select("nct_id")
-    slices = (
-        some.join(chosen, on="nct_id", how="semi", maintain_order="left")
-        for some in trials.iter_slices(SLICE)
-    )
-    return pl.concat([_view(telling, trials.clear()), *map_in_order(partial(_view, telling), slices)])
+def view_part(
+    trials: pl.DataFrame, split: pl.DataFrame, part: str, telling: list[str]
+) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
+    """Return the registration view of a part with its labels, and what was cut from it, by rule.
+
+    No trial fills the fields `telling`.
+    """
+    chosen = split.filter(pl.col("part") == part)["nct_id"]
+    places = trials["nct_id"].is_in(chosen.implode()).arg_true()
+    slices = (trials[places[start : start + SLICE]] for start in range(0, len(places), SLICE))
+    viewed = [_view(telling, trials.clear()), *map_in_order(partial(_view, telling), slices)]
+    return pl.concat(view for view, _ in viewed), sum_cuts(cuts for _, cuts in viewed)
 
 
-def _view(telling: list[str], trials: pl.DataFrame) -> pl.DataFrame:
-    view = canonical(registration_view(trials).drop("official_part", strict=False))
-    return drop_fields(view, telling).with_columns(trials["label"])
+def sum_cuts(cuts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Return the sums of what `view_and_count` counted in several sets of trials."""
+    sums: dict[str, Counter[str]] = {}
+    for counted in cuts:
+        for name, by_rule in counted.items():
+            sums.setdefault(name, Counter()).update(by_rule)
+    return {name: dict(by_rule) for name, by_rule in sums.items()}
+
+
+def _view(telling: list[str], trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
+    view, cuts = view_and_count(trials)
+    tidy = canonical(view.drop("official_part", strict=False))
+    return drop_fields(tidy, telling).with_columns(trials["label"]), cuts
 
 
 def check_split(

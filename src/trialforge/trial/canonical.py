@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 import polars as pl
 
+from trialforge.trial.criteria import stays_item
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
-from trialforge.trial.criteria_words import may_name_side
 from trialforge.trial.record import TRIAL_SCHEMA
 
 _PROSE = ("title", "official_title", "summary", "detailed_description")
-_NUMBERED = re.compile(r"[\W_]|\w{1,5}[^\w ]|o |[①-⑳]")
 _LONGEST_NUMBER = 12  # characters
 
 
@@ -28,14 +26,12 @@ def canonical_criteria(text: str | None) -> str | None:
         line = " ".join(text.split())
         return line if line == text else canonical_criteria(line)  # on one line it may read as an item
     joined = join_criteria(*lists)
-    if joined == text or not any(_reads_otherwise(item) for items in lists for item in items):
-        return joined
-    return canonical_criteria(joined)
-
-
-def _reads_otherwise(item: str) -> bool:
-    """An item may be read as a heading, or without a second number, once what stood before it is gone."""
-    return bool(_NUMBERED.match(item)) or may_name_side(item)
+    # An item may read as a heading, or without a second number, once what stood before it is gone.
+    inclusion, exclusion = lists
+    stays = all(stays_item(item, "inclusion") for item in inclusion) and all(
+        stays_item(item, "exclusion") for item in exclusion
+    )
+    return joined if stays or joined == text else canonical_criteria(joined)
 
 
 def _says_something(item: str) -> bool:

@@ -33,6 +33,7 @@ _COHORT_TITLE = re.compile(
     r"(?i)(?:cohort|group|part|arm|sub-?study) (?:\d{1,2}|[a-z]|[ivx]{1,4})(?: ?[-–(].{1,60})?"
 )
 _SENTENCE = re.compile(r"(?<=[a-z0-9)]{3}[.;]) +(?=[A-Z])")
+_MAY_BE_NUMBERED = re.compile(r"[\W_]|\w{1,5}[^\w ]|o |[①-⑳]")
 _TITLES = {"inclusion criteria": "Inclusion Criteria", "exclusion criteria": "Exclusion Criteria"}
 # Longer ones say more than that; a lead-in that turns an exclusion into an inclusion must be plainer.
 _STATEMENT_WORDS, _TAIL_WORDS, _LEAD_WORDS, _LEAD_WORDS_OUT = 60, 10, 30, 12
@@ -89,6 +90,17 @@ def parse(text: str | None) -> Criteria:
     reader = _Reader()
     reader.read(read_lines(text or ""))
     return Criteria(tuple(_close(draft) for draft in reader.drafts if draft.heading or draft.entries))
+
+
+def stays_item(text: str, side: Side) -> bool:
+    """Whether `- text` under a heading of a side reads as one item of that side, with no other number."""
+    if _MAY_BE_NUMBERED.match(text) and read_items(f"- {text}", 0) != [Line(0, True, "", text)]:
+        return False
+    if not may_name_side(text):
+        return True
+    if find_heading(text, bulleted=True) is not None or find_inside(text):
+        return False
+    return side == "exclusion" or not _is_exclusion(text, side)
 
 
 def write(criteria: Criteria) -> str:

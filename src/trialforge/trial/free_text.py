@@ -35,11 +35,6 @@ def map_free_text(trials: pl.DataFrame, change: Callable[[pl.Series], pl.Series]
     )
 
 
-def free_texts(trials: pl.DataFrame) -> pl.Series:
-    """Return every free text of trials, without nulls."""
-    return numbered_texts(trials)["text"]
-
-
 def numbered_texts(trials: pl.DataFrame) -> pl.DataFrame:
     """Return `row` (of `trials`) and `text`, one row for each free text that is there."""
     numbered = trials.with_row_index("row").lazy()

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
-from trialforge.trial.free_text import free_texts, map_free_text
+from trialforge.trial.free_text import map_free_text
 from trialforge.trial.naming import mask_names
 from trialforge.trial.record import REGISTRATION_FIELDS, TRIAL_SCHEMA
 
@@ -283,11 +284,8 @@ def split_sentences(text: pl.Expr) -> pl.Expr:
 
 def find_outcome(texts: pl.Series) -> pl.DataFrame:
     """Return `row` (of `texts`), `sentence` and `rule`: one row for each sentence and rule that finds it."""
-    remarks, sentences = _parted(texts)
-    found = [remarks.select("row", "sentence", rule=pl.lit("remark"))]
-    for name, rule in OUTCOME_RULES.items():
-        found.append(rule.keep_found(sentences).select("row", "sentence", rule=pl.lit(name)))
-    return pl.concat(found)
+    found = _find(texts)
+    return pl.concat([found.remarks.with_columns(rule=pl.lit("remark")), found.told.drop("place")])
 
 
 def tells_outcome(text: str) -> bool:
@@ -299,18 +297,22 @@ def tells_outcome(text: str) -> bool:
     return any(rule.finds(sentence) for sentence in text.split(_END) for rule in OUTCOME_RULES.values())
 
 
-def cut_outcome(texts: pl.Series) -> pl.Series:
-    """Return texts without the remarks and sentences that a rule finds; null where nothing is left."""
-    remarks, sentences = _parted(texts)
-    found = pl.concat([rule.keep_found(sentences).select("row", "place") for rule in OUTCOME_RULES.values()])
-    touched = pl.concat([remarks["row"], found["row"]]).unique()
+def cut_outcome(texts: pl.Series) -> tuple[pl.Series, dict[str, int]]:
+    """Return texts without the remarks and sentences that a rule finds, and how many each rule finds.
+
+    Where nothing is left of a text it is null.
+    """
+    remarks, sentences, told = _find(texts)
+    touched = pl.concat([remarks["row"], told["row"]]).unique()
     some = sentences.filter(pl.col("row").is_in(touched.implode()))
-    kept = some.join(found, on=("row", "place"), how="anti")
+    kept = some.join(told, on=("row", "place"), how="anti")
     left = kept.sort("row", "place").group_by("row").agg(text=pl.col("sentence").str.join(""))
     cut = pl.DataFrame({"row": touched}).join(left, on="row", how="left").with_columns(cut=pl.lit(True))
     joined = _numbered(texts).join(cut, on="row", how="left", maintain_order="left")
     text = pl.when("cut").then(pl.col("text_right").str.strip_chars()).otherwise("text")
-    return joined.select(pl.when(text != "").then(text).alias(texts.name)).to_series()
+    counts = {"remark": remarks.height, **dict(told["rule"].value_counts().iter_rows())}
+    cut_texts = joined.select(pl.when(text != "").then(text).alias(texts.name)).to_series()
+    return cut_texts, {name: counts.get(name, 0) for name in RULE_NAMES}
 
 
 def registration_view(trials: pl.DataFrame) -> pl.DataFrame:
@@ -319,24 +321,47 @@ def registration_view(trials: pl.DataFrame) -> pl.DataFrame:
     Sites, registry ids and web addresses are masked.
     A planned enrolment of 0 is cut too: it is the count of a trial that was withdrawn, not a plan.
     """
+    return view_and_count(trials)[0]
+
+
+def view_and_count(trials: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
+    """Return the registration view, and what was cut from it, by rule.
+
+    `outcome_sentences_cut` counts sentences and remarks, `texts_with_names_cut` the texts left after that in
+    which a name was masked.
+    """
+    counts: dict[str, dict[str, int]] = {}
+
+    def cut(texts: pl.Series) -> pl.Series:
+        texts, counts["outcome_sentences_cut"] = cut_outcome(texts)
+        texts, counts["texts_with_names_cut"] = mask_names(texts)
+        return texts
+
     extra = [name for name in trials.columns if name not in TRIAL_SCHEMA]
     planned = pl.col("enrolment_planned").replace(0, None)
     view = trials.select(*REGISTRATION_FIELDS, *extra).with_columns(planned)
-    return map_free_text(view, lambda texts: mask_names(cut_outcome(texts)))
-
-
-def count_outcome(trials: pl.DataFrame) -> dict[str, int]:
-    """Return, for each rule, how many sentences (or remarks) of trials it finds, over all free text."""
-    counted = dict(find_outcome(free_texts(trials))["rule"].value_counts().iter_rows())
-    return {name: counted.get(name, 0) for name in RULE_NAMES}
+    return map_free_text(view, cut), counts
 
 
 def _numbered(texts: pl.Series) -> pl.DataFrame:
     return texts.alias("text").to_frame().with_row_index("row")
 
 
-def _parted(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the remarks of texts (row, sentence) and their sentences without them (row, place, sentence)."""
+class _Found(NamedTuple):
+    """What stands in texts.
+
+    Attributes:
+        remarks: `row` and `sentence`.
+        sentences: `row`, `place` and `sentence`, without the remarks.
+        told: those of `sentences` that a rule finds, with `rule`.
+    """
+
+    remarks: pl.DataFrame
+    sentences: pl.DataFrame
+    told: pl.DataFrame
+
+
+def _find(texts: pl.Series) -> _Found:
     numbered = _numbered(texts).drop_nulls()
     likely = numbered.filter(pl.col("text").str.contains_any(list(_STOP_WORDS), ascii_case_insensitive=True))
     remarks = (
@@ -347,4 +372,8 @@ def _parted(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     plain = pl.concat([numbered.filter(~with_remark), cut])
     listed = plain.select("row", sentence=split_sentences(pl.col("text")))
     placed = listed.with_columns(place=pl.int_ranges(pl.col("sentence").list.len()))
-    return remarks, placed.explode("sentence", "place")
+    sentences = placed.explode("sentence", "place").select("row", "place", "sentence")
+    told = [
+        rule.keep_found(sentences).with_columns(rule=pl.lit(name)) for name, rule in OUTCOME_RULES.items()
+    ]
+    return _Found(remarks, sentences, pl.concat(told))

@@ -10,7 +10,7 @@ import re
 
 import polars as pl
 
-from trialforge.trial.free_text import REMOVED, free_texts
+from trialforge.trial.free_text import REMOVED
 from trialforge.trial.registry_ids import REGISTRY_ID
 
 _URL = (
@@ -42,23 +42,23 @@ def find_names(text: pl.Expr) -> dict[str, pl.Expr]:
     return {name: kept.get(name, text).str.contains(pattern) for name, pattern in NAME_RULES.items()}
 
 
-def mask_names(texts: pl.Series) -> pl.Series:
-    """Return texts with each registry id, web address and site replaced by `[removed]`."""
-    for pattern in (REGISTRY_ID, _URL):
-        texts = texts.str.replace_all(pattern, REMOVED)
+def mask_names(texts: pl.Series) -> tuple[pl.Series, dict[str, int]]:
+    """Return texts with each registry id, web address and site replaced by `[removed]`.
+
+    Beside them, the number of texts in which each rule replaced something.
+    """
+    counts = {}
+    for name in ("registry_id", "url"):
+        masked = texts.str.replace_all(NAME_RULES[name], REMOVED)
+        counts[name] = int((masked != texts).sum())
+        texts = masked
     text = pl.col(texts.name)
     with_site = texts.to_frame().select(find_names(text)["site"]).to_series().arg_true()
     masked = texts.gather(with_site).map_elements(_mask_sites, return_dtype=pl.String)
-    return texts.clone().scatter(with_site, masked)
+    return texts.clone().scatter(with_site, masked), counts | {"site": with_site.len()}
 
 
 def _mask_sites(text: str) -> str:
     # What stands at odd places only looks like a site.
     parts = re.split(f"({_NOT_A_SITE})", text)
     return "".join(part if place % 2 else re.sub(_SITE, REMOVED, part) for place, part in enumerate(parts))
-
-
-def count_names(trials: pl.DataFrame) -> dict[str, int]:
-    """Return, for each rule, how many free texts of trials have such a name."""
-    found = free_texts(trials).alias("text").to_frame().select(**find_names(pl.col("text"))).sum()
-    return {name: int(found[name].item() or 0) for name in NAME_RULES}

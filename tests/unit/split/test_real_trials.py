@@ -16,8 +16,8 @@ from trialforge.ingest.source import Batch
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import SplitParams
 from trialforge.split.split import check_split, split_trials
-from trialforge.trial.free_text import free_texts
-from trialforge.trial.leakage import count_outcome, find_outcome, registration_view, split_sentences
+from trialforge.trial.free_text import numbered_texts
+from trialforge.trial.leakage import find_outcome, registration_view, split_sentences, view_and_count
 from trialforge.trial.people import scrub_people
 
 pytestmark = pytest.mark.shared
@@ -43,22 +43,20 @@ def test_what_real_records_tell_is_cut_and_the_rest_stays(trials: pl.DataFrame) 
     assert "stopped after 7 months" not in description(view, "NCT00005774")
     assert "interim analysis showed" not in description(view, "NCT00498537")
     assert view.filter(nct_id="NCT00491374")["title"].item().endswith("(Study P04909)")
-    left = free_texts(view)
+    left = numbered_texts(view)["text"]
     assert find_outcome(left).is_empty()
     # An arm keeps its treatment where only a bracket told that it was closed.
     assert "cetuximab as in arm I" in description(view, "NCT00499369")
 
 
 def test_the_rules_cut_little(trials: pl.DataFrame) -> None:
-    counts = count_outcome(trials)
-    sentences = (
-        free_texts(trials).to_frame("text").select(split_sentences(pl.col("text")).list.len().sum()).item()
-    )
+    counts = view_and_count(trials)[1]["outcome_sentences_cut"]
+    sentences = numbered_texts(trials).select(split_sentences(pl.col("text")).list.len().sum()).item()
     assert 250 < sum(counts.values()) < 0.004 * sentences
 
 
 def test_nobody_is_named_after_scrubbing(trials: pl.DataFrame) -> None:
-    assert find_people(free_texts(trials)).is_empty()
+    assert find_people(numbered_texts(trials)["text"]).is_empty()
 
 
 def test_status_labels_most_real_trials(trials: pl.DataFrame) -> None:

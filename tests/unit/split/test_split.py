@@ -274,12 +274,19 @@ def test_a_share_of_the_labelled_train_trials_is_held_back_with_their_near_dupli
 
 
 def test_a_view_is_the_same_however_many_trials_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = simulate(60, 5)
-    parts = pl.Series(["train", "test", "train", "dropped"] * 15)
+    trials = simulate(600, 5)
+    parts = pl.Series(["train", "test", "train", "dropped"] * 150)
     split = trials.select("nct_id", part=parts)
-    at_once = view_part(trials, split, "train", ["summary"])
+    at_once, cuts = view_part(trials, split, "train", ["summary"])
     assert at_once["nct_id"].to_list() == trials.filter(parts == "train")["nct_id"].to_list()
-    assert at_once["summary"].null_count() == len(at_once) == 30
-    monkeypatch.setattr("trialforge.split.split.SLICE", 7)
-    assert view_part(trials, split, "train", ["summary"]).equals(at_once)
-    assert view_part(trials, split, "validation", []).columns == at_once.columns
+    assert at_once["summary"].null_count() == len(at_once) == 300
+    monkeypatch.setattr("trialforge.split.split.SLICE", 70)
+    in_slices, cuts_of_slices = view_part(trials, split, "train", ["summary"])
+    assert in_slices.equals(at_once)
+    assert cuts_of_slices == cuts
+    assert sum(cuts["outcome_sentences_cut"].values()) > 0
+    nothing, none = view_part(trials, split, "validation", [])
+    assert nothing.columns == at_once.columns
+    assert {name: [*by_rule] for name, by_rule in none.items()} == {
+        name: [*by_rule] for name, by_rule in cuts.items()
+    }

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from trialforge.trial.leakage import (
     RULE_NAMES,
-    count_outcome,
     cut_outcome,
     find_outcome,
     registration_view,
     split_sentences,
     tells_outcome,
+    view_and_count,
 )
 from trialforge.trial.record import Arm, Endpoint, Trial, facet, trials_to_frame
 
 
 def cut(text: str) -> str | None:
-    (left,) = cut_outcome(pl.Series("text", [text], dtype=pl.String))
+    (left,) = cut_outcome(pl.Series("text", [text], dtype=pl.String))[0]
     return left
 
 
@@ -136,10 +136,13 @@ def test_sentences_joined_are_the_text_again(text: str) -> None:
 @given(st.lists(st.one_of(st.none(), st.sampled_from([one for one, _ in REVEALING] + HARMLESS)), max_size=6))
 def test_cutting_keeps_rows_and_leaves_nothing_to_find(texts: list[str | None]) -> None:
     column = pl.Series("text", texts, dtype=pl.String)
-    left = cut_outcome(column)
+    left, counts = cut_outcome(column)
     assert left.len() == column.len()
     assert find_outcome(left).height == 0
-    assert left.equals(cut_outcome(left))
+    assert sum(counts.values()) == find_outcome(column).height
+    again, none = cut_outcome(left)
+    assert left.equals(again)
+    assert not any(none.values())
 
 
 def leaky_trial() -> Trial:
@@ -171,7 +174,7 @@ def test_the_registration_view_has_no_later_field_and_no_outcome_sentence() -> N
 
 
 def test_counts_name_every_rule() -> None:
-    counts = count_outcome(trials_to_frame([leaky_trial()]))
+    counts = view_and_count(trials_to_frame([leaky_trial()]))[1]["outcome_sentences_cut"]
     assert tuple(counts) == RULE_NAMES
     assert {name: count for name, count in counts.items() if count} == {"stopped": 1, "part_closed": 1}
 
