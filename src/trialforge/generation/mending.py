@@ -12,7 +12,7 @@ from trialforge.generation.prompts import record_json, render
 from trialforge.generation.record import tidy_criterion
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
-from trialforge.trial.copies import field_items, measure_items
+from trialforge.trial.copies import field_items, measure_items, number_items
 from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text
@@ -51,7 +51,9 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
         {"record": range(len(leaves)), "field": "text", "text": [text for _, text in leaves]},
         schema={"record": pl.UInt32, "field": pl.String, "text": pl.String},
     )
-    found = measure_items(items, field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA)))
+    shown = field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
+    ours, theirs = number_items(items, shown)
+    found = measure_items(ours, theirs)
     copied: dict[str, Any] = {}
     for place in found.filter(pl.col("shared") > 0)["record"]:
         _put(copied, *leaves[place])

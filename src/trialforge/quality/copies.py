@@ -20,9 +20,9 @@ from trialforge.core.resampling import percentile_interval
 from trialforge.quality.case import Case, Side
 from trialforge.quality.memorisation import shown_trials
 from trialforge.quality.metric import Direction, Estimate, Metric
-from trialforge.quality.one_trial import share_with_one
+from trialforge.quality.one_trial import Sources
 from trialforge.trial.controls import CONTROLS
-from trialforge.trial.copies import NGRAM, measure_items
+from trialforge.trial.copies import NGRAM, Items, measure_items, number_items
 from trialforge.trial.words import WORD
 
 WHOLE = "all fields"
@@ -90,14 +90,14 @@ def copied_shares(copies: pl.DataFrame) -> pl.DataFrame:
 
 
 def measure_shares(
-    ours: pl.DataFrame, uncut: pl.DataFrame, pool: pl.DataFrame, pairs: pl.DataFrame | None = None
+    ours: Items, uncut: Items, pool: Items, sources: Sources, pairs: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial.
 
     Amounts, unlike shares, would be less of a trial that was cut: those of `uncut` items take their place.
     """
     anywhere = copied_shares(measure_items(ours, pool, pairs))
-    of_one, whole = (share_with_one(items, pool, pairs, WHOLE) for items in (ours, uncut))
+    of_one, whole = (sources.share_with_one(items, pairs, WHOLE) for items in (ours, uncut))
     found = of_one.join(whole, on=["record", "field"], how="left", suffix="_uncut", maintain_order="left")
     amounts = [pl.coalesce(f"{name}_uncut", name).alias(name) for name in ("amount", "passage")]
     of_one = found.select("record", "field", "closest", *amounts)
@@ -162,20 +162,18 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
     ]
     uncut = pl.concat(moved).filter(pl.col("field").is_in(ours["field"].unique().implode()))
     theirs = cut_alike(uncut, ours)
-    both, uncut = (
-        pl.concat(parts)
-        for parts in (
-            (ours, theirs.with_columns(pl.col("record") + len(records))),
-            (ours.clear(), uncut.with_columns(pl.col("record") + len(records))),
-        )
+    after = pl.col("record") + len(records)
+    both, whole, known = number_items(
+        pl.concat([ours, theirs.with_columns(after)]), uncut.with_columns(after), pool
     )
+    sources = Sources(known)
     shown = shown_trials(case)
-    measured = {"train": measure_shares(both, uncut, pool)}
+    measured = {"train": measure_shares(both, whole, known, sources)}
     if len(shown):
         most = int(shown.group_by("record").len()["len"].median())  # type: ignore[arg-type]
         like_shown = likely_exemplars(real, train, most, case.scale.stream("copies", "exemplars"))
         pairs = pl.concat([shown, like_shown.with_columns(pl.col("record") + len(records))])
-        measured["exemplars"] = measure_shares(both, uncut, pool, pairs)
+        measured["exemplars"] = measure_shares(both, whole, known, sources, pairs)
     first = sum(map(len, of_its_time or newer))
     yardstick = _choose_yardstick(case, real, first, measured["train"])
     return tuple(

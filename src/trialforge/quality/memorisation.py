@@ -93,16 +93,8 @@ def _match_shown(case: Case, records: Words, train: Words) -> Overlap | None:
     pairs = shown_trials(case)
     if not len(pairs):
         return None
-    shown = take_words(train, pairs["trial"].to_numpy())
+    shown = train.take(pairs["trial"].to_numpy())
     return match_ngrams(records, shown, (np.arange(len(records)), pairs["record"].to_numpy()))
-
-
-def take_words(words: Words, places: np.ndarray) -> Words:
-    """Return the texts at the given places, with repetition, under the same numbers."""
-    lengths = words.lengths[places]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-    return Words(words.ids[np.repeat(words.starts[places], lengths) + within], starts, words.vocabulary)
 
 
 def _test_gap(case: Case, words: dict[str, Words], name: str) -> np.ndarray | None:
@@ -112,8 +104,8 @@ def _test_gap(case: Case, words: dict[str, Words], name: str) -> np.ndarray | No
     train, unseen = words["train"], words["unseen"]
     size = min(len(train), len(unseen))
     stream = case.scale.stream("memorisation", "gap")
-    drawn = take_words(train, np.sort(stream.choice(len(train), size, replace=False)))
-    fresh = take_words(unseen, np.sort(stream.choice(len(unseen), size, replace=False)))
+    drawn = train.take(np.sort(stream.choice(len(train), size, replace=False)))
+    fresh = unseen.take(np.sort(stream.choice(len(unseen), size, replace=False)))
     with_unseen, with_train = (
         match_ngrams(words[name], others).has_ngram(GAP_LENGTH) for others in (fresh, drawn)
     )

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from trialforge.trial.words import Words, number_words
+from trialforge.trial.copies import Items
+from trialforge.trial.words import Words
 
 RUN = 3  # words of an n-gram of a passage
 COMMON = 0.05  # what more than this share of trials have weighs nothing
@@ -18,83 +19,87 @@ OWN = 10.0  # added to the weight of a field, so that one of few words is not ea
 _CHUNK = 256  # texts that are looked up in all trials at a time
 
 
-def share_with_one(
-    ours: pl.DataFrame, theirs: pl.DataFrame, shown: pl.DataFrame | None, whole: str
-) -> pl.DataFrame:
-    """Return how much each field of each record shares with the one trial that has most of it.
+class Sources:
+    """Trials in which each field of a record is looked for, by words and by n-grams.
 
     A word or n-gram weighs the logarithm of trials in all by those that have it (inverse document frequency).
-
-    Args:
-        ours: `record`, `field`, `text` of the items of records, see `field_items`.
-        theirs: the same of trials.
-        shown: `record` and `trial`, numbers of the trials that a record is compared with; None means all.
-        whole: the name of all fields of a record together.
-
-    Returns:
-        `record`, `field`, `closest` (weighed share of the different words), `amount` (weight of the different
-        n-grams of RUN words) and `passage` (the same of the item that shares most).
     """
-    words, trial_words = number_words(ours["text"], theirs["text"])
-    rows = ours.select(
-        "record",
-        field=pl.struct("record", "field").rank("dense") - 1,
-        every=pl.col("record").rank("dense") - 1,
-    )
-    keys = ours.select("record", "field", row=rows["field"]).unique("row").sort("row").drop("row")
-    records = ours["record"].unique().sort()
-    table = pl.concat(
-        [keys, pl.DataFrame({"record": records, "field": [whole] * len(records)}, schema=keys.schema)]
-    )
-    trials = theirs["record"].to_numpy()
-    pairs = None if shown is None else shown.select("record", "trial").cast(pl.UInt32)
-    # A row for each field, and then for each record.
-    level = [rows["field"].to_numpy(), rows["every"].to_numpy() + len(keys)]
-    single = _Shared(words, trial_words, trials, 1)
-    runs = _Shared(words, trial_words, trials, RUN)
-    shared, total = single.largest(level, table["record"], pairs)
-    amount, _ = runs.largest(level, table["record"], pairs)
-    passages, _ = runs.largest([np.arange(len(ours))], ours["record"], pairs)
-    passage = np.zeros(len(table))
-    for places in level:
-        np.maximum.at(passage, places, passages)
-    return table.with_columns(
-        closest=pl.Series(shared / (total + OWN)), amount=pl.Series(amount), passage=pl.Series(passage)
-    )
+
+    def __init__(self, trials: Items) -> None:
+        owners = trials.frame["record"].to_numpy()
+        self._words, self._runs = (_Weighed(trials.words, owners, length) for length in (1, RUN))
+
+    def share_with_one(self, ours: Items, shown: pl.DataFrame | None, whole: str) -> pl.DataFrame:
+        """Return how much each field of each record shares with the one trial that has most of it.
+
+        Args:
+            ours: the items of records, numbered together with those of the trials.
+            shown: `record` and `trial`, numbers of the trials that a record is compared with; None means all.
+            whole: the name of all fields of a record together.
+
+        Returns:
+            `record`, `field`, `closest` (weighed share of the different words), `amount` (weight of the
+            different n-grams of RUN words) and `passage` (the same of the item that shares most).
+        """
+        rows = ours.frame.select(
+            "record",
+            field=pl.struct("record", "field").rank("dense") - 1,
+            every=pl.col("record").rank("dense") - 1,
+        )
+        keys = ours.frame.select("record", "field", row=rows["field"]).unique("row").sort("row").drop("row")
+        records = ours.frame["record"].unique().sort()
+        table = pl.concat(
+            [keys, pl.DataFrame({"record": records, "field": [whole] * len(records)}, schema=keys.schema)]
+        )
+        pairs = None if shown is None else shown.select("record", "trial").cast(pl.UInt32)
+        # A row for each field, and then for each record.
+        level = [rows["field"].to_numpy(), rows["every"].to_numpy() + len(keys)]
+        shared, total = self._words.largest(ours.words, level, table["record"], pairs)
+        amount, _ = self._runs.largest(ours.words, level, table["record"], pairs)
+        texts = [np.arange(len(ours.frame))]
+        passages, _ = self._runs.largest(ours.words, texts, ours.frame["record"], pairs)
+        passage = np.zeros(len(table))
+        for places in level:
+            np.maximum.at(passage, places, passages)
+        return table.with_columns(
+            closest=pl.Series(shared / (total + OWN)), amount=pl.Series(amount), passage=pl.Series(passage)
+        )
 
 
-class _Shared:
-    """N-grams of texts and of trials, and what each weighs."""
+class _Weighed:
+    """The n-grams of trials that weigh something: which trial has which, and what each weighs."""
 
-    def __init__(self, ours: Words, theirs: Words, trials: np.ndarray, length: int) -> None:
-        self._owners, mine = _ngrams(ours, length)
-        texts, keys = _ngrams(theirs, length)
-        known, columns = np.unique(keys, return_inverse=True)
-        rows = trials[texts]
+    def __init__(self, words: Words, trials: np.ndarray, length: int) -> None:
+        self._length = length
+        texts, keys = _ngrams(words, length)
+        self._known, columns = np.unique(keys, return_inverse=True)
         count = len(np.unique(trials))
-        shape = int(trials.max(initial=0)) + 1, len(known) + 1  # the last is what no trial has
-        self._trials = _incidence(rows, columns, shape)
-        having = np.asarray(self._trials.sum(axis=0)).ravel()
-        self._weights = np.where(
-            having <= max(COMMON * count, 3), np.log((count + 1) / (having + 1)), 0
-        ).astype(np.float32)
-        places = np.searchsorted(known, mine)
-        places[places == len(known)] = 0
-        found = known[places] == mine if len(known) else np.zeros(len(mine), bool)
-        self._found, self._places, self._keys = found, places, mine
+        shape = int(trials.max(initial=0)) + 1, len(self._known) + 1  # the last is what no trial has
+        having = _incidence(trials[texts], columns, shape)
+        times = np.asarray(having.sum(axis=0)).ravel()
+        weighs = times <= max(COMMON * count, 3)
+        self._weights = np.where(weighs, np.log((count + 1) / (times + 1)), 0).astype(np.float32)
+        having.data[~weighs[having.indices]] = 0  # most trials have them
+        having.eliminate_zeros()
+        self._trials = having
 
     def largest(
-        self, level: list[np.ndarray], records: pl.Series, pairs: pl.DataFrame | None
+        self, words: Words, level: list[np.ndarray], records: pl.Series, pairs: pl.DataFrame | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return, by row, the weight that one trial has of it, and the weight of all of it.
 
         `level` has arrays of the row that each text is a part of, `records` the record of each row.
         """
         n = len(records)
-        rows = np.concatenate([places[self._owners] for places in level])
-        found, places, keys = (np.tile(one, len(level)) for one in (self._found, self._places, self._keys))
+        owners, keys = _ngrams(words, self._length)
+        places = np.searchsorted(self._known, keys)
+        places[places == len(self._known)] = 0
+        found = self._known[places] == keys if len(self._known) else np.zeros(len(keys), bool)
+        rows = np.concatenate([texts[owners] for texts in level])
+        found, places, keys = (np.tile(one, len(level)) for one in (found, places, keys))
         matrix = _incidence(rows[found], places[found], (n, self._trials.shape[1]))
         matrix = sparse.csr_matrix(matrix.multiply(self._weights))
+        matrix.eliminate_zeros()
         new = pl.DataFrame({"row": rows[~found], "key": keys[~found]}).unique()["row"].to_numpy()
         total = np.asarray(matrix.sum(axis=1)).ravel() + np.bincount(new, minlength=n) * self._weights[-1]
         return self._most(matrix, records, pairs), total
@@ -105,6 +110,7 @@ class _Shared:
             turned = self._trials.T.tocsr()
             for begin in range(0, len(most), _CHUNK):
                 shared = matrix[begin : begin + _CHUNK] @ turned
+                shared.has_canonical_format = True  # so that `max` does not sort what has no duplicates
                 most[begin : begin + _CHUNK] = shared.max(axis=1).toarray().ravel()
             return most
         rows = pl.DataFrame({"record": records}).with_row_index("row").join(pairs, on="record")

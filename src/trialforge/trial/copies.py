@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
 from trialforge.trial.criteria import parse
 from trialforge.trial.overlap import match_ngrams
-from trialforge.trial.words import Words, number_words, split_words
+from trialforge.trial.words import Words, number_words
 
 NGRAM = 8
 FIELDS = (
@@ -69,29 +71,41 @@ def measure_copies(
         words and how many of these are `shared`; and the words of its `longest` run that stands in one field
         of one reference. An item of fewer words is one n-gram, shared if a reference has it as an item.
     """
-    return measure_items(field_items(records), field_items(references), shown)
+    ours, theirs = number_items(field_items(records), field_items(references))
+    return measure_items(ours, theirs, shown)
 
 
-def measure_items(
-    ours: pl.DataFrame, theirs: pl.DataFrame, shown: pl.DataFrame | None = None
-) -> pl.DataFrame:
+class Items(NamedTuple):
+    """What `field_items` has read of some trials, and the words of its texts."""
+
+    frame: pl.DataFrame
+    words: Words
+
+
+def number_items(*frames: pl.DataFrame) -> list[Items]:
+    """Return the words beside the items of each frame, numbered alike in all of them."""
+    return [*map(Items, frames, number_words(*(frame["text"] for frame in frames)))]
+
+
+def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return `measure_copies` of what `field_items` has read of records and references."""
-    theirs = theirs.rename({"record": "trial"})
+    our_items = ours.frame.with_columns(group="record" if shown is not None else pl.lit(0, pl.UInt32))
+    their_items = theirs.frame.rename({"record": "trial"}).with_row_index("place")
     if shown is None:
-        ours, theirs = (items.with_columns(group=pl.lit(0, pl.UInt32)) for items in (ours, theirs))
+        their_items = their_items.with_columns(group=pl.lit(0, pl.UInt32))
     else:
-        ours = ours.with_columns(group="record")
         pairs = shown.select(pl.col("record", "trial").cast(pl.UInt32)).rename({"record": "group"})
-        theirs = pairs.join(theirs, on="trial", maintain_order="left_right")
-    our_words, their_words = number_words(ours["text"], theirs["text"])
-    found = match_ngrams(our_words, their_words, _groups(ours, theirs))
-    begun = np.bincount(found.owners[found.reach >= NGRAM], minlength=len(ours))
-    items = ours.select(
+        their_items = pairs.join(their_items, on="trial", maintain_order="left_right")
+    our_words, their_words = ours.words, theirs.words.take(their_items["place"].to_numpy())
+    groups = _groups(our_items, their_items)
+    found = match_ngrams(our_words, their_words, groups)
+    begun = np.bincount(found.owners[found.reach >= NGRAM], minlength=len(our_words))
+    items = our_items.select(
         "record",
         "field",
         words=pl.Series(our_words.lengths, dtype=pl.Int64),
         long=pl.Series(begun, dtype=pl.Int64),
-        whole=_stand_whole(ours, theirs),
+        whole=pl.Series(_stand_whole(our_words, their_words, groups), dtype=pl.Int64),
     )
     shared = pl.when(pl.col("words") < NGRAM).then("whole").otherwise("long")
     fields = items.group_by("record", "field", maintain_order=True).agg(
@@ -99,8 +113,8 @@ def measure_items(
         ngrams=(pl.col("words") - NGRAM + 1).clip(lower_bound=1).filter(pl.col("words") > 0).sum(),
         shared=shared.sum(),
     )
-    our_fields, our_words = _join_items(ours, our_words)
-    their_fields, their_words = _join_items(theirs, their_words)
+    our_fields, our_words = _join_items(our_items, our_words)
+    their_fields, their_words = _join_items(their_items, their_words)
     longest = match_ngrams(our_words, their_words, _groups(our_fields, their_fields)).longest
     # Both have their fields in the order of the items.
     whole = fields.with_columns(longest=pl.Series(longest, dtype=pl.Int64)).filter(pl.col("words") > 0)
@@ -111,14 +125,26 @@ def _groups(ours: pl.DataFrame, theirs: pl.DataFrame) -> tuple[np.ndarray, np.nd
     return ours["group"].to_numpy(), theirs["group"].to_numpy()
 
 
-def _stand_whole(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.Series:
-    """Return 1 for each item that is, word for word, an item of the references of its group, else 0."""
-    plain = [
-        items.select("group", text=split_words(items["text"]).list.join(" ")) for items in (ours, theirs)
+def _stand_whole(ours: Words, theirs: Words, groups: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return which items of fewer than NGRAM words are, word for word, one of their group's references."""
+    short = [np.flatnonzero((words.lengths > 0) & (words.lengths < NGRAM)) for words in (ours, theirs)]
+    keys = [
+        np.column_stack([group[places], _padded(words.take(places))])
+        for words, group, places in zip((ours, theirs), groups, short, strict=True)
     ]
-    known = plain[1].unique().filter(pl.col("text") != "").with_columns(whole=pl.lit(1, pl.Int64))
-    same = plain[0].join(known, on=["group", "text"], how="left", maintain_order="left")
-    return same["whole"].fill_null(0)
+    names = ["group", *map(str, range(NGRAM - 1))]
+    mine, known = (pl.DataFrame(key, schema=names, orient="row") for key in keys)
+    same = mine.with_row_index("row").join(known, on=names, how="semi")["row"].to_numpy()
+    whole = np.zeros(len(ours), dtype=bool)
+    whole[short[0][same]] = True
+    return whole
+
+
+def _padded(words: Words) -> np.ndarray:
+    """Return the words of texts of fewer than NGRAM, a row for each, with -1 behind them."""
+    rows = np.full((len(words), NGRAM - 1), -1)
+    rows[words.owners, np.arange(len(words.ids)) - np.repeat(words.starts[:-1], words.lengths)] = words.ids
+    return rows
 
 
 def _join_items(items: pl.DataFrame, words: Words) -> tuple[pl.DataFrame, Words]:

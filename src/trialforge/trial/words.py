@@ -40,6 +40,13 @@ class Words:
         """Return, for each word, where its text ends."""
         return np.repeat(self.starts[1:], self.lengths)
 
+    def take(self, places: np.ndarray) -> Words:
+        """Return the texts at the given places."""
+        lengths = self.lengths[places]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        moved = np.repeat(self.starts[places] - starts[:-1], lengths)
+        return Words(self.ids[moved + np.arange(starts[-1])], starts, self.vocabulary)
+
 
 def split_words(texts: pl.Series) -> pl.Series:
     """Return the lower-case words (letters and digits) of each text as a list.

@@ -30,8 +30,9 @@ from trialforge.quality.copies import (
     likely_exemplars,
     worst_copies,
 )
-from trialforge.quality.one_trial import share_with_one
+from trialforge.quality.one_trial import Sources
 from trialforge.quality.params import QualityParams
+from trialforge.trial.copies import number_items
 from trialforge.trial.criteria import parse
 from trialforge.trial.draft_fields import WRITTEN_FIELDS
 from trialforge.trial.draft_form import as_drafts
@@ -235,7 +236,8 @@ def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
     theirs = pl.DataFrame([*adults, *own], schema=schema, orient="row").sort("record")
     texts = ["Galanin lowers tremor, nightly", "galanin in siblings", "adults with a disease", "new things"]
     ours = pl.DataFrame([(row, "title", text) for row, text in enumerate(texts)], schema=schema, orient="row")
-    table = share_with_one(ours, theirs, None, "all fields")
+    mine, known = number_items(ours, theirs)
+    table = Sources(known).share_with_one(mine, None, "all fields")
     title = table.filter(field="title")
     rare = 4 * math.log(61 / 2)
     assert title["closest"].to_list() == pytest.approx(
@@ -244,7 +246,7 @@ def test_what_one_trial_has_counts_by_how_rare_it_is() -> None:
     assert title["amount"].to_list() == [0, 0, 0, 0]  # no three words in the same order
     assert table.filter(field="all fields")["closest"].to_list() == title["closest"].to_list()
     shown = pl.DataFrame({"record": [0, 1], "trial": [8, 8]}).cast(pl.UInt32)
-    seen = share_with_one(ours, theirs, shown, "all fields").filter(field="title")
+    seen = Sources(known).share_with_one(mine, shown, "all fields").filter(field="title")
     assert seen["closest"][0] == 0
     assert seen["closest"][1] == title["closest"][1]
 
