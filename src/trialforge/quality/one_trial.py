@@ -16,6 +16,7 @@ from trialforge.trial.words import Words
 RUN = 3  # words of an n-gram of a passage
 COMMON = 0.05  # what more than this share of trials have weighs nothing
 OWN = 10.0  # added to the weight of a field, so that one of few words is not easily a whole copy
+_DIGITS = 9
 _CHUNK = 256  # texts that are looked up in all trials at a time
 
 
@@ -61,9 +62,9 @@ class Sources:
         passage = np.zeros(len(table))
         for places in level:
             np.maximum.at(passage, places, passages)
-        return table.with_columns(
-            closest=pl.Series(shared / (total + OWN)), amount=pl.Series(amount), passage=pl.Series(passage)
-        )
+        scores = {"closest": shared / (total + OWN), "amount": amount, "passage": passage}
+        # Sums in another order are no other score: records are held against values that many trials have.
+        return table.with_columns(pl.Series(name, values).round(_DIGITS) for name, values in scores.items())
 
 
 class _Weighed:
@@ -78,7 +79,7 @@ class _Weighed:
         having = _incidence(trials[texts], columns, shape)
         times = np.asarray(having.sum(axis=0)).ravel()
         weighs = times <= max(COMMON * count, 3)
-        self._weights = np.where(weighs, np.log((count + 1) / (times + 1)), 0).astype(np.float32)
+        self._weights = np.where(weighs, np.log((count + 1) / (times + 1)), 0)
         having.data[~weighs[having.indices]] = 0  # most trials have them
         having.eliminate_zeros()
         self._trials = having
@@ -136,6 +137,6 @@ def _ngrams(words: Words, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Return a matrix that is 1 where a row has a column."""
-    matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    matrix = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
     matrix.data[:] = 1  # a pair that occurs twice was added up
     return matrix
