@@ -62,7 +62,9 @@ def main() -> None:
         view, cut = view_part(trials, split, part, telling)
         cuts.append(cut)
         write_parquet(view, getattr(args, part.replace("-", "_")))
-    write_parquet(as_drafts(view, fields), args.drafts)  # of those held back
+        if part == HELD_BACK:
+            write_parquet(as_drafts(view, fields), args.drafts)
+        del view  # or it would be in memory beside the next one
     metrics = split_metrics(trials, split, len(pairs)) | sum_cuts(cuts)
     shift = shift_metrics(trials, split)
     leakage = {"presence_auc": overall, "fields_dropped": len(telling)}

@@ -94,6 +94,7 @@ def measure_shares(
 ) -> pl.DataFrame:
     """Return `record`, `field` and the scores of what stands anywhere, and of what in one single trial.
 
+    All items are numbered together, and `sources` are those of `pool`.
     Amounts, unlike shares, would be less of a trial that was cut: those of `uncut` items take their place.
     """
     anywhere = copied_shares(measure_items(ours, pool, pairs))

@@ -16,7 +16,7 @@ from trialforge.trial.words import Words
 RUN = 3  # words of an n-gram of a passage
 COMMON = 0.05  # what more than this share of trials have weighs nothing
 OWN = 10.0  # added to the weight of a field, so that one of few words is not easily a whole copy
-_DIGITS = 9
+_DIGITS = 9  # of a score
 _CHUNK = 256  # texts that are looked up in all trials at a time
 
 
@@ -57,18 +57,19 @@ class Sources:
         level = [rows["field"].to_numpy(), rows["every"].to_numpy() + len(keys)]
         shared, total = self._words.largest(ours.words, level, table["record"], pairs)
         amount, _ = self._runs.largest(ours.words, level, table["record"], pairs)
-        texts = [np.arange(len(ours.frame))]
-        passages, _ = self._runs.largest(ours.words, texts, ours.frame["record"], pairs)
+        each = [np.arange(len(ours.frame))]
+        passages, _ = self._runs.largest(ours.words, each, ours.frame["record"], pairs)
         passage = np.zeros(len(table))
         for places in level:
             np.maximum.at(passage, places, passages)
         scores = {"closest": shared / (total + OWN), "amount": amount, "passage": passage}
-        # Sums in another order are no other score: records are held against values that many trials have.
+        # Rounded, so that the order of a sum makes no difference: records are compared with values that many
+        # trials share.
         return table.with_columns(pl.Series(name, values).round(_DIGITS) for name, values in scores.items())
 
 
 class _Weighed:
-    """The n-grams of trials that weigh something: which trial has which, and what each weighs."""
+    """The n-grams of trials: what each weighs, and which trial has which of those that weigh something."""
 
     def __init__(self, words: Words, trials: np.ndarray, length: int) -> None:
         self._length = length
@@ -82,7 +83,7 @@ class _Weighed:
         self._weights = np.where(weighs, np.log((count + 1) / (times + 1)), 0)
         having.data[~weighs[having.indices]] = 0  # most trials have them
         having.eliminate_zeros()
-        self._trials = having
+        self._trials, self._turned = having, having.T.tocsr()
 
     def largest(
         self, words: Words, level: list[np.ndarray], records: pl.Series, pairs: pl.DataFrame | None
@@ -96,7 +97,7 @@ class _Weighed:
         places = np.searchsorted(self._known, keys)
         places[places == len(self._known)] = 0
         found = self._known[places] == keys if len(self._known) else np.zeros(len(keys), bool)
-        rows = np.concatenate([texts[owners] for texts in level])
+        rows = np.concatenate([row_of_text[owners] for row_of_text in level])
         found, places, keys = (np.tile(one, len(level)) for one in (found, places, keys))
         matrix = _incidence(rows[found], places[found], (n, self._trials.shape[1]))
         matrix = sparse.csr_matrix(matrix.multiply(self._weights))
@@ -108,9 +109,8 @@ class _Weighed:
     def _most(self, matrix: sparse.csr_matrix, records: pl.Series, pairs: pl.DataFrame | None) -> np.ndarray:
         most = np.zeros(matrix.shape[0])
         if pairs is None:
-            turned = self._trials.T.tocsr()
             for begin in range(0, len(most), _CHUNK):
-                shared = matrix[begin : begin + _CHUNK] @ turned
+                shared = matrix[begin : begin + _CHUNK] @ self._turned
                 shared.has_canonical_format = True  # so that `max` does not sort what has no duplicates
                 most[begin : begin + _CHUNK] = shared.max(axis=1).toarray().ravel()
             return most

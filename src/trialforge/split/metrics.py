@@ -11,7 +11,7 @@ from trialforge.trial.label_words import label_word
 
 
 def split_metrics(trials: pl.DataFrame, split: pl.DataFrame, pairs: int) -> dict[str, Any]:
-    """Return the sizes of the parts by label, drops by reason."""
+    """Return the sizes of the parts by label, drops by reason and the number of near-duplicate pairs."""
     known = trials.select("nct_id", "label")
     kept = known.join(split.select("nct_id", "part", "reason"), on="nct_id", maintain_order="left")
     label = label_word(pl.col("label"), "unlabelled")

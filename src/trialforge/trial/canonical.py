@@ -26,10 +26,13 @@ def canonical_criteria(text: str | None) -> str | None:
         line = " ".join(text.split())
         return line if line == text else canonical_criteria(line)  # on one line it may read as an item
     joined = join_criteria(*lists)
-    # An item may read as a heading, or without a second number, once what stood before it is gone.
+    # An item may read as a heading, or without a second number, once what stood before it is gone; and two
+    # together as a table, or as emphasised.
     inclusion, exclusion = lists
-    stays = all(stays_item(item, "inclusion") for item in inclusion) and all(
-        stays_item(item, "exclusion") for item in exclusion
+    stays = (
+        not any(sign in joined for sign in ("|", "**"))
+        and all(stays_item(item, "inclusion") for item in inclusion)
+        and all(stays_item(item, "exclusion") for item in exclusion)
     )
     return joined if stays or joined == text else canonical_criteria(joined)
 

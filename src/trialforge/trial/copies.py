@@ -83,12 +83,12 @@ class Items(NamedTuple):
 
 
 def number_items(*frames: pl.DataFrame) -> list[Items]:
-    """Return the words beside the items of each frame, numbered alike in all of them."""
+    """Return the items of each frame with their words, numbered alike in all of them."""
     return [*map(Items, frames, number_words(*(frame["text"] for frame in frames)))]
 
 
 def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return `measure_copies` of what `field_items` has read of records and references."""
+    """Return `measure_copies` of items that one call of `number_items` has numbered."""
     our_items = ours.frame.with_columns(group="record" if shown is not None else pl.lit(0, pl.UInt32))
     their_items = theirs.frame.rename({"record": "trial"}).with_row_index("place")
     if shown is None:
@@ -96,7 +96,9 @@ def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None)
     else:
         pairs = shown.select(pl.col("record", "trial").cast(pl.UInt32)).rename({"record": "group"})
         their_items = pairs.join(their_items, on="trial", maintain_order="left_right")
-    our_words, their_words = ours.words, theirs.words.take(their_items["place"].to_numpy())
+    our_words, their_words = ours.words, theirs.words
+    if shown is not None:
+        their_words = their_words.take(their_items["place"].to_numpy())
     groups = _groups(our_items, their_items)
     found = match_ngrams(our_words, their_words, groups)
     begun = np.bincount(found.owners[found.reach >= NGRAM], minlength=len(our_words))
@@ -126,7 +128,7 @@ def _groups(ours: pl.DataFrame, theirs: pl.DataFrame) -> tuple[np.ndarray, np.nd
 
 
 def _stand_whole(ours: Words, theirs: Words, groups: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return which items of fewer than NGRAM words are, word for word, one of their group's references."""
+    """Return which items of fewer than NGRAM words equal one of a reference of their group."""
     short = [np.flatnonzero((words.lengths > 0) & (words.lengths < NGRAM)) for words in (ours, theirs)]
     keys = [
         np.column_stack([group[places], _padded(words.take(places))])

@@ -33,7 +33,7 @@ _COHORT_TITLE = re.compile(
     r"(?i)(?:cohort|group|part|arm|sub-?study) (?:\d{1,2}|[a-z]|[ivx]{1,4})(?: ?[-–(].{1,60})?"
 )
 _SENTENCE = re.compile(r"(?<=[a-z0-9)]{3}[.;]) +(?=[A-Z])")
-_MAY_BE_NUMBERED = re.compile(r"[\W_]|\w{1,5}[^\w ]|o |[①-⑳]")
+_MAY_BE_NUMBERED = re.compile(r"[\W_]|\w{1,5}[^\w ]|o |[①-⑳❶-➓]")
 _TITLES = {"inclusion criteria": "Inclusion Criteria", "exclusion criteria": "Exclusion Criteria"}
 # Longer ones say more than that; a lead-in that turns an exclusion into an inclusion must be plainer.
 _STATEMENT_WORDS, _TAIL_WORDS, _LEAD_WORDS, _LEAD_WORDS_OUT = 60, 10, 30, 12
@@ -93,7 +93,7 @@ def parse(text: str | None) -> Criteria:
 
 
 def stays_item(text: str, side: Side) -> bool:
-    """Whether `- text` under a heading of a side reads as one item of that side, with no other number."""
+    """Whether `- text` under a heading of inclusion or exclusion reads as one item of that side, whole."""
     if _MAY_BE_NUMBERED.match(text) and read_items(f"- {text}", 0) != [Line(0, True, "", text)]:
         return False
     if not may_name_side(text):

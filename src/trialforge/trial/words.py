@@ -41,7 +41,7 @@ class Words:
         return np.repeat(self.starts[1:], self.lengths)
 
     def take(self, places: np.ndarray) -> Words:
-        """Return the texts at the given places."""
+        """Return the texts at the given places, which may repeat, under the same numbers."""
         lengths = self.lengths[places]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         moved = np.repeat(self.starts[places] - starts[:-1], lengths)

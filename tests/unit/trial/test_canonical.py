@@ -36,6 +36,23 @@ def test_what_is_canonical_stays_as_it_is(text: str) -> None:
     assert canonical_criteria(once) == once
 
 
+LINES = (
+    "Inclusion Criteria:", "Exclusion Criteria:", "* Adults", "  - Able to enroll within a week", "12: women",
+    "Patients with a stent are excluded.", "Inclusion: adults who can read. Exclusion criteria: dementia", "",
+    "❶ Included if 18", "1. 2) Study inclusion | day 0", "Follow-up | day 30", "* included **see",
+    "* not eligible**",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=6))
+@example(["Inclusion Criteria:", "", "❶ Age over 18", "❷ Able to enroll within a week"])
+@example(["Inclusion Criteria:", "", "1: Study inclusion | day 0", "2: Follow-up | day 30"])
+@example(["Inclusion Criteria:", "", "* Hepatitis B **see note 1", "* Ability to enroll within a week**"])
+def test_lines_that_name_a_side_are_canonical_at_once(lines: list[str]) -> None:
+    once = canonical_criteria("\n".join(lines))
+    assert canonical_criteria(once) == once
+
+
 def test_prose_stands_on_one_line_and_nothing_else_changes() -> None:
     trials = simulate(40, 1)
     summary = pl.lit("  Levodopa\n\n   for off \t periods.\n")
