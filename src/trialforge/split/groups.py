@@ -23,19 +23,17 @@ def near_duplicate_pairs(trials: pl.DataFrame, threshold: float) -> list[tuple[s
     order = trials["nct_id"].arg_sort().to_numpy()
     ids, told = trials["nct_id"].gather(order).to_list(), trials.select(FIELDS)
 
-    def read(places: np.ndarray) -> pl.Series:
-        chunk: pl.DataFrame = told[order[places]]
-        return chunk.select(trial_text(FIELDS))["text"]
+    def read(some: pl.DataFrame) -> pl.Series:
+        return some.select(trial_text(FIELDS))["text"]
 
     # Texts are made as they are read: those of a large corpus together are as large as the corpus.
-    chunks = (read(np.arange(start, min(start + CHUNK, len(ids)))) for start in range(0, len(ids), CHUNK))
-    sketches = sketch_texts(chunks, threshold)
+    sketches = sketch_texts(map(read, told.iter_slices(CHUNK)), threshold).take(order)
     first_of: dict[bytes, int] = {}
     firsts = np.array(
         [first_of.setdefault(text or b"%d" % at, at) for at, text in enumerate(sketches.digests)]
     )
     kept = np.flatnonzero(firsts == np.arange(len(ids)))
-    near = near_pairs(sketches.take(kept), lambda places: read(kept[places]), threshold)
+    near = near_pairs(sketches.take(kept), lambda places: read(told[order[kept[places]]]), threshold)
     pairs = [(int(kept[row]), int(kept[other])) for row, other, _ in near]
     pairs += [(row, first) for row, first in enumerate(firsts.tolist()) if row != first]
     return [(ids[other], ids[row]) for row, other in sorted(pairs)]

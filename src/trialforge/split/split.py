@@ -228,8 +228,13 @@ def view_part(
     No trial fills the fields `telling`.
     """
     chosen = split.filter(pl.col("part") == part)["nct_id"]
-    places = trials["nct_id"].is_in(chosen.implode()).arg_true()
-    slices = (trials[places[start : start + SLICE]] for start in range(0, len(places), SLICE))
+    mine = trials["nct_id"].is_in(chosen.implode())
+    # Of each stretch of trials, whose texts stay where they are, about SLICE are of the part.
+    stretch = max(1, SLICE * trials.height // max(1, chosen.len()))
+    slices = (
+        trials.slice(start, stretch).filter(mine.slice(start, stretch))
+        for start in range(0, trials.height, stretch)
+    )
     viewed = [_view(telling, trials.clear()), *map_in_order(partial(_view, telling), slices)]
     return pl.concat(view for view, _ in viewed), sum_cuts(cuts for _, cuts in viewed)
 
