@@ -84,6 +84,7 @@ class OllamaServer:
     """
 
     def __init__(self, address: str, *, silence: float, connect: float = 5.0) -> None:
+        import_ollama()  # a missing library is told before a missing server
         whole = httpx.URL(address.rstrip("/"))
         self.address = str(whole.copy_with(userinfo=b""))
         self._auth = (whole.username, whole.password) if whole.username else None
