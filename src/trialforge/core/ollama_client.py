@@ -84,7 +84,7 @@ class OllamaServer:
     """
 
     def __init__(self, address: str, *, silence: float, connect: float = 5.0) -> None:
-        import_ollama()  # a missing library is told before a missing server
+        self._ollama = import_ollama()  # at once: a missing library is told before a missing server
         whole = httpx.URL(address.rstrip("/"))
         self.address = str(whole.copy_with(userinfo=b""))
         self._auth = (whole.username, whole.password) if whole.username else None
@@ -117,14 +117,13 @@ class OllamaServer:
         self, *, seconds: float, tell: Callable[[float], None] | None = None
     ) -> Iterator[ollama.Client]:
         """Yield Ollama's own client for one call, with the same deadline and bound as any other."""
-        ollama = import_ollama()
         transport = BoundedTransport(seconds, tell=tell)
         try:
-            with ollama.Client(
+            with self._ollama.Client(
                 self.address, auth=self._auth, timeout=self._timeout, transport=transport, trust_env=False
             ) as client:
                 yield client
-        except ollama.ResponseError as error:
+        except self._ollama.ResponseError as error:
             raise Refusal(error.status_code, error.error) from error
         except ConnectionError as error:
             raise httpx.ConnectError(str(error)) from error

@@ -69,7 +69,7 @@ class Sources:
 
 
 class _Weighed:
-    """The n-grams of trials: what each weighs, and which trial has which of those that weigh something."""
+    """The n-grams of trials: what each weighs, and which trial has which."""
 
     def __init__(self, words: Words, trials: np.ndarray, length: int) -> None:
         self._length = length
@@ -79,10 +79,7 @@ class _Weighed:
         shape = int(trials.max(initial=0)) + 1, len(self._known) + 1  # the last is what no trial has
         having = _incidence(trials[texts], columns, shape)
         times = np.asarray(having.sum(axis=0)).ravel()
-        weighs = times <= max(COMMON * count, 3)
-        self._weights = np.where(weighs, np.log((count + 1) / (times + 1)), 0)
-        having.data[~weighs[having.indices]] = 0  # most trials have them
-        having.eliminate_zeros()
+        self._weights = np.where(times <= max(COMMON * count, 3), np.log((count + 1) / (times + 1)), 0)
         self._trials, self._turned = having, having.T.tocsr()
 
     def largest(
@@ -101,7 +98,7 @@ class _Weighed:
         found, places, keys = (np.tile(one, len(level)) for one in (found, places, keys))
         matrix = _incidence(rows[found], places[found], (n, self._trials.shape[1]))
         matrix = sparse.csr_matrix(matrix.multiply(self._weights))
-        matrix.eliminate_zeros()
+        matrix.eliminate_zeros()  # common words, which most trials have, would cost the most
         new = pl.DataFrame({"row": rows[~found], "key": keys[~found]}).unique()["row"].to_numpy()
         total = np.asarray(matrix.sum(axis=1)).ravel() + np.bincount(new, minlength=n) * self._weights[-1]
         return self._most(matrix, records, pairs), total

@@ -89,15 +89,17 @@ def number_items(*frames: pl.DataFrame) -> list[Items]:
 
 def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return `measure_copies` of items that one call of `number_items` has numbered."""
-    our_items = ours.frame.with_columns(group="record" if shown is not None else pl.lit(0, pl.UInt32))
-    their_items = theirs.frame.rename({"record": "trial"}).with_row_index("place")
+    (our_items, our_words), (their_items, their_words) = ours, theirs
+    their_items = their_items.rename({"record": "trial"})
     if shown is None:
-        their_items = their_items.with_columns(group=pl.lit(0, pl.UInt32))
+        our_items, their_items = (
+            items.with_columns(group=pl.lit(0, pl.UInt32)) for items in (our_items, their_items)
+        )
     else:
+        our_items = our_items.with_columns(group="record")
         pairs = shown.select(pl.col("record", "trial").cast(pl.UInt32)).rename({"record": "group"})
-        their_items = pairs.join(their_items, on="trial", maintain_order="left_right")
-    our_words, their_words = ours.words, theirs.words
-    if shown is not None:
+        placed = their_items.with_row_index("place")
+        their_items = pairs.join(placed, on="trial", maintain_order="left_right")
         their_words = their_words.take(their_items["place"].to_numpy())
     groups = _groups(our_items, their_items)
     found = match_ngrams(our_words, their_words, groups)
