@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.ollama_limit import pytest_timeout_cancel_timer, pytest_timeout_set_timer
+from tests.ollama_model import make_model
 from tests.once import made_once, read_once
 from trialforge.ingest.source import Batch
 
@@ -96,7 +97,9 @@ def elasticsearch_url() -> str:
 @pytest.fixture(scope="session")
 def ollama_host() -> str:
     """The address of a real Ollama."""
-    return _address("OLLAMA_HOST")
+    address = _address("OLLAMA_HOST")
+    make_model(address)
+    return address
 
 
 def _address(variable: str) -> str:

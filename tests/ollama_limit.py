@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-SECONDS = float(os.environ.get("OLLAMA_TEST_SECONDS", "240"))
+SECONDS = float(os.environ.get("OLLAMA_TEST_SECONDS", "600"))
 
 
 def waits_for_ollama(item: pytest.Item) -> bool:

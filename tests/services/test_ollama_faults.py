@@ -18,6 +18,7 @@ import httpx
 import jsonschema
 import pytest
 
+from tests.ollama_model import MODEL
 from tests.services.relay import relay_to
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
@@ -25,7 +26,6 @@ from trialforge.llm.calls import CachedGenerator, CallCache, hash_call
 from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
 
-MODEL = "smollm2:135m"
 DEAD = "http://127.0.0.1:9"
 REQUESTS = [
     ask(f"{seed} is the number of a trial of aspirin. " * 3, seed=seed, max_tokens=16) for seed in range(6)

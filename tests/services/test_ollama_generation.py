@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from tests.ollama_model import MODEL
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import MOST_TOKENS, Message, ask_first_token
@@ -14,7 +15,6 @@ from trialforge.llm.ollama import OllamaGenerator
 from trialforge.llm.params import LlmParams
 from trialforge.llm.schemas import check_forcing
 
-MODEL = "smollm2:135m"
 pytestmark = pytest.mark.services
 
 

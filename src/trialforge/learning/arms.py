@@ -14,6 +14,7 @@ import polars as pl
 
 from trialforge.core.errors import LearningError
 from trialforge.core.rng import random_stream
+from trialforge.trial.generation_arms import learned_arm
 
 if TYPE_CHECKING:
     from trialforge.learning.params import LabelShares, TrainingArm
@@ -135,12 +136,13 @@ def _synthetic(arm: TrainingArm, pool: TrainingPool, draw: Draw) -> pl.DataFrame
         return pool.real.clear()
     if pool.synthetic is None:
         raise LearningError(f"arm `{arm.name}` needs synthetic trials and none were given")
-    rows = pool.synthetic.filter(pl.col("generation_arm") == arm.generation_arm)
+    made = pool.synthetic["generation_arm"].unique().sort().to_list()
+    learned = learned_arm(arm.generation_arm, made)
+    rows = pool.synthetic.filter(pl.col("generation_arm") == learned)
     if rows.is_empty():
-        made = ", ".join(pool.synthetic["generation_arm"].unique().sort()) or "none"
         raise LearningError(
-            f"arm `{arm.name}` has no data: no synthetic trial of generation arm `{arm.generation_arm}` "
-            f"(there are: {made})",
+            f"arm `{arm.name}` has no data: no synthetic trial of generation arm `{learned}` "
+            f"(there are: {', '.join(made) or 'none'})",
             hint="add it to `plan.arms` in params.yaml, or take the experiment out of `learning.items`",
         )
     rows = rows.filter(generation=choose_generation(pool, draw.repetition))

@@ -39,7 +39,7 @@ class TrainingArm(Section):
     extra_times: float | None = Field(default=None, gt=0)
     extra_count: int | None = Field(default=None, ge=1)
     synthetic_share: float | None = Field(default=None, ge=0, le=1)
-    generation_arm: str = "retrieval-reasoning"
+    generation_arm: str | None = None
     filtered: bool = True
     submitted_before: date | None = None
     label_shares: LabelShares | None = None

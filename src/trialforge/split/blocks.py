@@ -11,6 +11,7 @@ from trialforge.core.rng import random_stream
 from trialforge.split.groups import group_trials, near_duplicate_pairs
 from trialforge.split.params import BlockParams, StudiedPools
 from trialforge.trial.controls import cluster_key
+from trialforge.trial.generation_arms import learned_arm
 
 BLOCK_SCHEMA: dict[str, pl.DataType] = {"nct_id": pl.String(), "block": pl.Int64()}
 
@@ -75,9 +76,10 @@ def check_study(blocks: int, generation_arms: Sequence[str], study: StudiedPools
             hint="lower study.sizes, or take more trials",
         )
     for arm in study.arms:
-        if arm.extra is not None and arm.generation_arm not in generation_arms:
+        learned = learned_arm(arm.generation_arm, generation_arms)
+        if arm.extra is not None and learned not in generation_arms:
             raise ParameterError(
-                f"study arm `{arm.name}` is as large as generation arm `{arm.generation_arm}`, "
+                f"study arm `{arm.name}` is as large as generation arm `{learned}`, "
                 f"which is not in plan.arms: {', '.join(generation_arms)}",
                 hint=f"give the study arm `generation_arm: {generation_arms[0]}`, or add it to plan.arms",
             )

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from trialforge.core.params import Section
+from trialforge.trial.generation_arms import GenerationArm
 
 
 class SplitParams(Section):
@@ -58,7 +59,7 @@ class StudiedArm(Section):
 
     name: str
     extra: str | None = None
-    generation_arm: str = "retrieval-reasoning"
+    generation_arm: str | None = None
 
 
 class StudiedPools(Section):
@@ -71,9 +72,6 @@ class StudiedPools(Section):
 
 
 LabelShares = Literal["pool", "equal"]
-GenerationArm = Literal[
-    "retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars", "label-free"
-]  # fmt: skip
 
 
 class PlanParams(Section):

@@ -152,8 +152,9 @@ def test_drafts_written_without_an_exemplar_are_trained_on(
         pl.lit("no-retrieval").alias("arm"), pl.Series("exemplars", [[]] * 20, dtype=pl.List(pl.String))
     )
     pool = make_tables(parts, FIELDS, unaided).pool
-    arm = TrainingArm(name="no-retrieval", extra="synthetic", generation_arm="no-retrieval")
-    assert origins(compose(arm, pool, Draw(1, 0))) == {"real": 60, "synthetic": 20}
+    for named in ("no-retrieval", None):  # by default the only one there is
+        arm = TrainingArm(name="unaided", extra="synthetic", generation_arm=named)
+        assert origins(compose(arm, pool, Draw(1, 0))) == {"real": 60, "synthetic": 20}
 
 
 def test_positive_controls_are_the_same_held_back_trials_in_two_forms(pool: TrainingPool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.ollama_model import MODEL
 from tests.unit.llm.asking import SCHEMA, ask
 from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import MOST_TOKENS, Completion, Message, Request, TextGenerator, ask_first_token
@@ -23,7 +24,6 @@ from trialforge.llm.schemas import check_forcing
 
 CONTEXT = 512
 KEY = "key-of-a-test"
-OLLAMA_MODEL = "smollm2:135m"
 
 
 def load_embedded(_: pytest.FixtureRequest) -> TextGenerator:
@@ -31,12 +31,12 @@ def load_embedded(_: pytest.FixtureRequest) -> TextGenerator:
 
 
 def load_ollama(request: pytest.FixtureRequest) -> TextGenerator:
-    params = LlmParams(backend="ollama", model=OLLAMA_MODEL, context_tokens=CONTEXT, slots=2)
+    params = LlmParams(backend="ollama", model=MODEL, context_tokens=CONTEXT, slots=2)
     return OllamaGenerator(params, [request.getfixturevalue("ollama_host")])
 
 
 def load_ollama_by_openai(request: pytest.FixtureRequest) -> TextGenerator:
-    params = LlmParams(backend="openai", model=OLLAMA_MODEL, revision="test", context_tokens=CONTEXT, slots=2)
+    params = LlmParams(backend="openai", model=MODEL, revision="test", context_tokens=CONTEXT, slots=2)
     return OpenAIGenerator(params, [f"{request.getfixturevalue('ollama_host')}/v1"])
 
 
@@ -155,7 +155,7 @@ def test_no_requests_have_no_answers(generator: TextGenerator) -> None:
 @pytest.mark.services
 @pytest.mark.full
 def test_settings_that_ollama_does_not_know_by_this_way_are_named(ollama_host: str) -> None:
-    params = LlmParams(backend="openai", model=OLLAMA_MODEL, revision="test", context_tokens=CONTEXT, slots=1)
+    params = LlmParams(backend="openai", model=MODEL, revision="test", context_tokens=CONTEXT, slots=1)
     generator = OpenAIGenerator(params, [f"{ollama_host}/v1"])
     with pytest.raises(GenerationError, match=r"/v1 ignores top_k.*\n.*top_k: 0"):
         answer(generator, ask())

@@ -93,3 +93,11 @@ def test_a_study_that_could_not_be_run_is_refused_before_anything_is_generated()
         check_study(15, ["no-reasoning"], study)
     with pytest.raises(ParameterError, match="`synthetic` is as large as generation arm `no-reasoning`"):
         check_study(16, ["retrieval-reasoning"], study)
+
+
+def test_a_study_arm_learns_by_default_from_the_only_generation_arm() -> None:
+    study = StudiedPools.model_validate({"sizes": [2], "arms": [{"name": "synthetic", "extra": "synthetic"}]})
+    check_study(16, ["no-reasoning"], study)
+    check_study(16, ["no-reasoning", "retrieval-reasoning"], study)
+    with pytest.raises(ParameterError, match="as large as generation arm `retrieval-reasoning`"):
+        check_study(16, ["no-reasoning", "label-free"], study)

@@ -1,0 +1,18 @@
+"""The ways in which the plan has records written, and which of them a training mix learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+GenerationArm = Literal[
+    "retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars", "label-free"
+]  # fmt: skip
+_WHOLE: GenerationArm = "retrieval-reasoning"
+
+
+def learned_arm(named: str | None, made: Collection[str]) -> str:
+    """Return the generation arm that a mix learns from: by default the only one, of several the whole way."""
+    if named:
+        return named
+    return next(iter(made)) if len(made) == 1 else _WHOLE
