@@ -16,21 +16,18 @@ import numpy as np
 import polars as pl
 
 from tests.unit.study.known_writers import WRITER_ARMS, known_corpus
+from tests.unit.study.plain_study import CURVE, POOL, SIZE, plain_study
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
-from trialforge.scoring.bootstrap import roc_auc
-from trialforge.scoring.paired_tests import AreaTest
-from trialforge.study.exchange import Areas, Worth, compare_areas, exchange_rate
+from trialforge.study.exchange import exchange_rate
 from trialforge.study.params import StudyParams
-from trialforge.study.study import draw_orders, run_study
+from trialforge.study.study import run_study
 
 SEED = 41
 BLOCKS = int(os.environ.get("BENCH_BLOCKS", "240"))
 TESTS = int(os.environ.get("BENCH_TESTS", "1500"))
 STUDIES = int(os.environ.get("BENCH_STUDIES", "400"))
 POOLS = int(os.environ.get("BENCH_POOLS", "120"))
-SIZE, POOL = 25, 4
-CURVE = (1, 2, 3, 4, 6, 8, 12, 16)
 EXPECTED = {"true": "1", "permuted": "at most 0", "copies": "0", "mistaken": "between 0 and 1"}
 
 
@@ -95,38 +92,3 @@ def _time_all_arms() -> None:
     result = run_study(corpus, params, learning, SEED)
     print(f"{len(arms)} arms, 40 pools a size, both classifiers: {time.perf_counter() - start:.0f} s")
     print(f"  {40 * len(result.areas)} pools in all, {TESTS} test trials, embedding included")
-
-
-def plain_study(
-    seed: int, writer: str, *, blocks: int = 24, pools: int = 48, tests: int = 300, draws: int = 60
-) -> tuple[Worth, AreaTest]:
-    """Return worth and gain of a writer in a study of normal features and nearest centroids."""
-    stream = np.random.default_rng(seed)
-    features, effect, clusters = 40, 0.12, tests // 2
-
-    def sums(trials: int, signal: float) -> np.ndarray:
-        """Sums of label times features of so many trials, by block."""
-        return stream.normal(trials * signal, np.sqrt(trials), (blocks, features))
-
-    real = sums(SIZE, effect)
-    written = sums(2 * SIZE, effect if writer == "true" else 0.0)
-    labels = stream.integers(0, 2, tests)
-    member = np.arange(tests) // 2
-    rows = (2 * labels[:, None] - 1) * effect + stream.normal(size=(tests, features))
-    rows += stream.normal(0, 0.5, (clusters, features))[member]
-    drawn = stream.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)[:, member]
-    weights = np.vstack([np.ones(tests), drawn])
-    orders = np.array(draw_orders(blocks, pools, seed))
-
-    def areas(size: int, extra: np.ndarray, added: float) -> Areas:
-        members = np.zeros((pools, blocks), dtype=np.bool_)
-        np.put_along_axis(members, orders[:, :size], values=True, axis=1)
-        odds = members @ (real + extra) @ rows.T
-        return Areas(np.stack([roc_auc(labels, row, 0.0, weights) for row in odds]), members, added)
-
-    curve = {SIZE * size: areas(size, 0 * real, 0) for size in CURVE}
-    augmented = areas(POOL, written, 2 * SIZE * POOL)
-    return (
-        exchange_rate(curve, augmented, SIZE * POOL, clusters=clusters, level=0.95),
-        compare_areas(augmented, curve[SIZE * POOL], clusters),
-    )

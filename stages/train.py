@@ -1,7 +1,7 @@
 """Experiments by each classifier: train each arm and seed, and keep what they predict.
 
-Without synthetic trials it trains `learning.real_items`, with them `learning.items`. What was trained
-before is read from the store of cells, so a changed classifier trains no other.
+Without synthetic trials it trains `learning.real_experiments`, with them `learning.synthetic_experiments`.
+What was trained before is read from the store of cells, so a changed classifier trains no other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 
 
 def main() -> None:
@@ -37,10 +37,10 @@ def main() -> None:
         read_parquet(path) if path else None for path in (args.synthetic, args.generated, args.as_drafts)
     ]
     tables = make_tables(parts, params.fields, *drafts)
-    items = params.items if args.synthetic else params.real_items
+    experiments = params.synthetic_experiments if args.synthetic else params.real_experiments
     for model in params.models:
-        training = Training(params, items, model, seed, args.models / model)
-        write_parquet(train_items(training, tables), args.predictions / f"{model}.parquet")
+        training = Training(params, experiments, model, seed, args.models / model)
+        write_parquet(train_experiments(training, tables), args.predictions / f"{model}.parquet")
 
 
 if __name__ == "__main__":

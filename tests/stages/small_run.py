@@ -47,7 +47,7 @@ SIZES: dict[str, Any] = {
     "quality.permutations": 19,
     "quality.max_trials_drawn": 40,
     "learning.seeds": 1,
-    "learning.items": ["in-distribution"],
+    "learning.synthetic_experiments": ["in-distribution"],
     "learning.models": ["tfidf-logreg"],
     "learning.statistics.secondary": [],
     "learning.statistics.draws": 200,

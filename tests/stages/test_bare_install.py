@@ -20,7 +20,7 @@ from tests.unit.ingest.made_records import study_record
 from tests.unit.learning.conftest import build_trials
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,14 +113,14 @@ def test_a_linear_model_predicts_new_trials(bare: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "seeds": 1,
         "fields": ["phase", "criteria"],
-        "real_items": ["real"],
+        "real_experiments": ["real"],
         "models": ["tfidf-logreg"],
         "experiments": {"real": [{"name": "real"}]},
         "statistics": {"primary": {"arm": "real"}},
     }
     params = LearningParams.model_validate(settings)
     training = Training(params, ["real"], "tfidf-logreg", 1, tmp_path / "models", tmp_path / "store")
-    train_items(training, make_tables(parts, params.fields))
+    train_experiments(training, make_tables(parts, params.fields))
     (tmp_path / "new.json").write_text(
         json.dumps([study_record(f"NCT0900000{number}") for number in range(3)])
     )

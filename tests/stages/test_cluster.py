@@ -34,7 +34,7 @@ from trialforge.ingest import aact, registry
 from trialforge.ingest.registry import RegistrySource
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 from trialforge.llm.backend import Message, Request, Sampling
 from trialforge.llm.factory import load_engine
 from trialforge.llm.models import PACKAGED_SHA256, find_packaged
@@ -100,8 +100,8 @@ def train(folder: Path) -> list[bytes]:
         {
             "seeds": 6,
             "fields": ["phase", "criteria"],
-            "real_items": [],
-            "items": ["tried"],
+            "real_experiments": [],
+            "synthetic_experiments": ["tried"],
             "models": ["gradient-boosting"],
             "experiments": {"tried": arms},
             "classifiers": {"gradient-boosting": {"components": 4, "trees": 20}},
@@ -115,7 +115,7 @@ def train(folder: Path) -> list[bytes]:
     )
     tables = make_tables(build_parts(), params.fields, synthetic)
     asked = Training(params, ["tried"], "gradient-boosting", 1, folder / "models", folder / "store")
-    predictions = train_items(asked, tables)
+    predictions = train_experiments(asked, tables)
     models = sorted(path for path in (folder / "models").rglob("*") if path.is_file())
     assert {path.parent.name for path in models} == {"synthetic", "more"}
     return [predictions.write_ipc(None).getvalue(), *(path.read_bytes() for path in models)]

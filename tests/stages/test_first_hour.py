@@ -118,12 +118,12 @@ def test_figures_of_agreement_are_those_that_were_measured() -> None:
 
 def test_records_of_another_tool_are_judged(finished: Path) -> None:
     account = new_account(finished)
-    (line,) = blocks_of("My records judged", "json")
+    (line,) = blocks_of("Evaluate records from another tool", "json")
     others = simulate(24, seed=8).select("title", "conditions", "summary", "criteria")
     records = [json.loads(line), *others.with_columns(label=pl.int_range(pl.len()) % 2).to_dicts()]
     (Path(account["HOME"]) / "Desktop").mkdir()
     (Path(account["HOME"]) / "Desktop" / "records.jsonl").write_text("\n".join(map(json.dumps, records)))
-    (commands,) = blocks_of("My records judged", "console")
+    (commands,) = blocks_of("Evaluate records from another tool", "console")
     # With so few records a gate may be broken, which ends the command with code 1.
     told = run_block(
         commands, finished, account, {"--report audit.html": "--report audit.html || test $? = 1"}

@@ -65,7 +65,7 @@ def write_attack(folder: Path, names: list[Any]) -> None:
     """Write the names wherever params.yaml names something, and where DVC has names of its own."""
     params = yaml.safe_load((folder / "params.yaml").read_text())
     learning = params["learning"]
-    learning |= {"evil": NAMES[0], "real_items": names, "items": names, "models": names}
+    learning |= {"evil": NAMES[0], "real_experiments": names, "synthetic_experiments": names, "models": names}
     for name in map(str, names):
         learning["experiments"][name] = [{"name": name, "generation_arm": name}]
         learning["classifiers"][name] = {"model": name}

@@ -140,10 +140,18 @@ UNDECLARED = {
     "index": SERVER,
     "retrieve": {"retrieval.elasticsearch"},
     **dict.fromkeys(("reason", "generate", "zero-shot"), SPEED),
-    "train-real": {"learning.items", "learning.statistics"},
-    "train": {"learning.real_items", "learning.statistics"},
+    "train-real": {"learning.synthetic_experiments", "learning.statistics"},
+    "train": {"learning.real_experiments", "learning.statistics"},
     "worth": {
-        f"learning.{key}" for key in ("seeds", "real_items", "items", "models", "experiments", "statistics")
+        f"learning.{key}"
+        for key in (
+            "seeds",
+            "real_experiments",
+            "synthetic_experiments",
+            "models",
+            "experiments",
+            "statistics",
+        )
     },
     "report": {"report"},  # params.yaml as a whole is its dependency
 }

@@ -233,7 +233,7 @@ def test_labels_of_the_users_own(tmp_path: Path, raw: Path) -> None:
         ({"source": "ctgov-json"}, "`ctgov-json` is now called `registry`, which reads every format"),
         ({"source": "registry"}, "`ingest.path`: no file or folder data/raw/trials"),
         ({"source": "registry", "path": "data/raw/empty"}, "no trial in data/raw/empty, which has no files"),
-        ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read from cut.zip: no whole"),
+        ({"source": "registry", "path": "data/raw/cut.zip"}, "nothing can be read from cut.zip: not a"),
         ({"source": "registry", "path": "data/raw/observed.json"}, "no trials are left: 1 other_study_type"),
         ({"source": "top"}, "no TOP table (.csv or .csv.gz) at data/raw/top"),
         ({"path": "trials.jsonl"}, "`ingest.path`: trials.jsonl is outside data/raw, so DVC"),

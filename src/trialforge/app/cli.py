@@ -50,7 +50,7 @@ To look closer, and to use the records elsewhere:
 
   8  trialforge show SYN-...     read one record and what it was made from
   9  trialforge report --against HEAD~1    see what changed since a commit
- 10  trialforge export FOLDER    write a data set folder with its card
+ 10  trialforge export FOLDER    write a dataset folder with its card
 
 Each command has --help, and prints JSON with --json. Run `trialforge --install-completion` once to
 complete names with Tab.
@@ -315,17 +315,17 @@ def worth(
     emit(found | {"arms": table.to_dicts()}, as_json=as_json, text=text)
 
 
-@app.command("export", short_help="Write the synthetic trials with a data set card.")
+@app.command("export", short_help="Write the synthetic trials with a dataset card.")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="The folder to write; created if necessary.")],
     form: Annotated[
         Literal["hf", "jsonl", "xml", "api"],
-        typer.Option("--format", "-f", help="hf: a Hugging Face data set; xml, api: the registry's formats."),
+        typer.Option("--format", "-f", help="hf: a Hugging Face dataset; xml, api: the registry's formats."),
     ] = "hf",
     data: Annotated[Path, typer.Option(help="The folder with the pipeline's tables.")] = Path("data"),
     as_json: JsonOption = False,
 ) -> None:
-    """Write the accepted synthetic trials, marked as such, with a data set card."""
+    """Write the accepted synthetic trials, marked as such, with a dataset card."""
     from trialforge.core.files import read_parquet
     from trialforge.core.params import read_params
     from trialforge.exports.export import export_records

@@ -22,6 +22,7 @@ from trialforge.core.files import atomic_path, hash_file, write_json
 from trialforge.ingest.ctgov_json import study_id
 from trialforge.ingest.json_stream import find_encoding
 from trialforge.trial.record import Phase, Status
+from trialforge.trial.registry_ids import NCT_ID
 
 PAGE_SIZE = 500
 MOST_STUDIES = 5_000_000  # if the registry gives no number: ten times what it has
@@ -29,7 +30,7 @@ _CHECKED_EVERY = 20  # pages between two checks of the data timestamp
 _RESTARTS = 3
 _IDS_A_PAGE = 100  # keeps addresses short enough
 _HISTORIES = 20  # first versions saved together; each takes two requests
-Progress = Callable[[int, int | None], None]
+Report = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def read_ids(path: Path) -> tuple[str, ...]:
     if lines and re.fullmatch(r"NCT[ _]?(ID|NUMBER)?", lines[0]):
         lines[0] = ""
     for number, line in enumerate(lines, start=1):
-        if line and not re.fullmatch(r"NCT\d{8}", line):
+        if line and not re.fullmatch(NCT_ID, line):
             raise ParameterError(f"--ids: line {number} of {path} is {line!r}, not an id like NCT01234567")
     if not any(lines):
         raise ParameterError(f"--ids: {path} has no ids")
@@ -144,7 +145,7 @@ def fetch_trials(
     maximum: int | None = None,
     page_size: int = PAGE_SIZE,
     as_registered: bool = False,
-    progress: Progress = lambda done, total: None,  # noqa: ARG005
+    progress: Report = lambda done, total: None,  # noqa: ARG005
 ) -> dict[str, Any]:
     """Download studies to `out` (JSON lines, gzip), write a manifest next to it, and return the manifest.
 
@@ -184,7 +185,7 @@ def fetch_trials(
 
 
 def _download(
-    state: _State, folder: Path, api: RegistryApi, page_size: int, progress: Progress
+    state: _State, folder: Path, api: RegistryApi, page_size: int, progress: Report
 ) -> _State | None:
     """Fetch the missing pages; return None if the data changed during the download."""
     progress(state.count, _goal(state))
@@ -220,7 +221,7 @@ def _take_page(state: _State, api: RegistryApi, size: int) -> tuple[list[Any], s
     return studies, str(start + size) if start + size < len(ids) else None, len(ids)
 
 
-def _fetch_first(ids: list[str], folder: Path, api: RegistryApi, progress: Progress) -> list[Path]:
+def _fetch_first(ids: list[str], folder: Path, api: RegistryApi, progress: Report) -> list[Path]:
     """Fetch the missing first versions, and return all files; some studies have no first version."""
     parts = []
     for start in range(0, len(ids), _HISTORIES):

@@ -45,7 +45,7 @@ class Refusal(Exception):
         self.status = status
 
 
-class Answer:
+class BoundedResponse:
     """An answer whose body has not been read yet."""
 
     def __init__(self, response: httpx.Response, watch: _Watch, max_bytes: int) -> None:
@@ -158,7 +158,7 @@ def open_call(
     stop: threading.Event | None = None,
     tell: Callable[[float], None] | None = None,
     **request: Any,
-) -> Iterator[Answer]:
+) -> Iterator[BoundedResponse]:
     """Send a request and yield its answer; leaving the block ends the call.
 
     Args:
@@ -179,7 +179,7 @@ def open_call(
     threading.Thread(target=watch.run, daemon=True).start()
     try:
         with client.stream(method, url, extensions={"trace": watch.trace}, **request) as response:
-            yield Answer(response, watch, max_bytes)
+            yield BoundedResponse(response, watch, max_bytes)
     except httpx.RequestError as error:
         watch.check()
         if isinstance(error, httpx.TransportError):

@@ -22,6 +22,9 @@ RENAMED = {
     "quality.validity": "checks",
     "quality.duplicates": "validation.duplicates",
     "quality.space": "validation.space",
+    "learning.real_items": "learning.real_experiments",
+    "learning.items": "learning.synthetic_experiments",
+    "learning.statistics.family": "learning.statistics.secondary",
 }
 ABSENT = object()
 S = TypeVar("S", bound="Section")

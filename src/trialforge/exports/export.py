@@ -52,7 +52,7 @@ def _marks(records: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def write_hf(records: pl.DataFrame, folder: Path) -> list[Path]:
-    """Write a Hugging Face data set folder's table; the card beside it makes it one."""
+    """Write a Hugging Face dataset folder's table; the card beside it makes it one."""
     path = folder / "data" / "train-00000-of-00001.parquet"
     marked = records.with_columns(synthetic=pl.lit(value=True)).select(
         "synthetic", pl.all().exclude("synthetic")
@@ -111,14 +111,14 @@ FORMATS: dict[str, Callable[[pl.DataFrame, Path], list[Path]]] = {
 
 
 def point_card(card: str, form: str, path: str) -> str:
-    """Return the card whose header names the file of this form, where a data set library can read it."""
+    """Return the card whose header names the file of this form, where a dataset library can read it."""
     if form in ("hf", "jsonl"):
         return card.replace("path: data/train-*.parquet", f"path: {path}")
     return re.sub(r"^configs:\n(?:(?:- |  ).*\n)+", "", card, count=1, flags=re.MULTILINE)
 
 
 def export_records(records: pl.DataFrame, form: str, folder: Path, card: str) -> list[Path]:
-    """Write `records` in a form of FORMATS, and the data set card beside them.
+    """Write `records` in a form of FORMATS, and the dataset card beside them.
 
     Raises:
         ExportError: no such form, no records, or a record that is not marked as synthetic.

@@ -27,10 +27,11 @@ from trialforge.generation.mending import (
 )
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
+    SHOWN,
     ask_for,
     count_words,
     part_schema,
-    show_part,
+    show_parts,
     tell_record,
     tell_skeleton,
 )
@@ -50,13 +51,13 @@ from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
 from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.label_words import label_line, label_verb, told_label
+from trialforge.trial.record import Row
 from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
 PROMPTS = (PROMPT, MEND_PROMPT)
 # What a record lacks while its criteria are not yet written.
 _CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria")
-Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class DraftWriter:
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
-        self._shown: dict[tuple[PartName, tuple[str, ...]], dict[str, str]] = {}
+        self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
         """Return `best_of` drafts of each target.
@@ -156,7 +157,7 @@ class DraftWriter:
             PROMPT,
             exemplars=[
                 self._tell(self._train[name], target, text)
-                for name, text in self._show(target, part).items()
+                for name, text in self._show(target, SHOWN[part]).items()
                 if text
             ],
             position=params.label_position,
@@ -181,7 +182,7 @@ class DraftWriter:
 
     def show_all(self, target: Row) -> list[str]:
         """Return what the prompts of all parts show of each exemplar, in the order of their ids."""
-        parts = [self._show(target, part) for part in PARTS]
+        parts = [self._show(target, shown) for shown in dict.fromkeys(SHOWN.values())]
         return [
             "\n".join(filter(None, (part[name] for part in parts))) for name in sorted(target["exemplars"])
         ]
@@ -194,23 +195,23 @@ class DraftWriter:
         """
         return (self._context_tokens - self._params.sampling.max_tokens - FRAME_TOKENS) // 2
 
-    def _show(self, target: Row, part: PartName) -> dict[str, str]:
-        """What a part's prompt shows of each exemplar, by id in the order of the prompt; read once a set."""
-        key = part, tuple(target["exemplars"])
+    def _show(self, target: Row, parts: tuple[PartName, ...]) -> dict[str, str]:
+        """What a prompt shows of each exemplar, by id in the order of the prompt; read once a set."""
+        key = parts, tuple(target["exemplars"])
         if key not in self._shown:
             self._shown[key] = self._read_shown(*key)
         return self._shown[key]
 
-    def _read_shown(self, part: PartName, exemplars: Sequence[str]) -> dict[str, str]:
+    def _read_shown(self, parts: Sequence[PartName], exemplars: Sequence[str]) -> dict[str, str]:
         labels = {name: self._train[name]["label"] for name in exemplars}
         order = order_exemplars(sorted(labels), labels, self._params.exemplar_order, 0)
         return {
-            name: show_part(
-                part,
+            name: show_parts(
+                parts,
                 self._train[name],
                 self._params.fields,
                 self._room // len(order),
-                random_stream(0, "shown", part, name),
+                random_stream(0, "shown", *parts, name),
             )
             for name in order
         }

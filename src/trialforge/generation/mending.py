@@ -14,7 +14,7 @@ from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
 from trialforge.trial.copies import field_items, measure_items, number_items
 from trialforge.trial.draft_fields import PROSE_FIELDS
-from trialforge.trial.record import REGISTRATION_SCHEMA
+from trialforge.trial.record import REGISTRATION_SCHEMA, Row
 from trialforge.trial.text import plain_text
 
 PROMPT = "mend.jinja"
@@ -25,7 +25,6 @@ _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 _CLAUSE_END = re.compile(r"(?<=[\w)%])(?=[;,] )")
 _NEXT_ITEM = re.compile(r"(?<=[\w)%])[;,.]? +\d{1,2}[:.)] +(?=[A-Z])")  # of a list that stands in one item
 _LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are dropped from
-Row = Mapping[str, Any]
 Path = tuple[str, ...]
 
 

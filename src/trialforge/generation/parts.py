@@ -7,7 +7,7 @@ answer ("1", "2"), so that a small model neither stops early nor goes on for eve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trialforge.generation.exemplars import count_at_most
@@ -15,6 +15,7 @@ from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.draft_fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
+from trialforge.trial.record import Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,14 @@ KEYWORD_WORDS = 2
 TITLES = ("title", "official_title")
 # A time frame of few words is a number and a unit; a longer one is prose.
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
+# The parts of an exemplar that the prompt for a part shows. Both for criteria show the same: an engine that
+# keeps what it has read reads it once.
+SHOWN: dict[PartName, tuple[PartName, ...]] = {
+    "header": ("header",),
+    "design": ("design",),
+    "inclusion": ("inclusion", "exclusion"),
+    "exclusion": ("inclusion", "exclusion"),
+}
 # Characters a word: a text has at least and at most so many. Registry English has 6.7, with the space.
 LEAST, MOST, SLACK = 3.5, 12.0, 48
 # A title or a criterion may be as long as most registered ones: a model writes as long as its exemplars.
@@ -37,7 +46,6 @@ _HEADS = {
 }  # fmt: skip
 _SENTENCE = re.compile(r"(?<=[a-z0-9)][.!?]) +(?=[A-Z])")
 _FRAME = re.compile(rf"(?i)(\d{{1,3}}) ({'|'.join(unit.removesuffix('s') + 's?' for unit in UNITS)})")
-Row = Mapping[str, Any]
 
 
 def part_schema(part: PartName, skeleton: Row, fields: Sequence[str]) -> dict[str, Any] | None:
@@ -119,15 +127,16 @@ def ask_for(part: PartName, skeleton: Row, fields: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def show_part(
-    part: PartName, trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator
+def show_parts(
+    parts: Sequence[PartName], trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator
 ) -> str:
-    """Return a part of a registered trial in the shape of an answer, as neutralized JSON of so many tokens.
+    """Return parts of a registered trial in the shape of an answer, as neutralized JSON of so many tokens.
 
     Where the whole has no room, texts are left out at random: never always the last ones. Empty where the
     trial has none, or none of them fits.
     """
-    leaves = [(name, text) for name, texts in view_part(part, trial, fields).items() for text in texts]
+    views = [view_part(part, trial, fields) for part in parts]
+    leaves = [(name, text) for view in views for name, texts in view.items() for text in texts]
     sizes = [count_at_most(record_json({name: text}) + " " * 9) for name, text in leaves]
     kept, room = [], tokens
     for place in stream.permutation(len(leaves)):

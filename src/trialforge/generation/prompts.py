@@ -15,10 +15,10 @@ from trialforge.core.files import hash_text
 from trialforge.llm.backend import Message
 from trialforge.trial.checks.target import names_intervention
 from trialforge.trial.label_words import LabelWording, label_line
+from trialforge.trial.record import Row
 
 PROMPT_FOLDER = Path(__file__).parent / "templates"
 EXEMPLAR_FILE = "exemplar.jinja"
-Row = Mapping[str, Any]
 LabelPosition = Literal["head", "tail"]
 
 # Openings of markup and of chat-template tokens of any model family. `<18 years` stays as it is.

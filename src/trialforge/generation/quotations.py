@@ -9,6 +9,7 @@ from typing import Any
 from trialforge.core.rng import random_stream
 from trialforge.generation.prompts import neutralize
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.record import Row
 from trialforge.trial.text import plain_text
 
 # Fields whose words tell one trial from another. A number or "Double" stands in too many to support anything.
@@ -18,11 +19,10 @@ LONGEST = 160  # characters of a line; a longer one is quoted up to a word
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _RATIONALE = re.compile(r"\b(?:RATIONALE|PURPOSE):\s*")
 _LEAST_WORDS = 2
-Trial = Mapping[str, Any]
 Lines = dict[str, list[str]]  # of one trial, by field
 
 
-def quotable_lines(trial: Trial, field: str) -> list[str]:
+def quotable_lines(trial: Row, field: str) -> list[str]:
     """Return the lines of a field that can be quoted, each word for word, in their order."""
     told = plain_text(value_text(trial[field]))
     lines = (_cut(neutralize(" ".join(line.split()))) for line in _split(trial, field))
@@ -30,7 +30,7 @@ def quotable_lines(trial: Trial, field: str) -> list[str]:
     return list(dict.fromkeys(whole))
 
 
-def choose_lines(trials: Sequence[Trial], most: int, seed: int) -> list[Lines]:
+def choose_lines(trials: Sequence[Row], most: int, seed: int) -> list[Lines]:
     """Return at most so many lines of each field of each trial, drawn by the seed, in their order."""
     return [
         {
@@ -50,7 +50,7 @@ def _draw(lines: list[str], most: int, *stream: Any) -> list[str]:
     return [lines[place] for place in sorted(kept)]
 
 
-def _split(trial: Trial, field: str) -> Iterator[str]:
+def _split(trial: Row, field: str) -> Iterator[str]:
     value = trial[field] or []
     if field == "criteria":
         for items in split_criteria(trial["criteria"]):

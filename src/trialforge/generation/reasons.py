@@ -20,13 +20,14 @@ from trialforge.generation.prompts import (
     render,
     target_line,
 )
-from trialforge.generation.quotations import MOST_LINES, QUOTED_FIELDS, Lines, Trial, choose_lines
+from trialforge.generation.quotations import MOST_LINES, QUOTED_FIELDS, Lines, choose_lines
 from trialforge.generation.schema import closed_object
 from trialforge.generation.support import Background
 from trialforge.llm.backend import Message
 from trialforge.trial.checks.exemplars import copied_codes
 from trialforge.trial.checks.language import has_other_script
 from trialforge.trial.label_words import LABEL_WORDS, label_verb
+from trialforge.trial.record import Row
 from trialforge.trial.text import plain_text, word_ngrams
 
 PROMPT = "reason.jinja"
@@ -72,7 +73,7 @@ _ECHO = 5  # words of the question in a row
 _RECITED = 8  # words in a row of a line that is not the one quoted
 _OWN_WORDS = 4  # of a reason, beside those of its quotation and of the question
 _LEAST, _MOST = 30, 240  # characters that may be written; what is kept ends at a sentence
-Trials = Sequence[Trial]
+Trials = Sequence[Row]
 
 
 def ask_reasons(
@@ -132,7 +133,7 @@ def _question_text(messages: Sequence[Message]) -> str:
     return f"{messages[0].content} {messages[-1].content.rpartition('</exemplar>')[2]}"
 
 
-def show_trial(trial: Trial, lines: Lines, intervention: str) -> str:
+def show_trial(trial: Row, lines: Lines, intervention: str) -> str:
     """Return an exemplar as the prompt shows it: what it is of, and the lines that can be quoted."""
     told = [target_line(*exemplar_subject(trial, intervention))]
     return "\n".join(

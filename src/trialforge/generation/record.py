@@ -13,7 +13,7 @@ from trialforge.generation.parts import TITLES
 from trialforge.trial.checks.form import is_misnamed
 from trialforge.trial.criteria_lists import join_criteria
 from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS
-from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX
+from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX, Row
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {
     "normalized_interventions": pl.List(pl.String()), "label": pl.Int64(), "target_id": pl.String(),
@@ -30,7 +30,6 @@ _DECIDED = (
 )  # fmt: skip
 _MARKS = ".!?:"
 _CLOSED = re.compile(r"[\s,;'\"]*[{}][\s,;'\"{}\]]*$")
-Row = Mapping[str, Any]
 
 
 def name_record(record: Row, target_id: str) -> str:

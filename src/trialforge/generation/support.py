@@ -8,8 +8,8 @@ that of latent semantic vectors (truncated SVD of TF-IDF: Deerwester 1990), whic
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
@@ -19,6 +19,7 @@ from sklearn.preprocessing import normalize
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.quotations import QUOTED_FIELDS, value_text
 from trialforge.trial.controls import CONTROLS
+from trialforge.trial.record import Row
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +28,6 @@ OTHERS = 19
 MOST_TRIALS = 2000  # of train that others are drawn from, and that words are weighed by
 DIMENSION = 64
 _WORD = r"(?u)\b[^\W\d_]{3,}\b"
-Trial = Mapping[str, Any]
 
 
 class Background:
@@ -50,7 +50,7 @@ class Background:
         self._latent = TruncatedSVD(max(size, 1), random_state=derive_seed(seed, "background") % 2**32)
         self._latent.fit(counted)
 
-    def rank_field(self, text: str, trial: Trial, field: str) -> int | None:
+    def rank_field(self, text: str, trial: Row, field: str) -> int | None:
         """Return the rank of a trial's field among the same field of 19 others; None with fewer others."""
         told = [value_text(other[field]) for other in self._others([trial]) if other[field]]
         if len(told) < OTHERS:
@@ -59,7 +59,7 @@ class Background:
         others = [told[place] for place in stream.choice(len(told), OTHERS, replace=False)]
         return self._rank(text, value_text(trial[field]), others)
 
-    def rank_set(self, text: str, trials: Sequence[Trial]) -> int | None:
+    def rank_set(self, text: str, trials: Sequence[Row]) -> int | None:
         """Return the rank of trials among 19 other sets of as many; None with fewer than 19 other trials.
 
         What the trials are of, and any text about them must name, doesn't count.
@@ -72,7 +72,7 @@ class Background:
         sets = [set_text([others[place] for place in drawn]) for drawn in draws]
         return self._rank(strip_subject(text, trials), set_text(trials), sets)
 
-    def _others(self, trials: Sequence[Trial]) -> list[Trial]:
+    def _others(self, trials: Sequence[Row]) -> list[Row]:
         own = {name for trial in trials for name in trial["normalized_interventions"] or []} - set(CONTROLS)
         ids = {trial["nct_id"] for trial in trials}
         return [
@@ -89,12 +89,12 @@ class Background:
         return 1 + int((near[1:] >= near[0]).sum(axis=0).max())
 
 
-def set_text(trials: Sequence[Trial]) -> str:
+def set_text(trials: Sequence[Row]) -> str:
     """Return what trials say in the fields that reasons quote."""
     return "\n".join(value_text([trial[field] for field in QUOTED_FIELDS]) for trial in trials)
 
 
-def strip_subject(text: str, trials: Sequence[Trial]) -> str:
+def strip_subject(text: str, trials: Sequence[Row]) -> str:
     """Return a text without the words of the trials' interventions and conditions."""
     named = [
         name

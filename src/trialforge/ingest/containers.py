@@ -213,7 +213,9 @@ def _open_zip(file: IO[bytes], origin: str) -> Iterator[Leaf | Refused]:
     try:
         archive = zipfile.ZipFile(file)
     except _DAMAGE as error:
-        raise RecordError("damaged_file", f"no whole zip archive: {error}; download it again") from error
+        raise RecordError(
+            "damaged_file", f"not a complete zip archive: {error}; download it again"
+        ) from error
     if "[Content_Types].xml" in archive.NameToInfo:
         raise RecordError("unknown_form", "an Excel or Word file; save the table as CSV")
     for entry in archive.infolist():
@@ -258,7 +260,9 @@ def _open_tar(stream: io.BufferedReader, origin: str) -> Iterator[Leaf | Refused
                 except RecordError as error:
                     yield Refused(origin, name, error)
     except (*_DAMAGE, OSError) as error:
-        raise RecordError("damaged_file", f"no whole tar archive: {error}; download it again") from error
+        raise RecordError(
+            "damaged_file", f"not a complete tar archive: {error}; download it again"
+        ) from error
 
 
 def _is_hidden(path: str) -> bool:

@@ -94,7 +94,7 @@ def load_json(data: bytes) -> Any:
         at = error.doc[error.pos :]
         if at.startswith(("NaN", "Infinity", "-Infinity")):
             raise RecordError(
-                "not_a_number", f"{at.split(',')[0][:9]} is no JSON value; write null"
+                "not_a_number", f"{at.split(',')[0][:9]} is not a JSON value; write null"
             ) from error
         for word, reason in _JSON_FAULTS.items():
             if word in str(error).lower():

@@ -95,8 +95,8 @@ def _find_table(header: Header | None, name: str, ending: str) -> Form:
             f"a table without a column NCT Number; its columns are {', '.join(columns[:6]) or 'one alone'}",
         )
     if ending in _RECORD_ENDINGS:
-        raise RecordError("unknown_form", f"text that is no {ending[1:].upper()}; download it again")
-    raise RecordError("other_file", "text that is no registry record")
+        raise RecordError("unknown_form", f"text that is not {ending[1:].upper()}; download it again")
+    raise RecordError("other_file", "text that is not a registry record")
 
 
 def _is_other_id(column: str) -> bool:

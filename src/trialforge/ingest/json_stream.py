@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from trialforge.ingest.raw import MAX_RECORD, RecordError
+from trialforge.trial.registry_ids import NCT_ID
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 # No possessive group with a choice in it: before Python 3.11.5 such a group may fail to match.
@@ -22,7 +23,7 @@ _FRESH_START = re.compile(rb'\{\s*+"protocolSection"\s*+:|(?<=\n)[\[{]')
 _AHEAD = 64
 _OPENING = (b"{", b"[", b"<")
 _SPACE = b" \t\r\n,"
-_NCT_ID = re.compile(rb'"NCT\d{8}"')
+_NCT_ID = re.compile(f'"{NCT_ID}"'.encode())
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from trialforge.core.errors import IngestError
+from trialforge.trial.registry_ids import NCT_ID
 
 # Headings as they are compared: letters and digits alone. The first that a table has counts.
 _ID_HEADINGS = ("nctid", "nctnumber", "nct", "clinicaltrialsgovid", "clinicaltrialsgovidentifier", "trialid")
@@ -59,7 +60,7 @@ def read_label_csv(path: Path) -> pl.DataFrame:
 def _fold_id(text: pl.Expr) -> pl.Expr:
     """Return the registry id in a text, as in a web address, or else the text in capitals without spaces."""
     plain = text.fill_null("").str.replace_all(r"[\s\u{200B}\u{FEFF}]", "").str.to_uppercase()
-    return pl.coalesce(plain.str.extract(r"(NCT\d{8})"), plain)
+    return pl.coalesce(plain.str.extract(f"({NCT_ID})"), plain)
 
 
 def _check_rows(rows: pl.DataFrame, path: Path) -> None:

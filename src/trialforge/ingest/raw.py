@@ -98,7 +98,7 @@ def part_schema(name: str) -> dict[str, Any]:
     """Return the columns of one part of a trial, as of an intervention: strings, and lists of strings."""
     kind = TRIAL_SCHEMA[name]
     if not isinstance(kind, pl.List) or not isinstance(kind.inner, pl.Struct):
-        raise TypeError(f"{name} is no list of parts")
+        raise TypeError(f"{name} is not a list of parts")
     return dict(kind.inner.to_schema())
 
 

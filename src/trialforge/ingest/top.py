@@ -143,5 +143,5 @@ def _names(text: str | None, column: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RecordError("malformed_list", f"{column} is no list of names: {text[:60]!r}")
+        raise RecordError("malformed_list", f"{column} is not a list of names: {text[:60]!r}")
     return names

@@ -82,7 +82,11 @@ def _refuse_records(table: RawTable) -> tuple[RawTable, pl.DataFrame]:
             "other_registry",
             pl.format("{} is of another registry", shown),
         ),
-        (~named.str.contains(_ID), "bad_id", pl.format("{} is no registry id (NCT and eight digits)", shown)),
+        (
+            ~named.str.contains(_ID),
+            "bad_id",
+            pl.format("{} is not a registry id (NCT and eight digits)", shown),
+        ),
         (pl.col("row").is_in(huge), "huge_field", pl.lit(f"a text of over {MAX_FIELD} bytes")),
     ]
     bad = pl.any_horizontal(fault for fault, _, _ in reasons)

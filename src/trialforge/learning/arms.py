@@ -143,7 +143,8 @@ def _synthetic(arm: TrainingArm, pool: TrainingPool, draw: Draw) -> pl.DataFrame
         raise LearningError(
             f"arm `{arm.name}` has no data: no synthetic trial of generation arm `{learned}` "
             f"(there are: {', '.join(made) or 'none'})",
-            hint="add it to `plan.arms` in params.yaml, or take the experiment out of `learning.items`",
+            hint="add it to `plan.arms` in params.yaml, or remove the experiment from "
+            "`learning.synthetic_experiments`",
         )
     rows = rows.filter(generation=choose_generation(pool, draw.repetition))
     if arm.filtered:

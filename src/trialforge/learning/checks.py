@@ -47,7 +47,7 @@ def check_held_out(validation: pl.DataFrame, test: pl.DataFrame) -> None:
     if test.height < LEAST_TEST_TRIALS:
         raise LearningError(
             f"the test part has {test.height} labelled trials; at least {LEAST_TEST_TRIALS} are needed",
-            hint="widen `split.test` in params.yaml or ingest more trials",
+            hint="raise `split.test_size` in params.yaml or ingest more trials",
         )
     check_both_classes(test, "the test part")
     check_both_classes(validation, "the validation part")

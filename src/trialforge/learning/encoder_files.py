@@ -88,11 +88,11 @@ def _read_config(path: Path, tensors: int) -> Any:
     values = read_value(path, dict[str, Any])
     kind = values.pop("model_type", None)
     if kind not in CONFIG_MAPPING:
-        raise LearningError(f"{path}: {kind!r} is no type of model that transformers knows")
+        raise LearningError(f"{path}: {kind!r} is not a type of model that transformers knows")
     known = {field.name for field in fields(CONFIG_MAPPING[kind])}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise LearningError(f"{path}: {unknown[0]!r} is no field of {kind}")
+        raise LearningError(f"{path}: {unknown[0]!r} is not a field of {kind}")
     for name, value in values.items():
         most = tensors if "layers" in name else MOST  # a layer without weights is none
         if any(abs(number) > most for number in _integers(value)):

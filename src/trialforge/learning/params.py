@@ -158,8 +158,8 @@ class LearningParams(Section):
     fields: tuple[str, ...] = TEXT_FIELDS
     word_dropout: float = Field(default=0.2, gt=0, lt=1)
     label_shares: LabelShares = "real"
-    real_items: tuple[str, ...]
-    items: tuple[str, ...] = ()
+    real_experiments: tuple[str, ...]
+    synthetic_experiments: tuple[str, ...] = ()
     models: tuple[ModelName, ...] = Field(min_length=1)
     experiments: dict[Name, tuple[TrainingArm, ...]]
     classifiers: ClassifierParams = ClassifierParams()
@@ -167,20 +167,22 @@ class LearningParams(Section):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        unknown = sorted({*self.real_items, *self.items} - set(self.experiments))
+        unknown = sorted({*self.real_experiments, *self.synthetic_experiments} - set(self.experiments))
         if unknown:
             raise ValueError(f"no experiment {', '.join(unknown)}; there are {', '.join(self.experiments)}")
-        for listed in (self.trained_items, self.models):
+        for listed in (self.trained_experiments, self.models):
             if len(set(listed)) < len(listed):
                 raise ValueError(f"{', '.join(listed)}: one is listed twice")
         counts = Counter(arm.name for arms in self.experiments.values() for arm in arms)
         twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise ValueError(f"arm {', '.join(twice)} is named more than once")
-        needy = [arm.name for item in self.real_items for arm in self.experiments[item] if arm.uses_synthetic]
+        real_arms = [arm for name in self.real_experiments for arm in self.experiments[name]]
+        needy = [arm.name for arm in real_arms if arm.uses_synthetic]
         if needy:
             raise ValueError(
-                f"arm {', '.join(needy)} of `real_items` needs synthetic trials: list it in `items`"
+                f"arm {', '.join(needy)} of `real_experiments` needs synthetic trials: "
+                "list it in `synthetic_experiments`"
             )
         wrong = sorted(set(self.fields) - set(TEXT_FIELDS))
         if wrong:
@@ -206,14 +208,14 @@ class LearningParams(Section):
         return self
 
     @property
-    def trained_items(self) -> tuple[str, ...]:
+    def trained_experiments(self) -> tuple[str, ...]:
         """The experiments that this run trains."""
-        return (*self.real_items, *self.items)
+        return (*self.real_experiments, *self.synthetic_experiments)
 
     @property
     def trained_arms(self) -> tuple[TrainingArm, ...]:
         """The arms of these experiments."""
-        return tuple(arm for item in self.trained_items for arm in self.experiments[item])
+        return tuple(arm for name in self.trained_experiments for arm in self.experiments[name])
 
     def _twins(self, **changes: object) -> tuple[TrainingArm, ...]:
         """The trained arms that are the primary arm but for its name and these changes."""

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What to train: experiments `items` by `model`, and where models and finished cells are kept."""
+    """What to train: `experiments` by `model`, and where models and finished cells are kept."""
 
     params: LearningParams
-    items: Sequence[str]
+    experiments: Sequence[str]
     model: str
     seed: int
     models: Path
     store: Path = CELL_STORE
 
 
-def train_items(training: Training, tables: Tables) -> pl.DataFrame:
+def train_experiments(training: Training, tables: Tables) -> pl.DataFrame:
     """Return the predictions of experiments by one model; the first repetition's models are kept.
 
     Raises:
@@ -46,9 +46,9 @@ def train_items(training: Training, tables: Tables) -> pl.DataFrame:
     """
     params = training.params
     turns = [
-        _Turn(item, arm, repetition)
-        for item in training.items
-        for arm in params.experiments[item]
+        _Turn(experiment, arm, repetition)
+        for experiment in training.experiments
+        for arm in params.experiments[experiment]
         for repetition in range(params.seeds)
     ]
     for turn in turns:
@@ -66,7 +66,7 @@ def train_items(training: Training, tables: Tables) -> pl.DataFrame:
 class _Turn:
     """An arm of an experiment in one repetition, and where its scores lie; `order` is kept for the card."""
 
-    item: str
+    experiment: str
     arm: TrainingArm
     repetition: int
     added: int = 0
@@ -109,7 +109,7 @@ def _read(turn: _Turn, training: Training, tables: Tables) -> pl.DataFrame:
     named = scores.with_columns(
         pl.lit(generation, dtype=pl.Int64).alias("generation"),
         pl.lit(turn.added, dtype=pl.Int64).alias("added"),
-        pl.lit(turn.item).alias("experiment"),
+        pl.lit(turn.experiment).alias("experiment"),
         pl.lit(turn.arm.name).alias("arm"),
         pl.lit(training.model).alias("model"),
         pl.lit(turn.repetition, dtype=pl.Int64).alias("seed"),

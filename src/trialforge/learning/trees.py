@@ -155,7 +155,7 @@ class Trees:
         ):
             return "a category is not there"
         if not (np.isfinite(self.value).all() and np.isfinite(self.baseline).all()):
-            return "a leaf is no finite number"
+            return "a leaf is not a finite number"
         return None
 
 

@@ -90,7 +90,7 @@ class EmbeddedGenerator:
     def _answer(self, engine: Engine, slot: int, request: Request, stop: threading.Event) -> Completion:
         counted = len(engine.tokenize(request.messages))
         check_room(counted, request.sampling.max_tokens, self.context_tokens)
-        reply = Reply(time.monotonic() + self._params.call_seconds, stop)
+        reply = StreamedAnswer(time.monotonic() + self._params.call_seconds, stop)
         # Repeats of anything in the context count: prompts show what must not be copied.
         place = {"id_slot": slot, "dry_penalty_last_n": self.context_tokens}
         engine.chat(request_json(request) | place, reply)
@@ -137,7 +137,7 @@ class Engine:
         """Return the tokens of context that the model was made for."""
         return int(self._ask("GET", "/v1/models")["data"][0]["meta"]["n_ctx_train"])
 
-    def chat(self, body: dict[str, Any], reply: Reply) -> None:
+    def chat(self, body: dict[str, Any], reply: StreamedAnswer) -> None:
         """Ask, and let the reply read the answer; the engine stops when the reply has enough."""
         seconds = reply.deadline - time.monotonic()
         with (
@@ -178,7 +178,7 @@ class Engine:
             ) from error
 
 
-class Reply:
+class StreamedAnswer:
     """One streamed answer; reading it stops when its time is up or the run ends."""
 
     def __init__(self, deadline: float, stop: threading.Event) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from trialforge.llm.backend import Completion, Request
 
-Answer = Callable[[Request, threading.Event], Completion]
+Ask = Callable[[Request, threading.Event], Completion]
 Outcome = tuple[int, Completion | BaseException]
 LEAST_SPLIT = 4  # calls: for fewer, reading the shared start a second time costs more than it saves
 SHARED = 0.5  # of the shorter prompt, for two to belong to one group
@@ -101,7 +101,7 @@ def wait_for(outcomes: queue.SimpleQueue[Outcome]) -> Outcome:
 
 
 def answer_all(
-    requests: Sequence[Request], workers: Sequence[Answer], held: list[str]
+    requests: Sequence[Request], workers: Sequence[Ask], held: list[str]
 ) -> Generator[tuple[int, Completion]]:
     """Yield the answers with their indices, as they finish; the first error, or ctrl-C, ends the rest.
 

@@ -164,8 +164,8 @@ class Case:
     """One measurement: `candidates` against `reference` (train, or what is drawn of it).
 
     `held_out` (validation) is what real trials look like that no one has seen; `unseen` (test) is read by
-    the audit alone; `held_back` is drawn by lot from what train was, and `drafts` are the same trials in the
-    form of a draft. `exemplars` and `reasons` are the tables of these names, None where a set has none.
+    the audit alone; `held_back` is drawn at random from what train was, and `drafts` are the same trials in
+    the form of a draft. `exemplars` and `reasons` are the tables of these names, None where a set has none.
 
     Of a large corpus the sides are drawn: `drawn` says how many trials of which part, `looked_in` is what
     copies are looked for in, and `hidden` has the ids of all validation and test trials.

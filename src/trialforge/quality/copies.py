@@ -185,7 +185,7 @@ def compare_copies(case: Case) -> tuple[Compared, ...]:
 
 
 def _draw_alike(case: Case, side: Side) -> Side:
-    """Return at most MOST held-out trials: those of the records' interventions first, the others by lot."""
+    """Return at most MOST held-out trials: first those of the records' interventions, then any."""
     if len(side) <= MOST:
         return side
     lots = case.scale.stream("copies", "held out").permutation(len(side))
@@ -199,7 +199,7 @@ def likely_exemplars(
     """Return `record` and `trial`: `most` train trials for each trial, as a search would show for it.
 
     Those with an intervention and a condition of the trial come first, then those with an intervention, those
-    with a condition, and others; by lot among equals.
+    with a condition, and others; at random among equals.
     """
     sides = [frame.with_row_index("row") for frame in (trials, train)]
     found = []

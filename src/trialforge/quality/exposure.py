@@ -37,8 +37,8 @@ def prompt_words(case: Case) -> pl.DataFrame | None:
     frame = case.candidates.frame
     if "shown" not in frame.columns:
         return None
-    texts = frame.select("reasons_id", text=pl.col("shown").list.join("\n"))
-    if case.reasons is not None and "reasons" in case.reasons.columns:
+    texts = frame.with_columns(text=pl.col("shown").list.join("\n"))
+    if case.reasons is not None and "reasons" in case.reasons.columns and "reasons_id" in frame.columns:
         told = pl.col("reasons").list.eval(pl.element().struct.field("text")).list.join("\n")
         reasons = case.reasons.select("reasons_id", told=told).unique("reasons_id")
         texts = texts.join(reasons, on="reasons_id", how="left", maintain_order="left")

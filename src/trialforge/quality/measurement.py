@@ -97,7 +97,7 @@ def build_case(
 
 
 def draw_run(run: RunTables, most: int, seed: int) -> RunTables:
-    """Return the run with at most `most` real trials of each part, drawn by lot; drafts stay with theirs."""
+    """Return the run with at most `most` real trials of each part, at random; drafts stay with theirs."""
     places = {
         name: np.sort(random_stream(seed, "quality", "reference", name).permutation(len(frame))[:most])
         for name in REAL_PARTS

@@ -225,7 +225,7 @@ def _residuals(side: Side) -> np.ndarray:
 
 
 def _test(side: Side, rows: sparse.csr_matrix, stream: np.random.Generator) -> _Tested:
-    """Return the score of each feature, and what it would be if the sign of each exemplar set were by lot."""
+    """Return the score of each feature, and what it would be if the sign of each exemplar set were random."""
     residuals, mean = _residuals(side), np.asarray(rows.mean(axis=0)).ravel()
     groups = np.empty(len(side), dtype=np.int64)
     groups[side.clusters.order] = np.repeat(np.arange(len(side.clusters)), np.diff(side.clusters.starts))

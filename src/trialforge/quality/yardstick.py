@@ -48,7 +48,7 @@ def match_held_out(case: Case) -> Matched:
     """
     if case.held_out is None or not len(case.held_out):
         raise MetricError(
-            "there is no held-out trial to set the ceiling", hint="raise the validation part in `split`"
+            "there is no held-out trial to set the ceiling", hint="raise `split.validation_size`"
         )
     pairs, levels = match_trials(
         case.held_out, case.reference, LEVELS, case.scale.stream("yardstick", "match")

@@ -1,4 +1,4 @@
-"""The data set card: what the records are, where they come from, and what they must not be used for."""
+"""The dataset card: what the records are, where they come from, and what they must not be used for."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ MEASURES: dict[str, Measure] = {
         "trials.",
     ),
     "copies.fields": Measure(
-        "fields certainly copied more than in unseen real trials",
+        "fields copied significantly more than in unseen real trials",
         "Number of fields, by tests corrected for all fields; lower is better, 0 is best.",
     ),
     "memorisation.train_13": Measure(
@@ -223,8 +223,8 @@ MEASURES: dict[str, Measure] = {
         "Above 0, the generator knows test trials; lower is better, 0 or less is right.",
     ),
     "leakage.test_known": Measure(
-        "part of that difference that is certain and exceeds that of validation trials",
-        "Above 0, the generator certainly knows test trials; lower is better, 0 is right.",
+        "part of that difference that is significant and exceeds that of validation trials",
+        "Above 0, the generator knows test trials; lower is better, 0 is right.",
     ),
     "leakage.title_gap": Measure(
         "label predicted from titles, ROC-AUC minus that of real trials",
@@ -257,10 +257,10 @@ MEASURES: dict[str, Measure] = {
     ),
     "leakage.gaps_above": Measure(
         "of the four gaps, how many lie above the bound with their whole interval",
-        "Number of views that certainly reveal more than allowed; lower is better, 0 is best.",
+        "Number of views that reveal significantly more than allowed; lower is better, 0 is best.",
     ),
     "leakage.tells": Measure(
-        "single features that certainly reveal the label more than in real trials",
+        "single features that reveal the label significantly more than in real trials",
         "Words, marks, lengths, orders or values, at 1% for all of them together; lower is better, 0 is "
         "best.",
     ),

@@ -16,7 +16,7 @@ import httpx
 
 from trialforge.core.bounded_http import open_call
 from trialforge.core.errors import RetrievalError
-from trialforge.core.secrets import fits_header
+from trialforge.core.ollama_client import check_key
 
 if TYPE_CHECKING:
     from elasticsearch import ApiError, Elasticsearch
@@ -166,11 +166,7 @@ def _told(error: ApiError) -> tuple[str, str]:
 def _credentials(environ: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if key := environ.get(API_KEY):
-        if not fits_header(key):
-            raise RetrievalError(
-                f"{API_KEY} holds a line break or a letter beyond ASCII, which no request can carry",
-                hint="set it to the key alone",
-            )
+        check_key(key, API_KEY)
         given["api_key"] = key
     elif user := environ.get(USER):
         given["basic_auth"] = (user, environ.get(PASSWORD, ""))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trialforge.retrieval.params import ElasticsearchParams, IndexParams
 
 logger = logging.getLogger(__name__)
-Outcome = Literal["reused", "built", "rebuilt"]
+LoadOutcome = Literal["reused", "built", "rebuilt"]
 Documents = Callable[[], Iterable[dict[str, Any]]]
 LEASE_SECONDS = 30.0  # a load that has not been heard of for so long is dead
 ATTEMPTS = 3
@@ -71,7 +71,7 @@ class ServerIndex:
         self.load_name = ""  # the alias of the load that made it
         self.seal: Seal = {}
 
-    def ensure(self, documents: Documents) -> Outcome:
+    def ensure(self, documents: Documents) -> LoadOutcome:
         """Make the server hold the whole index under the alias, and nothing else in it.
 
         An index that holds what it must is used as it is. One that another run is loading is waited for. One
@@ -85,7 +85,7 @@ class ServerIndex:
             for _ in range(ATTEMPTS):
                 mark = self._wait_for_load()
                 if mark and self._is_finished(mark) and self._is_whole(documents):
-                    outcome: Outcome = "reused"
+                    outcome: LoadOutcome = "reused"
                     break
                 lack = "is partial or was changed" if mark else "is not there"
                 logger.warning("index %s of Elasticsearch %s: loading the tracked data", self.name, lack)

@@ -43,7 +43,7 @@ def draw_weights(clusters: NDArray[np.str_], seeds: int, draws: int, seed: int) 
     return Draws(drawn[:, member].astype(np.float64), shares)
 
 
-Measure = Callable[[NDArray[np.int64], Floats, float, Floats], Floats]
+DrawnMetric = Callable[[NDArray[np.int64], Floats, float, Floats], Floats]
 """Labels, scores, threshold, weights (draws, trials) -> the metric of each draw; NaN where undefined."""
 
 
@@ -116,7 +116,7 @@ def f1(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Flo
     return np.nan_to_num(_ratio(2 * hit, 2 * hit + alarm + miss))
 
 
-def calibration_error(bins: int) -> Measure:
+def calibration_error(bins: int) -> DrawnMetric:
     """Return the measure: expected calibration error over `bins` bins of equal width (Naeini 2015)."""
 
     def measure(labels: NDArray[np.int64], scores: Floats, threshold: float, weights: Floats) -> Floats:  # noqa: ARG001
@@ -133,7 +133,7 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def resample(
-    measure: Measure, labels: NDArray[np.int64], scores: Floats, thresholds: Floats, draws: Draws
+    measure: DrawnMetric, labels: NDArray[np.int64], scores: Floats, thresholds: Floats, draws: Draws
 ) -> Floats:
     """Return the metric of each draw, averaged over its seeds.
 

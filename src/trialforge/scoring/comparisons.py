@@ -197,7 +197,7 @@ def judge(answer: ComparisonResult, level: float) -> Verdict:
 
 
 def _tell_p(p: float) -> str:
-    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> str:
@@ -210,9 +210,10 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
     }[answer.verdict]
     p = _tell_p(answer.p) if answer.p_holm is None else f"corrected {_tell_p(answer.p_holm)}"
     if answer.verdict == "equivalent" and answer.p_equivalent is not None:
-        p = _tell_p(answer.p_equivalent) + (" corrected" if answer.p_holm is not None else "")
+        corrected = "corrected " if answer.p_holm is not None else ""
+        p = f"{corrected}{_tell_p(answer.p_equivalent)} for equivalence"
     sentence = (
-        f"By {answer.metric} of {answer.model}, {said}: {answer.effect:+.3f} "
+        f"In {tell_metric(answer.metric)} with `{answer.model}`, {said}: {answer.effect:+.3f} "
         f"({params.level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, {p})."
     )
     if answer.verdict == "not shown":
@@ -222,6 +223,11 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
             else " This test can find no difference: one intervention has all test trials of a label."
         )
     return sentence + _describe_variation(answer, draws)
+
+
+def tell_metric(name: str) -> str:
+    """Return the name of a metric as a text has it."""
+    return name.replace("_", " ").replace("roc auc", "ROC-AUC").replace("pr auc", "PR-AUC")
 
 
 def _describe_variation(answer: ComparisonResult, draws: int) -> str:

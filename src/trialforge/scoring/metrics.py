@@ -16,7 +16,7 @@ import numpy as np
 
 from trialforge.core.errors import MetricError
 from trialforge.scoring import bootstrap
-from trialforge.scoring.bootstrap import Floats, Measure
+from trialforge.scoring.bootstrap import DrawnMetric, Floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class ScoreMetric(NamedTuple):
     name: str
     higher_is_better: bool
     of_probability: bool
-    measure: Measure
+    measure: DrawnMetric
 
 
 METRICS: dict[str, ScoreMetric] = {

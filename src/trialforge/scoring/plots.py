@@ -67,11 +67,11 @@ def sweep_rows(arms: pl.DataFrame, params: LearningParams) -> dict[str, pl.DataF
     """
     areas = arms.filter(pl.col("metric") == "roc_auc").select("arm", "model", "mean", "low", "high")
     curves = {}
-    for item in params.experiments:
-        points = _sweep(params.experiments[item])
+    for name, swept in params.experiments.items():
+        points = _sweep(swept)
         if points:
             frame = pl.DataFrame(points, schema=["arm", "axis", "x", "series"], orient="row")
-            curves[item] = frame.join(areas, on="arm", maintain_order="left").sort("model", "series", "x")
+            curves[name] = frame.join(areas, on="arm", maintain_order="left").sort("model", "series", "x")
     return curves
 
 

@@ -85,7 +85,7 @@ def real_alone(scoring: Scoring, level: float) -> dict[str, Any]:
     if not found.height:
         return {}
     value, low, high = found.select("mean", "low", "high").row(0)
-    said = "can be learnt from" if low > CHANCE else "teach nothing that this test can see"
+    said = "are enough to beat chance" if low > CHANCE else "are not shown to beat chance"
     words = f"Real trials alone {said}: ROC-AUC {value:.3f} ({level:.0%} interval {low:.3f} to {high:.3f})."
     return {"value": value, "low": low, "high": high, "words": words}
 
@@ -121,7 +121,8 @@ def zero_shot_metrics(answers: pl.DataFrame, scoring: Scoring, level: float) -> 
         f"Asked outright about {of}, the generator predicts the outcomes better than chance: {figure}. "
         "It may know them, which could flatter every figure of synthetic trials."
         if knows
-        else f"Asked outright about {of}, the generator does not surely predict the outcomes: {figure}."
+        else f"Asked outright about {of}, the generator does not predict the outcomes significantly "
+        f"better than chance: {figure}."
     )
     return {
         "trials": int(asked.sum()),

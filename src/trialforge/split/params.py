@@ -71,7 +71,7 @@ class StudiedPools(Section):
     arms: tuple[StudiedArm, ...]
 
 
-LabelShares = Literal["pool", "equal"]
+TargetShares = Literal["pool", "equal"]
 
 
 class PlanParams(Section):
@@ -82,7 +82,7 @@ class PlanParams(Section):
     interventions: int = Field(ge=1)
     records: int = Field(ge=1)
     generations: int = Field(default=1, ge=1)
-    label_shares: LabelShares = "pool"
+    label_shares: TargetShares = "pool"
     contrast: bool = False
     arms: tuple[GenerationArm, ...] = Field(min_length=1)
     max_words: int = Field(default=600, ge=20)

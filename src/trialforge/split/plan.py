@@ -91,7 +91,7 @@ def plan_blocks(
 
     Intervention, conditions, phase and label are those of the trial, so labels have the block's own shares;
     skeletons are drawn from the block alone.
-    Each trial with an intervention stands for as many targets as the next one, in an order drawn by lot.
+    Each trial with an intervention stands for as many targets as the next one, in an order drawn at random.
 
     Args:
         train: the trials.

@@ -9,7 +9,7 @@ block comes from, as far as the stratum has enough trials.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from trialforge.trial.checks.target import names_intervention
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.record import Row
 from trialforge.trial.skeleton import ArmShape, Donors, EndpointShape, InterventionShape, Skeleton
 from trialforge.trial.text import plain_text
 
@@ -27,7 +28,6 @@ MIN_STRATUM = 5  # trials; below, the stratum is widened
 _TEXTS = ("title", "official_title", "summary", "detailed_description")
 _DESIGN = ("allocation", "intervention_model", "masking", "primary_purpose")
 _NEIGHBOURS = 2  # places in the sorted enrolments of a stratum that a drawn one may be moved by
-Row = Mapping[str, Any]
 
 
 class Donorhood:

@@ -2,7 +2,7 @@
 
 `official`: as TOP's tables say; without a test table, its validation trials are the test, and validation is
 drawn from train. `temporal`: every train and validation trial ended before the first test trial started.
-`intervention`: no intervention in two parts. `random`: by lot. In each, near-duplicates stay together or
+`intervention`: no intervention in two parts. `random`: at random. In each, near-duplicates stay together or
 those outside the part that is held out most are dropped. The exemplar pool is train alone.
 """
 
@@ -206,7 +206,7 @@ def settle_groups(parted: pl.DataFrame) -> pl.DataFrame:
 
 
 def hold_back(split: pl.DataFrame, trials: pl.DataFrame, share: float, seed: int) -> pl.DataFrame:
-    """Return the split with `share` of its labelled train trials in the part `held-back`, drawn by lot.
+    """Return the split with `share` of its labelled train trials in the part `held-back`, drawn at random.
 
     Nothing but the positive controls of `train` reads them: neither index nor plan, prompts nor other arms.
     So they tell what as many more real trials would have been worth. Near-duplicates are drawn together.
@@ -290,7 +290,7 @@ def check_split(
 def _deal_groups(
     trials: pl.DataFrame, parts: tuple[str, ...], shares: tuple[float, ...], seed: int
 ) -> pl.DataFrame:
-    """Return `nct_id` and `dealt`: groups by lot, each to the part whose share it falls into."""
+    """Return `nct_id` and `dealt`: groups in random order, each to the part whose share it falls into."""
     sizes = trials.group_by("group").len().sort("group")
     order = random_stream(seed, "split-groups").permutation(sizes.height)
     lot = sizes[order]

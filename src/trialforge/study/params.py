@@ -44,7 +44,7 @@ class StudyParams(Section):
         penalties: those whose models each pool averages; an arm that is `tuned` chooses one of them.
         primary: the declared question: this arm, in pools of so many blocks, against the best rival.
         rivals: arms that cost a user nothing.
-        margin: arms are equivalent where their ROC-AUCs surely differ by less.
+        margin: arms are equivalent where their ROC-AUCs differ significantly by less than this.
         draws: bootstrap draws of test interventions.
         level: of every interval.
     """

@@ -10,6 +10,7 @@ numbers) may not, because it tells the outcome.
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+Row = Mapping[str, Any]  # a record as a row of a table
 Phase = Literal[
     "Early Phase 1", "Phase 1", "Phase 1/Phase 2", "Phase 2", "Phase 2/Phase 3", "Phase 3", "Phase 4", "N/A"
 ]  # fmt: skip

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.record import Row
 
 SYNTHETIC_STATUS = "Synthetic record, not a registered trial"
 Content = str | list[str] | list[list[str]]
-Row = Mapping[str, Any]
 
 
 class Kind(StrEnum):

@@ -20,7 +20,7 @@ from tests.local_server import running
 from trialforge.app import cli
 from trialforge.app.registry_api import RegistryApi
 from trialforge.core.bounded_http import Refusal
-from trialforge.core.errors import RetrievalError, TrialforgeError
+from trialforge.core.errors import ParameterError, RetrievalError, TrialforgeError
 from trialforge.core.ollama_client import OllamaServer
 from trialforge.core.secrets import hide_secrets
 from trialforge.llm.openai_host import OpenAIHost
@@ -276,7 +276,7 @@ def test_a_key_that_no_request_can_carry_is_named_by_its_variable() -> None:
     from trialforge.retrieval.params import ElasticsearchParams
 
     given = {"ELASTICSEARCH_URL": "http://127.0.0.1:9", "ELASTICSEARCH_API_KEY": "a\nb"}
-    with pytest.raises(RetrievalError, match="ELASTICSEARCH_API_KEY holds a line break"):
+    with pytest.raises(ParameterError, match="ELASTICSEARCH_API_KEY holds a line break"):
         connect(ElasticsearchParams(), given)
 
 

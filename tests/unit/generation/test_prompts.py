@@ -14,7 +14,7 @@ from trialforge.generation import prompts as rendering
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.exemplars import count_at_most
 from trialforge.generation.params import GenerationParams
-from trialforge.generation.parts import part_schema, show_part
+from trialforge.generation.parts import SHOWN, part_schema, show_parts
 from trialforge.generation.prompts import neutralize, prompt_hash
 from trialforge.llm.pool import count_shared
 from trialforge.trial.draft_fields import PARTS, WRITTEN_FIELDS, PartName
@@ -104,7 +104,7 @@ def test_prompts_of_one_set_begin_alike_to_the_end_of_the_exemplars(context: int
     assert texts[0] != texts[1]
 
 
-def test_each_part_shows_the_same_part_of_an_exemplar() -> None:
+def test_each_part_shows_the_same_part_of_an_exemplar_and_criteria_both_lists() -> None:
     shown = {
         "header": "Slow Release Levodopa",
         "design": "Hours of off time each day",
@@ -113,7 +113,13 @@ def test_each_part_shows_the_same_part_of_an_exemplar() -> None:
     }
     for part in PARTS:
         text = user_text(part)
-        assert [other for other, words in shown.items() if words in text] == [part]
+        assert [other for other, words in shown.items() if words in text] == [*SHOWN[part]]
+
+
+def test_the_prompt_for_exclusion_criteria_begins_as_that_for_inclusion() -> None:
+    texts = [user_text(part) for part in ("inclusion", "exclusion")]
+    assert count_shared(*texts) > texts[0].rindex("</exemplar>")
+    assert texts[0] != texts[1]
 
 
 def test_what_has_no_room_is_left_out_at_random_and_never_always_the_last() -> None:
@@ -121,7 +127,7 @@ def test_what_has_no_room_is_left_out_at_random_and_never_always_the_last() -> N
     trial = make_trial(criteria="Inclusion Criteria:\n" + "\n".join(f"- {item}" for item in items))
     seen = set()
     for seed in range(12):
-        shown = json.loads(show_part("inclusion", trial, ["inclusion"], 60, np.random.default_rng(seed)))
+        shown = json.loads(show_parts(["inclusion"], trial, ["inclusion"], 60, np.random.default_rng(seed)))
         assert count_at_most(json.dumps(shown)) <= 60
         texts = list(shown["inclusion"].values())
         assert texts == [item for item in items if item in texts]  # whole, and in their order
@@ -130,7 +136,7 @@ def test_what_has_no_room_is_left_out_at_random_and_never_always_the_last() -> N
 
 
 def test_a_part_that_an_exemplar_does_not_have_is_not_shown() -> None:
-    bare = make_trial("SIM2", criteria="Inclusion Criteria:\n- Adults")
+    bare = make_trial("SIM2", criteria=None)
     text = user_text("exclusion", trials=[make_trial(), bare])
     assert text.count("<exemplar>") == 1
 
@@ -139,7 +145,7 @@ def test_an_exemplar_has_the_shape_of_an_answer() -> None:
     """Part by part: a trial's own texts, as they are shown, are an answer by the schema of its own shape."""
     trial = make_trial()
     for part in PARTS:
-        shown = json.loads(show_part(part, trial, WRITTEN_FIELDS, 2000, np.random.default_rng(1)))
+        shown = json.loads(show_parts([part], trial, WRITTEN_FIELDS, 2000, np.random.default_rng(1)))
         schema = part_schema(part, make_target(shown)["skeleton"], WRITTEN_FIELDS)
         assert schema is not None
         assert Draft202012Validator(schema).is_valid(shown), shown

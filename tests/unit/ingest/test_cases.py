@@ -94,7 +94,7 @@ def test_shapes_that_scripts_leave_behind(name: str, cases: Path) -> None:
 def test_what_can_not_be_read_names_the_mend(cases: Path) -> None:
     trials, refused = read(cases / "07-containers" / "s-nan.jsonl")
     assert (list(trials), refused) == (
-        ["NCT00000001"], {"s-nan.jsonl:2": ("not_a_number", "NaN is no JSON value; write null")},
+        ["NCT00000001"], {"s-nan.jsonl:2": ("not_a_number", "NaN is not a JSON value; write null")},
     )  # fmt: skip
     with pytest.raises(
         IngestError, match=r"k-legacy\.json.* API v1, which ended in 2024: fetch the same ids anew"

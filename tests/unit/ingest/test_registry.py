@@ -218,7 +218,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "labels.csv": (b"nct_id,label\nNCT00000001,1\n", "a table of labels"),
     "top.csv": (b"nctid,status,why_stop,label\nNCT00000001,,,1\n", "a TOP table"),
     "no-studies/conditions.txt": (b"id|nct_id|name\n1|NCT00000001|cold\n", "without studies.txt"),
-    "cut.zip": (b"PK\x03\x04 and no more", "no whole zip archive"),
+    "cut.zip": (b"PK\x03\x04 and no more", "not a complete zip archive"),
     "cut.gz": (gzip.compress(lines(A))[:30], "end-of-stream"),
     "no-trials.jsonl": (b'{"protocolSection": {}}\n{"protocolSection": {}}\n', "no nct_id (and 1 more)"),
     "bomb.gz": (gzip.compress(b"[" + b"\n" * 40_000_000), "unpacks to over 200 times"),
@@ -325,7 +325,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match=r"no trial in .*, which has no files"):
         read(tmp_path)
     write_folder(tmp_path, {"page.json": page(), "notes.txt": b"a"})
-    with pytest.raises(IngestError, match=r"no trial in .*notes\.txt: text that is no registry record"):
+    with pytest.raises(IngestError, match=r"no trial in .*notes\.txt: text that is not a registry record"):
         read(tmp_path)
 
 

@@ -15,7 +15,7 @@ import yaml
 from trialforge.embedding.factory import hash_model
 from trialforge.learning.params import ClassifierParams, LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 MODELS = ("tfidf-logreg", "tfidf-svm", "embedding-logreg", "gradient-boosting", "transformer")
@@ -125,7 +125,7 @@ def small_params(tiny_encoder: Path) -> LearningParams:
         {
             "seeds": 1,
             "fields": ["phase", "criteria"],
-            "real_items": ["real"],
+            "real_experiments": ["real"],
             "models": MODELS,
             "experiments": {"real": [{"name": "real"}]},
             "classifiers": ClassifierParams.model_validate(classifiers),
@@ -144,7 +144,7 @@ def trained_once(small_params: LearningParams, tmp_path_factory: pytest.TempPath
             folder = tmp_path_factory.mktemp(name)
             training = Training(small_params, ["real"], name, 1, folder / "models", folder / "store")
             tables = make_tables(build_parts(), small_params.fields)
-            done[name] = folder / "models" / "real", train_items(training, tables)
+            done[name] = folder / "models" / "real", train_experiments(training, tables)
         return done[name]
 
     return train

@@ -154,7 +154,7 @@ def test_a_fine_tuned_model_brings_no_code(
 ) -> None:
     folder, _ = trained("transformer")
     remote_code(folder, canary)
-    with pytest.raises(LearningError, match="'evil' is no type of model"):
+    with pytest.raises(LearningError, match="'evil' is not a type of model"):
         predict_trials(folder, parts["test"])
     assert not canary.exists()
 

@@ -17,7 +17,7 @@ from trialforge.app import cli
 from trialforge.app.predict import predict_trials
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 
 from .conftest import BAD, GOOD, MODELS, Trained
 
@@ -76,7 +76,7 @@ def test_a_fine_tuned_model_needs_no_other_file_than_its_own(
     classifiers = small_params.classifiers.model_copy(update={"transformer": chosen})
     there = small_params.model_copy(update={"classifiers": classifiers})
     training = Training(there, ["real"], "transformer", 1, tmp_path / "models", tmp_path / "store")
-    before = train_items(training, make_tables(parts, small_params.fields))
+    before = train_experiments(training, make_tables(parts, small_params.fields))
     shutil.rmtree(encoder)
     found = predict_trials(tmp_path / "models/real", parts["test"])
     expected = before.filter(part="test").sort("nct_id")["score"].round(6).to_list()
@@ -98,7 +98,7 @@ def test_a_loaded_model_scores_as_when_it_was_trained(
         for part, trials in parts.items()
     }
     training = Training(small_params, ["real"], name, 1, tmp_path / "models", tmp_path / "store")
-    predicted = train_items(training, make_tables(mixed, small_params.fields))
+    predicted = train_experiments(training, make_tables(mixed, small_params.fields))
     found = predict_trials(tmp_path / "models/real", mixed["test"])
     expected = predicted.filter(part="test").sort("nct_id")["score"].round(6).to_list()
     assert [one.probability for one in found] == expected
@@ -163,7 +163,7 @@ def test_a_table_for_people_names_the_trial_and_what_moved_it(
         ("NCT123", None, "no file or folder"),
         ("bad.json", b"{", "nothing can be read from bad.json"),
         ("bad.xml", b"<clinical_study>", "nothing can be read from bad.xml"),
-        ("notes.txt", b"a", "text that is no registry record"),
+        ("notes.txt", b"a", "text that is not a registry record"),
     ],
 )
 def test_what_holds_no_trial_is_an_error_that_names_it(
@@ -197,7 +197,7 @@ def test_the_same_training_gives_the_same_bytes(
     for run in ("one", "two"):
         store = tmp_path / f"store-{run}"
         training = Training(small_params, ["real"], "gradient-boosting", 1, tmp_path / run, store)
-        train_items(training, make_tables(parts, small_params.fields))
+        train_experiments(training, make_tables(parts, small_params.fields))
     one, two = tmp_path / "one", tmp_path / "two"
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert files

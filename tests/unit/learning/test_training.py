@@ -19,7 +19,7 @@ from trialforge.learning import cells
 from trialforge.learning.linear import WordClassifier
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import Tables, make_tables
-from trialforge.learning.training import Training, train_items
+from trialforge.learning.training import Training, train_experiments
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,8 +61,8 @@ def experiment(arms: list[dict[str, Any]], model: str = "tfidf-logreg", **change
         {
             "seeds": 2,
             "fields": FIELDS,
-            "real_items": [],
-            "items": ["tried"],
+            "real_experiments": [],
+            "synthetic_experiments": ["tried"],
             "models": [model],
             "experiments": {"tried": arms},
             "statistics": {"primary": {"arm": "augmented", "against": "synthetic", "model": model}},
@@ -82,14 +82,14 @@ def training(
 def test_of_changed_arms_only_these_are_trained_again(
     tables: Tables, fitted: list[int], tmp_path: Path
 ) -> None:
-    first = train_items(training(tmp_path, ARMS), tables)
+    first = train_experiments(training(tmp_path, ARMS), tables)
     # Two seeds each; a mix that no draw changes is one cell of a model without chance.
     assert sorted(fitted) == [20, 80, 80, 80]
     fitted.clear()
-    assert train_items(training(tmp_path, ARMS), tables).equals(first)
+    assert train_experiments(training(tmp_path, ARMS), tables).equals(first)
     assert fitted == []
     changed = [*ARMS[:2], {**ARMS[2], "extra_count": 12}]
-    again = train_items(training(tmp_path, changed), tables)
+    again = train_experiments(training(tmp_path, changed), tables)
     assert fitted == [72, 72]
     kept = ["synthetic", "augmented"]
     assert again.filter(again["arm"].is_in(kept)).equals(first.filter(first["arm"].is_in(kept)))
@@ -98,11 +98,13 @@ def test_of_changed_arms_only_these_are_trained_again(
 def test_of_changed_classifiers_only_these_are_trained_again(
     tables: Tables, fitted: list[int], tmp_path: Path
 ) -> None:
-    train_items(training(tmp_path, ARMS[:2]), tables)
+    train_experiments(training(tmp_path, ARMS[:2]), tables)
     fitted.clear()
-    train_items(training(tmp_path, ARMS[:2], classifiers={"tfidf-svm": {"penalties": [0.5]}}), tables)
+    train_experiments(training(tmp_path, ARMS[:2], classifiers={"tfidf-svm": {"penalties": [0.5]}}), tables)
     assert fitted == []
-    train_items(training(tmp_path, ARMS[:2], classifiers={"tfidf-logreg": {"penalties": [0.5]}}), tables)
+    train_experiments(
+        training(tmp_path, ARMS[:2], classifiers={"tfidf-logreg": {"penalties": [0.5]}}), tables
+    )
     assert sorted(fitted) == [20, 80]
 
 
@@ -121,13 +123,13 @@ def test_replaced_weights_of_an_encoder_train_again(
         }
         return training(tmp_path, ARMS[:2], model, classifiers=knobs, seeds=1)
 
-    train_items(pinned(), tables)
+    train_experiments(pinned(), tables)
     kept = set((tmp_path / "store").iterdir())
-    train_items(pinned(), tables)
+    train_experiments(pinned(), tables)
     assert set((tmp_path / "store").iterdir()) == kept
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
-    train_items(pinned(), tables)
+    train_experiments(pinned(), tables)
     assert len(set((tmp_path / "store").iterdir()) - kept) == len(kept) == 2
 
 
@@ -205,7 +207,7 @@ def test_an_arm_that_can_not_be_trained_stops_all_before_any_is(
     arm: dict[str, Any], message: str, tables: Tables, fitted: list[int], tmp_path: Path
 ) -> None:
     with pytest.raises(LearningError, match=message):
-        train_items(training(tmp_path, [*ARMS, arm]), tables)
+        train_experiments(training(tmp_path, [*ARMS, arm]), tables)
     assert fitted == []
 
 
@@ -232,7 +234,7 @@ def test_a_question_about_what_is_not_trained_is_refused_with_the_parameters(
 
 def test_the_controls_left_out_while_asked_about_are_named_on_one_line(tmp_path: Path) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["learning"]["items"] = ["ratio"]
+    params["learning"]["synthetic_experiments"] = ["ratio"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ParameterError, match="arm `augmented` is not trained") as refused:
         load_section(LearningParams, "learning", tmp_path / "params.yaml")
@@ -243,7 +245,7 @@ def test_an_absent_encoder_stops_all_before_any_is_trained(tables: Tables, tmp_p
     absent = {"transformer": {"backend": "transformers", "model": str(tmp_path / "biobert")}}
     asked = training(tmp_path, ARMS, "transformer", classifiers=absent)
     with pytest.raises(LearningError, match=r"`transformer` can't be made.*biobert"):
-        train_items(asked, tables)
+        train_experiments(asked, tables)
     assert not (tmp_path / "models").exists()
 
 
@@ -253,7 +255,7 @@ def test_a_nan_score_is_refused_and_never_kept(
     predict = WordClassifier.predict
     monkeypatch.setattr(WordClassifier, "predict", lambda self, rows: predict(self, rows) * float("nan"))
     with pytest.raises(LearningError, match="tfidf-logreg gave NaN scores for arm `synthetic`"):
-        train_items(training(tmp_path, ARMS), tables)
+        train_experiments(training(tmp_path, ARMS), tables)
     assert list(tmp_path.rglob("scores.parquet")) == []
 
 
@@ -275,5 +277,5 @@ def test_every_arm_gets_as_many_optimiser_steps(
     pin = {"model": str(tiny_encoder), "sha256": hash_model(tiny_encoder)}
     encoder = {"backend": "transformers", **pin, "max_tokens": 16, "epochs": 2}
     asked = training(tmp_path, ARMS, "transformer", classifiers={"transformer": encoder}, seeds=1)
-    train_items(asked, tables)
+    train_experiments(asked, tables)
     assert steps == [2 * 8] * 3  # 2 epochs of 60 examples in batches of 8, whether an arm has 20 or 80

@@ -215,6 +215,10 @@ def test_canaries_planted_in_exemplars_are_counted_as_they_come_out(
     found = canary_share(case)
     assert (found.value, found.n) == (1, 2)
     assert rare_word_share(case).value == pytest.approx(2 / 4)
+    # Records that name no reasons were shown their exemplars alone.
+    bare = make_case(cut.drop("reasons_id", strict=False), parts, params, train)
+    found = canary_share(replace(bare, reasons=told))
+    assert (found.value, found.n) == (1, 1)
     with pytest.raises(MetricError, match="no exemplar holds a planted canary"):
         canary_share(make_case(records, parts, params))
 

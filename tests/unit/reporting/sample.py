@@ -258,7 +258,8 @@ SCORE: dict[str, Any] = {
     "real_alone.value": 0.715,
     "real_alone.low": 0.623,
     "real_alone.high": 0.795,
-    "real_alone.words": "Real trials alone can be learnt from: ROC-AUC 0.715 (95% interval 0.623 to 0.795).",
+    "real_alone.words": "Real trials alone are enough to beat chance: ROC-AUC 0.715 (95% interval 0.623 to "
+    "0.795).",
     "primary.metric": "roc_auc",
     "primary.effect": 0.021,
     "primary.low": -0.012,
@@ -271,8 +272,9 @@ SCORE: dict[str, Any] = {
     "assay.more-real.low": 0.03,
     "assay.more-real.high": 0.11,
     "primary.counts": False,
-    "primary.words": "By roc_auc of tfidf-logreg, no difference between augmented and real is shown: +0.021 "
-    "(95% interval -0.012 to +0.055, p 0.400). With 80% power this test finds a true difference of 0.061.",
+    "primary.words": "In ROC-AUC with `tfidf-logreg`, no difference between augmented and real is shown: "
+    "+0.021 (95% interval -0.012 to +0.055, p = 0.400). With 80% power this test finds a true difference of "
+    "0.061.",
 }
 
 

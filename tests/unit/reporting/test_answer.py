@@ -59,7 +59,7 @@ def test_where_real_trials_alone_teach_nothing_nothing_else_is_claimed(
     chance = {"real_alone.value": 0.52, "real_alone.low": 0.5, "real_alone.high": 0.54}
     score = sample.SCORE | chance | {"primary.verdict": verdict, "assay.sensitive": sensitive}
     said = build_answer(replace(inputs, metrics=inputs.metrics | {"score": score})).headline
-    assert said.startswith("Real trials alone teach nothing that this test can see")
+    assert said.startswith("Real trials alone are not shown to beat chance")
     assert "says nothing about synthetic ones" in said
 
 

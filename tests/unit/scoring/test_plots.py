@@ -24,12 +24,12 @@ CURVES: dict[str, tuple[str, dict[str, list[float]]]] = {
 @pytest.fixture(scope="module")
 def params() -> LearningParams:
     read = load_section(LearningParams, "learning", ROOT / "params.yaml")
-    return read.model_copy(update={"items": ("in-distribution", "controls", *CURVES)})
+    return read.model_copy(update={"synthetic_experiments": ("in-distribution", "controls", *CURVES)})
 
 
 def scored(params: LearningParams) -> pl.DataFrame:
     """An arms table in which an arm's mean tells its place among all."""
-    names = [arm.name for item in params.trained_items for arm in params.experiments[item]]
+    names = [arm.name for name in params.trained_experiments for arm in params.experiments[name]]
     return pl.DataFrame({"arm": names, "mean": [place / 100 for place in range(len(names))]}).with_columns(
         metric=pl.lit("roc_auc"),
         model=pl.lit("tfidf-logreg"),
@@ -54,7 +54,7 @@ def test_a_curve_of_an_experiment_that_was_not_trained_is_a_table_without_rows(
     params: LearningParams,
 ) -> None:
     """dvc.yaml names these files, and `dvc plots show` warns of one that is not there."""
-    few = params.model_copy(update={"items": ("in-distribution", "few-real")})
+    few = params.model_copy(update={"synthetic_experiments": ("in-distribution", "few-real")})
     curves = sweep_rows(scored(few), few)
     assert {item: rows.height for item, rows in curves.items()} == {"ratio": 0, "growing": 0, "few-real": 8}
     assert all(rows.columns == curves["few-real"].columns for rows in curves.values())
@@ -67,8 +67,10 @@ def test_a_profile_runs_experiments_that_exist_and_those_that_its_questions_are_
     name: str, params: LearningParams
 ) -> None:
     chosen = read_profile(name, ROOT / "profiles")["learning"]
-    assert set(chosen["items"]) <= set(params.experiments)
-    trained = {arm.name for item in ("real", *chosen["items"]) for arm in params.experiments[item]}
+    assert set(chosen["synthetic_experiments"]) <= set(params.experiments)
+    trained = {
+        arm.name for item in ("real", *chosen["synthetic_experiments"]) for arm in params.experiments[item]
+    }
     for question in (params.statistics.primary, *params.statistics.secondary):
         assert {question.arm, question.against} <= trained
         assert question.model in chosen["models"]

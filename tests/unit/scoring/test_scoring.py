@@ -168,7 +168,7 @@ def test_whether_real_trials_alone_can_be_learnt_from_is_told(
     row = scoring.arms.filter(arm="real", metric="roc_auc").row(0, named=True)
     assert (found["value"], found["low"], found["high"]) == (row["mean"], row["low"], row["high"])
     assert (found["low"] > 0.5) is learnt
-    start = "Real trials alone can be learnt from" if learnt else "Real trials alone teach nothing"
+    start = "Real trials alone are enough" if learnt else "Real trials alone are not shown"
     assert found["words"].startswith(f"{start}")
     assert f"ROC-AUC {row['mean']:.3f} (95% interval {row['low']:.3f} to {row['high']:.3f})" in found["words"]
 
@@ -251,7 +251,7 @@ def test_a_run_without_controls_says_what_was_not_checked(params: LearningParams
     checked = scored(EQUAL, params)
     found = score_metrics(checked, shuffled_control(checked, params), params, None, None)
     assert found["shuffled"]["checked"] is True
-    without = params.model_copy(update={"items": ("in-distribution",)})
+    without = params.model_copy(update={"synthetic_experiments": ("in-distribution",)})
     few = score_predictions(
         predictions(EQUAL).filter(pl.col("experiment") != "controls"),
         predictions(EQUAL).filter(part="test").select("nct_id", cluster="nct_id").unique(),
@@ -267,7 +267,7 @@ def test_a_run_without_controls_says_what_was_not_checked(params: LearningParams
 
 
 def test_a_gain_over_real_trials_alone_says_that_no_control_was_asked_about(params: LearningParams) -> None:
-    alone = params.model_copy(update={"items": ("in-distribution",)})
+    alone = params.model_copy(update={"synthetic_experiments": ("in-distribution",)})
     found = credit(scored(EQUAL | {"augmented": 2.0}, alone), alone)
     assert found["counts"] is False
     assert "It was not compared with duplicated and word-dropout trials of the same size" in found["words"]
@@ -293,7 +293,7 @@ def test_each_arm_is_tested_against_real_trials_beside_the_declared_questions(pa
 
 def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams) -> None:
     """By no name: an arm that is equal to another but for how its synthetic trials were made or chosen."""
-    every = params.model_copy(update={"items": tuple(set(params.experiments) - {"real"})})
+    every = params.model_copy(update={"synthetic_experiments": tuple(set(params.experiments) - {"real"})})
     assert every.wholes == {
         "unfiltered": "synthetic", "augmented-unfiltered": "augmented", "no-reasoning": "augmented",
         "no-retrieval": "augmented", "random-exemplars": "augmented", "asked-shares": "augmented",
@@ -304,7 +304,7 @@ def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams)
     found = found.with_columns(
         pl.col("arm").replace({"word-dropout": "no-reasoning", "synthetic": "no-retrieval"})
     )
-    ablated = params.model_copy(update={"items": ("in-distribution", "ablations")})
+    ablated = params.model_copy(update={"synthetic_experiments": ("in-distribution", "ablations")})
     statistics = StatisticsParams(primary=Comparison(arm="augmented"), draws=500)
     clusters = found.filter(part="test").select("nct_id", cluster="nct_id").unique()
     scoring = score_predictions(
@@ -319,7 +319,7 @@ def test_ablated_arms_are_compared_with_the_whole_method(params: LearningParams)
         "no-retrieval": "worse",
     }
     assert set(tables["ablations"]["metric"]) == set(METRICS)
-    plain = params.model_copy(update={"items": ("in-distribution",)})
+    plain = params.model_copy(update={"synthetic_experiments": ("in-distribution",)})
     assert set(against_rows(scored(EQUAL, plain).explored)) == {"against-real"}
 
 
@@ -383,7 +383,7 @@ def test_the_stage_keeps_its_figures_when_the_control_fails_it(
         phase=pl.when(pl.col("label") == 1).then(pl.lit("Phase 1")).otherwise(pl.lit("Phase 2")),
     )
     write_parquet(trials, tmp_path / "test.parquet")
-    for kind, items in (("real", params.real_items), ("synthetic", params.items)):
+    for kind, items in (("real", params.real_experiments), ("synthetic", params.synthetic_experiments)):
         some = found.filter(pl.col("experiment").is_in(items))
         write_parquet(some, tmp_path / kind / f"{MODEL}.parquet")
     values = {"seed": 1, "learning": params.model_dump(mode="json", by_alias=True)}
@@ -423,12 +423,16 @@ def test_what_the_generator_knows_outright_is_said(params: LearningParams) -> No
             True,
             "better than chance: its ROC-AUC is at most 0.",
         ),
-        (guesses, False, "does not surely predict the outcomes: its ROC-AUC is at most 0."),
+        (
+            guesses,
+            False,
+            "does not predict the outcomes significantly better than chance: its ROC-AUC is at most 0.",
+        ),
         (
             np.ones(TRIALS),
             False,
-            "of the 200 test trials, the generator does not surely predict the outcomes: its ROC-AUC is at "
-            "most 0.5",
+            "of the 200 test trials, the generator does not predict the outcomes significantly better than "
+            "chance: its ROC-AUC is at most 0.5",
         ),
     ):
         answers = pl.DataFrame(

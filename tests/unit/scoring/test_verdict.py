@@ -236,4 +236,4 @@ def test_a_small_p_is_told_as_a_bound() -> None:
     answer = simulate(Setting(), random_stream(12, "told"))
     told = replace(answer, verdict="equivalent", p_equivalent=0.0002)
     assert "p < 0.001" in describe(told, PARAMS, 100)
-    assert "p 0.012" in describe(replace(told, p_equivalent=0.012), PARAMS, 100)
+    assert "p = 0.012 for equivalence" in describe(replace(told, p_equivalent=0.012), PARAMS, 100)

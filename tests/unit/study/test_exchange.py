@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.isotonic import isotonic_regression
 
-from benchmarks.worth import plain_study
+from tests.unit.study.plain_study import plain_study
 from trialforge.study.exchange import Areas, Worth, compare_areas, exchange_rate, read_curve, rising
 from trialforge.study.study import draw_orders
 

@@ -62,7 +62,7 @@ def criteria_checks(params: CheckParams) -> list[Check]:
         ),
         Check(
             "opposed_age",
-            "its criteria are for another youngest age than its fields",
+            "its criteria give another minimum age than its fields",
             lambda record: bool(_of_another_age(record)),
         ),
     ]

@@ -73,13 +73,18 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
         *(
             Check(
                 f"copied_{name}_text",
-                f"its {name.replace('_', ' ')} repeats too much of an exemplar's words",
+                _copy_message(name),
                 find_copy(partial(_copies_field, name, bounds.get(name, 1.0))),
             )
             for name in COPIED_FIELDS
         ),
         Check("copied_code", "it repeats a code word of an exemplar", find_copy(_copies_code)),
     ]
+
+
+def _copy_message(name: str) -> str:
+    repeats = "repeat" if name == "criteria" else "repeats"
+    return f"its {name.replace('_', ' ')} {repeats} too much of an exemplar's words"
 
 
 def _copies_title(record: Record, exemplars: Sequence[Record]) -> bool:

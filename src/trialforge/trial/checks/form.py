@@ -38,13 +38,13 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("identity", "its id or source is not that of a synthetic record", _is_foreign),
         *(Check(f"no_{name}", f"it has no {name}", partial(_is_missing, name)) for name in _ASKED),
         *(Check(f"no_{name}", f"it has no {name}", partial(_is_blank, name)) for name in _REQUIRED),
-        Check("vocabulary", "it has a value that the registry does not know", _has_unknown_value),
+        Check("vocabulary", "it has a value outside the registry's vocabulary", _has_unknown_value),
         Check(
             "nameless_intervention", "an intervention has no name", partial(_lacks, "interventions", "name")
         ),
         Check("nameless_endpoint", "an endpoint has no name", partial(_lacks, "primary_outcomes", "measure")),
         Check("impossible_age", "it is for ages that nobody has", _has_impossible_age),
-        Check("impossible_enrolment", "it plans nobody, or too many", is_no_enrolment),
+        Check("impossible_enrolment", "its planned enrolment is 0 or too large", is_no_enrolment),
         Check("repeated_arms", "two arms have the same label", _repeats_arms),
         Check("idle_arm", "an arm gets nothing", _has_idle_arm),
         Check("misnamed_arm", "an arm is called placebo and gets something else", _has_misnamed_arm),

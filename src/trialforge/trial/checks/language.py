@@ -75,17 +75,17 @@ def language_checks(params: CheckParams) -> list[Check]:
 
     return [
         Check("not_english", "a text is not English", is_foreign),
-        Check("other_script", "it has letters that English has not", text.contains(_OTHER_SCRIPT)),
+        Check("other_script", "it has letters of another script", text.contains(_OTHER_SCRIPT)),
         Check("repetition", "a text repeats itself", is_repetitive),
-        Check("markup", "a text has marks of code", _has_markup),
+        Check("markup", "a text contains code or markup", _has_markup),
         Check(
             "told_results",
             "its summary counts what happened to participants",
             lambda record: bool(_COUNTED.search(record["summary"] or "")),
         ),
         Check("control_characters", "it has a character that no text may hold", text.contains(NO_TEXT)),
-        Check("boilerplate", "it has a place that was to be filled in", text.contains(_BOILERPLATE)),
-        Check("prompt_echo", "it speaks of the prompt, or to its reader", text.contains(_ECHO)),
+        Check("boilerplate", "it has a placeholder that was not filled in", text.contains(_BOILERPLATE)),
+        Check("prompt_echo", "it mentions the prompt or addresses its reader", text.contains(_ECHO)),
     ]
 
 

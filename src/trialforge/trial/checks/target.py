@@ -62,7 +62,7 @@ def target_checks() -> list[Check]:
         Check(
             "off_intervention", "its interventions are not the one that was asked for", _is_off_intervention
         ),
-        Check("off_condition", "its conditions are none of those that were asked for", _is_off_condition),
+        Check("off_condition", "it has none of the conditions that were asked for", _is_off_condition),
         *(
             Check(f"off_{name}", f"its {name} is not what was asked for", partial(_is_off, name))
             for name in _EXACT

@@ -52,7 +52,7 @@ def time_frame_checks(params: CheckParams) -> list[Check]:
     unreadable = find_any(lambda frame: not _TIME_WORD.search(frame))
     return [
         Check("unreadable_time_frame", "a time frame names no time", unreadable),
-        Check("impossible_time_frame", "a time frame is no possible time", find_any(is_impossible)),
+        Check("impossible_time_frame", "a time frame is impossible", find_any(is_impossible)),
     ]
 
 

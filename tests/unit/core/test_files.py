@@ -1,0 +1,56 @@
+"""A file that a stage writes is the whole new one or the whole old one, whatever ends the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trialforge.core.files import read_json, write_json
+
+# Writes half of the new content, says so, and waits to be killed.
+HALF = """
+import sys, time
+from pathlib import Path
+from trialforge.core.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    with temporary.open("w") as file:
+        file.write('{"new": ')
+        file.flush()
+        print("half", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_process_killed_in_mid_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_json({"old": 1}, path)
+    with subprocess.Popen([sys.executable, "-c", HALF, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"half\n"
+        writer.kill()
+    assert read_json(path) == {"old": 1}
+    (left,) = (found for found in tmp_path.iterdir() if found != path)
+    assert left.read_text() == '{"new": '  # what was half written has another name
+    write_json({"new": 1}, path)
+    assert read_json(path) == {"new": 1}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"deep": [1.0, -float("inf")]}])
+def test_a_number_that_json_lacks_is_refused_before_anything_is_written(
+    tmp_path: Path, value: object
+) -> None:
+    path = tmp_path / "metrics.json"
+    write_json({"old": 1}, path)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(value, path)
+    assert read_json(path) == {"old": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_keys_are_sorted_so_that_equal_values_are_equal_bytes(tmp_path: Path) -> None:
+    write_json({"b": 1, "a": {"d": 2, "c": 3}}, tmp_path / "one.json")
+    write_json({"a": {"c": 3, "d": 2}, "b": 1}, tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
