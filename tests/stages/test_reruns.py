@@ -16,7 +16,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from trialforge.app.forecast import forecast
+from trialforge.app.plan import forecast
 
 # DVC's own tries warn of their next version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

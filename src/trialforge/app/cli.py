@@ -179,7 +179,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Summarise a synthetic trial: its target, verdict, reasons, exemplars and text."""
-    from trialforge.app.story import format_story, summarise_story, tell_story
+    from trialforge.app.show import format_story, summarise_story, tell_story
 
     story = tell_story(record, data)
     emit(story, as_json=as_json, text=lambda: format_story(story) if full else summarise_story(story))
@@ -267,7 +267,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Compare this run with one of another revision. Prints what changed, and writes a page."""
-    from trialforge.app.runs import read_run_of, read_this_run
+    from trialforge.app.report import read_run_of, read_this_run
     from trialforge.core.files import read_parquet, write_text
     from trialforge.core.params import load_section
     from trialforge.reporting.against import build_comparison, change_rows, compare_runs
@@ -370,7 +370,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Set a profile's parameters in params.yaml, and list others that differ from the default."""
-    from trialforge.app.profiles import apply_profile, list_left, read_profile
+    from trialforge.app.profile import apply_profile, list_left, read_profile
     from trialforge.core.params import PARAMS_FILE
 
     chosen = read_profile(name)
@@ -428,7 +428,7 @@ def plan(as_json: JsonOption = False) -> None:
     """List what `dvc repro` would run now, with the number of model calls and the time."""
     from dataclasses import asdict
 
-    from trialforge.app.forecast import forecast, forecast_rows
+    from trialforge.app.plan import forecast, forecast_rows
     from trialforge.core.params import read_params
 
     found = forecast(Path.cwd(), read_params())

@@ -118,9 +118,9 @@ class _Matches:
             {row for key in keys[trial] for row in rows[key]}
             for keys, rows in zip(self._keys, self._rows, strict=True)
         ]
-        free = set(np.flatnonzero(self._labels == self._labels[trial]).tolist()) - set(shown.tolist())
-        for kind in (alike[0] & alike[1], *alike, free):
-            found = np.array(sorted(kind & free), dtype=np.int64)
+        for kind in (alike[0] & alike[1], *alike, range(len(self._labels))):
+            found = np.array(sorted(kind), dtype=np.int64)
+            found = found[(self._labels[found] == self._labels[trial]) & ~np.isin(found, shown)]
             if len(found):
                 return np.sort(stream.permutation(found)[:MOST_OTHERS])
         return np.empty(0, dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from trialforge.trial.words import Words
 
@@ -62,17 +63,15 @@ def match_ngrams(
     reach = np.zeros(len(queries.ids), dtype=np.int32)
     length = 1
     while len(keys):
-        # Of the references, which are many, nothing is sorted.
-        ours, numbers = np.unique(keys, return_inverse=True)
-        found = np.searchsorted(ours, reference_keys)
-        found[found == len(ours)] = 0
-        shared = ours[found] == reference_keys
+        ours = pl.DataFrame({"key": keys}).unique().with_row_index("number")
+        numbers, found = _look_up(keys, ours).to_numpy(), _look_up(reference_keys, ours)
+        shared, theirs = found.is_not_null().to_numpy(), found.drop_nulls().to_numpy()
         known = np.zeros(len(ours), dtype=bool)
-        known[found[shared]] = True
+        known[theirs] = True
         number = np.cumsum(known) - 1  # of an n-gram of both sides
         kept = known[numbers]
         keys, places = number[numbers[kept]], places[kept]
-        reference_keys, reference_places = number[found[shared]], reference_places[shared]
+        reference_keys, reference_places = number[theirs], reference_places[shared]
         reach[places] = length
         keys, places = _extend(queries, keys, places, ends, length)
         reference_keys, reference_places = _extend(
@@ -87,6 +86,11 @@ def _start(words: Words, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndar
     if groups is None:
         return words.ids, places
     return np.repeat(groups.astype(np.int64), words.lengths) * words.vocabulary + words.ids, places
+
+
+def _look_up(keys: np.ndarray, table: pl.DataFrame) -> pl.Series:
+    """Return the number of each key; null for one that the table lacks."""
+    return pl.DataFrame({"key": keys}).join(table, on="key", how="left", maintain_order="left")["number"]
 
 
 def _extend(

@@ -51,7 +51,7 @@ from pathlib import Path
 from trialforge.core.stage import run_stage
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
-from trialforge.app.profiles import apply_profile, read_profile
+from trialforge.app.profile import apply_profile, read_profile
 
 limit = 1 << 30
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

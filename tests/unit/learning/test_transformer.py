@@ -13,7 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from trialforge.app.profiles import read_profile
+from trialforge.app.profile import read_profile
 from trialforge.core.errors import LearningError
 from trialforge.embedding.factory import hash_model
 from trialforge.learning import transformer

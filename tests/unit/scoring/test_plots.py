@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from trialforge.app.profiles import read_profile
+from trialforge.app.profile import read_profile
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams
 from trialforge.scoring.plots import sweep_rows

@@ -13,7 +13,7 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 
 from trialforge.app import cli
-from trialforge.app.profiles import apply_profile, list_keys, list_left, read_profile
+from trialforge.app.profile import apply_profile, list_keys, list_left, read_profile
 from trialforge.core.errors import ParameterError
 from trialforge.core.params import load_section
 from trialforge.ingest.params import IngestParams

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.unit import whole_records
-from trialforge.app.story import format_story, summarise_story, tell_story
+from trialforge.app.show import format_story, summarise_story, tell_story
 from trialforge.core.files import write_parquet
 
 
