@@ -11,6 +11,7 @@ from trialforge.core.made_from import name_plots, name_tables, only_figures
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.progress import Progress
 from trialforge.core.stage import claim_out, run_stage
+from trialforge.quality.case import Case
 from trialforge.quality.measurement import (
     STEPS,
     RunTables,
@@ -34,11 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=claim_out, required=True)
     paths = parser.parse_args(argv)
 
-    tables: dict[str, Any] = {name: read_parquet(getattr(paths, name)) for name in TABLES}
-    whole = RunTables(**tables)
-    sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    run = draw_run(whole, sections[0].max_reference, load_seed())
-    case = build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
+    case = read_case(paths)
     with Progress("measures", STEPS, quiet_seconds=5) as progress:
         measured = measure_records(case, progress.step)
     plots = {paths.plots / f"{name}.csv": table for name, table in measured.tables.items()}
@@ -48,6 +45,14 @@ def main(argv: list[str] | None = None) -> None:
     belongs = name_tables(paths.synthetic, paths.train) | name_plots(*plots)
     write_json(measured.metrics | belongs, paths.metrics)
     check_records(case, measured, only_figures(read_json(paths.validated)))
+
+
+def read_case(paths: argparse.Namespace) -> Case:
+    """Return the measurement; of a large corpus only what is drawn stays in memory."""
+    tables: dict[str, Any] = {name: read_parquet(getattr(paths, name)) for name in TABLES}
+    sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
+    run = draw_run(RunTables(**tables), sections[0].max_reference, load_seed())
+    return build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
 
 
 if __name__ == "__main__":
