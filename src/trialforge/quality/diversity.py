@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.resampling import jackknife_groups, jackknife_interval
 from trialforge.quality.case import Case, Side
 from trialforge.quality.metric import Direction, Estimate, Metric, jackknife_statistic, mean_of_records
 from trialforge.trial.words import Words, number_words
@@ -136,11 +137,20 @@ def self_bleu(case: Case) -> Estimate:
 def distinct_2(case: Case) -> Estimate:
     """Share of pairs of words that are different, over all records (Li et al. 2016); falls with length."""
     owners, ngrams = number_ngrams(_words(case.candidates), 2)
-
-    def share(places: np.ndarray) -> float:
-        return _share_different(ngrams[np.isin(owners, places)])
-
-    return jackknife_statistic(share, case.candidates.clusters)
+    groups = jackknife_groups(case.candidates.clusters)
+    group = np.zeros(len(case.candidates), dtype=np.int64)
+    for number, rows in enumerate(groups):
+        group[rows] = number
+    of_ngrams = group[owners]
+    size = 1 + int(ngrams.max(initial=-1))  # they are numbered from 0
+    has = [np.bincount(ngrams[of_ngrams == number], minlength=size) > 0 for number in range(len(groups))]
+    holders = np.sum(has, axis=0)
+    left_out = [
+        np.count_nonzero(holders > mine) / max(int((of_ngrams != number).sum()), 1)
+        for number, mine in enumerate(has)
+    ]
+    value = size / max(len(ngrams), 1)
+    return Estimate(value, *jackknife_interval(value, left_out), len(case.candidates))
 
 
 def vendi(case: Case) -> Estimate:

@@ -25,6 +25,7 @@ LEVELS: dict[str, list[pl.Expr]] = {
     "phase": [_PHASE],
     "unmatched": [],
 }
+LEAST_HELD_OUT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def match_held_out(case: Case) -> Matched:
     """Return held-out trials paired with train trials of like era, phase and sponsor class.
 
     Each train trial is used once; a trial without a partner at any level, which is so only where train
-    is the smaller set, is left out.
+    is the smaller set, is left out. Of many held-out trials as many are drawn as there are records, or
+    LEAST_HELD_OUT: measures of diversity depend on the size of a set.
 
     Raises:
         MetricError: there is no held-out set.
@@ -50,10 +52,10 @@ def match_held_out(case: Case) -> Matched:
         raise MetricError(
             "there is no held-out trial to set the ceiling", hint="raise `split.validation_size`"
         )
-    pairs, levels = match_trials(
-        case.held_out, case.reference, LEVELS, case.scale.stream("yardstick", "match")
-    )
-    return Matched(case.held_out.take(pairs[:, 0]), case.reference.take(np.sort(pairs[:, 1])), levels)
+    most = max(len(case.candidates), LEAST_HELD_OUT)
+    held_out = case.held_out.draw(most, case.scale.stream("yardstick", "held out"))
+    pairs, levels = match_trials(held_out, case.reference, LEVELS, case.scale.stream("yardstick", "match"))
+    return Matched(held_out.take(pairs[:, 0]), case.reference.take(np.sort(pairs[:, 1])), levels)
 
 
 def match_trials(
