@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 WORD = r"[\p{L}\p{N}]+"
+_AT_ONCE = 2048  # texts
 _UNSEEN = r"[\p{M}\p{Cf}]"  # marks that change a letter, and characters without a form
 
 
@@ -59,17 +60,27 @@ def split_words(texts: pl.Series) -> pl.Series:
 
 def number_words(*columns: pl.Series) -> list[Words]:
     """Return the words of each column of texts, numbered alike in all of them."""
-    # One column after the other: as numbers its words take a tenth of their texts.
-    coded, starts = [], []
-    for column in columns:
-        words = split_words(column)
-        starts.append(np.concatenate([[0], np.cumsum(words.list.len().cast(pl.Int64).to_numpy())]))
-        coded.append(words.explode(empty_as_null=False).cast(pl.Categorical))
+    coded = [_code_words(column) for column in columns]
     # Categories are shared by the whole process: number the present ones from 0.
-    codes = [words.to_physical().to_numpy() for words in coded]
+    codes = [words.to_physical().to_numpy() for words, _ in coded]
     is_present = np.zeros(1 + max((int(ids.max()) for ids in codes if len(ids)), default=-1), dtype=bool)
     for ids in codes:
         is_present[ids] = True
-    numbers = np.cumsum(is_present) - 1
-    present = int(is_present.sum())
-    return [Words(numbers[ids], begin, present) for ids, begin in zip(codes, starts, strict=True)]
+    numbers, present = np.cumsum(is_present) - 1, int(is_present.sum())
+    return [
+        Words(numbers[ids], np.concatenate([[0], np.cumsum(lengths)]), present)
+        for ids, (_, lengths) in zip(codes, coded, strict=True)
+    ]
+
+
+def _code_words(texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Return the words of texts as one categorical column, and how many each text has.
+
+    Some texts after the others: as categories words take a tenth of their memory as texts.
+    """
+    coded, lengths = [], []
+    for start in range(0, max(len(texts), 1), _AT_ONCE):
+        words = split_words(texts.slice(start, _AT_ONCE))
+        lengths.append(words.list.len().cast(pl.Int64).to_numpy())
+        coded.append(words.explode(empty_as_null=False).cast(pl.Categorical))
+    return pl.concat(coded), np.concatenate(lengths)

@@ -110,3 +110,17 @@ def test_a_set_stands_between_random_text_and_held_out_trials(parts: Parts, para
         # Other random text is nearer to random text than to held-out trials.
         far, near = (abs(found[name]["at_size"] - found[name][end]) for end in ("ceiling", "worst"))
         assert near < far
+
+
+def test_the_ceiling_of_few_records_among_many_held_out_trials_is_of_few_trials(
+    parts: Parts, params: QualityParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a set would look less diverse than real trials for being smaller."""
+    monkeypatch.setattr("trialforge.quality.yardstick.LEAST_HELD_OUT", 10)
+    size = len(parts["validation"]) // 2
+    records = make_case(parts["validation"].head(size), parts, params)
+    table = compare_yardsticks(records, {"diversity.distinct_2": METRICS["diversity.distinct_2"]})
+    row = table.row(0, named=True)
+    assert (row["n"], row["ceiling_n"]) == (size, size)
+    assert row["at_size"] == row["value"]
+    assert row["ceiling"] == pytest.approx(row["at_size"], rel=0.15)
