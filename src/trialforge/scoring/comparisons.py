@@ -213,7 +213,7 @@ def describe(answer: ComparisonResult, params: StatisticsParams, draws: int) -> 
         corrected = "corrected " if answer.p_holm is not None else ""
         p = f"{corrected}{_tell_p(answer.p_equivalent)} for equivalence"
     sentence = (
-        f"In {tell_metric(answer.metric)} with `{answer.model}`, {said}: {answer.effect:+.3f} "
+        f"In {tell_metric(answer.metric)} with {answer.model}, {said}: {answer.effect:+.3f} "
         f"({params.level:.0%} interval {answer.low:+.3f} to {answer.high:+.3f}, {p})."
     )
     if answer.verdict == "not shown":

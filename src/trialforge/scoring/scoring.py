@@ -13,7 +13,14 @@ from trialforge.core.errors import GateError
 from trialforge.core.progress import Progress
 from trialforge.core.resampling import percentile_interval
 from trialforge.scoring.bootstrap import draw_weights
-from trialforge.scoring.comparisons import AGAINST, ComparisonResult, answer_each, answer_family, explore
+from trialforge.scoring.comparisons import (
+    AGAINST,
+    ComparisonResult,
+    answer_each,
+    answer_family,
+    explore,
+    tell_metric,
+)
 from trialforge.scoring.metrics import METRICS, compute_metrics
 from trialforge.scoring.paired_tests import AreaTest, delong, roc_test
 from trialforge.scoring.scores import ArmScores, Resamples, collect_scores
@@ -250,7 +257,8 @@ def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, A
     found.sort(key=lambda answer: [*told].index(shares[answer.arm]))
     words = "; ".join(f"{told[shares[answer.arm]]} by {_change(answer)}" for answer in found)
     effects = {shares[answer.arm]: _effect(answer) for answer in found}
-    return effects | {"words": f"Synthetic trials change {primary.metric} {words}."} if found else {}
+    told = f"Synthetic trials change {tell_metric(primary.metric)} {words}."
+    return effects | {"words": told} if found else {}
 
 
 def _effect(answer: ComparisonResult) -> dict[str, Any]:

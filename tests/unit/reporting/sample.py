@@ -272,7 +272,7 @@ SCORE: dict[str, Any] = {
     "assay.more-real.low": 0.03,
     "assay.more-real.high": 0.11,
     "primary.counts": False,
-    "primary.words": "In ROC-AUC with `tfidf-logreg`, no difference between augmented and real is shown: "
+    "primary.words": "In ROC-AUC with tfidf-logreg, no difference between augmented and real is shown: "
     "+0.021 (95% interval -0.012 to +0.055, p = 0.400). With 80% power this test finds a true difference of "
     "0.061.",
 }
