@@ -15,6 +15,6 @@ _SERVED = "smollm2:135m"
 
 def make_model(host: str) -> None:
     """Make the model on a server that serves the small one."""
-    client = ollama.Client(host, timeout=httpx.Timeout(60))
-    if MODEL not in {served.model for served in client.list().models}:
-        client.create(MODEL, from_=_SERVED, parameters={"num_thread": 1})
+    with ollama.Client(host, timeout=httpx.Timeout(60)) as client:
+        if MODEL not in {served.model for served in client.list().models}:
+            client.create(MODEL, from_=_SERVED, parameters={"num_thread": 1})

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.ollama_model import MODEL
 from trialforge.app.doctor import examine
 from trialforge.core.errors import ParameterError, RetrievalError
 from trialforge.embedding.factory import load_encoder
@@ -25,7 +26,7 @@ TEXTS = [
 
 
 def make_params(**changes: object) -> EmbeddingParams:
-    settings = {"backend": "ollama", "model": "smollm2:135m", "window": 32, "max_windows": 3}
+    settings = {"backend": "ollama", "model": MODEL, "window": 32, "max_windows": 3}
     return EmbeddingParams.model_validate(settings | changes)
 
 
@@ -57,7 +58,7 @@ def test_encoder_does_not_wait_behind_chats_that_were_given_up(
     """The server reads their prompts to the end, and holds the model for them for minutes."""
     monkeypatch.setattr("trialforge.embedding.ollama.ANSWER_SECONDS", 40.0)
     body = {
-        "model": "smollm2:135m",
+        "model": MODEL,
         "messages": [{"role": "user", "content": "a long and slow prompt " * 700}],
         "options": {"num_ctx": 4096},
     }
@@ -90,4 +91,4 @@ def test_doctor_finds_the_encoder_on_the_first_host(ollama_host: str, tmp_path: 
     hosts = {"OLLAMA_HOST": f"{ollama_host},http://127.0.0.1:9"}
     found = [one for one in examine(tmp_path, params, hosts) if one.name.startswith("ollama")]
     assert [(one.name, one.state) for one in found][1:] == [("ollama models", "ok"), ("ollama", "note")]
-    assert "smollm2:135m" in found[1].detail
+    assert MODEL in found[1].detail

@@ -30,7 +30,7 @@ def repeated(small_runs: SmallRuns, tmp_path_factory: pytest.TempPathFactory) ->
     origin = base / "origin"
     shutil.copytree(small_runs.here, origin, symlinks=True)
     account = new_account(origin)
-    push, pull = blocks_of("A colleague's run repeated", "console")
+    push, pull = blocks_of("Repeat a colleague's run", "console")
     run_block(push, origin, account, {"/srv/shelf": str(base / "shelf")})
     # The colleague's cache is out of reach, so that all comes from the shelf.
     (origin / ".dvc" / "cache").rename(base / "cache")

@@ -45,7 +45,7 @@ def _headline(score: Mapping[str, Number]) -> str:
     lowest = score.get("real_alone.low")
     if isinstance(lowest, int | float) and lowest <= CHANCE:
         return (
-            "Real trials alone teach nothing that this test can see, so it says nothing about synthetic ones"
+            "Real trials alone are not shown to beat chance, so this test says nothing about synthetic ones"
         )
     if score.get("assay.sensitive") is False:
         return "This test could not have shown a benefit: more real trials do not help either"

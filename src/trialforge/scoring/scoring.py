@@ -257,8 +257,8 @@ def label_share_effects(scoring: Scoring, params: LearningParams) -> dict[str, A
     found.sort(key=lambda answer: [*told].index(shares[answer.arm]))
     words = "; ".join(f"{told[shares[answer.arm]]} by {_change(answer)}" for answer in found)
     effects = {shares[answer.arm]: _effect(answer) for answer in found}
-    told = f"Synthetic trials change {tell_metric(primary.metric)} {words}."
-    return effects | {"words": told} if found else {}
+    sentence = f"Synthetic trials change {tell_metric(primary.metric)} {words}."
+    return effects | {"words": sentence} if found else {}
 
 
 def _effect(answer: ComparisonResult) -> dict[str, Any]:

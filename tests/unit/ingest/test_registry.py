@@ -213,7 +213,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "number": (b"[17]", "JSON without a protocolSection: int"),
     "old-api": (b'{"FullStudiesResponse": {"FullStudies": []}}', "API v1, which ended in 2024"),
     "other-xml": (b"<rss/>", "the root element is 'rss'"),
-    "text.json": (b"not json at all", "text that is no JSON"),
+    "text.json": (b"not json at all", "text that is not JSON"),
     "ids.csv": (b"nct_id\nNCT00000001\n", "a table without a column NCT Number"),
     "labels.csv": (b"nct_id,label\nNCT00000001,1\n", "a table of labels"),
     "top.csv": (b"nctid,status,why_stop,label\nNCT00000001,,,1\n", "a TOP table"),
