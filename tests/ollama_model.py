@@ -7,7 +7,6 @@ keeps one core busy, a second of work then takes minutes.
 from __future__ import annotations
 
 import httpx
-import ollama
 
 MODEL = "smollm2-one-thread:135m"
 _SERVED = "smollm2:135m"
@@ -15,6 +14,8 @@ _SERVED = "smollm2:135m"
 
 def make_model(host: str) -> None:
     """Make the model on a server that serves the small one."""
-    with ollama.Client(host, timeout=httpx.Timeout(60)) as client:
-        if MODEL not in {served.model for served in client.list().models}:
-            client.create(MODEL, from_=_SERVED, parameters={"num_thread": 1})
+    with httpx.Client(base_url=host, timeout=60, trust_env=False) as client:
+        served = client.get("/api/tags").raise_for_status().json()["models"]
+        if MODEL not in {one["name"] for one in served}:
+            body = {"model": MODEL, "from": _SERVED, "parameters": {"num_thread": 1}, "stream": False}
+            client.post("/api/create", json=body).raise_for_status()

@@ -88,10 +88,6 @@ def _brevity(lengths: np.ndarray) -> np.ndarray:
 def distinct_share(words: Words, length: int) -> float:
     """Return the share of all n-grams of `length` words that are different (Li et al. 2016, distinct-n)."""
     _, ngrams = number_ngrams(words, length)
-    return _share_different(ngrams)
-
-
-def _share_different(ngrams: np.ndarray) -> float:
     return len(np.unique(ngrams)) / max(len(ngrams), 1)
 
 

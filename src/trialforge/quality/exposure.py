@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from trialforge.core.errors import MetricError
 from trialforge.quality.case import Case
@@ -37,8 +38,8 @@ def prompt_words(case: Case) -> pl.DataFrame | None:
     frame = case.candidates.frame
     if "shown" not in frame.columns:
         return None
-    texts = frame.with_columns(text=pl.col("shown").list.join("\n"))
-    if case.reasons is not None and "reasons" in case.reasons.columns and "reasons_id" in frame.columns:
+    texts = frame.select(cs.by_name("reasons_id", require_all=False), text=pl.col("shown").list.join("\n"))
+    if case.reasons is not None and "reasons" in case.reasons.columns and "reasons_id" in texts.columns:
         told = pl.col("reasons").list.eval(pl.element().struct.field("text")).list.join("\n")
         reasons = case.reasons.select("reasons_id", told=told).unique("reasons_id")
         texts = texts.join(reasons, on="reasons_id", how="left", maintain_order="left")
