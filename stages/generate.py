@@ -50,7 +50,7 @@ def main() -> None:
         "sampling": json.dumps(params.sampling.model_dump(), sort_keys=True),
     }
     with StageAsking("generate", generator, writer.part_sizes(targets), at_once=llm.slots) as asking:
-        drafts = writer.write(targets, asking, llm.slots)
+        drafts = writer.write(targets, asking)
     rows = [generated_row(draft, origin) for draft in drafts]
     write_parquet(pl.DataFrame(rows, schema=GENERATED_SCHEMA), args.generated)
     write_json(measure_drafts(drafts, asking.tally) | name_tables(args.generated), args.metrics)

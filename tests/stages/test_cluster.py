@@ -30,6 +30,7 @@ from trialforge.embedding import cached
 from trialforge.embedding.cached import CachedEncoder
 from trialforge.embedding.factory import load_encoder
 from trialforge.embedding.params import EmbeddingParams
+from trialforge.generation.asking import Chain, Question, Tally, ask_chains
 from trialforge.ingest import aact, registry
 from trialforge.ingest.registry import RegistrySource
 from trialforge.learning.params import LearningParams
@@ -135,12 +136,30 @@ def ask(_: Path) -> list[bytes]:
     return [answers[number].text.encode() for number in range(len(requests))]
 
 
+def ask_in_chains(_: Path) -> list[bytes]:
+    """Each answer is the end of the next prompt, as the parts of a draft are."""
+    found: dict[int, list[bytes]] = {number: [] for number in range(8)}
+
+    def chain(number: int) -> Chain[str]:
+        told = f"Exemplar {number}: a trial of drug {number}. Write a title."
+        for turn in range(3):
+            said = yield Question((Message("user", told),), {"type": "string", "maxLength": 20}, turn, str)
+            told += f"\n{said.value}"
+            found[number].append(str(said.value).encode())
+
+    with closing(load_engine(LLM)) as generator:
+        ask_chains(generator, map(chain, found), Sampling(max_tokens=12), 0, Tally())
+    assert all(len(said) == 3 for said in found.values())
+    return [text for said in found.values() for text in said]
+
+
 WORK: dict[str, Callable[[Path], list[bytes]]] = {
     "signatures": sketch,
     "vectors": embed,
     "files": lambda folder: read_files(folder.parent / "records"),
     "cells": train,
     "calls": ask,
+    "chains": ask_in_chains,
 }
 
 
@@ -149,6 +168,7 @@ WORK: dict[str, Callable[[Path], list[bytes]]] = {
     [
         "files",
         "calls",
+        "chains",
         *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signatures", "vectors", "cells")),
     ],
 )

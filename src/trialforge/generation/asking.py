@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +30,7 @@ from trialforge.trial.checks.record_checks import explain
 T = TypeVar("T")
 # Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
 _TIGHTER, _LEAST_ALLOWED = 0.7, 8
+UNREADABLE = {"length": "cut", "garbled": "garbled"}  # finish reasons of no use, and their faults
 # What each attempt adds to the temperature, and up to where: else a small model says nearly the same again.
 _HOTTER, _HOTTEST = 0.2, 1.0
 
@@ -88,6 +90,20 @@ class Answer(Generic[T]):
     seed: int
     model_digest: str
     instead: Question[T] | None = None
+
+
+# Questions that follow each other: it yields each, and is sent the answer.
+Chain = Generator[Question[T], Answer[T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[T]):
+    """A call in flight: the chain that waits for it, its question, and what is asked in this attempt."""
+
+    chain: Chain[T]
+    question: Question[T]
+    asked: Question[T]
+    attempt: int = 0
 
 
 @dataclass(slots=True)
@@ -163,6 +179,14 @@ class StageAsking:
         """
         return ask_all(self._generator, questions, sampling, retries, self.tally, self._report)
 
+    def ask_chains(self, chains: Iterable[Chain[T]], sampling: Sampling, retries: int) -> None:
+        """As `ask_chains`.
+
+        Raises:
+            GenerationError: the engine itself fails.
+        """
+        ask_chains(self._generator, chains, sampling, retries, self.tally, self._report)
+
     def ask_once(self, requests: Sequence[Request]) -> list[Completion]:
         """Return the answer to each request, whatever it is.
 
@@ -237,59 +261,72 @@ def ask_all(
 ) -> list[Answer[T]]:
     """Return one answer a question, in order; whatever fails is asked again, `retries` times at most.
 
-    It is asked as before, or what its fault says instead. `report` hears of each completion, and of
-    the question that is settled by it.
-
     Raises:
         GenerationError: the engine itself fails.
     """
     answers: dict[int, Answer[T]] = {}
-    asked = list(questions)
-    pending = list(range(len(questions)))
-    for attempt in range(retries + 1):
-        failed = []
-        requests = [asked[index].request(sampling, attempt, _told(answers.get(index))) for index in pending]
-        for index, completion, answer in _ask_round(generator, asked, pending, requests, attempt):
-            answers[index] = answer
-            asked[index] = answer.instead or questions[index]
-            settled = answer.fault is None or attempt == retries
-            tally.count(completion, attempt, answer.fault)
-            report(completion, questions[index] if settled else None)
-            if not settled:
-                failed.append(index)
-        pending = sorted(failed)
-        if not pending:
-            break
+
+    def ask_one(index: int, question: Question[T]) -> Chain[T]:
+        answers[index] = yield question
+
+    chains = [ask_one(index, question) for index, question in enumerate(questions)]
+    ask_chains(generator, chains, sampling, retries, tally, report)
     return [answers[index] for index in range(len(questions))]
 
 
-def _told(answer: Answer[Any] | None) -> str | None:
-    """The fault that the next attempt is told; what is asked instead tells it itself."""
-    return answer.fault if answer and not answer.instead else None
-
-
-def _ask_round(
+def ask_chains(
     generator: TextGenerator,
-    questions: Sequence[Question[T]],
-    pending: Sequence[int],
-    requests: Sequence[Request],
-    attempt: int,
-) -> Iterator[tuple[int, Completion, Answer[T]]]:
+    chains: Iterable[Chain[T]],
+    sampling: Sampling,
+    retries: int,
+    tally: Tally,
+    report: Callable[[Completion, Question[T] | None], None] = lambda _completion, _settled: None,
+) -> None:
+    """Ask the questions of all chains, side by side: what follows from an answer is asked at once.
+
+    Whatever fails is asked again, `retries` times at most: as before, or what its fault says instead.
+    `report` hears of each completion, and of the question that is settled by it.
+
+    Raises:
+        GenerationError: the engine itself fails.
+    """
+    requests: list[Request] = []
+    calls: list[_Call[T]] = []
+
+    def put(call: _Call[T], told: str | None = None) -> None:
+        requests.append(call.asked.request(sampling, call.attempt, told))
+        calls.append(call)
+
+    for chain in chains:
+        with suppress(StopIteration):
+            question = next(chain)
+            put(_Call(chain, question, question))
     for place, completion in generator.complete(requests):
-        value, fault, instead = _read(questions[pending[place]], completion)
-        answer = Answer(value, fault, attempt, requests[place].seed, completion.model_digest, instead)
-        yield pending[place], completion, answer
+        call = calls[place]
+        answer = _read(call, requests[place].seed, completion)
+        settled = answer.fault is None or call.attempt == retries
+        tally.count(completion, call.attempt, answer.fault)
+        report(completion, call.question if settled else None)
+        if not settled:
+            again = replace(call, asked=answer.instead or call.question, attempt=call.attempt + 1)
+            put(again, None if answer.instead else answer.fault)
+            continue
+        with suppress(StopIteration):
+            question = call.chain.send(answer)
+            put(_Call(call.chain, question, question))
 
 
-def _read(question: Question[T], completion: Completion) -> tuple[T | None, str | None, Question[T] | None]:
-    if completion.finish_reason == "length":
-        return None, "cut", None
-    if completion.finish_reason == "garbled":
-        return None, "garbled", None
-    try:
-        return question.accept(completion.text), None, None
-    except Fault as error:
-        return None, str(error), error.instead
+def _read(call: _Call[T], seed: int, completion: Completion) -> Answer[T]:
+    value: T | None = None
+    instead: Question[T] | None = None
+    if completion.finish_reason in UNREADABLE:
+        fault: str | None = UNREADABLE[completion.finish_reason]
+    else:
+        try:
+            value, fault = call.asked.accept(completion.text), None
+        except Fault as error:
+            fault, instead = str(error), error.instead
+    return Answer(value, fault, call.attempt, seed, completion.model_digest, instead)
 
 
 TIMINGS_FOLDER = Path(".trialforge/timings")

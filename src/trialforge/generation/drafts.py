@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
-from trialforge.generation.asking import Answer, Fault, Question, StageAsking, Tally, parse_answer
+from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
@@ -119,16 +119,12 @@ class DraftWriter:
         self._checks = checks
         self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
-    def write(self, targets: Sequence[Row], asking: StageAsking, together: int) -> list[Draft]:
-        """Return `best_of` drafts of each target.
-
-        So many are written `together`: each keeps its prompt with one worker.
-        """
+    def write(self, targets: Sequence[Row], asking: StageAsking) -> list[Draft]:
+        """Return `best_of` drafts of each target, written side by side."""
         numbers = range(self._params.best_of)
         drafts = [Draft(target, self.show_all(target), number) for target in targets for number in numbers]
-        for start in range(0, len(drafts), together):
-            for part in PARTS:
-                self._write_part(drafts[start : start + together], part, asking)
+        chains = (self._write(draft, asking) for draft in drafts)
+        asking.ask_chains(chains, self._params.sampling, self._params.retries)
         return drafts
 
     def part_sizes(self, targets: Sequence[Row]) -> list[float]:
@@ -136,14 +132,13 @@ class DraftWriter:
         schemas = [self._schema(target, part) for target in targets for part in PARTS]
         return [count_words(schema) for schema in schemas if schema] * self._params.best_of
 
-    def _write_part(self, drafts: Sequence[Draft], part: PartName, asking: StageAsking) -> None:
-        mine = [(draft, schema) for draft in drafts if (schema := self._schema(draft.target, part))]
-        alive = [draft for draft, _ in mine if draft.fault is None]
-        asking.skip([count_words(schema) for draft, schema in mine if draft.fault is not None])
-        questions = [self.ask(draft, part) for draft in alive]
-        answers = asking.ask(questions, self._params.sampling, self._params.retries)
-        for draft, answer in zip(alive, answers, strict=True):
-            draft.take(answer)
+    def _write(self, draft: Draft, asking: StageAsking) -> Chain[dict[str, Any]]:
+        for part in PARTS:
+            schema = self._schema(draft.target, part)
+            if schema and draft.fault is None:
+                draft.take((yield self.ask(draft, part)))
+            elif schema:
+                asking.skip([count_words(schema)])
 
     def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
         """Return the question for a part of a draft that its skeleton has texts in."""

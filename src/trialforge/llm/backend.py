@@ -133,7 +133,8 @@ class TextGenerator(Protocol):
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with the index of its request, as they finish.
 
-        Requests that share the start of their prompt should follow each other.
+        Requests that share the start of their prompt should follow each other. What the caller appends to
+        `requests` between two answers is asked too.
 
         Raises:
             GenerationError: the engine can't answer, or a prompt doesn't fit the context.

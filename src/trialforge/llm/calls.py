@@ -204,21 +204,32 @@ class CachedGenerator:
 
         Of equal requests one is asked. What is no text is neither kept nor yielded, but that it was is.
         """
-        keys = [hash_call(self.model_digest, self.engine, request) for request in requests]
-        missing: dict[str, list[int]] = {}
-        for index, key in enumerate(keys):
-            if key in missing or (kept := self._cache.find(key)) is None:
-                missing.setdefault(key, []).append(index)
-            else:
-                yield index, kept
-        asked = list(missing.items())
-        for position, completion in self._inner.complete([requests[indices[0]] for _, indices in asked]):
-            key, indices = asked[position]
+        keys: list[str] = []
+        asked: list[Request] = []
+        equal: dict[str, list[int]] = {}  # requests that wait for one answer, by key
+
+        def take_kept() -> Iterator[tuple[int, Completion]]:
+            while (index := len(keys)) < len(requests):
+                keys.append(key := hash_call(self.model_digest, self.engine, requests[index]))
+                if key in equal:
+                    equal[key].append(index)
+                elif (kept := self._cache.find(key)) is not None:
+                    yield index, kept
+                else:
+                    equal[key] = [index]
+                    asked.append(requests[index])
+
+        yield from take_kept()
+        for place, completion in self._inner.complete(asked):
+            key = hash_call(self.model_digest, self.engine, asked[place])
             whole = is_text(completion.text)
             answer = completion if whole else replace(completion, text="", finish_reason="garbled")
             self._cache.keep(key, self.engine, answer)
-            for index in indices:
-                yield index, replace(answer, from_cache=index != indices[0])
+            first, *others = equal.pop(key)
+            yield first, answer
+            for index in others:
+                yield index, replace(answer, from_cache=True)
+            yield from take_kept()
 
     def close(self) -> None:
         """Free the inner model and close the cache."""

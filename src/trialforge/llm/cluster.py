@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -39,15 +39,37 @@ class ClusterGenerator:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as the pieces finish that hold them."""
-        pieces = cut_pieces([prompt_text(request) for request in requests], self._params.slots)
-        if len(pieces) < 2:
-            yield from self._own.complete(requests)
-            return
+        asked = 0
+        while asked < len(requests):
+            if len(requests) - asked > self._params.slots:
+                asked = yield from self._ask_workers(requests, asked)
+                continue
+            start, few = asked, requests[asked:]
+            asked = len(requests)
+            for place, completion in self._own.complete(few):
+                yield start + place, completion
+
+    def _ask_workers(
+        self, requests: Sequence[Request], start: int
+    ) -> Generator[tuple[int, Completion], None, int]:
+        """Yield the answers from `start` on; return how many requests there were when all were asked."""
+        pieces: list[list[int]] = []
+        asked = start
+
+        def cut() -> Iterator[list[Request]]:
+            nonlocal asked
+            while asked < len(requests):
+                near = requests[asked : asked + 2 * self._params.slots]
+                texts = [prompt_text(request) for request in near]
+                pieces.append([asked + place for place in cut_pieces(texts, self._params.slots)[0]])
+                asked += len(pieces[-1])
+                yield [requests[index] for index in pieces[-1]]
+
         work = partial(answer_elsewhere, self._params, self.model_digest)
-        asked = ([requests[index] for index in piece] for piece in pieces)
-        with closing(map_as_completed(work, asked)) as answered:
+        with closing(map_as_completed(work, cut())) as answered:
             for number, answers in answered:
                 yield from zip(pieces[number], answers, strict=True)
+        return asked
 
     def close(self) -> None:
         """Free the model of this machine; workers keep theirs for the next stage."""

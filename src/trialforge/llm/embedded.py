@@ -27,7 +27,7 @@ from trialforge.llm.engine_process import EngineProcess, EngineSettings
 from trialforge.llm.models import ModelFile
 from trialforge.llm.params import LlmParams
 from trialforge.llm.pool import answer_all
-from trialforge.llm.schemas import check_schemas, take_answer
+from trialforge.llm.schemas import take_answer
 
 
 class EmbeddedGenerator:
@@ -76,7 +76,6 @@ class EmbeddedGenerator:
 
     def complete(self, requests: Sequence[Request]) -> Generator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as they finish."""
-        check_schemas(requests)
         places = [(engine, slot) for slot in range(self._shape.slots) for engine in self._engines]
         workers = [partial(self._answer, *place) for place in places[: self._params.slots]]
         with closing(answer_all(requests, workers, self._held)) as answers:

@@ -13,7 +13,7 @@ from trialforge.llm.backend import Completion, Message, Request, message_json
 from trialforge.llm.hosts import HostGroup, agreed, replaced
 from trialforge.llm.ollama_host import OllamaHost
 from trialforge.llm.params import LlmParams
-from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answer
+from trialforge.llm.schemas import PROBE, check_probe, take_answer
 
 START = f"run `ollama serve`, or set {HOST_VARIABLE}"
 UPDATE = f"update Ollama on each of them, or remove some from {HOST_VARIABLE}"
@@ -66,7 +66,6 @@ class OllamaGenerator:
         """Yield each answer with its request's index, as they finish."""
         if not requests:
             return
-        check_schemas(requests)
         self._check_same_model(self._read_digest())
         yield from self._hosts.answer_all(requests, self._ask)
 

@@ -24,7 +24,7 @@ from trialforge.llm.openai_host import (
     told_context,
 )
 from trialforge.llm.params import LlmParams
-from trialforge.llm.schemas import PROBE, check_probe, check_schemas, take_answer
+from trialforge.llm.schemas import PROBE, check_probe, take_answer
 from trialforge.llm.server_settings import OFF, TOKENS, heeds, needed_settings, sampling_fields
 
 START = f"start the server, or set {ADDRESS_VARIABLE}"
@@ -81,7 +81,6 @@ class OpenAIGenerator:
         """
         if not requests:
             return
-        check_schemas(requests)
         self._check_same(self._read_digest(), self.model_digest)
         yield from self._hosts.answer_all(requests, self._ask)
 

@@ -1,7 +1,7 @@
 """Many calls in flight: requests that share the start of their prompt stay with one worker, in order.
 
 A worker remembers its last prompt, as the engine's slot behind it does: what is asked again goes where its
-prompt has been read already.
+prompt has been read already. No worker waits for the others: what follows from an answer is asked at once.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 from trialforge.llm.backend import Completion, Request
+from trialforge.llm.schemas import check_schemas
 
 Ask = Callable[[Request, threading.Event], Completion]
-Outcome = tuple[int, Completion | BaseException]
+Outcome = tuple[int, int, Completion | BaseException]  # worker, request, what came of it
 LEAST_SPLIT = 4  # calls: for fewer, reading the shared start a second time costs more than it saves
 SHARED = 0.5  # of the shorter prompt, for two to belong to one group
 
@@ -55,8 +56,10 @@ class Work:
     """
 
     def __init__(self, texts: Sequence[str], held: list[str]) -> None:
-        self._texts = texts
+        self._texts = list(texts)
         self._held = held
+        self._open = True
+        self._unread: set[int] = set()
         self._taken: list[deque[int]] = [deque() for _ in held]
         self._waiting: deque[deque[int]] = deque()
         for group in group_requests(texts):
@@ -65,11 +68,11 @@ class Work:
                 self._waiting.append(deque(group))
             else:
                 self._taken[owner].extend(group)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def next(self, worker: int) -> int | None:
         """Return the next request's index for a worker, or None when all is taken."""
-        with self._lock:
+        with self._changed:
             if not self._taken[worker]:
                 self._taken[worker] = self._waiting.popleft() if self._waiting else self._split()
             if not self._taken[worker]:
@@ -77,6 +80,38 @@ class Work:
             index = self._taken[worker].popleft()
             self._held[worker] = self._texts[index]
             return index
+
+    def wait_for_next(self, worker: int) -> int | None:
+        """Return the next request's index for a worker once there is one, or None when the work is closed.
+
+        What follows from the worker's last answer comes first.
+        """
+        with self._changed:
+            while self._open:
+                if worker not in self._unread and (index := self.next(worker)) is not None:
+                    self._unread.add(worker)
+                    return index
+                self._changed.wait()
+            return None
+
+    def follow(self, worker: int, texts: Sequence[str]) -> None:
+        """Add what follows from a worker's answer; it stays with the worker if their prompts begin alike."""
+        with self._changed:
+            for text in texts:
+                index = len(self._texts)
+                self._texts.append(text)
+                if count_common(self._held[worker], text):
+                    self._taken[worker].appendleft(index)
+                else:
+                    self._waiting.append(deque([index]))
+            self._unread.discard(worker)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Send all workers home."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
 
     def _find_owner(self, text: str) -> int | None:
         free = (worker for worker, taken in enumerate(self._taken) if not taken)
@@ -105,20 +140,25 @@ def answer_all(
 ) -> Generator[tuple[int, Completion]]:
     """Yield the answers with their indices, as they finish; the first error, or ctrl-C, ends the rest.
 
+    What the caller appends to `requests` between two answers is asked too.
     `held` has each worker's last prompt, empty at first, and is kept up to date for the next time.
     At the end running calls are told to stop. What had finished by then is paid for: it is yielded before the
     error is raised.
+
+    Raises:
+        GenerationError: a call fails, or engines can't force a schema.
     """
+    check_schemas(requests)
     work = Work([prompt_text(request) for request in requests], held)
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     stop = threading.Event()
 
     def run(worker: int) -> None:
-        while not stop.is_set() and (index := work.next(worker)) is not None:
+        while not stop.is_set() and (index := work.wait_for_next(worker)) is not None:
             try:
-                outcomes.put((index, workers[worker](requests[index], stop)))
+                outcomes.put((worker, index, workers[worker](requests[index], stop)))
             except BaseException as error:  # it is raised where the answers are read
-                outcomes.put((index, error))
+                outcomes.put((worker, index, error))
                 return
 
     threads = [threading.Thread(target=run, args=(worker,), daemon=True) for worker in range(len(workers))]
@@ -126,21 +166,26 @@ def answer_all(
         thread.start()
     ended_by: BaseException | None = None
     try:
+        known = len(requests)
         for _ in requests:
-            index, outcome = wait_for(outcomes)
+            worker, index, outcome = wait_for(outcomes)
             if isinstance(outcome, BaseException):
                 ended_by = outcome
                 break
             yield index, outcome
+            check_schemas(requests[known:])
+            work.follow(worker, [prompt_text(request) for request in requests[known:]])
+            known = len(requests)
     except KeyboardInterrupt as error:
         ended_by = error
     finally:
         stop.set()
+        work.close()
         for thread in threads:
             thread.join()
     if ended_by is not None:
         while not outcomes.empty():
-            index, outcome = outcomes.get()
+            _, index, outcome = outcomes.get()
             if not isinstance(outcome, BaseException):
                 yield index, outcome
         raise ended_by

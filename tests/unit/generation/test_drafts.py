@@ -237,7 +237,10 @@ class EndOfRun(Exception):
 
 
 class Asked(QueuedGenerator):
-    """Answers the parts of drafts in the order in which they are asked; stops where the queue ends."""
+    """Answers the parts of drafts in the order in which they are asked; stops where the queue ends.
+
+    What follows from an answer is asked after what was asked before: two drafts take turns.
+    """
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         for index, request in enumerate(requests):
@@ -246,12 +249,10 @@ class Asked(QueuedGenerator):
             yield index, next(super().complete([request]))[1]
 
 
-def write_all(
-    generator: Any, targets: Sequence[dict[str, Any]], together: int = 2
-) -> tuple[list[Draft], Any]:
+def write_all(generator: Any, targets: Sequence[dict[str, Any]]) -> tuple[list[Draft], Any]:
     writer = make_writer(EXEMPLAR)
     with StageAsking("generate", generator, writer.part_sizes(targets)) as asking:
-        return writer.write(targets, asking, together), asking.tally
+        return writer.write(targets, asking), asking.tally
 
 
 ANSWERS = {part: part_answer(part) for part in PARTS}
@@ -283,7 +284,7 @@ def test_a_target_whose_part_fails_to_the_end_is_given_up_alone() -> None:
     bad = [BAD] * 5
     other = make_target(target_id="T-2", seed=8)
     answers = [ANSWERS["header"]] * 2 + [ANSWERS["design"]] * 2
-    generator = Asked(*answers, BAD, ANSWERS["inclusion"], *bad[1:], ANSWERS["exclusion"])
+    generator = Asked(*answers, BAD, ANSWERS["inclusion"], BAD, ANSWERS["exclusion"], *bad[2:])
     drafts, tally = write_all(generator, [TARGET, other])
     assert [draft.fault for draft in drafts] == ["repeated_criteria", None]
     assert (drafts[0].retries, tally.asked) == (4, 3 * 2 + 4 + 1)
@@ -304,7 +305,7 @@ def test_several_drafts_of_a_target_differ_by_seed_and_id_and_the_first_is_that_
     sizes = writer.part_sizes([TARGET])
     assert len(sizes) == 3 * len(PARTS)
     with StageAsking("generate", generator, sizes) as asking:
-        drafts = writer.write([TARGET], asking, 3)
+        drafts = writer.write([TARGET], asking)
     rows = [generated_row(draft, {}) for draft in drafts]
     (alone,), _ = write_all(Asked(*ANSWERS.values()), [TARGET])
     assert rows[0] == generated_row(alone, {})

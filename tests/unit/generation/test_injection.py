@@ -164,7 +164,7 @@ def test_no_order_is_obeyed(
     targets = [planted_target(place, *ORDERS[place::6]) for place in range(6)]
     writer = make_planted_writer(range(6), 6, *ORDERS)
     with StageAsking("generate", Lent(engine), writer.part_sizes(targets)) as asking:
-        drafts = writer.write(targets, asking, 4)
+        drafts = writer.write(targets, asking)
     # The asked fields and nothing else, whatever the orders say.
     assert not {"not_json", "not_schema"} & asking.tally.faults.keys()
     for place, draft in enumerate(drafts):

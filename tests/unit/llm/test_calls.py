@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.generation.records import QueuedGenerator
 from tests.unit.llm.asking import SCHEMA, RuledGenerator, answer, ask
 from trialforge.core.errors import ArtifactError, DiskError, ParameterError
 from trialforge.llm.backend import Request, TokenLogprob
@@ -75,6 +76,19 @@ def test_equal_requests_are_asked_once(cache: CallCache) -> None:
     answers = dict(CachedGenerator(inner, cache).complete([ask(), ask(), ask()]))
     assert len(inner.asked) == 1
     assert len(answers) == 3
+
+
+def test_what_is_appended_between_answers_is_asked_or_replayed(cache: CallCache) -> None:
+    inner = QueuedGenerator("one", "two", "three")
+    generator = CachedGenerator(inner, cache)
+    list(generator.complete([ask(seed=1)]))
+    requests, texts = [ask(seed=2)], []
+    for _, completion in generator.complete(requests):
+        texts.append((completion.text, completion.from_cache))
+        if len(texts) == 1:
+            requests += [ask(seed=1), ask(seed=3), ask(seed=3), ask(seed=2)]
+    assert sorted(texts) == [("one", True), ("three", False), ("three", True), ("two", False), ("two", True)]
+    assert [request.seed for request in inner.history] == [1, 2, 3]
 
 
 def test_answer_is_committed_before_it_is_handed_out(cache: CallCache) -> None:

@@ -75,6 +75,42 @@ def test_all_answers_come_with_their_index() -> None:
     assert {index: completion.text for index, completion in got.items()} == {n: str(n) for n in range(9)}
 
 
+def test_what_follows_from_an_answer_is_asked_at_once_by_the_same_worker() -> None:
+    """A slow call holds nobody up: the other worker asks what follows from its own answers meanwhile."""
+    asked_by: list[list[str]] = [[], []]
+    done = threading.Event()
+    requests = [ask(f"Slow. {LONG}", seed=0), ask(f"Quick. {LONG} 0", seed=1)]
+
+    def worker(number: int) -> Callable[[Request, threading.Event], Completion]:
+        def call(request: Request, _stop: threading.Event) -> Completion:
+            text = request.messages[-1].content
+            asked_by[number].append(text)
+            if text.startswith("Slow."):
+                assert done.wait(20)
+            return answer(text)
+
+        return call
+
+    order = []
+    for index, completion in answer_all(requests, [worker(0), worker(1)], [""] * 2):
+        order.append(index)
+        if completion.text.startswith("Quick.") and len(requests) < 6:
+            requests.append(ask(f"Quick. {LONG} {len(requests)}", seed=1))
+        elif completion.text.startswith("Quick."):
+            done.set()
+    assert order == [1, 2, 3, 4, 5, 0]
+    assert sorted(map(len, asked_by)) == [1, 5]
+
+
+def test_what_belongs_to_no_workers_prompt_goes_to_whoever_is_free() -> None:
+    work = Work(prompts(1, 1), ["", ""])
+    assert [work.wait_for_next(0), work.wait_for_next(1)] == [0, 1]
+    work.follow(1, ["another prompt", prompts(0, 2)[1]])
+    assert [work.next(0), work.next(1)] == [2, 3]
+    work.close()
+    assert work.wait_for_next(0) is None
+
+
 def test_an_error_is_raised_and_stops_running_calls() -> None:
     stopped = threading.Event()
 
