@@ -22,8 +22,8 @@ EXEMPLAR_SCHEMA: dict[str, pl.DataType] = {
 
 
 def mode_of_arm(arm: str, mode: Mode) -> Mode | None:
-    """Return how a generation arm retrieves; None for the arm that is shown no exemplars."""
-    if arm == "no-retrieval":
+    """Return how a generation arm retrieves; None for the arms that are shown no exemplars."""
+    if arm in ("no-retrieval", "model-alone"):
         return None
     return "random" if arm == "random-exemplars" else mode
 

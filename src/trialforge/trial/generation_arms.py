@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Literal
 
 GenerationArm = Literal[
-    "retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars", "label-free"
+    "retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "random-exemplars", "label-free"
 ]  # fmt: skip
 _WHOLE: GenerationArm = "retrieval-reasoning"
 
