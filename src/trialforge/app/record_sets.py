@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BytesIO, StringIO
@@ -15,9 +16,9 @@ from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
-from trialforge.core.files import read_parquet
+from trialforge.core.files import scan_parquet
 from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.quality.measurement import REAL_PARTS, RunTables, draw_run
+from trialforge.quality.measurement import RunTables, count_drawn, draw_run
 from trialforge.trial.record import (
     REGISTRATION_FIELDS,
     REGISTRATION_SCHEMA,
@@ -44,32 +45,23 @@ REAL_TABLES = {name: name for name in ("train", "validation", "test", "held_back
 }
 
 
-def read_run(data: Path) -> RunTables:
-    """Return the real trials of a run from its data folder, without the lineage of its records.
+def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:
+    """Return the real trials of a run: all, or a random sample of at most MOST_REFERENCES per part.
 
     Raises:
         ArtifactError: a table does not exist or can't be read.
     """
-    tables: dict[str, Any] = {
-        name: read_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()
-    }
-    return RunTables(**tables)
-
-
-def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:
-    """Return the real trials of a run: all, or a random sample of at most MOST_REFERENCES per part."""
-    run = read_run(data)
-    return run if every else draw_run(run, MOST_REFERENCES, seed)
+    tables = {name: scan_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()}
+    return draw_run(tables, sys.maxsize if every else MOST_REFERENCES, seed)
 
 
 def describe_reference(run: RunTables) -> str | None:
     """Return a note on what a comparison misses if real trials were sampled, or None."""
-    if run.whole is None:
+    if not run.whole:
         return None
     sizes = ", ".join(
-        f"{len(drawn):,} of {len(whole):,} {name.replace('_', '-')} trials"
-        for name in REAL_PARTS
-        if len(drawn := getattr(run, name)) < len(whole := getattr(run.whole, name))
+        f"{drawn:,} of {size:,} {name.replace('_', '-')} trials"
+        for name, (drawn, size) in count_drawn(run).items()
     )
     return (
         f"measured against a random sample: {sizes}. A copy is missed if its trial was neither sampled nor "

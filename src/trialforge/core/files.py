@@ -127,6 +127,22 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
 
 
+def scan_parquet(path: Path) -> pl.LazyFrame:
+    """Return a table that a stage wrote, to be read where and as far as it is needed.
+
+    Raises:
+        ArtifactError: the file is absent or no Parquet file.
+    """
+    hint = f"run: dvc repro {path}"
+    if not path.is_file():
+        raise ArtifactError(f"no file {path}", hint=hint)
+    try:
+        pl.read_parquet_schema(path)
+    except (PolarsError, OSError) as error:
+        raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
+    return pl.scan_parquet(path)
+
+
 def read_json(path: Path) -> Any:
     """Return the value of a JSON file that a stage wrote.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -61,7 +61,8 @@ STEPS = len(METRICS) + len(TABLES)
 class RunTables:
     """What a run's data say beside the records: real trials by part, and the lineage of its own records.
 
-    `drafts` are the held-back trials in the form of a draft; `whole` is the run that parts were drawn from.
+    `drafts` are the held-back trials in the form of a draft; `whole` has the tables that parts were drawn
+    from, and is empty if all parts are whole.
     """
 
     train: pl.DataFrame
@@ -71,7 +72,7 @@ class RunTables:
     drafts: pl.DataFrame
     exemplars: pl.DataFrame | None = None
     reasons: pl.DataFrame | None = None
-    whole: RunTables | None = None
+    whole: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +97,31 @@ def build_case(
     return set_beside(records, run, build_scale(filled_fields(records), run.train, params, validation, seed))
 
 
-def draw_run(run: RunTables, most: int, seed: int) -> RunTables:
-    """Return the run with at most `most` real trials of each part, at random; drafts stay with theirs."""
-    places = {
-        name: np.sort(random_stream(seed, "quality", "reference", name).permutation(len(frame))[:most])
-        for name in REAL_PARTS
-        if len(frame := getattr(run, name)) > most
-    }
-    if not places:
-        return run
+def draw_run(tables: Mapping[str, pl.LazyFrame], most: int, seed: int) -> RunTables:
+    """Return a run with at most `most` real trials of each part, at random; drafts stay with theirs.
+
+    Args:
+        tables: those of RunTables, by name; no more of them is in memory at once than is drawn.
+        most: trials of each part.
+        seed: of the run.
+    """
+    places: dict[str, np.ndarray] = {}
+    for name in REAL_PARTS:
+        size = tables[name].select(pl.len()).collect().item()
+        if size > most:
+            draw = random_stream(seed, "quality", "reference", name).permutation(size)
+            places[name] = np.sort(draw[:most])
     if "held_back" in places:
         places["drafts"] = places["held_back"]
-    return replace(run, whole=run, **{name: getattr(run, name)[rows] for name, rows in places.items()})
+    drawn = {name: _read_rows(table, places.get(name)) for name, table in tables.items()}
+    return RunTables(**drawn, whole={name: tables[name] for name in REAL_PARTS} if places else {})
+
+
+def _read_rows(table: pl.LazyFrame, rows: np.ndarray | None) -> pl.DataFrame:
+    if rows is None:
+        return table.collect()
+    chosen = pl.col("row").is_in(pl.Series(rows, dtype=pl.UInt32).implode())
+    return table.with_row_index("row").filter(chosen).drop("row").collect(engine="streaming")
 
 
 def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
@@ -122,18 +136,28 @@ def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
         exemplars=run.exemplars,
         reasons=run.reasons,
     )
-    if run.whole is None:
+    if not run.whole:
         return case
     read = {*run.train["nct_id"]}
     if "exemplars" in records.columns:
         read |= {*records["exemplars"].explode().drop_nulls()}
-    sizes = {name: (len(getattr(run, name)), len(getattr(run.whole, name))) for name in REAL_PARTS}
+    looked_in = run.whole["train"].filter(pl.col("nct_id").is_in([*read]))
+    hidden = pl.concat([run.whole[name].select("nct_id") for name in ("validation", "test")])
     return replace(
         case,
-        looked_in=Side(run.whole.train.filter(pl.col("nct_id").is_in([*read])), scale),
-        hidden=frozenset(pl.concat([run.whole.validation["nct_id"], run.whole.test["nct_id"]])),
-        drawn={name: f"{drawn} of {size}" for name, (drawn, size) in sizes.items() if drawn < size},
+        looked_in=Side(looked_in.collect(engine="streaming"), scale),
+        hidden=frozenset(hidden.collect()["nct_id"]),
+        drawn={name: f"{drawn} of {size}" for name, (drawn, size) in count_drawn(run).items()},
     )
+
+
+def count_drawn(run: RunTables) -> dict[str, tuple[int, int]]:
+    """Return how many trials were drawn, and of how many, for each part that is not whole."""
+    sizes = {
+        name: (len(getattr(run, name)), table.select(pl.len()).collect().item())
+        for name, table in run.whole.items()
+    }
+    return {name: (drawn, size) for name, (drawn, size) in sizes.items() if drawn < size}
 
 
 def measure_records(case: Case, done: Callable[[str], None] = lambda _measure: None) -> Measured:

@@ -17,7 +17,7 @@ from dvc.repo import Repo
 from tests.unit.quality.sections import VALIDATION, write_run
 from trialforge.app import cli
 from trialforge.app.compare import compare_records, comparison_rows
-from trialforge.app.record_sets import read_run, read_set
+from trialforge.app.record_sets import read_reference, read_set
 from trialforge.core.errors import ArtifactError
 from trialforge.quality.params import QualityParams
 from trialforge.quality.registry import METRICS
@@ -80,7 +80,9 @@ def test_the_table_shows_values_with_intervals_and_why_one_is_absent(params: Qua
     some = {name: METRICS[name] for name in names}
     sets = read_set("copies.parquet"), read_set("data/synthetic.parquet")
     told: list[str] = []
-    found = compare_records(sets, read_run(Path("data")), some, (params, VALIDATION), 1, told.append)
+    found = compare_records(
+        sets, read_reference(Path("data"), 1, every=True), some, (params, VALIDATION), 1, told.append
+    )
     assert told == list(names)
     precise, longest, shown = comparison_rows(found)
     assert precise[:4] == ("fidelity.precision", "higher", "1", "1 to 1")
@@ -138,7 +140,11 @@ def test_odd_sets_give_a_value_or_say_why_not(path: Path, folder: Path, params: 
     shutil.copy(path, folder)
     draws = params.model_copy(update={"bootstrap": 20, "permutations": 9, "folds": 2})
     found = compare_records(
-        (read_set(path.name),) * 2, read_run(Path("data")), METRICS, (draws, VALIDATION), 1
+        (read_set(path.name),) * 2,
+        read_reference(Path("data"), 1, every=True),
+        METRICS,
+        (draws, VALIDATION),
+        1,
     )
     assert found["metric"].to_list() == list(METRICS)
     for row in found.iter_rows(named=True):

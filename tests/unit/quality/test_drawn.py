@@ -30,13 +30,18 @@ def run(parts: dict[str, pl.DataFrame]) -> RunTables:
     return RunTables(parts["train"], parts["validation"], parts["test"], held_back, drafts)
 
 
+def draw(run: RunTables, most: int, seed: int = SEED) -> RunTables:
+    names = ("train", "validation", "test", "held_back", "drafts")
+    return draw_run({name: getattr(run, name).lazy() for name in names}, most, seed)
+
+
 def case_of(records: pl.DataFrame, run: RunTables, params: QualityParams, most: int) -> Case:
-    return build_case(records, draw_run(run, most, SEED), params, VALIDATION, SEED)
+    return build_case(records, draw(run, most), params, VALIDATION, SEED)
 
 
 def copies_of(run: RunTables, *, drawn: bool) -> pl.DataFrame:
     """Return 20 copies of train trials that were drawn, or were not; each was shown its own original."""
-    chosen = pl.col("nct_id").is_in(draw_run(run, 60, SEED).train["nct_id"].implode())
+    chosen = pl.col("nct_id").is_in(draw(run, 60).train["nct_id"].implode())
     kept = run.train.filter(chosen if drawn else ~chosen).head(20)
     return kept.with_columns(exemplars=pl.concat_list("nct_id"), nct_id=pl.format("SYN-{}", "nct_id"))
 
@@ -55,7 +60,7 @@ def test_copies_of_what_was_shown_are_found_drawn_or_not(
 
 
 def test_ids_of_held_out_trials_that_were_not_drawn_are_found(run: RunTables, params: QualityParams) -> None:
-    drawn = draw_run(run, 60, SEED)
+    drawn = draw(run, 60)
     left = run.test.filter(~pl.col("nct_id").is_in(drawn.test["nct_id"].implode()))["nct_id"][0]
     records = copies_of(run, drawn=True).with_columns(summary=pl.lit(f"as trial {left} was"))
     found = held_out_ids(case_of(records, run, params, 60))
@@ -63,13 +68,13 @@ def test_ids_of_held_out_trials_that_were_not_drawn_are_found(run: RunTables, pa
 
 
 def test_a_draw_keeps_the_order_and_drafts_stay_beside_their_trials(run: RunTables) -> None:
-    drawn = draw_run(run, 30, SEED)
+    drawn = draw(run, 30)
     places = [run.train["nct_id"].to_list().index(one) for one in drawn.train["nct_id"]]
     assert len(places) == 30
     assert places == sorted(places)
     assert drawn.held_back["nct_id"].to_list() == drawn.drafts["nct_id"].to_list()
-    assert draw_run(run, 30, SEED).train.equals(drawn.train)
-    assert not draw_run(run, 30, SEED + 1).train.equals(drawn.train)
+    assert draw(run, 30).train.equals(drawn.train)
+    assert not draw(run, 30, SEED + 1).train.equals(drawn.train)
 
 
 def test_a_corpus_that_is_small_enough_is_read_whole(
