@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trialforge.core.files import read_json, read_parquet, scan_parquet, write_csv, write_json
+from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.made_from import name_plots, name_tables, only_figures
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.progress import Progress
@@ -47,9 +47,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def read_case(paths: argparse.Namespace) -> Case:
     """Return the measurement; of a large corpus only what is drawn is in memory."""
-    tables = {name: scan_parquet(getattr(paths, name)) for name in TABLES}
+    files = {name: getattr(paths, name) for name in TABLES}
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
-    run = draw_run(tables, sections[0].max_reference, load_seed())
+    run = draw_run(files, sections[0].max_reference, load_seed())
     return build_case(read_parquet(paths.synthetic), run, *sections, load_seed())
 
 

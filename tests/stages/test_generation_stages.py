@@ -19,7 +19,7 @@ from trialforge.trial.record import REGISTRATION_SCHEMA
 
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
-ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "random-exemplars"]
+ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "random-exemplars"]
 COMMANDS = {
     "plan": "train.parquet --plan plan.parquet --blocks blocks.parquet --metrics plan.json",
     "index": "train.parquet --index index --manifest index.json",
@@ -131,11 +131,12 @@ def test_every_arm_runs_through_the_stages(project: Project) -> None:
     assert set(rows["arm"]) == set(ARMS)
     assert rows["reject_reason"].is_null().any()
     shown = {arm: rows.filter(arm=arm)["exemplars"].to_list() for arm in ARMS}
-    assert set(map(tuple, shown["no-retrieval"])) == {()}
-    assert all(len(ids) == 2 for arm in ARMS if arm != "no-retrieval" for ids in shown[arm])
+    unshown = ["no-retrieval", "model-alone"]
+    assert {tuple(ids) for arm in unshown for ids in shown[arm]} == {()}
+    assert all(len(ids) == 2 for arm in ARMS if arm not in unshown for ids in shown[arm])
     reasons = {row["arm"]: row for row in project.table("reasons").to_dicts()}
-    assert reasons["no-reasoning"]["reasons"] == []
-    assert reasons["no-reasoning"]["prompt_hash"] is None
+    for arm in ("no-reasoning", "model-alone"):
+        assert (reasons[arm]["reasons"], reasons[arm]["prompt_hash"]) == ([], None)
     assert reasons["no-retrieval"]["grounded"] is None
 
 

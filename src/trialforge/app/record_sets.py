@@ -16,7 +16,6 @@ from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
 from trialforge.core.errors import ArtifactError
-from trialforge.core.files import scan_parquet
 from trialforge.ingest.interventions import NameCollector, add_normalized
 from trialforge.quality.measurement import RunTables, count_drawn, draw_run
 from trialforge.trial.record import (
@@ -51,8 +50,8 @@ def read_reference(data: Path, seed: int, *, every: bool = False) -> RunTables:
     Raises:
         ArtifactError: a table does not exist or can't be read.
     """
-    tables = {name: scan_parquet(data / f"{file}.parquet") for name, file in REAL_TABLES.items()}
-    return draw_run(tables, sys.maxsize if every else MOST_REFERENCES, seed)
+    files = {name: data / f"{file}.parquet" for name, file in REAL_TABLES.items()}
+    return draw_run(files, sys.maxsize if every else MOST_REFERENCES, seed)
 
 
 def describe_reference(run: RunTables) -> str | None:

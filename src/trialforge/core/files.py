@@ -112,35 +112,50 @@ def write_csv(frame: pl.DataFrame, path: Path) -> None:
         frame.write_csv(temporary)
 
 
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    hint = f"run: dvc repro {path}"
+    if not path.is_file():
+        raise ArtifactError(f"no file {path}", hint=hint)
+    try:
+        yield
+    except (PolarsError, OSError) as error:
+        raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
+
+
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """Return a table that a stage wrote.
 
     Raises:
         ArtifactError: the file is absent, unreadable or lacks a column.
     """
-    hint = f"run: dvc repro {path}"
-    if not path.is_file():
-        raise ArtifactError(f"no file {path}", hint=hint)
-    try:
+    with _parquet_errors(path):
         return pl.read_parquet(path, columns=columns)
-    except (PolarsError, OSError) as error:
-        raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
 
 
-def scan_parquet(path: Path) -> pl.LazyFrame:
-    """Return a table that a stage wrote, to be read where and as far as it is needed.
+def read_where(path: Path, chosen: pl.Expr) -> pl.DataFrame:
+    """Return the rows of a table that are chosen; the others do not stay in memory.
+
+    Args:
+        path: a table that a stage wrote.
+        chosen: of its columns, or of `row`, the place of each row from 0.
 
     Raises:
-        ArtifactError: the file is absent or no Parquet file.
+        ArtifactError: as `read_parquet`.
     """
-    hint = f"run: dvc repro {path}"
-    if not path.is_file():
-        raise ArtifactError(f"no file {path}", hint=hint)
-    try:
-        pl.read_parquet_schema(path)
-    except (PolarsError, OSError) as error:
-        raise ArtifactError(f"{path} can't be read: {error}", hint=hint) from error
-    return pl.scan_parquet(path)
+    with _parquet_errors(path):
+        rows = pl.scan_parquet(path).with_row_index("row").filter(chosen).drop("row")
+        return rows.collect(engine="streaming")
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a table that a stage wrote.
+
+    Raises:
+        ArtifactError: as `read_parquet`.
+    """
+    with _parquet_errors(path):
+        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
 def read_json(path: Path) -> Any:

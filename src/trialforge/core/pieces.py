@@ -14,6 +14,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -68,6 +69,7 @@ def map_as_completed(
 ) -> Generator[tuple[int, R]]:
     """Yield the number of each piece and `work(piece)` as they finish; otherwise as `map_in_order`.
 
+    `pieces` are asked for more after each result, even if they had come to an end before.
     What had finished when a piece failed, or on ctrl-C, is yielded before the error is raised.
     """
     yield from _run(work, pieces, workers, ordered=False)
@@ -107,15 +109,18 @@ def _run(
         return
     done: queue.SimpleQueue[tuple[int, Future[R]]] = queue.SimpleQueue()
     finished: dict[int, R] = {}
-    numbered = enumerate(chain(first, pieces))
+    waiting = deque(first)
     taken = given = 0
     place: _Place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
     with closing(place):
         try:
             while True:
-                for number, piece in islice(numbered, max(0, place.ahead - (taken - given))):
-                    future = place.submit(work, piece)
-                    future.add_done_callback(partial(_tell, done, number))
+                while taken - given < place.ahead:
+                    waiting.extend(islice(pieces, 0 if waiting else 1))
+                    if not waiting:
+                        break
+                    future = place.submit(work, waiting.popleft())
+                    future.add_done_callback(partial(_tell, done, taken))
                     taken += 1
                 if taken == given:
                     return

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from jsonschema import Draft202012Validator
 
+from trialforge.core.errors import GenerationError
 from trialforge.core.files import read_json, write_json
 from trialforge.core.progress import Progress, format_seconds
 from trialforge.core.rng import derive_seed
@@ -30,6 +32,7 @@ from trialforge.trial.checks.record_checks import explain
 T = TypeVar("T")
 # Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
 _TIGHTER, _LEAST_ALLOWED = 0.7, 8
+AT_ONCE = 1000  # chains that are under way together, so that the prompts of all need not be in memory
 UNREADABLE = {"length": "cut", "garbled": "garbled"}  # finish reasons of no use, and their faults
 # What each attempt adds to the temperature, and up to where: else a small model says nearly the same again.
 _HOTTER, _HOTTEST = 0.2, 1.0
@@ -180,7 +183,7 @@ class StageAsking:
         return ask_all(self._generator, questions, sampling, retries, self.tally, self._report)
 
     def ask_chains(self, chains: Iterable[Chain[T]], sampling: Sampling, retries: int) -> None:
-        """As `ask_chains`.
+        """Ask the questions of all chains, as the function `ask_chains` does.
 
         Raises:
             GenerationError: the engine itself fails.
@@ -290,6 +293,19 @@ def ask_chains(
     Raises:
         GenerationError: the engine itself fails.
     """
+    chains = iter(chains)
+    while some := list(islice(chains, AT_ONCE)):
+        _ask_some(generator, some, sampling, retries, tally, report)
+
+
+def _ask_some(
+    generator: TextGenerator,
+    chains: Sequence[Chain[T]],
+    sampling: Sampling,
+    retries: int,
+    tally: Tally,
+    report: Callable[[Completion, Question[T] | None], None],
+) -> None:
     requests: list[Request] = []
     calls: list[_Call[T]] = []
 
@@ -297,23 +313,28 @@ def ask_chains(
         requests.append(call.asked.request(sampling, call.attempt, told))
         calls.append(call)
 
-    for chain in chains:
+    def advance(chain: Chain[T], answer: Answer[T] | None) -> None:
         with suppress(StopIteration):
-            question = next(chain)
+            question = chain.send(answer)  # type: ignore[arg-type]  # None starts it
             put(_Call(chain, question, question))
+
+    for chain in chains:
+        advance(chain, None)
+    answered = 0
     for place, completion in generator.complete(requests):
+        answered += 1
         call = calls[place]
         answer = _read(call, requests[place].seed, completion)
         settled = answer.fault is None or call.attempt == retries
         tally.count(completion, call.attempt, answer.fault)
         report(completion, call.question if settled else None)
-        if not settled:
+        if settled:
+            advance(call.chain, answer)
+        else:
             again = replace(call, asked=answer.instead or call.question, attempt=call.attempt + 1)
             put(again, None if answer.instead else answer.fault)
-            continue
-        with suppress(StopIteration):
-            question = call.chain.send(answer)
-            put(_Call(call.chain, question, question))
+    if answered < len(requests):
+        raise GenerationError(f"{generator.engine} left {len(requests) - answered} calls without an answer")
 
 
 def _read(call: _Call[T], seed: int, completion: Completion) -> Answer[T]:

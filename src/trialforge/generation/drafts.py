@@ -186,7 +186,7 @@ class DraftWriter:
     def _room(self) -> int:
         """Tokens for the exemplars, and as many for the rest.
 
-        What is shown of exemplars is the same in all prompts of a set, so that an engine reads it once.
+        What is shown of exemplars is the same in all prompts of a set: an engine need not read it again.
         """
         return (self._context_tokens - self._params.sampling.max_tokens - FRAME_TOKENS) // 2
 

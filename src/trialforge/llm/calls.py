@@ -204,13 +204,16 @@ class CachedGenerator:
 
         Of equal requests one is asked. What is no text is neither kept nor yielded, but that it was is.
         """
-        keys: list[str] = []
         asked: list[Request] = []
+        keys: list[str] = []  # of `asked`
         equal: dict[str, list[int]] = {}  # requests that wait for one answer, by key
+        known = 0
 
         def take_kept() -> Iterator[tuple[int, Completion]]:
-            while (index := len(keys)) < len(requests):
-                keys.append(key := hash_call(self.model_digest, self.engine, requests[index]))
+            nonlocal known
+            while known < len(requests):
+                index, known = known, known + 1
+                key = hash_call(self.model_digest, self.engine, requests[index])
                 if key in equal:
                     equal[key].append(index)
                 elif (kept := self._cache.find(key)) is not None:
@@ -218,10 +221,11 @@ class CachedGenerator:
                 else:
                     equal[key] = [index]
                     asked.append(requests[index])
+                    keys.append(key)
 
         yield from take_kept()
         for place, completion in self._inner.complete(asked):
-            key = hash_call(self.model_digest, self.engine, asked[place])
+            key = keys[place]
             whole = is_text(completion.text)
             answer = completion if whole else replace(completion, text="", finish_reason="garbled")
             self._cache.keep(key, self.engine, answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -39,41 +39,38 @@ class ClusterGenerator:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each answer with its request's index, as the pieces finish that hold them."""
-        asked = 0
-        while asked < len(requests):
-            if len(requests) - asked > self._params.slots:
-                asked = yield from self._ask_workers(requests, asked)
-                continue
-            start, few = asked, requests[asked:]
-            asked = len(requests)
-            for place, completion in self._own.complete(few):
-                yield start + place, completion
-
-    def _ask_workers(
-        self, requests: Sequence[Request], start: int
-    ) -> Generator[tuple[int, Completion], None, int]:
-        """Yield the answers from `start` on; return how many requests there were when all were asked."""
-        pieces: list[list[int]] = []
-        asked = start
-
-        def cut() -> Iterator[list[Request]]:
-            nonlocal asked
-            while asked < len(requests):
-                near = requests[asked : asked + 2 * self._params.slots]
-                texts = [prompt_text(request) for request in near]
-                pieces.append([asked + place for place in cut_pieces(texts, self._params.slots)[0]])
-                asked += len(pieces[-1])
-                yield [requests[index] for index in pieces[-1]]
-
+        if len(requests) <= self._params.slots:
+            yield from self._own.complete(requests)
+            return
+        pieces = Pieces(requests, self._params.slots)
         work = partial(answer_elsewhere, self._params, self.model_digest)
-        with closing(map_as_completed(work, cut())) as answered:
+        with closing(map_as_completed(work, pieces)) as answered:
             for number, answers in answered:
-                yield from zip(pieces[number], answers, strict=True)
-        return asked
+                yield from zip(pieces.indices[number], answers, strict=True)
 
     def close(self) -> None:
         """Free the model of this machine; workers keep theirs for the next stage."""
         self._own.close()
+
+
+class Pieces(Iterator[list[Request]]):
+    """Requests in pieces of at most `most`; it goes on after its end when more were appended to `requests`.
+
+    `indices` has those of the requests of each piece so far.
+    """
+
+    def __init__(self, requests: Sequence[Request], most: int) -> None:
+        self.indices: list[list[int]] = []
+        self._requests, self._most, self._cut = requests, most, 0
+
+    def __next__(self) -> list[Request]:
+        near = self._requests[self._cut : self._cut + 2 * self._most]
+        if not near:
+            raise StopIteration
+        first = cut_pieces([prompt_text(request) for request in near], self._most)[0]
+        self.indices.append([self._cut + place for place in first])
+        self._cut += len(first)
+        return [near[place] for place in first]
 
 
 def cut_pieces(texts: Sequence[str], most: int) -> list[list[int]]:

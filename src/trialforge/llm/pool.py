@@ -1,7 +1,8 @@
 """Many calls in flight: requests that share the start of their prompt stay with one worker, in order.
 
 A worker remembers its last prompt, as the engine's slot behind it does: what is asked again goes where its
-prompt has been read already. No worker waits for the others: what follows from an answer is asked at once.
+prompt has been read already. What follows from an answer stays with the worker too, so that no worker waits
+for others, and what began alike goes on alike.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
+from trialforge.core.errors import GenerationError
 from trialforge.llm.backend import Completion, Request
 from trialforge.llm.schemas import check_schemas
 
 Ask = Callable[[Request, threading.Event], Completion]
 Outcome = tuple[int, int, Completion | BaseException]  # worker, request, what came of it
-LEAST_SPLIT = 4  # calls: for fewer, reading the shared start a second time costs more than it saves
 SHARED = 0.5  # of the shorter prompt, for two to belong to one group
 
 
@@ -50,13 +51,14 @@ def group_requests(texts: Sequence[str]) -> list[list[int]]:
 
 
 class Work:
-    """Groups of prompts that workers take; who finds none left takes half of a long remainder.
+    """Groups of prompts that workers take; who finds none left takes half of what waits with another.
 
     `held` has the last prompt of each worker, from this work or from earlier one.
     """
 
     def __init__(self, texts: Sequence[str], held: list[str]) -> None:
-        self._texts = list(texts)
+        self._texts = dict(enumerate(texts))  # of what is not yet taken
+        self._size = len(texts)
         self._held = held
         self._open = True
         self._unread: set[int] = set()
@@ -78,7 +80,7 @@ class Work:
             if not self._taken[worker]:
                 return None
             index = self._taken[worker].popleft()
-            self._held[worker] = self._texts[index]
+            self._held[worker] = self._texts.pop(index)
             return index
 
     def wait_for_next(self, worker: int) -> int | None:
@@ -95,15 +97,14 @@ class Work:
             return None
 
     def follow(self, worker: int, texts: Sequence[str]) -> None:
-        """Add what follows from a worker's answer; it stays with the worker if their prompts begin alike."""
+        """Add what follows from a worker's answer to what it has, in front where the prompts begin alike."""
         with self._changed:
-            for text in texts:
-                index = len(self._texts)
-                self._texts.append(text)
-                if count_common(self._held[worker], text):
-                    self._taken[worker].appendleft(index)
-                else:
-                    self._waiting.append(deque([index]))
+            added = dict(enumerate(texts, self._size))
+            alike = [index for index, text in added.items() if count_common(self._held[worker], text)]
+            self._taken[worker].extendleft(reversed(alike))
+            self._taken[worker].extend(index for index in added if index not in alike)
+            self._texts |= added
+            self._size += len(added)
             self._unread.discard(worker)
             self._changed.notify_all()
 
@@ -121,8 +122,7 @@ class Work:
 
     def _split(self) -> deque[int]:
         longest = max(self._taken, key=len)
-        half = (len(longest) + 1) // 2
-        return deque(reversed([longest.pop() for _ in range(half)])) if half >= LEAST_SPLIT else deque()
+        return deque(reversed([longest.pop() for _ in range(len(longest) // 2)]))
 
 
 def wait_for(outcomes: queue.SimpleQueue[Outcome]) -> Outcome:
@@ -176,7 +176,7 @@ def answer_all(
             check_schemas(requests[known:])
             work.follow(worker, [prompt_text(request) for request in requests[known:]])
             known = len(requests)
-    except KeyboardInterrupt as error:
+    except (GenerationError, KeyboardInterrupt) as error:
         ended_by = error
     finally:
         stop.set()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from trialforge.core.errors import MetricError
+from trialforge.core.files import count_rows, read_parquet, read_where
 from trialforge.core.rng import random_stream
 from trialforge.quality.case import Case, Scale, Side, build_scale
 from trialforge.quality.copies import copies_table, worst_copies
@@ -61,7 +63,7 @@ STEPS = len(METRICS) + len(TABLES)
 class RunTables:
     """What a run's data say beside the records: real trials by part, and the lineage of its own records.
 
-    `drafts` are the held-back trials in the form of a draft; `whole` has the tables that parts were drawn
+    `drafts` are the held-back trials in the form of a draft; `whole` has the files that parts were drawn
     from, and is empty if all parts are whole.
     """
 
@@ -72,7 +74,7 @@ class RunTables:
     drafts: pl.DataFrame
     exemplars: pl.DataFrame | None = None
     reasons: pl.DataFrame | None = None
-    whole: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+    whole: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +99,32 @@ def build_case(
     return set_beside(records, run, build_scale(filled_fields(records), run.train, params, validation, seed))
 
 
-def draw_run(tables: Mapping[str, pl.LazyFrame], most: int, seed: int) -> RunTables:
+def draw_run(files: Mapping[str, Path], most: int, seed: int) -> RunTables:
     """Return a run with at most `most` real trials of each part, at random; drafts stay with theirs.
 
     Args:
-        tables: those of RunTables, by name; no more of them is in memory at once than is drawn.
-        most: trials of each part.
+        files: the tables of RunTables, by name.
+        most: trials of each part; the others are not read into memory.
         seed: of the run.
+
+    Raises:
+        ArtifactError: a table does not exist or can't be read.
     """
     places: dict[str, np.ndarray] = {}
     for name in REAL_PARTS:
-        size = tables[name].select(pl.len()).collect().item()
+        size = count_rows(files[name])
         if size > most:
             draw = random_stream(seed, "quality", "reference", name).permutation(size)
             places[name] = np.sort(draw[:most])
     if "held_back" in places:
         places["drafts"] = places["held_back"]
-    drawn = {name: _read_rows(table, places.get(name)) for name, table in tables.items()}
-    return RunTables(**drawn, whole={name: tables[name] for name in REAL_PARTS} if places else {})
-
-
-def _read_rows(table: pl.LazyFrame, rows: np.ndarray | None) -> pl.DataFrame:
-    if rows is None:
-        return table.collect()
-    chosen = pl.col("row").is_in(pl.Series(rows, dtype=pl.UInt32).implode())
-    return table.with_row_index("row").filter(chosen).drop("row").collect(engine="streaming")
+    drawn = {
+        name: read_where(path, pl.col("row").is_in(pl.Series(places[name], dtype=pl.UInt32).implode()))
+        if name in places
+        else read_parquet(path)
+        for name, path in files.items()
+    }
+    return RunTables(**drawn, whole={name: files[name] for name in REAL_PARTS} if places else {})
 
 
 def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
@@ -141,22 +144,19 @@ def set_beside(records: pl.DataFrame, run: RunTables, scale: Scale) -> Case:
     read = {*run.train["nct_id"]}
     if "exemplars" in records.columns:
         read |= {*records["exemplars"].explode().drop_nulls()}
-    looked_in = run.whole["train"].filter(pl.col("nct_id").is_in([*read]))
-    hidden = pl.concat([run.whole[name].select("nct_id") for name in ("validation", "test")])
+    looked_in = read_where(run.whole["train"], pl.col("nct_id").is_in([*read]))
+    hidden = pl.concat([read_parquet(run.whole[name], ["nct_id"]) for name in ("validation", "test")])
     return replace(
         case,
-        looked_in=Side(looked_in.collect(engine="streaming"), scale),
-        hidden=frozenset(hidden.collect()["nct_id"]),
+        looked_in=Side(looked_in, scale),
+        hidden=frozenset(hidden["nct_id"]),
         drawn={name: f"{drawn} of {size}" for name, (drawn, size) in count_drawn(run).items()},
     )
 
 
 def count_drawn(run: RunTables) -> dict[str, tuple[int, int]]:
     """Return how many trials were drawn, and of how many, for each part that is not whole."""
-    sizes = {
-        name: (len(getattr(run, name)), table.select(pl.len()).collect().item())
-        for name, table in run.whole.items()
-    }
+    sizes = {name: (len(getattr(run, name)), count_rows(path)) for name, path in run.whole.items()}
     return {name: (drawn, size) for name, (drawn, size) in sizes.items() if drawn < size}
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from trialforge.core.files import read_json, write_json
+from trialforge.core.errors import ArtifactError
+from trialforge.core.files import count_rows, read_json, read_where, write_json
 
 # Writes half of the new content, says so, and waits to be killed.
 HALF = """
@@ -54,3 +56,23 @@ def test_keys_are_sorted_so_that_equal_values_are_equal_bytes(tmp_path: Path) ->
     write_json({"b": 1, "a": {"d": 2, "c": 3}}, tmp_path / "one.json")
     write_json({"a": {"c": 3, "d": 2}, "b": 1}, tmp_path / "two.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_rows_are_chosen_by_their_place_and_by_what_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pl.DataFrame({"name": list("abcdefgh")}).write_parquet(path, row_group_size=3)
+    assert read_where(path, pl.col("row").is_in([1, 6]))["name"].to_list() == ["b", "g"]
+    assert read_where(path, pl.col("name") > "f")["name"].to_list() == ["g", "h"]
+    assert count_rows(path) == 8
+
+
+def test_a_table_that_is_damaged_in_the_middle_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pl.DataFrame({"name": [str(number**5) for number in range(9999)]}).write_parquet(path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"table\.parquet can't be read") as caught:
+        read_where(path, pl.col("row") > 3)
+    assert caught.value.hint == f"run: dvc repro {path}"

@@ -51,6 +51,32 @@ def test_results_come_in_order_and_only_a_few_pieces_are_taken_ahead() -> None:
     assert list(results) == [number * number for number in range(1, 30)]
 
 
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+class Growing(Iterator[float]):
+    """Pieces that a caller adds to while others are worked on."""
+
+    def __init__(self, *pieces: float) -> None:
+        self.left = [*pieces]
+
+    def __next__(self) -> float:
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
+
+
+def test_pieces_that_follow_from_a_result_do_not_wait_for_the_slow_ones() -> None:
+    pieces, order = Growing(3.0, 0.01), []
+    for number, seconds in map_as_completed(nap, pieces, workers=2):
+        order.append(number)
+        if seconds < 1 and len(order) < 5:
+            pieces.left.append(0.01)
+    assert order == [1, 2, 3, 4, 5, 0]
+
+
 def test_an_error_of_the_work_is_raised_here() -> None:
     with pytest.raises(ZeroDivisionError):
         list(map_in_order(invert, [1, 0, 1], workers=2))

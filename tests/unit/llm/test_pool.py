@@ -51,8 +51,8 @@ def test_an_idle_worker_takes_half_of_a_long_group() -> None:
     assert work.next(1) is None
 
 
-def test_a_short_group_is_not_split() -> None:
-    work = Work(prompts(3), ["", ""])
+def test_a_single_call_that_waits_is_not_taken_from_its_worker() -> None:
+    work = Work(prompts(2), ["", ""])
     assert [work.next(0), work.next(1), work.next(0)] == [0, None, 1]
 
 
@@ -102,13 +102,52 @@ def test_what_follows_from_an_answer_is_asked_at_once_by_the_same_worker() -> No
     assert sorted(map(len, asked_by)) == [1, 5]
 
 
-def test_what_belongs_to_no_workers_prompt_goes_to_whoever_is_free() -> None:
-    work = Work(prompts(1, 1), ["", ""])
-    assert [work.wait_for_next(0), work.wait_for_next(1)] == [0, 1]
-    work.follow(1, ["another prompt", prompts(0, 2)[1]])
-    assert [work.next(0), work.next(1)] == [2, 3]
+def test_what_began_alike_goes_on_alike() -> None:
+    """A slot that has read what two drafts share reads what their next parts share once too."""
+    work = Work(prompts(2, 2), ["", ""])
+    order = []
+    for _ in range(4):
+        index = work.wait_for_next(0)
+        order.append(index)
+        work.follow(0, ["The next part. " * 9 + str(index)] if index in (0, 1) else [])
+    assert order == [0, 1, 4, 5]
+
+
+def test_what_is_asked_again_comes_before_what_waits() -> None:
+    work = Work(prompts(2), [""])
+    assert work.wait_for_next(0) == 0
+    work.follow(0, ["another prompt", prompts(3)[2], prompts(4)[3]])
+    assert [work.next(0) for _ in range(5)] == [3, 4, 1, 2, None]
+
+
+def test_a_worker_without_work_takes_half_of_what_follows_elsewhere() -> None:
+    work = Work(prompts(1), ["", ""])
+    assert work.wait_for_next(0) == 0
+    assert work.next(1) is None
+    work.follow(0, ["one prompt", "another prompt"])
+    assert [work.wait_for_next(1), work.wait_for_next(0)] == [2, 1]
     work.close()
     assert work.wait_for_next(0) is None
+
+
+def test_what_was_paid_for_is_handed_out_before_a_schema_is_refused() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def worker(request: Request, _stop: threading.Event) -> Completion:
+        both.wait()
+        return answer(str(request.seed))
+
+    requests, paid = [ask("a" * 50, seed=0), ask("b" * 50, seed=1)], []
+
+    def take() -> None:
+        for index, _ in answer_all(requests, [worker] * 2, [""] * 2):
+            paid.append(index)
+            requests.append(ask(schema={"type": "string", "pattern": "x"}))
+            time.sleep(0.2)
+
+    with pytest.raises(GenerationError, match="schema"):
+        take()
+    assert sorted(paid) == [0, 1]
 
 
 def test_an_error_is_raised_and_stops_running_calls() -> None:

@@ -149,7 +149,7 @@ def test_a_target_of_a_block_is_shown_trials_of_this_block_alone(
 
 
 @pytest.mark.parametrize(
-    ("arm", "count"), [("no-reasoning", 3), ("random-exemplars", 3), ("no-retrieval", 0)]
+    ("arm", "count"), [("no-reasoning", 3), ("random-exemplars", 3), ("no-retrieval", 0), ("model-alone", 0)]
 )
 def test_each_generation_arm_gets_what_it_is_due(
     retriever: Retriever, params: RetrievalParams, arm: str, count: int
