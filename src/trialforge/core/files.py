@@ -134,7 +134,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
 
 
 def read_where(path: Path, chosen: pl.Expr) -> pl.DataFrame:
-    """Return the rows of a table that are chosen; the others do not stay in memory.
+    """Return the rows of a table that are chosen; no more of the others than a row group is in memory.
 
     Args:
         path: a table that a stage wrote.
@@ -143,9 +143,14 @@ def read_where(path: Path, chosen: pl.Expr) -> pl.DataFrame:
     Raises:
         ArtifactError: as `read_parquet`.
     """
-    with _parquet_errors(path):
-        rows = pl.scan_parquet(path).with_row_index("row").filter(chosen).drop("row")
-        return rows.collect(engine="streaming")
+    parts = []
+    for start in range(0, max(count_rows(path), 1), _ROW_GROUP):
+        with _parquet_errors(path):
+            near = pl.scan_parquet(path).slice(start, _ROW_GROUP).with_row_index("row", offset=start)
+            found = near.filter(chosen).drop("row").collect()
+        # Texts of a filtered frame are views of all that was read: only a copy lets go of the rest.
+        parts.append(pl.read_ipc(found.write_ipc(None).getvalue()))
+    return pl.concat(parts)
 
 
 def count_rows(path: Path) -> int:

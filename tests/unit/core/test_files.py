@@ -76,3 +76,33 @@ def test_a_table_that_is_damaged_in_the_middle_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"table\.parquet can't be read") as caught:
         read_where(path, pl.col("row") > 3)
     assert caught.value.hint == f"run: dvc repro {path}"
+
+
+# Prints by how many MB reading a few rows of a table of 120 MB makes a process grow.
+GROWTH = """
+import sys
+from pathlib import Path
+import polars as pl
+from trialforge.core.files import read_where
+
+def used() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) // 1024
+
+path = Path(sys.argv[1])
+read_where(path, pl.col("row") < 1)
+before = used()
+kept = [read_where(path, pl.col("row") % 5000 == number) for number in range(8)]
+print(used() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
+def test_the_rows_that_were_not_chosen_do_not_stay_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    text = pl.format("{}" + "word " * 600, pl.int_range(40_000))
+    pl.select(text.alias("text")).write_parquet(path, row_group_size=5000)
+    grown = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(path)], capture_output=True, text=True, check=True
+    )
+    assert int(grown.stdout) < 200  # 8 frames that each hold on to the table would be 960
