@@ -12,11 +12,12 @@ from trialforge.core.files import read_parquet, write_csv, write_json
 from trialforge.core.made_from import name_plots, name_tables
 from trialforge.core.params import load_section, load_seed
 from trialforge.core.stage import claim_out, run_stage
+from trialforge.learning.examples import make_examples
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.study.answer import ROW_SCHEMA, answer, say, tabulate
 from trialforge.study.params import StudyParams
-from trialforge.study.study import make_corpus, run_study
+from trialforge.study.study import SKELETON_FIELDS, make_corpus, run_study
 from trialforge.trial.draft_fields import DraftFields
 from trialforge.trial.draft_form import as_drafts
 
@@ -38,7 +39,8 @@ def main() -> None:
         synthetic = read_parquet(args.synthetic)
         drafts = as_drafts(parts["train"], load_section(DraftFields, "generation").fields)
         tables = make_tables(parts, learning.fields, synthetic, None, drafts)
-        corpus = make_corpus(tables, parts["test"], blocks, synthetic, read_parquet(args.plan))
+        skeletons = make_examples(as_drafts(synthetic, SKELETON_FIELDS), learning.fields)
+        corpus = make_corpus(tables, parts["test"], blocks, synthetic, read_parquet(args.plan), skeletons)
         result = run_study(corpus, params, learning, load_seed())
         table = tabulate(result, params)
         figures |= answer(result, table, params)

@@ -114,7 +114,10 @@ def test_the_study_runs_on_what_was_written_from_the_blocks(ran: Path) -> None:
     names = set(arms["arm"])
     assert {"real", "synthetic", "soft-labels", "best-half", "density-weights", "self-training"} <= names
     assert arms.filter(arm="best-half")["added"].to_list() == pytest.approx([60], abs=2)
+    bare = arms.filter(arm="skeletons", real=60).row(0, named=True)  # of copies: phase, conditions, design
+    assert bare["added"] == found["added"]
     copies = arms.filter(arm="synthetic", real=60).row(0, named=True)
+    assert bare["roc_auc"] != copies["roc_auc"]
     assert copies["worth_low"] <= 0 <= copies["worth_high"]
     before = (ran / "plots/worth/arms.csv").read_bytes(), (ran / "metrics/worth.json").read_bytes()
     run_stage(ran, "worth")

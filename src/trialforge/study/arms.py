@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from trialforge.core.errors import LearningError
 from trialforge.core.rng import random_stream
 from trialforge.learning.arms import Draw, TrainingPool, compose
 from trialforge.learning.linear import LinearModel, fit_average, fit_by_folds, sigmoid
@@ -79,6 +80,7 @@ def mix_pool(
     word_dropout: float,
     teacher: Fitter,
     likeness: Fitter | None = None,
+    skeletons: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the examples of an arm in a pool: those of `compose`, whose added ones are then changed.
 
@@ -91,12 +93,18 @@ def mix_pool(
         word_dropout: share of words that dropout removes, as in `learning`.
         teacher: fits the model of the other kind, whose labels `teacher` and `best` read.
         likeness: tells real from added trials by their `content_view`, for an arm with `density`.
+        skeletons: `nct_id` and `text` of what is added, for an arm without `prose`.
+
+    Raises:
+        LearningError: an arm asks for more trials, or for skeletons, than there are.
     """
     # Pools share the texts of word dropout: each is embedded once.
     repetition = 0 if arm.extra == "word-dropout" else order
     mix = compose(arm, pool, Draw(seed, repetition, word_dropout, label_shares))
     own = mix.filter(pl.col("origin") == "real")
     added = mix.filter(pl.col("origin") != "real")
+    if not arm.prose:
+        added = _bare(added, skeletons, arm.name)
     if arm.labels == "permuted":
         added = permute_labels(added, seed, order)
     if added.height and (arm.labels == "teacher" or arm.best is not None):
@@ -108,6 +116,18 @@ def mix_pool(
     if added.height and arm.density and likeness is not None:
         added = added.with_columns(weight=pl.col("weight") * pl.Series(_density(own, added, likeness)))
     return pl.concat([own, added])
+
+
+def _bare(added: pl.DataFrame, skeletons: pl.DataFrame | None, arm: str) -> pl.DataFrame:
+    texts = added.select("nct_id").join(
+        pl.DataFrame(schema={"nct_id": pl.String, "text": pl.String}) if skeletons is None else skeletons,
+        on="nct_id",
+        how="left",
+        maintain_order="left",
+    )["text"]
+    if texts.has_nulls():
+        raise LearningError(f"arm `{arm}` adds trials that have no skeleton; only synthetic trials have one")
+    return added.with_columns(texts)
 
 
 def permute_labels(added: pl.DataFrame, seed: int, order: int) -> pl.DataFrame:

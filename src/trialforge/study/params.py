@@ -21,6 +21,7 @@ class StudyArm(TrainingArm):
             classifier of the study, fitted on the pool's real trials without the block that a draft is of.
         best: the share of them that is kept, those first whose label such a teacher finds likeliest; None:
             all.
+        prose: False leaves out what the model wrote, so that only the skeletons of the plan are learned from.
         density: weigh them by how much rather a classifier takes their content for a real trial's (a
             density ratio, cross-fitted by block).
         tuned: learn with the one penalty that folds choose, and not with the mean of all.
@@ -28,6 +29,7 @@ class StudyArm(TrainingArm):
 
     labels: Literal["given", "permuted", "teacher"] = "given"
     best: float | None = Field(default=None, gt=0, lt=1)
+    prose: bool = True
     density: bool = False
     tuned: bool = False
 

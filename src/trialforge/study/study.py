@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trialforge.study.params import StudyParams
 
 REAL = StudyArm(name="real")
+# Of what a model writes, what is left of a skeleton: names and types of interventions are the plan's.
+SKELETON_FIELDS = ("interventions",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,13 @@ class Corpus:
         pool: real and synthetic examples with `block`; the real ones in the form of a draft as well.
         test: examples that are scored.
         clusters: (test trials,) the intervention of each.
+        skeletons: `nct_id` and `text` of the synthetic trials without what the model wrote.
     """
 
     pool: TrainingPool
     test: pl.DataFrame
     clusters: NDArray[np.str_]
+    skeletons: pl.DataFrame | None = None
 
     @property
     def blocks(self) -> int:
@@ -61,7 +65,12 @@ class Corpus:
 
 
 def make_corpus(
-    tables: Tables, test: pl.DataFrame, blocks: pl.DataFrame, synthetic: pl.DataFrame, plan: pl.DataFrame
+    tables: Tables,
+    test: pl.DataFrame,
+    blocks: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    plan: pl.DataFrame,
+    skeletons: pl.DataFrame | None = None,
 ) -> Corpus:
     """Return the examples of `tables` by block.
 
@@ -71,6 +80,7 @@ def make_corpus(
         blocks: `nct_id` and `block` of the real trials.
         synthetic: the synthetic trials, with `target_id`.
         plan: `target_id` and `block`.
+        skeletons: examples of the synthetic trials without what the model wrote, for arms without `prose`.
 
     Raises:
         LearningError: a synthetic trial is of no block, so that what it was made from is not known.
@@ -91,7 +101,7 @@ def make_corpus(
     )
     pool = replace(pool, real=real, synthetic=written, as_drafts=drafts)
     clusters = tables.test.join(test.select("nct_id", cluster_key()), on="nct_id", maintain_order="left")
-    return Corpus(pool, tables.test, clusters["cluster"].to_numpy())
+    return Corpus(pool, tables.test, clusters["cluster"].to_numpy(), skeletons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,7 @@ class _Cells:
             mix = mix_pool(
                 arm, pool_of(self.corpus.pool, order[:size]), self.seed, number,
                 label_shares=self.learning.label_shares, word_dropout=self.learning.word_dropout,
-                teacher=self.teacher, likeness=self.likeness,
+                teacher=self.teacher, likeness=self.likeness, skeletons=self.corpus.skeletons,
             )  # fmt: skip
             odds = _odds(self.student, mix, self.corpus.test, tuned=arm.tuned)
             values.append(roc_auc(labels, odds, 0.0, self.weights))

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from tests.unit.study.known_writers import known_corpus
+from trialforge.core.errors import LearningError
 from trialforge.core.params import load_section
 from trialforge.learning.arms import TrainingPool
 from trialforge.learning.factory import make_classifier
@@ -32,7 +33,13 @@ def fitter(corpus: Corpus) -> Fitter:
     return Fitter(Features(reader, corpus.pool.real["text"], corpus.tables), (0.01, 0.001))
 
 
-def mix(corpus: Corpus, fitter: Fitter, pool: TrainingPool | None = None, **arm: object) -> pl.DataFrame:
+def mix(
+    corpus: Corpus,
+    fitter: Fitter,
+    pool: TrainingPool | None = None,
+    skeletons: pl.DataFrame | None = None,
+    **arm: object,
+) -> pl.DataFrame:
     asked = StudyArm.model_validate({"name": "arm", "extra": "synthetic", "generation_arm": "true"} | arm)
     pool = pool or corpus.pool
     tables = [content_view(table) for table in (pool.real, pool.synthetic) if table is not None]
@@ -40,8 +47,9 @@ def mix(corpus: Corpus, fitter: Fitter, pool: TrainingPool | None = None, **arm:
     words = pl.concat([table["text"] for table in tables])
     likeness = Fitter(Features(reader, words, tables), (0.01,)) if asked.density else None
     return mix_pool(
-        asked, pool, 1, 0, label_shares="asked", word_dropout=0.2, teacher=fitter, likeness=likeness
-    )
+        asked, pool, 1, 0, label_shares="asked", word_dropout=0.2, teacher=fitter, likeness=likeness,
+        skeletons=skeletons,
+    )  # fmt: skip
 
 
 def test_permuted_labels_are_those_of_the_block(corpus: Corpus, fitter: Fitter) -> None:
@@ -82,6 +90,17 @@ def test_a_teacher_does_not_know_the_block_that_a_trial_was_written_from(
     mine = (soft[0]["block"] == 0).to_numpy()
     assert same[mine].all()
     assert not same[~mine].any()
+
+
+def test_without_prose_only_the_skeleton_is_read(corpus: Corpus, fitter: Fitter) -> None:
+    skeletons = corpus.pool.synthetic.select("nct_id", text=pl.format("skeleton of {}", "nct_id"))
+    whole, bare = (mix(corpus, fitter, prose=prose, skeletons=skeletons) for prose in (True, False))
+    assert bare.filter(pl.col("origin") == "real").equals(whole.filter(pl.col("origin") == "real"))
+    added = bare.filter(pl.col("origin") != "real")
+    assert (added["text"] == "skeleton of " + added["nct_id"]).all()
+    assert added.drop("text").equals(whole.filter(pl.col("origin") != "real").drop("text"))
+    with pytest.raises(LearningError, match="arm `arm` adds trials that have no skeleton"):
+        mix(corpus, fitter, prose=False)
 
 
 def test_the_best_half_keeps_half_of_each_label(corpus: Corpus, fitter: Fitter) -> None:
