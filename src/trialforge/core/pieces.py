@@ -116,7 +116,8 @@ def _run(
         try:
             while True:
                 while taken - given < place.ahead:
-                    waiting.extend(islice(pieces, 0 if waiting else 1))
+                    if not waiting:
+                        waiting.extend(islice(pieces, 1))
                     if not waiting:
                         break
                     future = place.submit(work, waiting.popleft())

@@ -32,10 +32,10 @@ from trialforge.trial.checks.record_checks import explain
 T = TypeVar("T")
 # Of `dry_allowed_length`. Below eight tokens a model writes around common phrases of the field, and badly.
 _TIGHTER, _LEAST_ALLOWED = 0.7, 8
-AT_ONCE = 1000  # chains that are under way together, so that the prompts of all need not be in memory
-UNREADABLE = {"length": "cut", "garbled": "garbled"}  # finish reasons of no use, and their faults
 # What each attempt adds to the temperature, and up to where: else a small model says nearly the same again.
 _HOTTER, _HOTTEST = 0.2, 1.0
+_MOST_CHAINS = 1000  # that are under way together: the prompts of all need not be in memory
+_UNREADABLE = {"length": "cut", "garbled": "garbled"}  # finish reasons of no use, and their faults
 
 
 class Fault(Exception):
@@ -294,7 +294,7 @@ def ask_chains(
         GenerationError: the engine itself fails.
     """
     chains = iter(chains)
-    while some := list(islice(chains, AT_ONCE)):
+    while some := list(islice(chains, _MOST_CHAINS)):
         _ask_some(generator, some, sampling, retries, tally, report)
 
 
@@ -340,9 +340,8 @@ def _ask_some(
 def _read(call: _Call[T], seed: int, completion: Completion) -> Answer[T]:
     value: T | None = None
     instead: Question[T] | None = None
-    if completion.finish_reason in UNREADABLE:
-        fault: str | None = UNREADABLE[completion.finish_reason]
-    else:
+    fault = _UNREADABLE.get(completion.finish_reason)
+    if fault is None:
         try:
             value, fault = call.asked.accept(completion.text), None
         except Fault as error:
