@@ -24,6 +24,7 @@ from trialforge.llm.params import LlmParams
 from trialforge.trial.checks.exemplars import copy_bounds
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
+from trialforge.trial.checks.spelling import known_words
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
     train = read_parquet(args.train)
     exemplars = exemplar_rows(train, targets)
-    checks = record_checks(bounds, exemplars, copy_bounds(train))
+    checks = record_checks(bounds, exemplars, copy_bounds(train), known_words(train))
     writer = DraftWriter(exemplars, params, llm.context_tokens, checks)
     generator = load_generator(llm)
     origin = {

@@ -17,7 +17,6 @@ from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
 from trialforge.generation.params import ReasoningParams
 from trialforge.generation.prompts import prompt_hash
 from trialforge.generation.reasons import (
-    ARMS_WITHOUT,
     PROMPT,
     REASONS_SCHEMA,
     ask_reasons,
@@ -27,6 +26,7 @@ from trialforge.generation.reasons import (
 from trialforge.generation.support import Background
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
+from trialforge.trial.generation_arms import WITHOUT_REASONS
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     background = Background(train, seed, trials)
     questions = [
         []
-        if group["arm"] in ARMS_WITHOUT
+        if group["arm"] in WITHOUT_REASONS
         else ask_reasons(
             group,
             [trials[name] for name in group["exemplars"]],

@@ -15,11 +15,13 @@ import yaml
 from trialforge.core.files import read_json
 from trialforge.generation import prompts as rendering
 from trialforge.simulation.corpus import simulate
+from trialforge.trial.generation_arms import WITHOUT_EXEMPLARS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 pytestmark = pytest.mark.timeout(900)  # a language model writes in it, on whatever else the machine does
 ROOT = Path(__file__).resolve().parents[2]
-ARMS = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "random-exemplars"]
+WRITTEN = ["retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "random-exemplars"]
+ARMS = [*WRITTEN, "plan-alone"]
 COMMANDS = {
     "plan": "train.parquet --plan plan.parquet --blocks blocks.parquet --metrics plan.json",
     "index": "train.parquet --index index --manifest index.json",
@@ -115,7 +117,8 @@ def check_rows(project: Project) -> pl.DataFrame:
     assert (rows["label"] == rows["label_planned"]).all()
     assert (rows["nct_id"].is_null() == rows["reject_reason"].is_not_null()).all()
     assert rows["nct_id"].drop_nulls().str.contains("^SYN-[0-9a-f]{12}$").all()
-    origin = rows.select("prompt_hash", "model_digest", "engine", "version", "sampling", "seed", "attempt")
+    written = rows.filter(pl.col("arm").is_in(WRITTEN))
+    origin = written.select("prompt_hash", "model_digest", "engine", "version", "sampling", "seed", "attempt")
     assert origin.null_count().sum_horizontal().item() == 0
     return rows
 
@@ -131,11 +134,11 @@ def test_every_arm_runs_through_the_stages(project: Project) -> None:
     assert set(rows["arm"]) == set(ARMS)
     assert rows["reject_reason"].is_null().any()
     shown = {arm: rows.filter(arm=arm)["exemplars"].to_list() for arm in ARMS}
-    unshown = ["no-retrieval", "model-alone"]
+    unshown = WITHOUT_EXEMPLARS
     assert {tuple(ids) for arm in unshown for ids in shown[arm]} == {()}
     assert all(len(ids) == 2 for arm in ARMS if arm not in unshown for ids in shown[arm])
     reasons = {row["arm"]: row for row in project.table("reasons").to_dicts()}
-    for arm in ("no-reasoning", "model-alone"):
+    for arm in ("no-reasoning", "model-alone", "plan-alone"):
         assert (reasons[arm]["reasons"], reasons[arm]["prompt_hash"]) == ([], None)
     assert reasons["no-retrieval"]["grounded"] is None
 

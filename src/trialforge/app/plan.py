@@ -15,11 +15,11 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.progress import format_seconds
 from trialforge.generation.asking import expect_seconds
-from trialforge.generation.reasons import ARMS_WITHOUT
 from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trials, count_needed
 from trialforge.llm.models import name_model
 from trialforge.llm.params import LlmParams
 from trialforge.trial.draft_fields import PARTS
+from trialforge.trial.generation_arms import WITHOUT_REASONS
 
 _ASKING = ("reason", "generate", "zero-shot")
 _ANY = (10**6, 10**6)  # trials of each label, while their number is unknown
@@ -103,7 +103,7 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
         return sets * int(params["reasoning"]["count"])
     if stage == "generate":
         return len(PARTS) * targets.height * drafts
-    reasoned = targets.filter(~pl.col("arm").is_in(ARMS_WITHOUT))
+    reasoned = targets.filter(~pl.col("arm").is_in(WITHOUT_REASONS))
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])
 

@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
-from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
+from trialforge.generation.exemplars import FRAME_TOKENS, add_style, count_at_most, order_exemplars
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
@@ -117,10 +117,12 @@ class DraftWriter:
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
-        self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
+        self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...], str | None], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking) -> list[Draft]:
         """Return `best_of` drafts of each target, written side by side."""
+        if self._params.exemplar_form == "phrases":
+            targets = add_style(targets, self._train)
         numbers = range(self._params.best_of)
         drafts = [Draft(target, self.show_all(target), number) for target in targets for number in numbers]
         chains = (self._write(draft, asking) for draft in drafts)
@@ -133,6 +135,8 @@ class DraftWriter:
         return [count_words(schema) for schema in schemas if schema] * self._params.best_of
 
     def _write(self, draft: Draft, asking: StageAsking) -> Chain[dict[str, Any]]:
+        if not any(self._writes(draft.target, part) for part in PARTS):
+            draft.record = _named_record(draft, {})
         for part in PARTS:
             schema = self._schema(draft.target, part)
             if schema and draft.fault is None:
@@ -192,12 +196,14 @@ class DraftWriter:
 
     def _show(self, target: Row, parts: tuple[PartName, ...]) -> dict[str, str]:
         """What a prompt shows of each exemplar, by id in the order of the prompt; read once a set."""
-        key = parts, tuple(target["exemplars"])
+        key = parts, tuple(target["exemplars"]), target.get("style")
         if key not in self._shown:
             self._shown[key] = self._read_shown(*key)
         return self._shown[key]
 
-    def _read_shown(self, parts: Sequence[PartName], exemplars: Sequence[str]) -> dict[str, str]:
+    def _read_shown(
+        self, parts: Sequence[PartName], exemplars: Sequence[str], style: str | None
+    ) -> dict[str, str]:
         labels = {name: self._train[name]["label"] for name in exemplars}
         order = order_exemplars(sorted(labels), labels, self._params.exemplar_order, 0)
         return {
@@ -207,6 +213,7 @@ class DraftWriter:
                 self._params.fields,
                 self._room // len(order),
                 random_stream(0, "shown", *parts, name),
+                "text" if name == style else self._params.exemplar_form,
             )
             for name in order
         }
@@ -229,9 +236,7 @@ class DraftWriter:
         if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
         else:
-            texts = draft.texts | written
-            record = build_record(draft.target, texts)
-            record["nct_id"] = name_record(record, draft.name)
+            record = _named_record(draft, draft.texts | written)
             found = self._find_fault(record, draft.target, part)
             if found is None:
                 return {
@@ -278,6 +283,11 @@ class DraftWriter:
 
     def _schema(self, target: Row, part: PartName) -> dict[str, Any] | None:
         return part_schema(part, target["skeleton"], self._params.fields)
+
+
+def _named_record(draft: Draft, texts: Row) -> dict[str, Any]:
+    record = build_record(draft.target, texts)
+    return record | {"nct_id": name_record(record, draft.name)}
 
 
 def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:

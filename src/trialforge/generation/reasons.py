@@ -31,8 +31,6 @@ from trialforge.trial.record import Row
 from trialforge.trial.text import plain_text, word_ngrams
 
 PROMPT = "reason.jinja"
-# Arms without reasons; those of `label-free` would tell the label.
-ARMS_WITHOUT = ("no-reasoning", "model-alone", "label-free")
 # `quotation` stands word for word in `field` of trial `nct_id`. `rank`: of the field among the same one of
 # 19 other interventions' trials, by how near the reason is to each; null without 19. `true`: it is 1.
 REASON_STRUCT = pl.Struct({

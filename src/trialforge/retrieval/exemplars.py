@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from trialforge.retrieval.query import Filter, Query
+from trialforge.trial.generation_arms import WITHOUT_EXEMPLARS
 from trialforge.trial.label_words import told_label
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ EXEMPLAR_SCHEMA: dict[str, pl.DataType] = {
 
 def mode_of_arm(arm: str, mode: Mode) -> Mode | None:
     """Return how a generation arm retrieves; None for the arms that are shown no exemplars."""
-    if arm in ("no-retrieval", "model-alone"):
+    if arm in WITHOUT_EXEMPLARS:
         return None
     return "random" if arm == "random-exemplars" else mode
 

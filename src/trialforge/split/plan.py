@@ -15,7 +15,8 @@ from trialforge.core.rng import derive_seed, random_stream
 from trialforge.split.params import PlanParams
 from trialforge.split.skeletons import Donorhood
 from trialforge.trial.controls import CONTROLS
-from trialforge.trial.skeleton import SKELETON_SCHEMA
+from trialforge.trial.generation_arms import WITHOUT_PROSE
+from trialforge.trial.skeleton import SKELETON_SCHEMA, without_prose
 
 PLAN_SCHEMA: dict[str, pl.DataType] = {
     "target_id": pl.String(), "intervention": pl.String(), "conditions": pl.List(pl.String()),
@@ -140,6 +141,7 @@ def _ask_each(
         key = "|".join(map(str, (*before, arm, *after, *((label,) if params.contrast else ()))))
         yield {
             **row,
+            "skeleton": without_prose(row["skeleton"]) if arm == WITHOUT_PROSE else row["skeleton"],
             "label": label,
             "target_id": f"T-{hash_text(key)[:12]}",
             "arm": arm,

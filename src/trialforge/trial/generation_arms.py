@@ -6,8 +6,13 @@ from collections.abc import Collection
 from typing import Literal
 
 GenerationArm = Literal[
-    "retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "random-exemplars", "label-free"
+    "retrieval-reasoning", "no-reasoning", "no-retrieval", "model-alone", "plan-alone", "random-exemplars",
+    "label-free",
 ]  # fmt: skip
+WITHOUT_PROSE: GenerationArm = "plan-alone"  # records are skeletons: no model writes
+WITHOUT_EXEMPLARS: tuple[GenerationArm, ...] = ("no-retrieval", "model-alone", "plan-alone")
+# Reasons about the exemplars of `label-free` would tell the label.
+WITHOUT_REASONS: tuple[GenerationArm, ...] = ("no-reasoning", "model-alone", "plan-alone", "label-free")
 _WHOLE: GenerationArm = "retrieval-reasoning"
 
 

@@ -105,3 +105,17 @@ def filled_fields(skeleton: Mapping[str, Any]) -> list[str]:
     """Return which texts a record was asked to have, of title, summary, criteria and the sides of these."""
     named = [name for name in ("title", "summary", "inclusion", "exclusion") if skeleton[name]]
     return named + ["criteria"] * bool(skeleton["inclusion"] or skeleton["exclusion"])
+
+
+def without_prose(skeleton: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a skeleton without a text to write, nor arms and endpoints, which their texts name."""
+    texts = ("title", "official_title", "summary", "detailed_description")
+    lists = ("arms", "primary_outcomes", "secondary_outcomes", "inclusion", "exclusion")
+    named = [{**one, "description": None} for one in skeleton["interventions"]]
+    return {
+        **skeleton,
+        **dict.fromkeys(texts),
+        **{name: [] for name in lists},
+        "keywords": 0,
+        "interventions": named,
+    }

@@ -12,7 +12,13 @@ import polars as pl
 import pytest
 
 from trialforge.generation.asking import Fault, StageAsking
-from trialforge.generation.drafts import Draft, DraftWriter, generated_row, measure_drafts
+from trialforge.generation.drafts import (
+    Draft,
+    DraftWriter,
+    find_record_faults,
+    generated_row,
+    measure_drafts,
+)
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.backend import Completion, Message, Request
@@ -20,6 +26,7 @@ from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.schemas import check_schema
 from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.record import REGISTRATION_SCHEMA, Trial
+from trialforge.trial.skeleton import without_prose
 
 from .records import (
     TARGET,
@@ -330,6 +337,21 @@ def test_what_was_interrupted_between_parts_goes_on_there(tmp_path: Path) -> Non
     found, tally = write_all(cached(rest), [TARGET])
     assert [generated_row(draft, {}) for draft in found] == [generated_row(draft, {}) for draft in whole]
     assert (len(rest.history), tally.replayed) == (2, 2)
+
+
+def test_a_plan_alone_becomes_a_record_without_a_call() -> None:
+    bare = make_target(arm="plan-alone", exemplars=[])
+    bare["skeleton"] = without_prose(bare["skeleton"])
+    other = make_target(target_id="T-2")
+    generator = Asked(*ANSWERS.values())
+    (alone, written), tally = write_all(generator, [bare, other])
+    assert tally.asked == len(PARTS)  # of the other one
+    assert (alone.fault, written.fault) == (None, None)
+    row = generated_row(alone, {})
+    assert row["nct_id"].startswith("SYN-")
+    assert [one["name"] for one in row["interventions"]] == ["Levodopa", "Placebo"]
+    assert (row["enrolment_planned"], row["title"], row["criteria"], row["arms"]) == (90, None, None, [])
+    assert find_record_faults(alone.record, bare, make_checks()) == []
 
 
 def test_a_row_keeps_what_the_prompts_of_all_parts_showed() -> None:

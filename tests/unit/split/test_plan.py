@@ -13,6 +13,7 @@ from trialforge.split.plan import (
     plan_targets,
     share_labels,
 )
+from trialforge.trial.skeleton import without_prose
 
 PARAMS = PlanParams(
     min_success=2, min_failure=1, interventions=5, records=4, arms=("retrieval-reasoning", "no-reasoning")
@@ -80,6 +81,24 @@ def test_arms_are_asked_for_the_same_targets() -> None:
     plan = plan_targets(pool(), PARAMS, 7).drop("target_id")
     one, other = (plan.filter(arm=arm).drop("arm") for arm in PARAMS.arms)
     assert one.equals(other)
+
+
+def test_a_plan_alone_asks_for_the_same_trials_without_a_text() -> None:
+    arms = ("retrieval-reasoning", "plan-alone")
+    texts = {
+        "title": "A trial of pills",
+        "criteria": "Inclusion Criteria:\n- Pain\nExclusion Criteria:\n- None",
+    }
+    trials = pool().with_columns(**{name: pl.lit(text) for name, text in texts.items()})
+    plan = plan_targets(trials, PARAMS.model_copy(update={"arms": arms}), 7)
+    written, bare = (plan.filter(arm=arm)["skeleton"].to_list() for arm in arms)
+    parts = ("title", "inclusion", "exclusion")
+    assert all(skeleton[name] for skeleton in written for name in parts)
+    assert not any(skeleton[name] for skeleton in bare for name in parts)
+    kept = ("interventions", "masking", "enrolment_planned", "minimum_age", "condition_mesh")
+    assert [[one[name] for name in kept] for one in bare] == [
+        [one[name] for name in kept] for one in map(without_prose, written)
+    ]
 
 
 def test_a_plan_is_the_same_in_any_order_and_another_with_another_seed() -> None:

@@ -27,6 +27,7 @@ BOUNDS = load_section(CheckParams, "checks", ROOT / "params.yaml")
 EXEMPLARS: dict[str, dict[str, Any]] = {
     "NCT00000001": {
         "title": "Slow Release Levodopa Against Wearing-Off",
+        "interventions": [{"type": "Drug", "name": "Carbidopa and opicapone"}],
         "official_title": "Protocol EORTC-22922: Levodopa as COVID-19 Spreads",
         "summary": "This study tests whether levodopa shortens the hours in which it does not work.",
         "detailed_description": "Every person keeps a diary of the hours in which nothing works.",
@@ -57,7 +58,8 @@ GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
     "target_phase": "Phase 2",
     "target_label": 0,
 }
-CHECKS = record_checks(BOUNDS, EXEMPLARS, dict.fromkeys(COPIED_FIELDS, 0.1))
+KNOWN = frozenset({"levodopas", "carbidopas"})
+CHECKS = record_checks(BOUNDS, EXEMPLARS, dict.fromkeys(COPIED_FIELDS, 0.1), KNOWN)
 
 
 def reasons_of(**changes: Any) -> list[str]:
@@ -206,6 +208,12 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             "copied_criteria_text",
         ),
         ({"title": "Levodopa (Protocol EORTC-22922)"}, "copied_code"),
+        ({"title": "Levodopa Powder; Off Periods; Parkinson Disease"}, "listed_title"),
+        ({"title": "Levodopa and Opicapon as Opicapne"}, "misspelled_intervention"),  # of an exemplar
+        (
+            {"summary": "The study asks whether inhaled levodoppa ends an off period."},
+            "misspelled_intervention",
+        ),
         ({"keywords": ["levodopa", "化疗"]}, "other_script"),
         ({"summary": "Levodopa is given to all of the adults. " * 20}, "repetition"),
         ({"title": "{{Levodopa}} in Adults"}, "markup"),
@@ -255,6 +263,9 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
         {"arms": [arm("Levodopa", "levodopa"), arm("Nothing") | {"type": "No Intervention"}]},
         {"arms": [arm("Low", "levodopa", "25 mg levodopa"), arm("High", "levodopa", "100 mg levodopa")]},
         {"title": None, "summary": None, "arms": [], "target_fields": ["criteria"]},
+        {"title": None, "summary": None, "arms": [], "criteria": None, "target_fields": []},
+        {"official_title": "Levodopa with Tolcapone; an Open Trial"},
+        {"summary": "The study asks whether carbidopas or levodopas end an off period sooner."},
     ],
 )
 def test_what_is_no_fault_is_left(changed: dict[str, Any]) -> None:

@@ -90,7 +90,9 @@ def language_checks(params: CheckParams) -> list[Check]:
 
 
 def _texts(record: Record, *names: str) -> list[str]:
-    """The whole text of a record, and those of its fields that are long."""
+    """The whole text of a record with prose, and those of its fields that are long."""
+    if not any(record[name] for name in ("title", *_PROSE)):
+        return []
     fields = [record[name] or "" for name in names]
     return [record[TEXT], *(text for text in fields if len(text.split()) >= _LONG)]
 

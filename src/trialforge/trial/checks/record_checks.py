@@ -15,6 +15,7 @@ from trialforge.trial.checks.form import form_checks
 from trialforge.trial.checks.language import language_checks
 from trialforge.trial.checks.names import name_checks
 from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.spelling import spelling_check
 from trialforge.trial.checks.target import target_checks
 from trialforge.trial.checks.time_frames import time_frame_checks
 from trialforge.trial.record import REGISTRATION_SCHEMA
@@ -29,7 +30,10 @@ _WORDED = [name for name in REGISTRATION_SCHEMA if name not in ("nct_id", "sourc
 
 
 def record_checks(
-    params: CheckParams, exemplars: Mapping[str, Mapping[str, Any]], copies: Mapping[str, float]
+    params: CheckParams,
+    exemplars: Mapping[str, Mapping[str, Any]],
+    copies: Mapping[str, float],
+    known: frozenset[str] = frozenset(),
 ) -> list[Check]:
     """Return all checks, in the order in which faults are named.
 
@@ -37,6 +41,7 @@ def record_checks(
         params: bounds.
         exemplars: the trials that the records' prompts showed, by id.
         copies: how much of a text may stand in them, of `copy_bounds`.
+        known: words that are not misspelled, of `known_words`.
     """
     return [
         *form_checks(params),
@@ -46,6 +51,7 @@ def record_checks(
         *exemplar_checks(exemplars, copies),
         *language_checks(params),
         *name_checks(),
+        spelling_check(exemplars, known),
     ]
 
 

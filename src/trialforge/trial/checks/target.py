@@ -104,7 +104,7 @@ def _leaves_intervention(record: Record) -> bool:
 
 def _leaves_condition(record: Record) -> bool:
     said = " ".join(filter(None, (record["title"], record["summary"], record["criteria"])))
-    return not names_condition(said, record["target_conditions"] or [])
+    return bool(said) and not names_condition(said, record["target_conditions"] or [])
 
 
 def _misnames_phase(record: Record) -> bool:
