@@ -11,7 +11,7 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
-from trialforge.generation.exemplars import FRAME_TOKENS, add_style, count_at_most, order_exemplars
+from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
     can_mend,
@@ -117,12 +117,10 @@ class DraftWriter:
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
-        self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...], str | None], dict[str, str]] = {}
+        self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking) -> list[Draft]:
         """Return `best_of` drafts of each target, written side by side."""
-        if self._params.exemplar_form == "phrases":
-            targets = add_style(targets, self._train)
         numbers = range(self._params.best_of)
         drafts = [Draft(target, self.show_all(target), number) for target in targets for number in numbers]
         chains = (self._write(draft, asking) for draft in drafts)
@@ -196,14 +194,12 @@ class DraftWriter:
 
     def _show(self, target: Row, parts: tuple[PartName, ...]) -> dict[str, str]:
         """What a prompt shows of each exemplar, by id in the order of the prompt; read once a set."""
-        key = parts, tuple(target["exemplars"]), target.get("style")
+        key = parts, tuple(target["exemplars"])
         if key not in self._shown:
             self._shown[key] = self._read_shown(*key)
         return self._shown[key]
 
-    def _read_shown(
-        self, parts: Sequence[PartName], exemplars: Sequence[str], style: str | None
-    ) -> dict[str, str]:
+    def _read_shown(self, parts: Sequence[PartName], exemplars: Sequence[str]) -> dict[str, str]:
         labels = {name: self._train[name]["label"] for name in exemplars}
         order = order_exemplars(sorted(labels), labels, self._params.exemplar_order, 0)
         return {
@@ -213,7 +209,6 @@ class DraftWriter:
                 self._params.fields,
                 self._room // len(order),
                 random_stream(0, "shown", *parts, name),
-                "text" if name == style else self._params.exemplar_form,
             )
             for name in order
         }

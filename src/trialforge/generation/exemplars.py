@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import polars as pl
 
 from trialforge.core.files import hash_json
 from trialforge.core.rng import random_stream
-from trialforge.trial.label_words import told_label
-from trialforge.trial.record import Row
-from trialforge.trial.text import plain_text
 
 ExemplarOrder = Literal["mixed", "shuffled"]
-ExemplarForm = Literal["text", "phrases"]
-_TELLING = 5  # letters of a word that says what a trial is of
 _GROUP = ("intervention", "label", "arm", "block")
 
 
@@ -54,43 +49,6 @@ def exemplar_rows(train: pl.DataFrame, sets: Iterable[Mapping[str, Any]]) -> dic
     """Return the train trials that stand in `exemplars` of any of the sets, by id."""
     shown = {name for group in sets for name in group["exemplars"]}
     return {row["nct_id"]: row for row in train.filter(pl.col("nct_id").is_in(shown)).to_dicts()}
-
-
-def add_style(targets: Sequence[Row], trials: Mapping[str, Row]) -> list[Row]:
-    """Return the targets with `style`: a trial that shows how records are written; null where there is none.
-
-    It is drawn from the exemplars of the targets of the same block and label, has the label that the target
-    is told, and shares no word with its condition or intervention: a model does not repeat what does not
-    fit. It joins `exemplars`. A target without exemplars stays without.
-    """
-    subjects = {name: _subject_words(trial) for name, trial in trials.items()}
-    told = [(target["block"], told_label(target["arm"], target["label"])) for target in targets]
-    shown: dict[tuple[int | None, int | None], set[str]] = {}
-    for key, target in zip(told, targets, strict=True):
-        fit = {name for name in target["exemplars"] if key[1] in (None, trials[name]["label"])}
-        shown.setdefault(key, set()).update(fit)
-    pools = {key: sorted(names) for key, names in shown.items()}
-
-    def draw(target: Row, pool: Sequence[str]) -> str | None:
-        own = set().union(*(subjects[name] for name in target["exemplars"]))
-        own |= _words([target["intervention"], *target["conditions"]])
-        order = random_stream(target["seed"], "style").permutation(len(pool))
-        fit = (pool[place] for place in order if not own & subjects[pool[place]])
-        return next(fit, None) if target["exemplars"] else None
-
-    styles = [draw(target, pools[key]) for key, target in zip(told, targets, strict=True)]
-    return [
-        {**target, "style": style, "exemplars": [*target["exemplars"], *filter(None, [style])]}
-        for target, style in zip(targets, styles, strict=True)
-    ]
-
-
-def _subject_words(trial: Row) -> set[str]:
-    return _words([*(trial["conditions"] or []), *(item["name"] for item in trial["interventions"] or [])])
-
-
-def _words(texts: Iterable[str]) -> set[str]:
-    return {word for text in texts for word in plain_text(text).split() if len(word) >= _TELLING}
 
 
 def name_set(intervention: str, label: int, arm: str, exemplars: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from trialforge.core.params import Section
-from trialforge.generation.exemplars import ExemplarForm, ExemplarOrder
+from trialforge.generation.exemplars import ExemplarOrder
 from trialforge.generation.prompts import LabelPosition
 from trialforge.llm.backend import Sampling
 from trialforge.trial.draft_fields import DraftFields
@@ -35,7 +35,6 @@ class GenerationParams(PromptParams, DraftFields):
     model_config = ConfigDict(extra="forbid")
 
     exemplar_order: ExemplarOrder = "mixed"
-    exemplar_form: ExemplarForm = "text"
     best_of: int = Field(default=1, ge=1, le=20)
     retries: int = Field(default=4, ge=0, le=20)
     sampling: Sampling = Sampling()

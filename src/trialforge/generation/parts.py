@@ -7,11 +7,10 @@ answer ("1", "2"), so that a small model neither stops early nor goes on for eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trialforge.generation.exemplars import ExemplarForm, count_at_most
-from trialforge.generation.phrases import key_phrases
+from trialforge.generation.exemplars import count_at_most
 from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
@@ -129,32 +128,21 @@ def ask_for(part: PartName, skeleton: Row, fields: Sequence[str]) -> str:
 
 
 def show_parts(
-    parts: Sequence[PartName],
-    trial: Row,
-    fields: Sequence[str],
-    tokens: int,
-    stream: np.random.Generator,
-    form: ExemplarForm = "text",
+    parts: Sequence[PartName], trial: Row, fields: Sequence[str], tokens: int, stream: np.random.Generator
 ) -> str:
-    """Return parts of a registered trial, neutralized and of so many tokens.
+    """Return parts of a registered trial in the shape of an answer, as neutralized JSON of so many tokens.
 
-    As `text` they have the shape of an answer, in JSON. As `phrases` each field is a line of its key phrases,
-    in random order. Where the whole has no room, texts or phrases are left out at random: never always the
-    last ones. Empty where the trial has none, or none of them fits.
+    Where the whole has no room, texts are left out at random: never always the last ones. Empty where the
+    trial has none, or none of them fits.
     """
     views = [view_part(part, trial, fields) for part in parts]
     leaves = [(name, text) for view in views for name, texts in view.items() for text in texts]
-    if form == "phrases":
-        told = {name: [text for field, text in leaves if field == name] for name, _ in leaves}
-        leaves = [(name, phrase) for name, texts in told.items() for phrase in key_phrases(_strings(texts))]
     sizes = [count_at_most(record_json({name: text}) + " " * 9) for name, text in leaves]
     kept, room = [], tokens
     for place in stream.permutation(len(leaves)):
         if sizes[place] <= room:
             kept.append(int(place))
             room -= sizes[place]
-    if form == "phrases":
-        return _phrase_lines([leaves[place] for place in kept])
     shown: dict[str, Any] = {}
     for name, text in (leaves[place] for place in sorted(kept)):
         if name in TITLES:
@@ -163,22 +151,6 @@ def show_parts(
             texts = shown.setdefault(name, {})
             texts[str(len(texts) + 1)] = text
     return record_json(shown) if shown else ""
-
-
-def _phrase_lines(leaves: Sequence[tuple[str, str]]) -> str:
-    lines = {name: "; ".join(phrase for field, phrase in leaves if field == name) for name, _ in leaves}
-    return "\n".join(f"{_HEADS[name]}: {neutralize(lines[name])}" for name in _HEADS if name in lines)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """The texts in an item of a view, a number and its unit as one."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping) and "unit" in value:
-        yield f"{value['number']} {value['unit']}"
-    elif isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(part)
 
 
 def view_part(part: PartName, trial: Row, fields: Sequence[str]) -> dict[str, list[Any]]:

@@ -74,7 +74,7 @@ def make_target(texts: Mapping[str, Any] = TEXTS, **changes: Any) -> dict[str, A
     target = {
         "target_id": "T-1", "intervention": "levodopa", "conditions": ["Parkinson Disease"],
         "phase": "Phase 2", "label": 0, "arm": "retrieval-reasoning", "generation": 0, "seed": 7,
-        "block": None, "exemplars": ["SIM1"], "reasons": [], "other_reasons": [], "reasons_id": "R-1",
+        "exemplars": ["SIM1"], "reasons": [], "other_reasons": [], "reasons_id": "R-1",
         "skeleton": skeleton,
     }  # fmt: skip
     return target | changes

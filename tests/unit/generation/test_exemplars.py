@@ -3,9 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from trialforge.generation.exemplars import add_style, exemplar_sets, name_set, order_exemplars
-
-from .records import make_target, make_trial
+from trialforge.generation.exemplars import exemplar_sets, name_set, order_exemplars
 
 PLAN = pl.DataFrame(
     {
@@ -82,46 +80,3 @@ def test_labels_alternate_in_a_mixed_order_and_a_shuffle_is_seeded() -> None:
 
 def test_a_set_is_named_by_what_decides_it() -> None:
     assert name_set("x", 1, "arm", ["T1"]) != name_set("x", 0, "arm", ["T1"])
-
-
-def test_the_trial_that_shows_the_style_is_of_another_disease_and_of_the_same_block_and_label() -> None:
-    others = {
-        "OWN": make_trial("OWN"),
-        "ASTHMA": make_trial("ASTHMA", conditions=["Asthma"], interventions=[{"name": "Budesonide"}]),
-        "SUCCESS": make_trial("SUCCESS", 1, conditions=["Gout"], interventions=[{"name": "Colchicine"}]),
-        "FAR": make_trial("FAR", conditions=["Migraine"], interventions=[{"name": "Sumatriptan"}]),
-    }
-
-    def target(shown: str, **changes: object) -> dict[str, object]:
-        return make_target(exemplars=[shown], **changes)
-
-    asthma = {"intervention": "budesonide", "conditions": ["Asthma"]}
-    targets = [
-        target("OWN"),
-        target("ASTHMA", **asthma),
-        target("SUCCESS", label=1),
-        target("FAR", block=1),
-        make_target(exemplars=[], arm="no-retrieval"),
-    ]
-    styled = add_style(targets, others)
-    assert [row["style"] for row in styled] == ["ASTHMA", "OWN", None, None, None]
-    assert [row["exemplars"] for row in styled] == [
-        ["OWN", "ASTHMA"],
-        ["ASTHMA", "OWN"],
-        ["SUCCESS"],
-        ["FAR"],
-        [],
-    ]
-    assert targets[0]["exemplars"] == ["OWN"]
-
-
-def test_a_draft_that_is_told_no_label_is_shown_the_style_of_either() -> None:
-    trials = {"OWN": make_trial("OWN")} | {
-        name: make_trial(name, label, conditions=[name], interventions=[{"name": f"Drug of {name}"}])
-        for name, label in (("Asthma", 0), ("Migraine", 1))
-    }
-    free = {"arm": "label-free"}
-    others = [make_target(exemplars=[name], intervention=name, conditions=[name], **free) for name in trials]
-    asked = [make_target(exemplars=["OWN"], seed=seed, **free) for seed in range(30)]
-    styles = [row["style"] for row in add_style([*asked, *others], trials)[:30]]
-    assert {*styles} == {"Asthma", "Migraine"}

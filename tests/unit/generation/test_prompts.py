@@ -151,24 +151,6 @@ def test_an_exemplar_has_the_shape_of_an_answer() -> None:
         assert Draft202012Validator(schema).is_valid(shown), shown
 
 
-def test_as_phrases_an_exemplar_has_no_sentence_and_a_trial_of_another_disease_has_all() -> None:
-    own = make_trial()
-    far = make_trial(
-        "FAR",
-        conditions=["Asthma"],
-        interventions=[{"name": "Budesonide"}],
-        summary="This trial compares two doses of an inhaled steroid in children.",
-    )
-    writer = make_writer(own, far, exemplar_form="phrases")
-    target = make_target(exemplars=["SIM1", "FAR"]) | {"style": "FAR"}
-    text = writer.ask(Draft(target, []), "header").messages[1].content
-    assert far["summary"] in text
-    assert own["summary"] not in text
-    assert "Summary: " in text
-    assert "levodopa shortens" in text
-    assert own["summary"] in make_writer(own, far).ask(Draft(target, []), "header").messages[1].content
-
-
 def test_the_skeleton_is_told_as_lines() -> None:
     text = user_text()
     for line in (
