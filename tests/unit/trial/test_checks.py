@@ -208,7 +208,6 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             "copied_criteria_text",
         ),
         ({"title": "Levodopa (Protocol EORTC-22922)"}, "copied_code"),
-        ({"title": "Levodopa Powder; Off Periods; Parkinson Disease"}, "listed_title"),
         ({"title": "Levodopa and Opicapon as Opicapne"}, "misspelled_intervention"),  # of an exemplar
         (
             {"summary": "The study asks whether inhaled levodoppa ends an off period."},
@@ -266,6 +265,7 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
         {"title": None, "summary": None, "arms": [], "criteria": None, "target_fields": []},
         {"official_title": "Levodopa with Tolcapone; an Open Trial"},
         {"summary": "The study asks whether carbidopas or levodopas end an off period sooner."},
+        {"intervention_mesh": ["Levodopum"], "keywords": ["levodopum"]},
     ],
 )
 def test_what_is_no_fault_is_left(changed: dict[str, Any]) -> None:

@@ -254,9 +254,11 @@ def test_real_trials_that_do_not_name_what_they_test_are_known(registered: pl.Da
 @pytest.mark.shared
 def test_untouched_real_trials_are_rarely_refused(real: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = real
-    rejected = judge(drafts, drafts, train).rejected
-    # 5 of 200, asked of 600.
-    assert len(rejected) <= 0.025 * len(drafts), rejected[REASONS].to_list()
+    reasons = judge(drafts, drafts, train).rejected[REASONS]
+    # 5 of 200, asked of 600; beside those who misspell a drug, as people do, and where train is small.
+    misspelled = reasons.to_list().count(["misspelled_intervention"])
+    assert misspelled <= 0.03 * len(drafts), reasons.to_list()
+    assert len(reasons) - misspelled <= 0.025 * len(drafts), reasons.to_list()
 
 
 @pytest.mark.shared

@@ -38,7 +38,6 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("identity", "its id or source is not that of a synthetic record", _is_foreign),
         *(Check(f"no_{name}", f"it has no {name}", partial(_is_missing, name)) for name in _ASKED),
         *(Check(f"no_{name}", f"it has no {name}", partial(_is_blank, name)) for name in _REQUIRED),
-        Check("listed_title", "a title is a list of phrases", _lists_title),
         Check("vocabulary", "it has a value outside the registry's vocabulary", _has_unknown_value),
         Check(
             "nameless_intervention", "an intervention has no name", partial(_lacks, "interventions", "name")
@@ -51,11 +50,6 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("misnamed_arm", "an arm is called placebo and gets something else", _has_misnamed_arm),
         Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms),
     ]
-
-
-def _lists_title(record: Record) -> bool:
-    # One of 4,228 registered titles has two semicolons.
-    return any((record[name] or "").count(";") >= 2 for name in ("title", "official_title"))
 
 
 def _is_foreign(record: Record) -> bool:

@@ -37,7 +37,7 @@ def spelling_check(trials: Mapping[str, Record], known: frozenset[str]) -> Check
     def is_misspelled(record: Record) -> bool:
         of = [record, *(trials[name] for name in record["exemplars"] or [])]
         names = _long_words(text for trial in of for text in _names(trial))
-        unknown = _long_words([record[TEXT]]) - names - known
+        unknown = _long_words([record[TEXT]]) - names - known - _long_words(_given(record))
         return any(find_intended(word, names) for word in unknown)
 
     return Check("misspelled_intervention", "it misspells the name of an intervention", is_misspelled)
@@ -52,6 +52,14 @@ def find_intended(word: str, names: Collection[str]) -> str | None:
 def _names(trial: Record) -> Iterator[str]:
     """The interventions: words of diseases have many forms that a corpus lacks."""
     yield from (item["name"] for item in trial["interventions"] or [])
+
+
+def _given(record: Record) -> Iterator[str]:
+    """What the plan gives beside them: other names, in other languages as well, and terms of MeSH."""
+    for name in ("conditions", "condition_mesh", "intervention_mesh"):
+        yield from record[name] or []
+    for item in record["interventions"] or []:
+        yield from item.get("other_names") or []
 
 
 def _long_words(texts: Iterable[str]) -> set[str]:
