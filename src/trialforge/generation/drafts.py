@@ -133,14 +133,14 @@ class DraftWriter:
         return [count_words(schema) for schema in schemas if schema] * self._params.best_of
 
     def _write(self, draft: Draft, asking: StageAsking) -> Chain[dict[str, Any]]:
-        if not any(self._writes(draft.target, part) for part in PARTS):
-            draft.record = _named_record(draft, {})
         for part in PARTS:
             schema = self._schema(draft.target, part)
             if schema and draft.fault is None:
                 draft.take((yield self.ask(draft, part)))
             elif schema:
                 asking.skip([count_words(schema)])
+        if not draft.record and draft.fault is None:  # its skeleton has no text to write
+            draft.record = _named_record(draft, {})
 
     def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
         """Return the question for a part of a draft that its skeleton has texts in."""

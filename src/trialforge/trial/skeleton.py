@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
 from trialforge.trial.record import (
     Allocation,
     ArmType,
@@ -109,13 +110,8 @@ def filled_fields(skeleton: Mapping[str, Any]) -> list[str]:
 
 def without_prose(skeleton: Mapping[str, Any]) -> dict[str, Any]:
     """Return a skeleton without a text to write, nor arms and endpoints, which their texts name."""
-    texts = ("title", "official_title", "summary", "detailed_description")
-    lists = ("arms", "primary_outcomes", "secondary_outcomes", "inclusion", "exclusion")
-    named = [{**one, "description": None} for one in skeleton["interventions"]]
-    return {
-        **skeleton,
-        **dict.fromkeys(texts),
-        **{name: [] for name in lists},
-        "keywords": 0,
-        "interventions": named,
+    blank: dict[str, Any] = {
+        name: [] if isinstance(skeleton[name], list) else None for name in WRITTEN_FIELDS
     }
+    named = [{**one, "description": None} for one in skeleton["interventions"]]
+    return {**skeleton, **blank, "keywords": 0, "interventions": named}

@@ -19,7 +19,6 @@ from trialforge.retrieval.params import Mode, RetrievalParams
 from trialforge.retrieval.query import Filter, Query
 from trialforge.retrieval.retriever import Retriever
 from trialforge.retrieval.store import build_index
-from trialforge.trial.generation_arms import WITHOUT_EXEMPLARS
 
 
 @pytest.fixture
@@ -151,7 +150,13 @@ def test_a_target_of_a_block_is_shown_trials_of_this_block_alone(
 
 @pytest.mark.parametrize(
     ("arm", "count"),
-    [("no-reasoning", 3), ("random-exemplars", 3), *((arm, 0) for arm in WITHOUT_EXEMPLARS)],
+    [
+        ("no-reasoning", 3),
+        ("random-exemplars", 3),
+        ("no-retrieval", 0),
+        ("model-alone", 0),
+        ("plan-alone", 0),
+    ],
 )
 def test_each_generation_arm_gets_what_it_is_due(
     retriever: Retriever, params: RetrievalParams, arm: str, count: int
