@@ -214,6 +214,8 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
         found = forecast(copy, params)
         params["generation"]["best_of"] = 3
         thrice = {one.stage: one.calls for one in forecast(copy, params)}
+        params["plan"]["arms"].append("plan-alone")
+        bare = {one.stage: one.calls for one in forecast(copy, params)}
     finally:
         (copy / "params.yaml").write_bytes(kept)
     assert {one.stage for one in found} == {"plan", "retrieve"} | WRITE | {"report"}
@@ -222,6 +224,7 @@ def test_the_forecast_names_what_would_run_and_its_calls(copy: Path) -> None:
     assert told["generate"][1] == 3 * 4 * 2 * 4  # interventions, records, generations, parts
     assert thrice["generate"] == 3 * told["generate"][1]
     assert told["reason"] == ("follows retrieve", 3 * 4 * 2)  # one reason for each target
+    assert bare == thrice  # no model writes a plan alone
     places = [one.stage for one in found]
     assert places.index("plan") < places.index("reason") < places.index("generate")
     assert forecast(copy, yaml.safe_load(kept)) == []

@@ -19,7 +19,7 @@ from trialforge.generation.zero_shot import ORDERS, ZeroShotParams, choose_trial
 from trialforge.llm.models import name_model
 from trialforge.llm.params import LlmParams
 from trialforge.trial.draft_fields import PARTS
-from trialforge.trial.generation_arms import WITHOUT_REASONS
+from trialforge.trial.generation_arms import WITHOUT_PROSE, WITHOUT_REASONS
 
 _ASKING = ("reason", "generate", "zero-shot")
 _ANY = (10**6, 10**6)  # trials of each label, while their number is unknown
@@ -96,13 +96,15 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
     if "plan" not in running and path.is_file():
         targets = read_parquet(path, ["intervention", "label", "arm"])
     else:
-        sizes = (plan["interventions"], plan["records"], plan["generations"], len(plan["arms"]))
+        skipped = (WITHOUT_PROSE,) if stage == "generate" else WITHOUT_REASONS
+        arms = [arm for arm in plan["arms"] if arm not in skipped]
+        sizes = (plan["interventions"], plan["records"], plan["generations"], len(arms))
         if stage == "generate":
             return len(PARTS) * prod(sizes) * drafts
         sets = min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
         return sets * int(params["reasoning"]["count"])
     if stage == "generate":
-        return len(PARTS) * targets.height * drafts
+        return len(PARTS) * targets.filter(pl.col("arm") != WITHOUT_PROSE).height * drafts
     reasoned = targets.filter(~pl.col("arm").is_in(WITHOUT_REASONS))
     sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
     return sets * int(params["reasoning"]["count"])

@@ -111,7 +111,7 @@ def _run(
     finished: dict[int, R] = {}
     waiting = deque(first)
     taken = given = 0
-    place: _Place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(workers)
+    place: _Place = _Cluster(os.environ[SCHEDULER]) if uses_cluster() else _Processes(work, workers)
     with closing(place):
         try:
             while True:
@@ -176,15 +176,20 @@ class _Processes:
     """Processes of this machine.
 
     Not threads: Python's work goes back and forth between C and Python, and threads spend a third of their
-    time on handing the interpreter's lock to each other. They start afresh (`spawn`), since a copy of a
-    process that has used polars hangs.
+    time on handing the interpreter's lock to each other. A copy of a process that has used polars hangs, so
+    they are copies of one that has only imported what the work needs (`forkserver`).
     """
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, work: Callable[[T], R], workers: int | None) -> None:
         workers = workers or count_cores()
-        spawned = multiprocessing.get_context("spawn")
+        servers = "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if servers else "spawn")
+        if servers:
+            context.set_forkserver_preload(_find_modules(work))  # only of the first work of this process
         self.ahead = workers + 1
-        self._pool = ProcessPoolExecutor(workers, mp_context=spawned, initializer=_start_process)
+        self._pool = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_process, initargs=({**os.environ},)
+        )
 
     def submit(self, work: Callable[[T], R], piece: T) -> Future[R]:
         return self._pool.submit(work, piece)
@@ -201,9 +206,18 @@ class _Processes:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _start_process() -> None:
+def _find_modules(work: Callable[[T], R]) -> list[str]:
+    """Return the modules that a worker imports: that of the work, and the program's if it was run by `-m`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = [spec.name] if spec and not spec.name.endswith("__main__") else []
+    return [*program, (work.func if isinstance(work, partial) else work).__module__]
+
+
+def _start_process(environment: dict[str, str]) -> None:
     """One thread of polars in each worker, few looks for garbage, and none outlives a killed parent."""
     gc.set_threshold(50_000)  # records are many small objects, and no ring of them
+    os.environ.clear()  # it may have changed since the first workers were started
+    os.environ.update(environment)
     os.environ["POLARS_MAX_THREADS"] = "1"
     _at_work.set(True)
     threading.Thread(target=_end_with_parent, daemon=True).start()

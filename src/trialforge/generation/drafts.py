@@ -50,6 +50,7 @@ from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
 from trialforge.trial.draft_fields import PARTS, PartName
+from trialforge.trial.generation_arms import WITHOUT_PROSE
 from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.record import Row
 from trialforge.trial.skeleton import filled_fields
@@ -295,9 +296,14 @@ def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> lis
 
 
 def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
-    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share."""
+    """Return a GENERATED_SCHEMA row; `origin` has what all records of a run share.
+
+    A record without prose has of it the version alone: no model wrote it.
+    """
     copied = ("target_id", "intervention", "arm", "generation", "label", "exemplars", "reasons_id")
     whole = draft.record if draft.fault is None else {}
+    if draft.target["arm"] == WITHOUT_PROSE:
+        origin = {"version": origin.get("version")}
     return (
         dict.fromkeys(GENERATED_SCHEMA)
         | whole

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from trialforge.core.errors import WorkerError
@@ -108,6 +109,28 @@ def find_processes(_: int) -> list[bool]:
 
 def name_process(_: int) -> int:
     return os.getpid()
+
+
+def read_variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_workers_see_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("first", "second"):
+        monkeypatch.setenv("TRIALFORGE_A_TEST", value)
+        assert list(map_in_order(read_variable, ["TRIALFORGE_A_TEST"] * 2, workers=2)) == [value, value]
+    monkeypatch.delenv("TRIALFORGE_A_TEST")
+    assert list(map_in_order(read_variable, ["TRIALFORGE_A_TEST"] * 2, workers=2)) == [None, None]
+
+
+def count_rows(rows: int) -> int:
+    return pl.DataFrame({"a": range(rows)}).lazy().filter(pl.col("a") % 2 == 0).collect().height
+
+
+def test_workers_may_use_polars_that_is_in_use_here() -> None:
+    assert count_rows(100) == 50
+    for _ in range(5):
+        assert list(map_in_order(count_rows, [100, 200, 300], workers=2)) == [50, 100, 150]
 
 
 def test_what_had_finished_is_given_before_the_error() -> None:

@@ -347,8 +347,10 @@ def test_a_plan_alone_becomes_a_record_without_a_call() -> None:
     (alone, written), tally = write_all(generator, [bare, other])
     assert tally.asked == len(PARTS)  # of the other one
     assert (alone.fault, written.fault) == (None, None)
-    row = generated_row(alone, {})
+    row = generated_row(alone, {"model": "a model", "version": "1"})
     assert row["nct_id"].startswith("SYN-")
+    assert (row["model"], row["model_digest"], row["version"]) == (None, None, "1")
+    assert generated_row(written, {"model": "a model"})["model"] == "a model"
     assert [one["name"] for one in row["interventions"]] == ["Levodopa", "Placebo"]
     assert (row["enrolment_planned"], row["title"], row["criteria"], row["arms"]) == (90, None, None, [])
     assert find_record_faults(alone.record, bare, make_checks()) == []

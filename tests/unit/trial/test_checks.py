@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,14 @@ def test_bounds_of_copies_are_those_of_real_trials() -> None:
     assert 0.3 < bounds["summary"] < 0.8
     assert bounds["detailed_description"] == bounds["criteria"] == 0.1
     assert copy_bounds(train.clear()) == dict.fromkeys(COPIED_FIELDS, 0.1)
+    twins = pl.concat([train, train.with_columns(nct_id=pl.col("nct_id") + "b")])
+    assert copy_bounds(twins)["summary"] == 0.5  # not all of it
+
+
+def misspell(text: str) -> str:
+    """Every fourth long word with another letter, as of a model that is kept from repeating its prompt."""
+    long = [match.start() for match in re.finditer(r"[A-Za-z]{5,}", text)][::4]
+    return "".join("x" if place - 2 in long else letter for place, letter in enumerate(text))
 
 
 @pytest.mark.shared
@@ -333,7 +342,7 @@ def test_a_copier_is_refused_and_held_out_trials_are_not(read_real: Callable[[st
     held_out = named.gather_every(3)
     train = named.join(held_out, on="nct_id", how="anti").to_dicts()
     bounds = copy_bounds(named.join(held_out, on="nct_id", how="anti"))
-    refused = copiers = shown = 0
+    refused = copiers = disguised = shown = 0
     for trial in held_out.to_dicts():
         drugs = {*(trial["normalized_interventions"] or [])} - CONTROLS
         alike = [one for one in train if drugs & {*(one["normalized_interventions"] or [])}][:3]
@@ -344,12 +353,14 @@ def test_a_copier_is_refused_and_held_out_trials_are_not(read_real: Callable[[st
         exemplars = {one["nct_id"]: one for one in alike}
         checks = [one for one in exemplar_checks(exemplars, bounds) if one.reason == "copied_criteria_text"]
         copy = trial | {"criteria": join_criteria(told[0][:4], told[1][:4])}
-        rows = [row | {"exemplars": [*exemplars]} for row in (trial, copy)]
+        typos = copy | {"criteria": misspell(copy["criteria"])}
+        rows = [row | {"exemplars": [*exemplars]} for row in (trial, copy, typos)]
         found = find_faults(pl.DataFrame(rows, schema=CHECKED_SCHEMA), checks)
         refused += len(found[0]) > 0
         copiers += len(found[1]) > 0
+        disguised += len(found[2]) > 0
     assert shown >= 15
-    assert copiers == shown
+    assert copiers == disguised == shown
     assert refused <= 2
 
 

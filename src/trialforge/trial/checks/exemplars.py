@@ -11,16 +11,18 @@ import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.controls import cluster_key
-from trialforge.trial.copies import measure_copies
+from trialforge.trial.copies import field_items, measure_copies, measure_items, number_items
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text, word_ngrams
+from trialforge.trial.words import split_words
 
 _NGRAM = 5
+_LONG = 5  # letters of a word whose misspellings are few other words
 _TITLES, _PROSE = ("title", "official_title"), ("summary", "detailed_description", "criteria")
 _SENTENCE = 5  # spaces of a title that is no phrase of the field any more
 # Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
 COPIED_FIELDS = ("official_title", "summary", "detailed_description", "criteria")
-_SAMPLE, _SHOWN, _LEVEL, _LEAST = 300, 3, 0.95, 0.1
+_SAMPLE, _SHOWN, _LEVEL, _LEAST, _MOST = 300, 3, 0.95, 0.1, 0.5
 # A code word: of a protocol or a sponsor, or one that planted text wants to see again.
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
 _COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
@@ -29,7 +31,8 @@ _COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
 def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
     """Return how much of each of COPIED_FIELDS a record may share with its exemplars.
 
-    It is what 95 of 100 real trials share with three others of the same intervention, and at least a tenth.
+    It is what 95 of 100 real trials share with three others of the same intervention, at least a tenth, and
+    at most half: in a small corpus two trials of one sponsor may decide it.
     """
     trials = train.sort("nct_id").with_columns(cluster_key()).with_row_index("place")
     groups = trials.group_by("cluster", maintain_order=True).agg("place")
@@ -49,7 +52,7 @@ def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
     found = found.filter(pl.col("record").is_in(list(drawn)), pl.col("field").is_in(COPIED_FIELDS))
     shares = found.with_columns(share=pl.col("shared") / pl.col("ngrams"))
     high = dict(shares.group_by("field").agg(pl.col("share").quantile(_LEVEL)).iter_rows())
-    return {name: max(_LEAST, high.get(name, 0.0)) for name in COPIED_FIELDS}
+    return {name: min(_MOST, max(_LEAST, high.get(name, 0.0))) for name in COPIED_FIELDS}
 
 
 def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -> list[Check]:
@@ -105,9 +108,30 @@ def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[R
     if not record[name] or not exemplars or bound >= 1:
         return False
     # Every other field is left out of the record: it is looked for in all of the exemplars' fields.
-    alone = pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA)
-    found = measure_copies(alone, pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
+    alone = field_items(pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA))
+    shown = field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
+    spelled = alone.with_columns(text=spell_like(alone["text"], shown["text"]))
+    ours, theirs = number_items(spelled, shown)
+    found = measure_items(ours, theirs)
     return bool((found["shared"] > bound * found["ngrams"]).any())
+
+
+def spell_like(texts: pl.Series, models: pl.Series) -> pl.Series:
+    """Return the words of texts, each that is a letter away from a word of the models as that word.
+
+    Two words of letters are a letter away if they are equal without one letter of each, or of one of them.
+    """
+    words, known = split_words(texts), {*split_words(models).explode().drop_nulls()}
+    by_form = {form: word for word in sorted(known) for form in _forms(word)}
+    others = {*words.explode().drop_nulls()} - known
+    meant = {word: by_form[form] for word in sorted(others) for form in _forms(word) if form in by_form}
+    return words.list.eval(pl.element().replace(meant)).list.join(" ")
+
+
+def _forms(word: str) -> list[str]:
+    if len(word) < _LONG or not word.isalpha():
+        return []
+    return [word, *(word[:place] + word[place + 1 :] for place in range(len(word)))]
 
 
 def _copies_code(record: Record, exemplars: Sequence[Record]) -> bool:
