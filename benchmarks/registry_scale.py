@@ -10,6 +10,7 @@ BENCH_SCALE_RECORDS is the number of records that `measure` reads (20), BENCH_SC
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from trialforge.core.files import write_json
 
 RECORDS = int(os.environ.get("BENCH_SCALE_RECORDS", "20"))
 SHOWN = 3
+_SET_CHILD_SUBREAPER = 36  # of Linux's prctl
 _TABLES = ("train", "validation", "test", "held_back")
 
 
@@ -49,15 +52,23 @@ def run(folder: Path, *command: str) -> Cost:
         RuntimeError: it failed.
     """
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    # The server that forks a stage's workers ends after the stage, and is then a child of this process.
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     start = time.perf_counter()
     with (folder / "said.txt").open("w") as out:
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=environment, stdout=out)
-        _, status, used = os.wait4(process.pid, 0)
+        _, status, first = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
+    used = [first]
+    with suppress(ChildProcessError):
+        while True:
+            used.append(os.wait4(-1, 0)[2])
+    processor = sum(one.ru_utime + one.ru_stime for one in used)
     said = (folder / "said.txt").read_text()
-    return Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said)
+    return Cost(seconds, processor, max(one.ru_maxrss for one in used) / 1024, said)
 
 
 def options(**paths: str) -> list[str]:
