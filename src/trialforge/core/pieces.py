@@ -185,7 +185,8 @@ class _Processes:
         servers = "forkserver" in multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if servers else "spawn")
         if servers:
-            context.set_forkserver_preload(_find_modules(work))  # only of the first work of this process
+            function = work.func if isinstance(work, partial) else work
+            context.set_forkserver_preload([function.__module__])  # of the first work of this process
         self.ahead = workers + 1
         self._pool = ProcessPoolExecutor(
             workers, mp_context=context, initializer=_start_process, initargs=({**os.environ},)
@@ -204,13 +205,6 @@ class _Processes:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-
-def _find_modules(work: Callable[[T], R]) -> list[str]:
-    """Return the modules that a worker imports: that of the work, and the program's if it was run by `-m`."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = [spec.name] if spec and not spec.name.endswith("__main__") else []
-    return [*program, (work.func if isinstance(work, partial) else work).__module__]
 
 
 def _start_process(environment: dict[str, str]) -> None:

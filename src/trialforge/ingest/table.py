@@ -19,6 +19,7 @@ from trialforge.ingest.source import REFUSED_SCHEMA, no_refused
 
 _ROW_GROUP = 8192
 _BUCKET_TRIALS = 8192
+_KEYS = ("nct_id", "source", "last_updated", "file", "place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ class TableWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
         self._parts: list[Path] = []
-        self._keys: list[pl.DataFrame] = []
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -60,7 +60,6 @@ class TableWriter:
         """Take one batch of trials; it has the columns of every other, `file` among them."""
         placed = trials.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64) + self._count)
         self._count += placed.height
-        self._keys.append(placed.select("nct_id", "source", "last_updated", "file", "place"))
         self._write_part(placed)
 
     def _write_part(self, trials: pl.DataFrame) -> None:
@@ -70,18 +69,23 @@ class TableWriter:
 
     def merge(self) -> Merged:
         """Make one record of all that one id has; those trials come last, in order of id."""
-        keys = pl.concat(self._keys) if self._keys else pl.DataFrame(schema={"nct_id": pl.String})
-        several = keys.filter(pl.col("nct_id").is_duplicated())
-        if several.is_empty():
+        keys = [pl.scan_ipc(path).select(_KEYS) for path in self._parts]
+        read = [
+            pl.Series("nct_id", dtype=pl.String),
+            *(part.select("nct_id").collect()["nct_id"] for part in keys),
+        ]
+        ids = pl.concat(read)
+        ids = ids.filter(ids.is_duplicated()).unique().sort()
+        if ids.is_empty():
             return Merged(no_refused(), 0, Counter())
-        ids = several.select("nct_id").unique().sort("nct_id")
-        buckets = ids.with_columns(bucket=pl.int_range(pl.len()) // _BUCKET_TRIALS)
+        several = pl.concat(keys).filter(pl.col("nct_id").is_in(ids.implode())).collect()
+        buckets = ids.to_frame().with_columns(bucket=pl.int_range(pl.len()) // _BUCKET_TRIALS)
         filled: Counter[str] = Counter()
         for files in self._part_by_bucket(buckets).values():
             merged, counts = merge_records(pl.concat(map(pl.read_ipc, files)))
             self._write_part(merged)
             filled += counts
-        return Merged(older_records(several), ids.height, filled)
+        return Merged(older_records(several), len(ids), filled)
 
     def _part_by_bucket(self, buckets: pl.DataFrame) -> dict[int, list[Path]]:
         """Move the records whose ids have a bucket out of the parts; return their files by bucket."""

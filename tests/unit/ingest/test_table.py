@@ -89,6 +89,7 @@ def test_a_fault_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ColumnNotFoundError), TableWriter(path) as table:  # noqa: PT012
         table.add(batch("one", ("A", 1)))
         table.add(pl.DataFrame({"other": [1]}))
+        table.merge()
     assert list(path.parent.iterdir()) == []
 
 
