@@ -12,7 +12,7 @@ from trialforge.generation.prompts import record_json, render
 from trialforge.generation.record import tidy_criterion
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
-from trialforge.trial.copies import field_items, measure_items, number_items
+from trialforge.trial.copies import field_items, measure_spelled
 from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA, Row
 from trialforge.trial.text import plain_text
@@ -51,8 +51,7 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
         schema={"record": pl.UInt32, "field": pl.String, "text": pl.String},
     )
     shown = field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
-    ours, theirs = number_items(items, shown)
-    found = measure_items(ours, theirs)
+    found = measure_spelled(items, shown)
     copied: dict[str, Any] = {}
     for place in found.filter(pl.col("shared") > 0)["record"]:
         _put(copied, *leaves[place])

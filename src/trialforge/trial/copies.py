@@ -9,9 +9,10 @@ import polars as pl
 
 from trialforge.trial.criteria import parse
 from trialforge.trial.overlap import match_ngrams
-from trialforge.trial.words import Words, number_words
+from trialforge.trial.words import Words, number_words, split_words
 
 NGRAM = 8
+_LONG = 5  # letters of a word whose misspellings are few other words
 FIELDS = (
     "title", "official_title", "summary", "detailed_description", "criteria", "arms", "interventions",
     "primary_outcomes", "secondary_outcomes", "keywords",
@@ -123,6 +124,35 @@ def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None)
     # Both have their fields in the order of the items.
     whole = fields.with_columns(longest=pl.Series(longest, dtype=pl.Int64)).filter(pl.col("words") > 0)
     return whole.select(list(COPIES_SCHEMA)).cast(COPIES_SCHEMA)  # type: ignore[arg-type]
+
+
+def measure_spelled(ours: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """Return `measure_items` of `field_items` against all that is shown, whatever letters were changed.
+
+    A word that is a letter away from a shown one counts as that one: a model that is kept from repeating its
+    prompt misspells what it repeats.
+    """
+    spelled = ours.with_columns(text=_spell_like(ours["text"], shown["text"]))
+    mine, theirs = number_items(spelled, shown)
+    return measure_items(mine, theirs)
+
+
+def _spell_like(texts: pl.Series, models: pl.Series) -> pl.Series:
+    """Return the words of texts, each that is a letter away from a word of the models as that word.
+
+    Two words of letters are a letter away if they are equal without one letter of each, or of one of them.
+    """
+    words, known = split_words(texts), {*split_words(models).explode().drop_nulls()}
+    by_form = {form: word for word in sorted(known) for form in _forms(word)}
+    others = {*words.explode().drop_nulls()} - known
+    meant = {word: by_form[form] for word in sorted(others) for form in _forms(word) if form in by_form}
+    return words.list.eval(pl.element().replace(meant)).list.join(" ")
+
+
+def _forms(word: str) -> list[str]:
+    if len(word) < _LONG or not word.isalpha():
+        return []
+    return [word, *(word[:place] + word[place + 1 :] for place in range(len(word)))]
 
 
 def _groups(ours: pl.DataFrame, theirs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

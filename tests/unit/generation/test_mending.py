@@ -44,6 +44,8 @@ def test_only_texts_that_an_exemplar_has_are_copied() -> None:
     assert copied_texts(texts, [EXEMPLAR]) == copied
     assert copied_texts(part_answer("inclusion"), [EXEMPLAR]) == {}
     assert copied_texts({"summary": numbered(f"First, {LONG[:60]}.")}, [EXEMPLAR]) != {}
+    misspelled = {"inclusion": numbered(LONG.replace("stable", "stuble").replace("entry", "entrry"), "Agee of 40 years or older")}
+    assert copied_texts(misspelled, [EXEMPLAR]) == {"inclusion": {"1": misspelled["inclusion"]["1"]}}
 
 
 def test_a_title_is_written_anew_with_its_part() -> None:

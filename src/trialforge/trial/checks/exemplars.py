@@ -11,13 +11,11 @@ import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.controls import cluster_key
-from trialforge.trial.copies import field_items, measure_copies, measure_items, number_items
+from trialforge.trial.copies import field_items, measure_copies, measure_spelled
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text, word_ngrams
-from trialforge.trial.words import split_words
 
 _NGRAM = 5
-_LONG = 5  # letters of a word whose misspellings are few other words
 _TITLES, _PROSE = ("title", "official_title"), ("summary", "detailed_description", "criteria")
 _SENTENCE = 5  # spaces of a title that is no phrase of the field any more
 # Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
@@ -110,28 +108,8 @@ def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[R
     # Every other field is left out of the record: it is looked for in all of the exemplars' fields.
     alone = field_items(pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA))
     shown = field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
-    spelled = alone.with_columns(text=spell_like(alone["text"], shown["text"]))
-    ours, theirs = number_items(spelled, shown)
-    found = measure_items(ours, theirs)
+    found = measure_spelled(alone, shown)
     return bool((found["shared"] > bound * found["ngrams"]).any())
-
-
-def spell_like(texts: pl.Series, models: pl.Series) -> pl.Series:
-    """Return the words of texts, each that is a letter away from a word of the models as that word.
-
-    Two words of letters are a letter away if they are equal without one letter of each, or of one of them.
-    """
-    words, known = split_words(texts), {*split_words(models).explode().drop_nulls()}
-    by_form = {form: word for word in sorted(known) for form in _forms(word)}
-    others = {*words.explode().drop_nulls()} - known
-    meant = {word: by_form[form] for word in sorted(others) for form in _forms(word) if form in by_form}
-    return words.list.eval(pl.element().replace(meant)).list.join(" ")
-
-
-def _forms(word: str) -> list[str]:
-    if len(word) < _LONG or not word.isalpha():
-        return []
-    return [word, *(word[:place] + word[place + 1 :] for place in range(len(word)))]
 
 
 def _copies_code(record: Record, exemplars: Sequence[Record]) -> bool:
