@@ -29,6 +29,11 @@ REWORDED = {
 }
 
 
+def misspell(text: str) -> str:
+    """Another letter in some words, so that no 8-gram is left."""
+    return text.replace("stable", "stuble").replace("times", "timmes").replace("weeks", "wekes")
+
+
 def begin(writer: DraftWriter) -> Draft:
     """A draft whose criteria come next."""
     draft = Draft(make_target(COPIED), [])
@@ -44,7 +49,7 @@ def test_only_texts_that_an_exemplar_has_are_copied() -> None:
     assert copied_texts(texts, [EXEMPLAR]) == copied
     assert copied_texts(part_answer("inclusion"), [EXEMPLAR]) == {}
     assert copied_texts({"summary": numbered(f"First, {LONG[:60]}.")}, [EXEMPLAR]) != {}
-    misspelled = {"inclusion": numbered(LONG.replace("stable", "stuble").replace("entry", "entrry"), "Agee of 40 years or older")}
+    misspelled = {"inclusion": numbered(misspell(LONG), "Agee of 40 years or older")}
     assert copied_texts(misspelled, [EXEMPLAR]) == {"inclusion": {"1": misspelled["inclusion"]["1"]}}
 
 
