@@ -12,7 +12,7 @@ from trialforge.reporting.params import ReportParams
 from trialforge.reporting.report import build_report
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS = 3358  # as many as the paper has
+RECORDS = 10_000
 READY = "document.documentElement?.dataset.ready === 'true'"
 DRAWN = f"{READY} && document.documentElement.dataset.plots"
 

@@ -12,7 +12,7 @@ import polars as pl
 from trialforge.core.files import write_json, write_parquet
 from trialforge.core.made_from import name_tables
 from trialforge.core.params import load_section, load_seed
-from trialforge.core.progress import Progress
+from trialforge.core.progress import QUIET_SECONDS, Progress
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.ingest.factory import open_source
 from trialforge.ingest.interventions import NameCollector, add_normalized, read_vocabulary
@@ -42,7 +42,7 @@ def main() -> None:
     lacks: dict[str, str] = {}
     collector = NameCollector()
     with TableWriter(args.trials) as table:
-        with Progress("trials read", None, quiet_seconds=5) as progress:
+        with Progress("trials read", None, quiet_seconds=QUIET_SECONDS) as progress:
             for batch in source.batches(prepare_batch):
                 refused.append(batch.refused)
                 people.update(batch.people_removed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from trialforge.core.files import read_json, read_parquet, write_csv, write_json
 from trialforge.core.made_from import name_plots, name_tables, only_figures
 from trialforge.core.params import load_section, load_seed
-from trialforge.core.progress import Progress
+from trialforge.core.progress import QUIET_SECONDS, Progress
 from trialforge.core.stage import claim_out, run_stage
 from trialforge.quality.case import Case
 from trialforge.quality.measurement import (
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     paths = parser.parse_args(argv)
 
     case = read_case(paths)
-    with Progress("measures", STEPS, quiet_seconds=5) as progress:
+    with Progress("measures", STEPS, quiet_seconds=QUIET_SECONDS) as progress:
         measured = measure_records(case, progress.step)
     plots = {paths.plots / f"{name}.csv": table for name, table in measured.tables.items()}
     plots[paths.plots / "measures.csv"] = measured.measures

@@ -23,12 +23,12 @@ from tests.processes import wait_until
 from tests.unit.ingest.made_records import study_text
 from tests.unit.learning.conftest import build_parts, build_trials
 from trialforge.core import pieces
-from trialforge.core.errors import GenerationError, WorkerError
+from trialforge.core.errors import GenerationError, ParameterError, WorkerError
 from trialforge.core.pieces import map_as_completed, map_in_order
 from trialforge.core.progress import Progress
 from trialforge.embedding import cached
 from trialforge.embedding.cached import CachedEncoder
-from trialforge.embedding.factory import load_encoder
+from trialforge.embedding.factory import load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.generation.asking import Chain, Question, Tally, ask_chains
 from trialforge.ingest import aact, registry
@@ -36,7 +36,8 @@ from trialforge.ingest.registry import RegistrySource
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_experiments
-from trialforge.llm.backend import Message, Request, Sampling
+from trialforge.llm.backend import Message, Request, Sampling, ask_first_token
+from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.factory import load_engine
 from trialforge.llm.models import PACKAGED_SHA256, find_packaged
 from trialforge.llm.params import LlmParams
@@ -136,6 +137,16 @@ def ask(_: Path) -> list[bytes]:
     return [answers[number].text.encode() for number in range(len(requests))]
 
 
+def ask_for_first_tokens(_: Path) -> list[bytes]:
+    """As `zero-shot` asks: the odds of the tokens that an answer would begin with."""
+    asked = [f"Did trial {n} of drug {n % 4} succeed? Answer yes or no." for n in range(16)]
+    requests = [ask_first_token((Message("user", text),)) for text in asked]
+    with closing(load_engine(LLM)) as generator:
+        answers = dict(generator.complete(requests))
+    assert all(answer.first_tokens for answer in answers.values())
+    return [repr(answers[number].first_tokens).encode() for number in range(len(requests))]
+
+
 def ask_in_chains(_: Path) -> list[bytes]:
     """Each answer is the end of the next prompt, as the parts of a draft are."""
     found: dict[int, list[bytes]] = {number: [] for number in range(8)}
@@ -157,8 +168,10 @@ WORK: dict[str, Callable[[Path], list[bytes]]] = {
     "signatures": sketch,
     "vectors": embed,
     "files": lambda folder: read_files(folder.parent / "records"),
+    "shared-files": lambda folder: read_files(folder.parent / "records"),
     "cells": train,
     "calls": ask,
+    "first-tokens": ask_for_first_tokens,
     "chains": ask_in_chains,
 }
 
@@ -167,9 +180,13 @@ WORK: dict[str, Callable[[Path], list[bytes]]] = {
     "kind",
     [
         "files",
+        "signatures",
         "calls",
         "chains",
-        *(pytest.param(kind, marks=pytest.mark.full) for kind in ("signatures", "vectors", "cells")),
+        *(
+            pytest.param(kind, marks=pytest.mark.full)
+            for kind in ("shared-files", "vectors", "cells", "first-tokens")
+        ),
     ],
 )
 def test_a_worker_that_is_killed_changes_no_byte(
@@ -184,6 +201,9 @@ def test_a_worker_that_is_killed_changes_no_byte(
     monkeypatch.setattr(registry, "CHUNK_RECORDS", 2)
     monkeypatch.setattr(aact, "PART_TRIALS", 4)
     monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    if kind == "shared-files":
+        (tmp_path / "shared").mkdir()
+        monkeypatch.setenv(pieces.SHARED_FILES, str(tmp_path / "shared"))
     with cluster.kill_one() as killed:
         there = WORK[kind](tmp_path / "there")
     assert len(killed) == 1
@@ -238,6 +258,67 @@ def test_an_error_of_a_piece_ends_the_work_after_what_had_finished(
     assert 10 not in given
 
 
+def test_a_piece_that_kills_each_worker_ends_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run_cluster(tmp_path) as cluster:
+        cluster.have_workers(4)
+        monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+        with pytest.raises(WorkerError, match="4 workers died while doing the same piece of work"):
+            list(map_in_order(cluster_work.die, range(2)))
+
+
+def test_a_file_that_a_worker_does_not_see_is_named(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here").write_text("only here")
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    with pytest.raises(WorkerError, match=r"(?s)worker tcp://\S+ has no file here\n.*SHARED_FILES"):
+        list(map_in_order(cluster_work.read_text, [Path("here")] * 3))
+
+
+@pytest.mark.full
+def test_answers_are_kept_as_they_arrive_and_the_next_run_asks_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler dies when some answers are kept; nothing of them is asked again."""
+    texts = [f"Exemplar {n}: a trial of drug {n}. Write a title." for n in range(24)]
+    requests = [
+        Request((Message("user", text),), None, Sampling(max_tokens=12), seed)
+        for seed, text in enumerate(texts)
+    ]
+
+    def count_kept() -> int:
+        with closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator:
+            return generator.count_kept(requests)
+
+    (tmp_path / "cluster").mkdir()
+    with run_cluster(tmp_path / "cluster") as cluster:
+        cluster.have_workers(2)
+        monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+        given: list[int] = []
+
+        def take(generator: CachedGenerator) -> None:
+            for number, _ in generator.complete(requests):
+                given.append(number)
+                if len(given) == 4:
+                    cluster.scheduler.kill()
+
+        with (
+            closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator,
+            pytest.raises(WorkerError, match="is gone"),
+        ):
+            take(generator)
+    monkeypatch.delenv(pieces.SCHEDULER)
+    kept = count_kept()
+    assert 4 <= len(given) <= kept < len(requests)
+    with closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator:
+        answers = dict(generator.complete(requests))
+    assert sum(answer.from_cache for answer in answers.values()) == kept
+    assert count_kept() == len(requests)
+
+
 def test_ctrl_c_frees_the_workers(cluster: Cluster, tmp_path: Path) -> None:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     environment = os.environ | {"PYTHONPATH": paths, pieces.SCHEDULER: cluster.address}
@@ -286,6 +367,21 @@ def test_a_model_that_a_worker_lacks_is_named(
         pytest.raises(GenerationError, match=r"no model file mine\.gguf \(on the worker tcp://127"),
     ):
         list(generator.complete(requests))
+
+
+def test_an_encoder_that_a_worker_lacks_is_named(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").symlink_to(packaged_model(EmbeddingParams().model))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cached, "BLOCK", 4)
+    monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
+    params = EmbeddingParams(backend="sentence-transformers", model="mine")
+    encoder = load_encoder(params, tmp_path / "vectors.sqlite")
+    with pytest.raises(
+        ParameterError, match=r"'mine' is neither a folder nor a .* \(on the worker tcp://127"
+    ):
+        encoder.encode(TEXTS[:16])
 
 
 def test_without_a_scheduler_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,11 +56,3 @@ def test_the_table_of_metrics_is_that_of_the_files(row: dict[str, str]) -> None:
     cells = {name: cell for name, cell in row.items() if name != "Path" and cell != "-"}
     assert cells
     assert {name for name, cell in cells.items() if not is_measured(cell, found.get(name))} == set()
-
-
-def test_the_shown_difference_starts_from_what_is_committed() -> None:
-    rows = [row for block in BLOCKS if "metrics diff" in block for row in read_table(block)]
-    stale = [
-        row["Metric"] for row in rows if not is_measured(row["HEAD"], METRICS[row["Path"]].get(row["Metric"]))
-    ]
-    assert stale == []

@@ -25,6 +25,7 @@ from trialforge.core.errors import (
     format_traceback,
     name_missing_extra,
 )
+from trialforge.core.progress import QUIET_SECONDS
 from trialforge.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def compare(
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     sets = read_set(one), read_set(other)
     run = _read_reference(data, every=every)
-    with show_progress("measures", len(METRICS), as_json=as_json, quiet_seconds=5) as shown:
+    with show_progress("measures", len(METRICS), as_json=as_json, quiet_seconds=QUIET_SECONDS) as shown:
         found = compare_records(sets, run, METRICS, sections, load_seed(), shown.step)
     emit(found.to_dicts(), as_json=as_json, text=lambda: align(comparison_rows(found), HEADINGS))
 
@@ -249,7 +250,7 @@ def audit(
     sections = load_section(QualityParams, "quality"), load_section(ValidationParams, "validation")
     records = read_set(file)
     run = _read_reference(data, every=every)
-    with show_progress("measures", STEPS, as_json=as_json, quiet_seconds=5) as shown:
+    with show_progress("measures", STEPS, as_json=as_json, quiet_seconds=QUIET_SECONDS) as shown:
         found = audit_records(file, records, run, sections, load_seed(), shown.step)
     if report:
         inputs, params = audit_inputs(found, read_params()), load_section(ReportParams, "report")
@@ -355,7 +356,7 @@ def predict(
     from trialforge.app.registry_api import REGISTRY_URL
 
     url = os.environ.get("REGISTRY_URL", REGISTRY_URL)
-    with show_progress("trials", None, as_json=as_json, quiet_seconds=5) as shown:
+    with show_progress("trials", None, as_json=as_json, quiet_seconds=QUIET_SECONDS) as shown:
         found, refused = read_new_trials(trials, url, shown.say)
         shown.advance(found.height)
     value, rows = describe_predictions(predict_trials(model, found), refused)

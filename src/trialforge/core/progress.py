@@ -14,6 +14,7 @@ from trialforge.core.errors import escape_controls
 from trialforge.core.secrets import hide_secrets
 
 LINE_SECONDS = 60.0
+QUIET_SECONDS = 5.0  # work that is mostly short says nothing before
 _LOOK_SECONDS = 0.1
 
 

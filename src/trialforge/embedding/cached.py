@@ -20,7 +20,7 @@ import numpy as np
 
 from trialforge.core.files import database_errors
 from trialforge.core.pieces import map_as_completed, uses_cluster
-from trialforge.core.progress import Progress
+from trialforge.core.progress import QUIET_SECONDS, Progress
 
 if TYPE_CHECKING:
     from trialforge.embedding.encoder import Encoder, Matrix
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 CACHE = Path(".trialforge/vectors.sqlite")
 BLOCK = 128  # texts encoded between two commits: what a killed run can lose
-_QUIET_SECONDS = 5.0
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
@@ -138,7 +137,7 @@ def encode_parts(encoder: Encoder, parts: Iterable[Sequence[str]], total: int) -
 
 
 def _progress(total: int) -> Progress:
-    return Progress("embedding", total, quiet_seconds=_QUIET_SECONDS)
+    return Progress("embedding", total, quiet_seconds=QUIET_SECONDS)
 
 
 def _read(cache: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Matrix]:

@@ -88,11 +88,11 @@ def _find_table(header: Header | None, name: str, ending: str) -> Form:
     if {"nct_id", "label"} <= {*columns}:
         raise RecordError("unknown_form", "a table of labels; name it in `ingest.labels_path`")
     if header and header.separator == "|" and "nct_id" in columns:
-        raise RecordError("other_file", "a table of AACT that nothing is read of")
+        raise RecordError("other_file", "a table of AACT that is not used")
     if ending in _TABLE_ENDINGS:
         raise RecordError(
             "unknown_form",
-            f"a table without a column NCT Number; its columns are {', '.join(columns[:6]) or 'one alone'}",
+            f"a table without a column NCT Number; its columns are {', '.join(columns[:6]) or 'one only'}",
         )
     if ending in _RECORD_ENDINGS:
         raise RecordError("unknown_form", f"text that is not {ending[1:].upper()}; download it again")

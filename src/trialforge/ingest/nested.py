@@ -12,7 +12,7 @@ from trialforge.ingest.raw import RawTable, part_schema
 from trialforge.trial.record import TRIAL_SCHEMA
 
 
-class _Rules(NamedTuple):
+class _PartRules(NamedTuple):
     """What a part needs to be kept, and which of its fields has a vocabulary."""
 
     required: str | None = None
@@ -21,11 +21,11 @@ class _Rules(NamedTuple):
 
 
 _RULES = {
-    "interventions": _Rules("name", "type", "intervention_type"),
-    "arms": _Rules("label", "type", "arm_type"),
-    "primary_outcomes": _Rules("measure"),
-    "secondary_outcomes": _Rules("measure"),
-    "primary_analyses": _Rules(None, "hypothesis", "hypothesis"),
+    "interventions": _PartRules("name", "type", "intervention_type"),
+    "arms": _PartRules("label", "type", "arm_type"),
+    "primary_outcomes": _PartRules("measure"),
+    "secondary_outcomes": _PartRules("measure"),
+    "primary_analyses": _PartRules(None, "hypothesis", "hypothesis"),
 }
 
 

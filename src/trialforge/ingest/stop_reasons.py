@@ -29,7 +29,7 @@ class Row(NamedTuple):
     example: str
 
 
-class _Rules(NamedTuple):
+class _StopRules(NamedTuple):
     """The table as regular expressions; rows that follow each other and have one name are one of them."""
 
     ignored: str
@@ -94,11 +94,11 @@ def _join(patterns: Iterable[str]) -> str:
 
 
 @cache
-def _read_rules() -> _Rules:
+def _read_rules() -> _StopRules:
     groups, _ = _read_lines()
     rows = read_table()
     runs = groupby((row for row in rows if row.name != _IGNORED), key=lambda row: row.name)
-    return _Rules(
+    return _StopRules(
         ignored=_join(row.pattern for row in rows if row.name == _IGNORED),
         negated=_join([_fill("{negation}", groups)]) + "[^.,]*",
         classes=[(name, _join(row.pattern for row in run)) for name, run in runs],

@@ -143,7 +143,7 @@ class BoostingClassifier:
         self._categories = {name: found.categories[name] for name in CATEGORIES if name in found.categories}
         self._numbers = [name for name in NUMBERS if name in found.numbers]
         if len(self._categories) < len(found.categories) or self._numbers != found.numbers:
-            raise LearningError(f"{folder / 'fields.json'} names a field that is none of a trial's")
+            raise LearningError(f"{folder / 'fields.json'} names a field that trials do not have")
         columns = len(self._categories) + len(self._numbers) + len(self._axes)
         self._trees = Trees.load(
             folder / "trees.safetensors", columns=columns, categories=len(self._categories)

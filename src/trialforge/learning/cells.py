@@ -40,7 +40,7 @@ def code_digest(module: str, *, encodes: bool, package: Path = PACKAGE) -> str:
     """Return the hash of the code and libraries that decide the scores of a classifier.
 
     It covers the classifier's module and what that imports, and the modules that mix arms and write texts; of
-    these only what runs counts, so a changed comment trains nothing anew.
+    these only what runs counts, so a changed comment or docstring trains nothing anew.
 
     Args:
         module: where the classifier's class is defined, as `trialforge.learning.linear`.
@@ -53,7 +53,7 @@ def code_digest(module: str, *, encodes: bool, package: Path = PACKAGE) -> str:
     sources = _deciding_sources(starts, package)
     return hash_json(
         {
-            "sources": {name: ast.unparse(source) for name, source in sources.items()},
+            "sources": {name: ast.unparse(_without_docstrings(source)) for name, source in sources.items()},
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
     )
@@ -71,6 +71,16 @@ def _deciding_sources(starts: Sequence[str], package: Path) -> dict[str, ast.Mod
         imports = (node for node in ast.walk(source) if isinstance(node, ast.ImportFrom))
         pending += [node.module for node in imports if node.module and node.module.startswith("trialforge.")]
     return dict(sorted(found.items()))
+
+
+def _without_docstrings(source: ast.Module) -> ast.Module:
+    for node in ast.walk(source):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return source
 
 
 def frame_digest(frame: pl.DataFrame) -> str:

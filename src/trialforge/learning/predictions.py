@@ -35,11 +35,11 @@ def check_probabilities(scores: np.ndarray, where: str) -> np.ndarray:
     """Return scores as they are.
 
     Raises:
-        LearningError: a score is NaN or no probability.
+        LearningError: a score is NaN, or not between 0 and 1.
     """
     wrong = int((~((scores >= 0) & (scores <= 1))).sum())
     if wrong:
-        raise LearningError(f"{where}: {wrong} of {len(scores)} scores are NaN or no probability")
+        raise LearningError(f"{where}: {wrong} of {len(scores)} scores are not between 0 and 1")
     return scores
 
 

@@ -51,7 +51,7 @@ def read_arrays(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
             shapes = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in found.items()}
             if not _fits(shapes, layout):
-                raise LearningError(f"{path} holds {_say(shapes)} where {_say(layout)} are due", hint=_HINT)
+                raise LearningError(f"{path} holds {_say(shapes)} instead of {_say(layout)}", hint=_HINT)
             arrays = {name: file.get_tensor(name) for name in layout}
     except (OSError, SafetensorError) as error:
         raise LearningError(f"{path} holds no weights: {error}", hint=_HINT) from error

@@ -192,7 +192,7 @@ def not_heeded(name: str, settings: Sequence[str]) -> GenerationError:
         f"{name} ignores {', '.join(settings)}",
         hint=f"turn them off in `sampling`: {', '.join(off)}"
         if can_do
-        else "use another server, or set it up so",
+        else "use another server, or change how it is set up",
     )
 
 

@@ -188,8 +188,8 @@ def _draw_alike(case: Case, side: Side) -> Side:
     """Return at most MOST held-out trials: first those of the records' interventions, then any."""
     if len(side) <= MOST:
         return side
-    lots = case.scale.stream("copies", "held out").permutation(len(side))
-    order = np.lexsort((lots, ~_same_interventions(case.candidates, side.frame)))
+    shuffled = case.scale.stream("copies", "held out").permutation(len(side))
+    order = np.lexsort((shuffled, ~_same_interventions(case.candidates, side.frame)))
     return side.take(np.sort(order[:MOST]))
 
 
@@ -216,14 +216,14 @@ def likely_exemplars(
         pairs = keys[0].filter(~pl.col("key").is_in(CONTROLS)).join(keys[1], on="key", suffix="_trial")
         found.append(pairs.select(record="row", trial="row_trial").unique().with_columns(weight=weight))
     most = min(most, len(train))
-    lots = [stream.choice(len(train), most, replace=False) for _ in range(len(trials))]
+    drawn = [stream.choice(len(train), most, replace=False) for _ in range(len(trials))]
     others = pl.DataFrame(
-        {"record": np.repeat(np.arange(len(trials)), most), "trial": np.concatenate([[], *lots])}
+        {"record": np.repeat(np.arange(len(trials)), most), "trial": np.concatenate([[], *drawn])}
     ).select(pl.col("record", "trial").cast(pl.UInt32), weight=0)
     ranked = pl.concat([*found, others]).group_by("record", "trial").agg(pl.col("weight").sum())
     ranked = ranked.sort("record", "trial")
-    ranked = ranked.with_columns(lot=pl.Series(stream.permutation(len(ranked))))
-    best = ranked.sort("record", "weight", "lot", descending=[False, True, False])
+    ranked = ranked.with_columns(order=pl.Series(stream.permutation(len(ranked))))
+    best = ranked.sort("record", "weight", "order", descending=[False, True, False])
     return (
         best.group_by("record", maintain_order=True)
         .head(most)

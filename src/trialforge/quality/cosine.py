@@ -38,7 +38,7 @@ def histogram_distance(left: np.ndarray, right: np.ndarray) -> float:
         MetricError: one has no pair.
     """
     if not left.sum() or not right.sum():
-        raise MetricError("a set of one record has no pair of records")
+        raise MetricError("a set of one record has no pairs")
     return float(np.abs(np.cumsum(left / left.sum() - right / right.sum())).sum() * (EDGES[1] - EDGES[0]))
 
 

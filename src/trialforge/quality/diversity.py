@@ -121,7 +121,7 @@ def _words(side: Side) -> Words:
 
 def _need_two(case: Case) -> None:
     if len(case.candidates) < 2:
-        raise MetricError("a single record has no other to be like")
+        raise MetricError("one record alone has no other to compare with")
 
 
 def self_bleu(case: Case) -> Estimate:

@@ -82,7 +82,7 @@ def _were_shown(records: Side, mine: np.ndarray, train: Side) -> np.ndarray:
 
 def _true_chances(case: Case, side: Side) -> np.ndarray:
     if not (case.reference.frame["source"] == "simulated").all():
-        raise MetricError("only of a simulated corpus is the true model known")
+        raise MetricError("the true model is known for a simulated corpus only")
     return success_probability(side.frame)
 
 

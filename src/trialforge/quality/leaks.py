@@ -10,10 +10,9 @@ import polars as pl
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric, mean_of_records
 from trialforge.trial.leakage import RULE_NAMES, find_outcome
-from trialforge.trial.registry_ids import OWN_ID
+from trialforge.trial.registry_ids import OWN_ID, WRITTEN_ID
 
 MAKERS = ("model", "prompt_hash", "arm")
-_AS_WRITTEN = r"(?i)(?:NCT|SIM)[\s:#_-]{0,2}\d{8}"  # an id as prose may have it
 
 
 @lru_cache(maxsize=4)
@@ -56,7 +55,7 @@ def named_held_out(case: Case) -> list[str]:
     for frame in (case.candidates.frame, case.exemplars, case.reasons):
         if frame is not None:
             lines = frame.select(pl.struct(pl.all()).struct.json_encode().alias("line"))["line"]
-            said = lines.str.extract_all(_AS_WRITTEN).explode().drop_nulls()
+            said = lines.str.extract_all(WRITTEN_ID).explode().drop_nulls()
             named |= {*said.str.to_uppercase().str.replace_all("[^A-Z0-9]", "")}
             named |= {
                 name

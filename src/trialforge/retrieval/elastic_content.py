@@ -43,7 +43,7 @@ def take_seal(client: Elasticsearch, name: str) -> Seal:
     """Return what changes with every write: the identity of the index and the last write of each shard.
 
     Raises:
-        RetrievalError: the index is red, or never stood still.
+        RetrievalError: the index is red, or kept changing.
     """
     for _ in range(SEAL_TRIES):
         shards = await_shards(client, name)

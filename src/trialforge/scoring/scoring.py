@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from trialforge.core.errors import GateError
-from trialforge.core.progress import Progress
+from trialforge.core.progress import QUIET_SECONDS, Progress
 from trialforge.core.resampling import percentile_interval
 from trialforge.scoring.bootstrap import draw_weights
 from trialforge.scoring.comparisons import (
@@ -87,7 +87,7 @@ def score_predictions(
     families = explore(scores, params.wholes)
     rows: list[dict[str, object]] = []
     explored: list[ComparisonResult] = []
-    with Progress("score", len(scores) + len(families) + 1, quiet_seconds=5) as progress:
+    with Progress("score", len(scores) + len(families) + 1, quiet_seconds=QUIET_SECONDS) as progress:
         for one in scores.values():
             rows += _arm_rows(one, resamples, statistics.level)
             progress.step(f"intervals of {one.model}, {one.arm}")

@@ -1,4 +1,4 @@
-"""The knobs of the split and the plan: sections `split` and `plan` of params.yaml."""
+"""Parameters of the split and the plan: sections `split` and `plan` of params.yaml."""
 
 from __future__ import annotations
 

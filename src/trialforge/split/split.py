@@ -18,6 +18,7 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError, ParameterError
 from trialforge.core.pieces import map_in_order
+from trialforge.core.progress import QUIET_SECONDS, Progress
 from trialforge.core.rng import random_stream
 from trialforge.split.params import SplitParams
 from trialforge.split.presence import drop_fields
@@ -158,7 +159,7 @@ def split_official(trials: pl.DataFrame, params: SplitParams, seed: int) -> pl.D
 
 
 def split_random(trials: pl.DataFrame, params: SplitParams, seed: int) -> pl.DataFrame:
-    """Return `nct_id`, `part`, `group` and `reason`: groups in the order of a lot fill the parts."""
+    """Return `nct_id`, `part`, `group` and `reason`: groups in random order fill the parts."""
     test, validation = params.test_size, (1 - params.test_size) * params.validation_size
     shares = (1 - test - validation, validation, test)
     dealt = trials.join(
@@ -168,10 +169,10 @@ def split_random(trials: pl.DataFrame, params: SplitParams, seed: int) -> pl.Dat
 
 
 def split_intervention(trials: pl.DataFrame, params: SplitParams, seed: int) -> pl.DataFrame:
-    """Return `nct_id`, `part`, `group` and `reason`: interventions in the order of a lot fill the parts.
+    """Return `nct_id`, `part`, `group` and `reason`: interventions in random order fill the parts.
 
     A trial is in a part with all its interventions (controls such as placebo aside) or is dropped. Of
-    several lots the one that drops the fewest trials is taken.
+    several orders the one that drops the fewest trials is taken.
     """
     tested = pl.col("normalized_interventions").list.eval(pl.element().filter(~pl.element().is_in(CONTROLS)))
     none = pl.concat_list(pl.format("only {}", "nct_id"))
@@ -214,8 +215,8 @@ def hold_back(split: pl.DataFrame, trials: pl.DataFrame, share: float, seed: int
     train = split.filter(part="train").join(trials.select("nct_id", "label"), on="nct_id", how="left")
     groups = train.group_by("group").agg(pl.len(), labelled=pl.col("label").is_not_null().all()).sort("group")
     whole = groups.filter("labelled")
-    lot = whole[random_stream(seed, "held-back").permutation(whole.height)]
-    drawn = lot.filter(pl.col("len").cum_sum() <= share * train["label"].count())["group"]
+    shuffled = whole[random_stream(seed, "held-back").permutation(whole.height)]
+    drawn = shuffled.filter(pl.col("len").cum_sum() <= share * train["label"].count())["group"]
     mine = (pl.col("part") == "train") & pl.col("group").is_in(drawn.to_list())
     return split.with_columns(part=pl.when(mine).then(pl.lit(HELD_BACK)).otherwise("part"))
 
@@ -235,7 +236,11 @@ def view_part(
         trials.slice(start, stretch).filter(mine.slice(start, stretch))
         for start in range(0, trials.height, stretch)
     )
-    viewed = [_view(telling, trials.clear()), *map_in_order(partial(_view, telling), slices)]
+    viewed = [_view(telling, trials.clear())]
+    with Progress(f"trials of {part}", chosen.len(), quiet_seconds=QUIET_SECONDS) as progress:
+        for view in map_in_order(partial(_view, telling), slices):
+            viewed.append(view)
+            progress.advance(view[0].height)
     return pl.concat(view for view, _ in viewed), sum_cuts(cuts for _, cuts in viewed)
 
 

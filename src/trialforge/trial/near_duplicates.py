@@ -18,6 +18,7 @@ import polars as pl
 from datasketch import MinHash, MinHashLSH
 
 from trialforge.core.pieces import map_in_order
+from trialforge.core.progress import QUIET_SECONDS, Progress
 
 NGRAM = 5
 PERMUTATIONS = 128
@@ -53,7 +54,11 @@ def sketch_texts(chunks: Iterable[pl.Series], threshold: float, permutations: in
         threshold: the least share (Jaccard).
         permutations: of MinHash.
     """
-    parts = list(map_in_order(partial(_sketch, threshold, permutations), chunks))
+    parts: list[Sketches] = []
+    with Progress("signatures", None, quiet_seconds=QUIET_SECONDS) as progress:
+        for part in map_in_order(partial(_sketch, threshold, permutations), chunks):
+            parts.append(part)
+            progress.advance(len(part.digests))
     keys = [part.keys for part in parts]
     digests = [digest for part in parts for digest in part.digests]
     return Sketches(np.concatenate(keys) if keys else np.zeros((0, 0), np.uint64), digests)

@@ -14,6 +14,7 @@ REGISTRY_ID = (
     r"RBR-\w{6}|(?:EudraCT\D{0,20})?(?:19|20)\d{2}-\d{6}-\d{2})\b"
 )
 OWN_ID = re.compile(f"{NCT_ID}|{SIMULATED_ID}")  # of what the pipeline reads
+WRITTEN_ID = r"(?i)(?:NCT|SIM)[\s:#_-]{0,2}\d{8}"  # the same as prose may have it
 _NCT_ID = re.compile(NCT_ID, re.IGNORECASE)
 
 

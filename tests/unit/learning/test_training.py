@@ -189,6 +189,17 @@ def test_a_changed_comment_retrains_nothing(package: tuple[Path, dict[str, str]]
     assert digests_after(copy, "learning/linear.py", "\n# A comment.\n") == before
 
 
+def test_a_changed_docstring_retrains_nothing(package: tuple[Path, dict[str, str]]) -> None:
+    copy, before = package
+    file = copy / "learning" / "linear.py"
+    source = file.read_text()
+    first = source.splitlines()[0]
+    assert first.startswith('"""')
+    file.write_text(source.replace(first, '"""Other words."""', 1))
+    assert digests(copy) == before
+    file.write_text(source)
+
+
 @pytest.mark.parametrize(
     ("arm", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -147,6 +148,16 @@ def test_public_address_is_refused_unless_it_is_allowed(host: str) -> None:
         read_addresses({"LLM_BASE_URL": f"http://127.0.0.1:1/v1,{address}"})
     assert "pw" not in str(error.value)
     assert read_addresses({"LLM_BASE_URL": address, "LLM_ALLOW_PUBLIC": "1"}) == [address]
+
+
+def test_a_name_is_public_if_one_of_its_addresses_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = ["10.0.0.1", "8.8.8.8"]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(ParameterError, match=r"llm\.example.* is public \(8\.8\.8\.8\)"):
+        read_addresses({"LLM_BASE_URL": "https://llm.example/v1"})
+    found.pop()
+    assert read_addresses({"LLM_BASE_URL": "https://llm.example/v1"}) == ["https://llm.example/v1"]
 
 
 @pytest.mark.parametrize(

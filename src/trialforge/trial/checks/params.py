@@ -8,7 +8,7 @@ from trialforge.core.params import Section
 
 
 class CheckParams(Section):
-    """Bounds of the checks; `generate` asks again and `validate` refuses by the same ones."""
+    """Bounds of the checks; `generate` asks again and `validate` rejects by the same ones."""
 
     min_criteria_words: int = Field(default=3, ge=0)
     max_repetition: float = Field(default=0.65, ge=0, le=1)

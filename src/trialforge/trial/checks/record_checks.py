@@ -1,4 +1,4 @@
-"""All checks of a record: `generate` asks again on the first fault of a draft, `validate` refuses for any."""
+"""All checks of a record: `generate` asks again on the first fault of a draft, `validate` rejects for any."""
 
 from __future__ import annotations
 
