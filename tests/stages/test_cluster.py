@@ -28,7 +28,7 @@ from trialforge.core.pieces import map_as_completed, map_in_order
 from trialforge.core.progress import Progress
 from trialforge.embedding import cached
 from trialforge.embedding.cached import CachedEncoder
-from trialforge.embedding.factory import load_encoder, packaged_model
+from trialforge.embedding.factory import hash_model, load_encoder, packaged_model
 from trialforge.embedding.params import EmbeddingParams
 from trialforge.generation.asking import Chain, Question, Tally, ask_chains
 from trialforge.ingest import aact, registry
@@ -265,7 +265,7 @@ def test_a_piece_that_kills_each_worker_ends_the_work(
         cluster.have_workers(4)
         monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
         with pytest.raises(WorkerError, match="4 workers died while doing the same piece of work"):
-            list(map_in_order(cluster_work.die, range(2)))
+            list(map_in_order(cluster_work.die_at_0, range(2)))
 
 
 def test_a_file_that_a_worker_does_not_see_is_named(
@@ -372,11 +372,12 @@ def test_a_model_that_a_worker_lacks_is_named(
 def test_an_encoder_that_a_worker_lacks_is_named(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mine").symlink_to(packaged_model(EmbeddingParams().model))
+    folder = packaged_model(EmbeddingParams().model)
+    (tmp_path / "mine").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cached, "BLOCK", 4)
     monkeypatch.setenv(pieces.SCHEDULER, cluster.address)
-    params = EmbeddingParams(backend="sentence-transformers", model="mine")
+    params = EmbeddingParams(backend="sentence-transformers", model="mine", sha256=hash_model(folder))
     encoder = load_encoder(params, tmp_path / "vectors.sqlite")
     with pytest.raises(
         ParameterError, match=r"'mine' is neither a folder nor a .* \(on the worker tcp://127"

@@ -18,6 +18,7 @@ COMMON = 0.05  # what more than this share of trials have weighs nothing
 OWN = 10.0  # added to the weight of a field, so that one of few words is not easily a whole copy
 _DIGITS = 9  # of a score
 _CHUNK = 256  # texts that are looked up in all trials at a time
+_PAIRS = 4096  # of a text and a trial, looked up at a time
 
 
 class Sources:
@@ -114,8 +115,11 @@ class _Weighed:
         rows = pl.DataFrame({"record": records}).with_row_index("row").join(pairs, on="record")
         row, trial = rows["row"].to_numpy(), rows["trial"].to_numpy()
         there = trial < self._trials.shape[0]  # the last trials may have no text
-        shared = matrix[row[there]].multiply(self._trials[trial[there]]).sum(axis=1)
-        np.maximum.at(most, row[there], np.asarray(shared).ravel())
+        row, trial = row[there], trial[there]
+        for begin in range(0, len(row), _PAIRS):
+            some = slice(begin, begin + _PAIRS)
+            shared = matrix[row[some]].multiply(self._trials[trial[some]]).sum(axis=1)
+            np.maximum.at(most, row[some], np.asarray(shared).ravel())
         return most
 
 
