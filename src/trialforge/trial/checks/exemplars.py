@@ -20,7 +20,7 @@ _TITLES, _PROSE = ("title", "official_title"), ("summary", "detailed_description
 _SENTENCE = 5  # spaces of a title that is no phrase of the field any more
 # Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
 COPIED_FIELDS = ("official_title", "summary", "detailed_description", "criteria")
-_SAMPLE, _SHOWN, _LEVEL, _LEAST, _MOST = 300, 3, 0.95, 0.1, 0.5
+_SAMPLE, _SHOWN, _LEVEL, _LEAST, _MOST = 300, 3, 0.95, 0.1, 0.9
 # A code word: of a protocol or a sponsor, or one that planted text wants to see again.
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
 _COMMON_CODES = frozenset({"COVID-19", "SARS-COV-2"})
@@ -30,7 +30,7 @@ def copy_bounds(train: pl.DataFrame) -> dict[str, float]:
     """Return how much of each of COPIED_FIELDS a record may share with its exemplars.
 
     It is what 95 of 100 real trials share with three others of the same intervention, at least a tenth, and
-    at most half: in a small corpus two trials of one sponsor may decide it.
+    at most nine tenths: in a small corpus two trials of one sponsor may decide it, and no copy may pass.
     """
     trials = train.sort("nct_id").with_columns(cluster_key()).with_row_index("place")
     groups = trials.group_by("cluster", maintain_order=True).agg("place")
