@@ -139,7 +139,7 @@ def say(figures: dict[str, Any], level: float) -> list[str]:
     if not helps:
         said.append(
             f"This study could not have shown a benefit: {figures['real_gain_trials']} more real trials do "
-            f"not surely help either (ROC-AUC {figures['real_gain']:+.3f}, p = {figures['real_gain_p']:.3f})."
+            f"not help significantly either (ROC-AUC {figures['real_gain']:+.3f}, p = {figures['real_gain_p']:.3f})."
         )
     elif low > 0:
         words = {

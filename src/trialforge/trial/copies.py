@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -129,30 +130,41 @@ def measure_items(ours: Items, theirs: Items, shown: pl.DataFrame | None = None)
 def measure_spelled(ours: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
     """Return `measure_items` of `field_items` against all that is shown, whatever letters were changed.
 
-    A word that is a letter away from a shown one counts as that one: a model that is kept from repeating its
-    prompt misspells what it repeats.
+    In an item of NGRAM words or more, a word that is a letter away from a shown one counts as that one: a
+    model that is kept from repeating its prompt misspells what it repeats. Shorter items may well differ by
+    such a word alone, as typical and atypical pain do.
     """
     spelled = ours.with_columns(text=_spell_like(ours["text"], shown["text"]))
     mine, theirs = number_items(spelled, shown)
     return measure_items(mine, theirs)
 
 
-def _spell_like(texts: pl.Series, models: pl.Series) -> pl.Series:
-    """Return the words of texts, each that is a letter away from a word of the models as that word.
-
-    Two words of letters are a letter away if they are equal without one letter of each, or of one of them.
-    """
-    words, known = split_words(texts), {*split_words(models).explode().drop_nulls()}
-    by_form = {form: word for word in sorted(known) for form in _forms(word)}
+def _spell_like(texts: pl.Series, shown: pl.Series) -> pl.Series:
+    words, known = split_words(texts), {*split_words(shown).explode().drop_nulls()}
+    by_form: dict[str, list[tuple[str, int | None]]] = {}
+    for word in sorted(known):
+        for form, place in _forms(word):
+            by_form.setdefault(form, []).append((word, place))
     others = {*words.explode().drop_nulls()} - known
-    meant = {word: by_form[form] for word in sorted(others) for form in _forms(word) if form in by_form}
-    return words.list.eval(pl.element().replace(meant)).list.join(" ")
+    meant = {word: near for word in others if (near := _find_near(word, by_form))}
+    spelled = words.list.eval(pl.element().replace(meant)).list.join(" ")
+    return pl.select(pl.when(words.list.len() >= NGRAM).then(spelled).otherwise(texts)).to_series()
 
 
-def _forms(word: str) -> list[str]:
+def _find_near(word: str, by_form: Mapping[str, Sequence[tuple[str, int | None]]]) -> str | None:
+    """Return the known word that lacks a letter, or has one more, another or two in the other order."""
+    for form, place in _forms(word):
+        for known, other in by_form.get(form, ()):
+            if place is None or other is None or abs(place - other) <= 1:
+                return known
+    return None
+
+
+def _forms(word: str) -> list[tuple[str, int | None]]:
+    """Return a word as it is and without each of its letters, and which letter that is."""
     if len(word) < _LONG or not word.isalpha():
         return []
-    return [word, *(word[:place] + word[place + 1 :] for place in range(len(word)))]
+    return [(word, None), *((word[:place] + word[place + 1 :], place) for place in range(len(word)))]
 
 
 def _groups(ours: pl.DataFrame, theirs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+import pytest
 
-from trialforge.trial.copies import FIELDS, field_items, measure_copies
+from trialforge.trial.copies import FIELDS, field_items, measure_copies, measure_spelled
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 
@@ -100,3 +101,39 @@ def test_every_free_text_is_read_and_no_empty_field_has_a_row() -> None:
     assert copies.filter(pl.col("shared") < pl.col("ngrams")).is_empty()
     assert copies.filter(pl.col("longest") < pl.col("words")).is_empty()
     assert measure_copies(trials(record), trials(record).clear())["shared"].sum() == 0
+
+
+SHOWN = "A patient or two patients with symptomatic angina must take the tablets before breakfast"
+
+
+def share_spelled(summary: str, shown: str = SHOWN) -> float:
+    ours, theirs = (field_items(trials({"summary": text})) for text in (summary, shown))
+    (row,) = measure_spelled(ours, theirs).iter_rows(named=True)
+    return float(row["shared"] / row["ngrams"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("patients", "patiens"), ("patients", "pateints"), ("patients", "patiants"), ("patients", "pattients"),
+     ("symptomatic", "symptomatik"), ("breakfast", "breakfsat")],
+)  # fmt: skip
+def test_a_word_that_is_a_letter_away_is_the_same_word(change: tuple[str, str]) -> None:
+    assert share_spelled(SHOWN.replace(*change)) == 1
+    assert share_spelled(SHOWN) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [("two", "ten"), ("patients", "clients"), ("tablets", "tables too"), ("breakfast", "fastbreak")]
+)
+def test_another_word_is_another(change: tuple[str, str]) -> None:
+    assert share_spelled(SHOWN.replace(*change)) < 1
+
+
+@pytest.mark.parametrize(
+    ("own", "shown"),
+    [("Atypical chest pain", "Typical chest pain"), ("Age over eight years", "Age over eighty years"),
+     ("Asymptomatic bacteriuria", "Symptomatic bacteriuria")],
+)  # fmt: skip
+def test_a_short_item_may_differ_by_a_letter_alone(own: str, shown: str) -> None:
+    assert share_spelled(own, shown) == 0
+    assert share_spelled(shown, shown) == 1
