@@ -40,6 +40,7 @@ SIZES = {
     "retrieval.evaluation.bootstrap": 100,
     "reasoning.count": 1,
     "reasoning.retries": 1,
+    "generation.retries": 3,
     "generation.sampling.max_tokens": 400,
     "generation.fields": ["title", "summary", "inclusion", "exclusion"],
     "quality.bootstrap": 100,

@@ -53,7 +53,7 @@ class Project:
         self.set("retrieval", top_k=2)
         self.params["retrieval"]["evaluation"] |= {"queries": 2, "trials": 10, "bootstrap": 5}
         self.set("reasoning", exemplars=2, count=1, retries=1)
-        self.set("generation", retries=3, fields=["title", "summary", "inclusion", "exclusion"])
+        self.set("generation", retries=1, fields=["title", "summary", "inclusion", "exclusion"])
         self.params["generation"]["sampling"] |= {"max_tokens": 400}
         self.set("llm", context_tokens=1536, slots=8)
 
@@ -131,7 +131,7 @@ def check_asked_anew(project: Project) -> None:
 def test_every_arm_runs_through_the_stages(project: Project) -> None:
     rows = check_rows(project)
     assert set(rows["arm"]) == set(ARMS)
-    assert rows["reject_reason"].is_null().any()
+    assert rows.filter(pl.col("arm").is_in(WRITTEN))["reject_reason"].is_null().any()
     shown = {arm: rows.filter(arm=arm)["exemplars"].to_list() for arm in ARMS}
     unshown = ["no-retrieval", "model-alone", "plan-alone"]
     assert {tuple(ids) for arm in unshown for ids in shown[arm]} == {()}
