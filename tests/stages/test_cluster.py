@@ -181,11 +181,10 @@ WORK: dict[str, Callable[[Path], list[bytes]]] = {
     [
         "files",
         "signatures",
-        "calls",
         "chains",
         *(
             pytest.param(kind, marks=pytest.mark.full)
-            for kind in ("shared-files", "vectors", "cells", "first-tokens")
+            for kind in ("shared-files", "vectors", "cells", "calls", "first-tokens")
         ),
     ],
 )

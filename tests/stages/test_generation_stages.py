@@ -156,6 +156,7 @@ def test_every_variant_of_the_prompt_runs_and_asks_anew(project: Project, varian
     check_asked_anew(project)
 
 
+@pytest.mark.full
 def test_a_changed_word_of_the_generation_prompt_makes_no_reasoning_call(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
