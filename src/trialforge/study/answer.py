@@ -138,8 +138,8 @@ def say(figures: dict[str, Any], level: float) -> list[str]:
     helps = figures["real_gain_p"] < 1 - level and figures["real_gain"] > 0
     if not helps:
         said.append(
-            f"This study could not have shown a benefit: {figures['real_gain_trials']} more real trials do not "
-            f"help significantly either (ROC-AUC {figures['real_gain']:+.3f}, "
+            f"This study could not have shown a benefit: {figures['real_gain_trials']} more real trials do "
+            f"not help significantly either (ROC-AUC {figures['real_gain']:+.3f}, "
             f"p = {figures['real_gain_p']:.3f})."
         )
     elif low > 0:
