@@ -36,7 +36,7 @@ from trialforge.ingest.registry import RegistrySource
 from trialforge.learning.params import LearningParams
 from trialforge.learning.tables import make_tables
 from trialforge.learning.training import Training, train_experiments
-from trialforge.llm.backend import Message, Request, Sampling, ask_first_token
+from trialforge.llm.backend import Completion, Message, Request, Sampling, ask_first_token
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.factory import load_engine
 from trialforge.llm.models import PACKAGED_SHA256, find_packaged
@@ -61,8 +61,8 @@ def cluster(processes: Cluster) -> Cluster:
 
 
 def read_files(folder: Path) -> list[bytes]:
-    """Records as JSON, and AACT's tables, as they are read."""
-    batches = list(RegistrySource(folder).batches())
+    """Records as JSON, and AACT's tables, as they are read from beside the folder."""
+    batches = list(RegistrySource(folder.parent / "records").batches())
     tables = (pl.concat(batch.trials for batch in batches), pl.concat(batch.refused for batch in batches))
     return [table.write_ndjson().encode() for table in tables]
 
@@ -126,25 +126,30 @@ def train(folder: Path) -> list[bytes]:
 LLM = LlmParams(context_tokens=512, slots=2, workers=1, threads=1)
 
 
-def ask(_: Path) -> list[bytes]:
-    texts = [f"Exemplar {n // 4}: a trial of drug {n // 4}. Write a title, {n}." for n in range(16)]
-    requests = [
+def short_requests(texts: Sequence[str]) -> list[Request]:
+    return [
         Request((Message("user", text),), None, Sampling(max_tokens=12), seed)
         for seed, text in enumerate(texts)
     ]
+
+
+def complete(requests: Sequence[Request]) -> list[Completion]:
     with closing(load_engine(LLM)) as generator:
         answers = dict(generator.complete(requests))
-    return [answers[number].text.encode() for number in range(len(requests))]
+    return [answers[number] for number in range(len(requests))]
+
+
+def ask(_: Path) -> list[bytes]:
+    texts = [f"Exemplar {n // 4}: a trial of drug {n // 4}. Write a title, {n}." for n in range(16)]
+    return [answer.text.encode() for answer in complete(short_requests(texts))]
 
 
 def ask_for_first_tokens(_: Path) -> list[bytes]:
     """As `zero-shot` asks: the odds of the tokens that an answer would begin with."""
     asked = [f"Did trial {n} of drug {n % 4} succeed? Answer yes or no." for n in range(16)]
-    requests = [ask_first_token((Message("user", text),)) for text in asked]
-    with closing(load_engine(LLM)) as generator:
-        answers = dict(generator.complete(requests))
-    assert all(answer.first_tokens for answer in answers.values())
-    return [repr(answers[number].first_tokens).encode() for number in range(len(requests))]
+    answers = complete([ask_first_token((Message("user", text),)) for text in asked])
+    assert all(answer.first_tokens for answer in answers)
+    return [repr(answer.first_tokens).encode() for answer in answers]
 
 
 def ask_in_chains(_: Path) -> list[bytes]:
@@ -167,8 +172,8 @@ def ask_in_chains(_: Path) -> list[bytes]:
 WORK: dict[str, Callable[[Path], list[bytes]]] = {
     "signatures": sketch,
     "vectors": embed,
-    "files": lambda folder: read_files(folder.parent / "records"),
-    "shared-files": lambda folder: read_files(folder.parent / "records"),
+    "files": read_files,
+    "shared-files": read_files,
     "cells": train,
     "calls": ask,
     "first-tokens": ask_for_first_tokens,
@@ -282,14 +287,13 @@ def test_answers_are_kept_as_they_arrive_and_the_next_run_asks_for_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scheduler dies when some answers are kept; nothing of them is asked again."""
-    texts = [f"Exemplar {n}: a trial of drug {n}. Write a title." for n in range(24)]
-    requests = [
-        Request((Message("user", text),), None, Sampling(max_tokens=12), seed)
-        for seed, text in enumerate(texts)
-    ]
+    requests = short_requests([f"Exemplar {n}: a trial of drug {n}. Write a title." for n in range(24)])
+
+    def open_cached() -> closing[CachedGenerator]:
+        return closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls")))
 
     def count_kept() -> int:
-        with closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator:
+        with open_cached() as generator:
             return generator.count_kept(requests)
 
     (tmp_path / "cluster").mkdir()
@@ -304,15 +308,12 @@ def test_answers_are_kept_as_they_arrive_and_the_next_run_asks_for_the_rest(
                 if len(given) == 4:
                     cluster.scheduler.kill()
 
-        with (
-            closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator,
-            pytest.raises(WorkerError, match="is gone"),
-        ):
+        with open_cached() as generator, pytest.raises(WorkerError, match="is gone"):
             take(generator)
     monkeypatch.delenv(pieces.SCHEDULER)
     kept = count_kept()
     assert 4 <= len(given) <= kept < len(requests)
-    with closing(CachedGenerator(load_engine(LLM), CallCache(tmp_path / "calls"))) as generator:
+    with open_cached() as generator:
         answers = dict(generator.complete(requests))
     assert sum(answer.from_cache for answer in answers.values()) == kept
     assert count_kept() == len(requests)

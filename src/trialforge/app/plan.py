@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -92,22 +91,18 @@ def _count_calls(stage: str, root: Path, params: Mapping[str, Any], running: set
             return len(ORDERS) * choose_trials(read_parquet(test), asked, int(params["seed"])).height
         return 0 if asked.half_width is None else len(ORDERS) * sum(count_needed(_ANY, asked.half_width))
     plan, path = params["plan"], root / "data/plan.parquet"
-    drafts = int(params["generation"].get("best_of", 1))
+    skipped = [WITHOUT_PROSE] if stage == "generate" else WITHOUT_REASONS
     if "plan" not in running and path.is_file():
         targets = read_parquet(path, ["intervention", "label", "arm"])
+        asked_of = targets.filter(~pl.col("arm").is_in(skipped))
+        count, sets = asked_of.height, asked_of.n_unique()
     else:
-        skipped = (WITHOUT_PROSE,) if stage == "generate" else WITHOUT_REASONS
-        arms = [arm for arm in plan["arms"] if arm not in skipped]
-        sizes = (plan["interventions"], plan["records"], plan["generations"], len(arms))
-        if stage == "generate":
-            return len(PARTS) * prod(sizes) * drafts
-        sets = min(prod(sizes), 2 * sizes[0] * sizes[3]) if params["reasoning"]["share"] else prod(sizes)
-        return sets * int(params["reasoning"]["count"])
+        arms = sum(arm not in skipped for arm in plan["arms"])
+        count = plan["interventions"] * plan["records"] * plan["generations"] * arms
+        sets = min(count, 2 * plan["interventions"] * arms)
     if stage == "generate":
-        return len(PARTS) * targets.filter(pl.col("arm") != WITHOUT_PROSE).height * drafts
-    reasoned = targets.filter(~pl.col("arm").is_in(WITHOUT_REASONS))
-    sets = reasoned.n_unique() if params["reasoning"]["share"] else reasoned.height
-    return sets * int(params["reasoning"]["count"])
+        return len(PARTS) * count * int(params["generation"].get("best_of", 1))
+    return (sets if params["reasoning"]["share"] else count) * int(params["reasoning"]["count"])
 
 
 def forecast_rows(found: list[Forecast]) -> list[tuple[str, ...]]:

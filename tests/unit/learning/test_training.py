@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,15 +152,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     return copy, digests(copy)
 
 
-def digests_after(package: Path, changed: str, line: str) -> dict[str, str]:
-    """The digests with a line more in a file."""
+def digests_after(package: Path, changed: str, edit: Callable[[str], str]) -> dict[str, str]:
+    """The digests with a file edited."""
     file = package / changed
-    before = file.read_bytes()
-    file.write_bytes(before + line.encode())
+    before = file.read_text()
+    file.write_text(edit(before))
     try:
         return digests(package)
     finally:
-        file.write_bytes(before)
+        file.write_text(before)
 
 
 @pytest.mark.parametrize(
@@ -180,24 +181,23 @@ def test_an_edit_retrains_what_it_decides_and_nothing_else(
     changed: str, retrained: set[str], package: tuple[Path, dict[str, str]]
 ) -> None:
     copy, before = package
-    after = digests_after(copy, changed, "\nCHANGED = 1\n")
+    after = digests_after(copy, changed, lambda source: f"{source}\nCHANGED = 1\n")
     assert {module for module in before if before[module] != after[module]} == retrained
 
 
 def test_a_changed_comment_retrains_nothing(package: tuple[Path, dict[str, str]]) -> None:
     copy, before = package
-    assert digests_after(copy, "learning/linear.py", "\n# A comment.\n") == before
+    assert digests_after(copy, "learning/linear.py", lambda source: f"{source}\n# A comment.\n") == before
 
 
 def test_a_changed_docstring_retrains_nothing(package: tuple[Path, dict[str, str]]) -> None:
     copy, before = package
-    file = copy / "learning" / "linear.py"
-    source = file.read_text()
-    first = source.splitlines()[0]
+    first = (copy / "learning" / "linear.py").read_text().splitlines()[0]
     assert first.startswith('"""')
-    file.write_text(source.replace(first, '"""Other words."""', 1))
-    assert digests(copy) == before
-    file.write_text(source)
+    edited = digests_after(
+        copy, "learning/linear.py", lambda source: source.replace(first, '"""Other words."""', 1)
+    )
+    assert edited == before
 
 
 @pytest.mark.parametrize(
