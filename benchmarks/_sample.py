@@ -18,24 +18,25 @@ from trialforge.trial.leakage import registration_view
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared"))
 SAMPLE = SHARED / "data/ctgov/AllPublicXML.sample.zip"
+AACT = SHARED / "data/aact/aact.sample.zip"
 
 
-def read_sample() -> pl.DataFrame:
-    """Return the labelled trials of the sample."""
+def read_sample(path: Path = SAMPLE) -> pl.DataFrame:
+    """Return the labelled trials of a sample."""
     params, collector = IngestParams(), NameCollector()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trials.parquet"
-        with TableWriter(path) as table:
-            for batch in RegistrySource(SAMPLE).batches():
+        written = Path(folder) / "trials.parquet"
+        with TableWriter(written) as table:
+            for batch in RegistrySource(path).batches():
                 collector.add(batch.trials)
                 table.add(label_trials(batch.trials, params))
             names = collector.normalize()
             table.finish(lambda part: add_normalized(part, names))
-        return pl.read_parquet(path)
+        return pl.read_parquet(written)
 
 
-def registered_sample() -> pl.DataFrame:
-    """Return the sample as a train part: what was known at registration, with interventions and labels."""
-    trials = read_sample()
+def registered_sample(path: Path = SAMPLE) -> pl.DataFrame:
+    """Return a sample as a train part: what was known at registration, with interventions and labels."""
+    trials = read_sample(path)
     view = registration_view(trials)
     return view.with_columns(trials["label"], trials["normalized_interventions"])

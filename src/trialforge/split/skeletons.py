@@ -1,9 +1,9 @@
 """Skeletons: what a record to be written looks like, drawn block by block from different real trials.
 
 Which fields are filled, how many items they have and how long texts are says nothing of the label: these
-are drawn from the trials of a stratum whatever their label. Design, eligibility and size may depend on it:
-they are drawn from those of the target's label. No block but the subject comes from the trial that another
-block comes from, as far as the stratum has enough trials.
+are drawn from the trials nearest to the subject, the trial that conditions and phase come from, whatever
+their label. Design, ages and size may depend on it: they are drawn from the nearest of the target's label.
+No block but the subject comes from the trial that another block comes from, as far as there are enough.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialforge.split.nearness import Nearness
 from trialforge.trial.checks.target import names_intervention
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import split_criteria
@@ -24,10 +25,12 @@ from trialforge.trial.text import plain_text
 if TYPE_CHECKING:
     import polars as pl
 
-MIN_STRATUM = 5  # trials; below, the stratum is widened
+NEAREST = 5  # trials that a block is drawn from, and all that are as near as the last of them
 _TEXTS = ("title", "official_title", "summary", "detailed_description")
 _DESIGN = ("allocation", "intervention_model", "masking", "primary_purpose")
-_NEIGHBOURS = 2  # places in the sorted enrolments of a stratum that a drawn one may be moved by
+ALIKE = 0.5  # cosine of the words of two trials' conditions, from which they count as the same disease
+ADULT, GROWN = 18, 21  # years: trials of adults start at the first, those of children end at the second
+_NEIGHBOURS = 2  # places in the sorted enrolments of the nearest trials that a drawn one may be moved by
 
 
 class Donorhood:
@@ -39,26 +42,36 @@ class Donorhood:
     """
 
     def __init__(self, train: pl.DataFrame, max_words: int) -> None:
-        self.rows = [_measure(row) for row in train.sort("nct_id").iter_rows(named=True)]
+        train = train.sort("nct_id")
+        measured = map(_measure, train.iter_rows(named=True))
+        self.rows = [row | {"place": place} for place, row in enumerate(measured)]
         self.short = [row for row in self.rows if row["longest"] <= max_words] or self.rows
         self.max_words = max_words
+        self._nearness = Nearness(train)
+        self._places = {row["nct_id"]: row["place"] for row in self.rows}
 
     def draw(self, target: Row, subject: Row, stream: np.random.Generator) -> Skeleton:
         """Return a skeleton for a target.
 
         Args:
-            target: `intervention`, `phase` and `label`; None asks for what trials of any label have.
-            subject: the trial that the target's conditions and phase come from.
+            target: `intervention` and `label`; None asks for what trials of any label have.
+            subject: the trial of `train` that the target's conditions and phase come from.
             stream: of all draws.
         """
         name, label = target["intervention"], target["label"]
+        shared = self._nearness.compare(self._places[subject["nct_id"]], name)
+        scores = shared["score"].to_numpy()
         taken = {subject["nct_id"]}
 
+        def nearest(rows: Sequence[Row]) -> Sequence[Row]:
+            near = scores[[row["place"] for row in rows]]
+            least = np.sort(near)[-NEAREST:][0]
+            return [row for row, score in zip(rows, near, strict=True) if score >= least]
+
         def pick(rows: Sequence[Row], fits: Callable[[Row], bool] = lambda _row: True) -> Row:
-            fitting = [row for row in rows if fits(row)] or list(rows)
-            free = [row for row in fitting if row["nct_id"] not in taken] or fitting
-            stratum = _stratum(free, target)
-            donor = stratum[int(stream.integers(len(stratum)))]
+            fitting = [row for row in rows if fits(row)] or rows
+            free = nearest([row for row in fitting if row["nct_id"] not in taken] or fitting)
+            donor = free[int(stream.integers(len(free)))]
             taken.add(donor["nct_id"])
             return donor
 
@@ -66,11 +79,11 @@ class Donorhood:
         texts, endpoints, criteria = pick(self.short), pick(self.short), pick(self.short)
         room = self.max_words - endpoints["endpoint_words"]
         form = pick(self.short, lambda row: row["arms_fit"] and row["arm_words"] <= room)
-        # Of this intervention always: what a record lists beside it must have been given with it.
-        alike = [row for row in own if name in (row["normalized_interventions"] or [])] or own
-        design = pick(alike, _designs_like(alike, form, name))
-        eligibility, size = pick(own), pick(own)
-        oldest = pick(own, lambda row: _above(row["maximum_age"], eligibility["minimum_age"]))
+        designs = self._designs(own, subject, shared, name)
+        design = pick(designs, _designs_like(designs, form, name))
+        # Sex, children or adults, patients or volunteers: these go with the disease.
+        eligibility, size = pick(own, lambda row: _people(row) == _people(subject)), pick(own)
+        oldest = pick(own, lambda row: row["minimum_age"] == eligibility["minimum_age"])
         interventions = _interventions(design, form, name, self.rows)
         return Skeleton(
             **{field: texts["words"][field] for field in _TEXTS},
@@ -88,7 +101,7 @@ class Donorhood:
             else eligibility["maximum_age"],
             sex=eligibility["sex"],
             healthy_volunteers=eligibility["healthy_volunteers"],
-            enrolment_planned=_near_enrolment(size, _stratum(own, target), stream),
+            enrolment_planned=_near_enrolment(size, nearest(own), stream),
             sponsor_class=size["sponsor_class"],
             condition_mesh=subject["condition_mesh"] or [],
             intervention_mesh=_mesh(design, subject, name),
@@ -103,6 +116,31 @@ class Donorhood:
             ),
         )
 
+    def _designs(self, own: Sequence[Row], subject: Row, shared: pl.DataFrame, name: str) -> Sequence[Row]:
+        """The trials whose interventions and arms a record of the subject's disease may have.
+
+        They gave this intervention, or another one that it can stand in for, to patients with the same
+        disease. If there are none, they gave this one in the same therapeutic area. If there are none
+        either, it is the subject alone.
+        """
+        others = [row for row in own if row["nct_id"] != subject["nct_id"]]
+        given, area = set(shared["intervention"].arg_true()), set(shared["area"].arg_true())
+        same = set((shared["conditions"] >= ALIKE).arg_true())
+        kind = self._usual_kind(given, name)
+        tiers = (
+            [r for r in others if r["place"] in same and (r["place"] in given or _has_place_for(r, kind))],
+            [row for row in others if row["place"] in given & area],
+            [row for row in own if row["nct_id"] == subject["nct_id"]],
+        )
+        return next((tier for tier in tiers if tier), own)
+
+    def _usual_kind(self, given: Iterable[int], name: str) -> str | None:
+        """The type that most trials give an intervention."""
+        rows = (self.rows[place] for place in sorted(given))
+        named = (one for row in rows for one in row["interventions"] or [])
+        kinds = Counter(one["type"] for one in named if names_intervention(one["name"], name))
+        return kinds.most_common(1)[0][0] if kinds else None
+
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:
     """A trial with the lengths of its texts and of its criteria's items, in words, in place of these."""
@@ -115,7 +153,6 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
     arm_words = _sum_words(arms, ("label", "description"))
     header = sum(count or 0 for count in words.values())
     return {name: value for name, value in row.items() if name not in (*_TEXTS, "criteria")} | {
-        "plain_conditions": _plain(row["conditions"]),
         "words": words,
         "inclusion": criteria[0],
         "exclusion": criteria[1],
@@ -124,10 +161,6 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
         "longest": max(header, endpoint_words, arm_words, *map(sum, criteria)),
         "arms_fit": not row["arms"] or _are_sound(row["arms"]),
     }
-
-
-def _plain(conditions: Iterable[str] | None) -> frozenset[str]:
-    return frozenset(plain_text(one) for one in conditions or [])
 
 
 def _sum_words(items: Sequence[Row], parts: Sequence[str]) -> int:
@@ -146,25 +179,15 @@ def _are_sound(arms: Sequence[Row]) -> bool:
     return filled and len({names for _, names in given}) == len(given)
 
 
-def _stratum(rows: Sequence[Row], target: Row) -> Sequence[Row]:
-    """The narrowest set of trials like the target that has MIN_STRATUM of them."""
-    name, phase = target["intervention"], target["phase"]
-    like = [row for row in rows if name in (row["normalized_interventions"] or [])]
-    conditions = _plain(target["conditions"])
-    area = [row for row in rows if conditions & row["plain_conditions"]]
-    ladder = (
-        [row for row in area if name in (row["normalized_interventions"] or [])],
-        [row for row in like if row["phase"] == phase],
-        like,
-        [row for row in area if row["phase"] == phase],
-        area,
-        [row for row in rows if row["phase"] == phase],
-    )
-    return next((step for step in ladder if len(step) >= MIN_STRATUM), rows)
-
-
 def _above(oldest: float | None, youngest: float | None) -> bool:
     return oldest is None or youngest is None or oldest > youngest
+
+
+def _people(row: Row) -> tuple[Any, ...]:
+    """Who may take part in a trial, in broad terms: adults alone, children alone, or either."""
+    low, high = row["minimum_age"], row["maximum_age"]
+    ages = "adults" if low and low >= ADULT else "children" if high and high <= GROWN else "either"
+    return row["sex"], row["healthy_volunteers"], ages
 
 
 def _designs_like(rows: Sequence[Row], form: Row, name: str) -> Callable[[Row], bool]:
@@ -180,6 +203,15 @@ def _designs_like(rows: Sequence[Row], form: Row, name: str) -> Callable[[Row], 
     counts = {len(row["arms"] or []) for row in rows if fits(row, len(row["arms"] or []))}
     nearest = min(counts, key=lambda other: (abs(other - count), other), default=count)
     return lambda row: fits(row, nearest)
+
+
+def _has_place_for(row: Row, kind: str | None) -> bool:
+    """Whether the main intervention of a trial is of that kind, and no other one is named after it."""
+    main = _main_name(row, "")
+    words = set(plain_text(main or "").split())
+    kinds = {one["type"] for one in row["interventions"] or [] if one["name"] == main}
+    others = [one["name"] for one in row["interventions"] or [] if one["name"] != main]
+    return kinds == {kind} and not any(words & set(plain_text(other).split()) for other in others)
 
 
 def _main_name(row: Row, name: str) -> str | None:
@@ -256,7 +288,7 @@ def _mesh(design: Row, subject: Row, name: str) -> list[str]:
 
 
 def _near_enrolment(size: Row, rows: Sequence[Row], stream: np.random.Generator) -> int | None:
-    """A planned enrolment near the donor's, as some trial of the stratum has it."""
+    """A planned enrolment near the donor's, as one of the nearest trials has it."""
     drawn = size["enrolment_planned"]
     known = sorted({row["enrolment_planned"] for row in rows if row["enrolment_planned"]})
     if drawn is None or not known:

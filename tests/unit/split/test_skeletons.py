@@ -214,3 +214,81 @@ def test_a_name_that_stands_twice_leaves_the_target_first() -> None:
     skeleton = Donorhood(train, 600).draw(target, train.row(0, named=True), np.random.default_rng(1))
     assert [one.name for one in skeleton.interventions] == ["Aspirin", "Placebo"]
     assert [arm.interventions for arm in skeleton.arms] == [["Aspirin"], ["Placebo"]]
+
+
+def two_diseases() -> pl.DataFrame:
+    """Trials of one drug for two diseases of one phase; four of a label and disease."""
+    prostate = {"conditions": ["Prostate Cancer"], "sex": "Male", "minimum_age": 40.0, "maximum_age": 80.0}
+    children = {
+        "conditions": ["Childhood Leukemia"], "sex": "All", "minimum_age": 1.0, "maximum_age": 17.0,
+    }  # fmt: skip
+    beside = {"Prostate Cancer": "Radiotherapy", "Childhood Leukemia": "Asparaginase"}
+    given = {"phase": "Phase 2", "normalized_interventions": ["docetaxel"], "healthy_volunteers": False}
+    return make_pool(
+        given
+        | disease
+        | {
+            "nct_id": f"A{number:02}",
+            "label": number // 2 % 2,
+            "interventions": [
+                {"name": "Docetaxel", "type": "Drug"}, {"name": beside[disease["conditions"][0]]},
+            ],
+        }
+        for number, disease in enumerate([prostate, children] * 8)
+    )  # fmt: skip
+
+
+def test_who_may_take_part_and_what_is_given_fit_the_disease() -> None:
+    train = two_diseases()
+    donors = Donorhood(train, 600)
+    for number, subject in enumerate(train.to_dicts()):
+        target = {"intervention": "docetaxel", "label": subject["label"]}
+        skeleton = donors.draw(target, subject, np.random.default_rng(number))
+        assert skeleton.sex == subject["sex"]
+        assert (skeleton.minimum_age, skeleton.maximum_age) == (
+            subject["minimum_age"], subject["maximum_age"],
+        )  # fmt: skip
+        assert skeleton.interventions[1].name == subject["interventions"][1]["name"]
+
+
+def test_conditions_and_drug_that_no_other_trial_has_together_keep_their_own_design() -> None:
+    """Bevacizumab was tried in sepsis once; what is given beside it in cancer has no place there."""
+    lone = {
+        "nct_id": "B1", "label": 1, "conditions": ["Sepsis"], "phase": "Phase 2",
+        "normalized_interventions": ["docetaxel"], "interventions": [{"name": "Docetaxel"}],
+    }  # fmt: skip
+    train = pl.concat([two_diseases(), make_pool([lone])])
+    subject = train.row(train.height - 1, named=True)
+    for number in range(8):
+        target = {"intervention": "docetaxel", "label": 1}
+        skeleton = Donorhood(train, 600).draw(target, subject, np.random.default_rng(number))
+        assert [one.name for one in skeleton.interventions] == ["Docetaxel"]
+        assert skeleton.donors.design == "B1"
+
+
+@pytest.mark.parametrize(
+    ("given", "stands_in"),
+    [
+        ([("Cabazitaxel", "Drug"), ("Prednisone", "Drug")], True),
+        ([("Endoscope", "Device")], False),  # not of the kind of the target's intervention
+        ([("Cabazitaxel", "Drug"), ("Placebo for cabazitaxel", "Drug")], False),  # named after it
+    ],
+)
+def test_an_intervention_stands_in_for_another_one_of_its_kind(
+    given: list[tuple[str, str]], stands_in: bool
+) -> None:
+    """A design with another drug for the same disease is taken if the target's can take the drug's place."""
+    other = {
+        "nct_id": "B1", "label": 1, "conditions": ["Prostate Cancer"], "phase": "Phase 2",
+        "normalized_interventions": ["cabazitaxel"], "allocation": "Randomized",
+        "interventions": [{"name": name, "type": kind} for name, kind in given],
+    }  # fmt: skip
+    train = pl.concat([two_diseases(), make_pool([other])])
+    subject = train.filter(nct_id="A02").row(0, named=True)
+    target = {"intervention": "docetaxel", "label": 1}
+    donors = Donorhood(train, 600)
+    drawn = [donors.draw(target, subject, np.random.default_rng(number)) for number in range(30)]
+    taken = [one for one in drawn if one.donors.design == "B1"]
+    assert bool(taken) == stands_in
+    for one in taken:
+        assert [shape.name for shape in one.interventions] == ["Docetaxel", "Prednisone"]
