@@ -10,7 +10,9 @@ from sklearn.pipeline import make_pipeline
 
 from trialforge.trial.therapeutic_areas import OTHER, therapeutic_area
 
-_WORD = r"[^\W_]{2,}"
+# Single letters and digits are what hepatitis B and C, or diabetes of type 1 and 2, differ in.
+_WORD = r"[^\W_]+"
+_STOP_WORDS = ["and", "by", "due", "for", "from", "in", "of", "or", "other", "the", "to", "with"]
 _PLACES = 6  # decimals of a cosine: sums may differ in their last bits
 
 
@@ -25,7 +27,7 @@ class Nearness:
         named = pl.concat_list(pl.col("conditions", "condition_mesh").fill_null([])).list.join(" ")
         # Words that many conditions have, such as disease and cancer, weigh little.
         weigh = make_pipeline(
-            HashingVectorizer(token_pattern=_WORD, stop_words="english", alternate_sign=False, norm=None),
+            HashingVectorizer(token_pattern=_WORD, stop_words=_STOP_WORDS, alternate_sign=False, norm=None),
             TfidfTransformer(),
         )
         self._words = csr_matrix(weigh.fit_transform(trials.select(named).to_series()))

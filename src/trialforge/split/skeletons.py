@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 NEAREST = 5  # trials that a block is drawn from, and all that are as near as the last of them
-_TEXTS = ("title", "official_title", "summary", "detailed_description")
-_DESIGN = ("allocation", "intervention_model", "masking", "primary_purpose")
 ALIKE = 0.5  # cosine of the words of two trials' conditions, from which they count as the same disease
 ADULT, GROWN = 18, 21  # years: trials of adults start at the first, those of children end at the second
-_NEIGHBOURS = 2  # places in the sorted enrolments of the nearest trials that a drawn one may be moved by
+_TEXTS = ("title", "official_title", "summary", "detailed_description")
+_DESIGN = ("allocation", "intervention_model", "masking", "primary_purpose")
+_NEIGHBOURS = 2  # places in the sorted enrolments of a label that a drawn one may be moved by
 
 
 class Donorhood:
@@ -49,6 +49,7 @@ class Donorhood:
         self.max_words = max_words
         self._nearness = Nearness(train)
         self._places = {row["nct_id"]: row["place"] for row in self.rows}
+        self._surface_names: dict[str, str] = {}
 
     def draw(self, target: Row, subject: Row, stream: np.random.Generator) -> Skeleton:
         """Return a skeleton for a target.
@@ -83,8 +84,9 @@ class Donorhood:
         design = pick(designs, _designs_like(designs, form, name))
         # Sex, children or adults, patients or volunteers: these go with the disease.
         eligibility, size = pick(own, lambda row: _people(row) == _people(subject)), pick(own)
-        oldest = pick(own, lambda row: row["minimum_age"] == eligibility["minimum_age"])
-        interventions = _interventions(design, form, name, self.rows)
+        ages = eligibility["minimum_age"]
+        oldest = pick(own, lambda row: _people(row) == _people(subject) and row["minimum_age"] == ages)
+        interventions = _interventions(design, form, name, self._surface_name(name))
         return Skeleton(
             **{field: texts["words"][field] for field in _TEXTS},
             keywords=len(texts["keywords"] or []),
@@ -101,7 +103,7 @@ class Donorhood:
             else eligibility["maximum_age"],
             sex=eligibility["sex"],
             healthy_volunteers=eligibility["healthy_volunteers"],
-            enrolment_planned=_near_enrolment(size, nearest(own), stream),
+            enrolment_planned=_near_enrolment(size, own, stream),
             sponsor_class=size["sponsor_class"],
             condition_mesh=subject["condition_mesh"] or [],
             intervention_mesh=_mesh(design, subject, name),
@@ -120,8 +122,8 @@ class Donorhood:
         """The trials whose interventions and arms a record of the subject's disease may have.
 
         They gave this intervention, or another one that it can stand in for, to patients with the same
-        disease. If there are none, they gave this one in the same therapeutic area. If there are none
-        either, it is the subject alone.
+        disease. If there are none, they gave this one in the same therapeutic area, or in any if that of the
+        subject is not known. If there are none either, it is the subject alone.
         """
         others = [row for row in own if row["nct_id"] != subject["nct_id"]]
         given, area = set(shared["intervention"].arg_true()), set(shared["area"].arg_true())
@@ -129,7 +131,7 @@ class Donorhood:
         kind = self._usual_kind(given, name)
         tiers = (
             [r for r in others if r["place"] in same and (r["place"] in given or _has_place_for(r, kind))],
-            [row for row in others if row["place"] in given & area],
+            [row for row in others if row["place"] in (given & area if area else given)],
             [row for row in own if row["nct_id"] == subject["nct_id"]],
         )
         return next((tier for tier in tiers if tier), own)
@@ -140,6 +142,14 @@ class Donorhood:
         named = (one for row in rows for one in row["interventions"] or [])
         kinds = Counter(one["type"] for one in named if names_intervention(one["name"], name))
         return kinds.most_common(1)[0][0] if kinds else None
+
+    def _surface_name(self, name: str) -> str:
+        """An intervention as most trials write it."""
+        if name not in self._surface_names:
+            names = (one["name"] for row in self.rows for one in row["interventions"] or [])
+            found = Counter(one for one in names if names_intervention(one, name))
+            self._surface_names[name] = min(found, key=lambda one: (-found[one], one)) if found else name
+        return self._surface_names[name]
 
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:
@@ -206,37 +216,39 @@ def _designs_like(rows: Sequence[Row], form: Row, name: str) -> Callable[[Row], 
 
 
 def _has_place_for(row: Row, kind: str | None) -> bool:
-    """Whether the main intervention of a trial is of that kind, and no other one is named after it."""
-    main = _main_name(row, "")
-    words = set(plain_text(main or "").split())
-    kinds = {one["type"] for one in row["interventions"] or [] if one["name"] == main}
-    others = [one["name"] for one in row["interventions"] or [] if one["name"] != main]
+    """Whether a trial's main intervention is of that kind, and no other one is named after it."""
+    main = _main_name(row)
+    if main is None or plain_text(main) in CONTROLS:
+        return False
+    words = set(plain_text(main).split())
+    kinds = {one["type"] for one in row["interventions"] if one["name"] == main}
+    others = [one["name"] for one in row["interventions"] if one["name"] != main]
     return kinds == {kind} and not any(words & set(plain_text(other).split()) for other in others)
 
 
-def _main_name(row: Row, name: str) -> str | None:
-    """The intervention of a trial that is, or stands for, the one of that name."""
+def _main_name(row: Row, name: str | None = None) -> str | None:
+    """The intervention of a trial that is, or would stand for, the one of that name."""
     names = [one["name"] for one in row["interventions"] or []]
-    own = [one for one in names if names_intervention(one, name)]
+    own = [one for one in names if name and names_intervention(one, name)]
     others = [one for one in names if plain_text(one) not in CONTROLS]
     return next(iter([*own, *others, *names]), None)
 
 
-def _interventions(design: Row, form: Row, name: str, rows: Iterable[Row]) -> list[InterventionShape]:
-    """The interventions of the design, the target's in the place of the main one and first."""
+def _interventions(design: Row, form: Row, name: str, shown: str) -> list[InterventionShape]:
+    """The interventions of the design, the target's, as `shown`, in the place of the main one and first."""
     main = _main_name(design, name)
     given = design["interventions"] or [{"type": None, "name": name, "other_names": []}]
     described = [one["description"] for one in form["interventions"] or []]
     shapes = []
     for place, one in enumerate(sorted(given, key=lambda one: one["name"] != main)):
         is_main = one["name"] == main and not names_intervention(one["name"], name)
-        shown = described[min(place, len(described) - 1)] if described else None
+        like = described[min(place, len(described) - 1)] if described else None
         shapes.append(
             InterventionShape(
                 type=one["type"],
-                name=_surface_name(name, rows) if is_main else one["name"],
+                name=shown if is_main else one["name"],
                 other_names=[] if is_main else one["other_names"] or [],
-                description=count_words(shown),
+                description=count_words(like),
             )
         )
     unique: dict[str, InterventionShape] = {}
@@ -245,19 +257,15 @@ def _interventions(design: Row, form: Row, name: str, rows: Iterable[Row]) -> li
     return list(unique.values())
 
 
-def _surface_name(name: str, rows: Iterable[Row]) -> str:
-    """An intervention as most trials write it."""
-    names = (one["name"] for row in rows for one in row["interventions"] or [])
-    found = Counter(one for one in names if names_intervention(one, name))
-    return min(found, key=lambda one: (-found[one], one)) if found else name
-
-
 def _arms(design: Row, form: Row, name: str, shown: str) -> list[ArmShape]:
-    main = _main_name(design, name)
+    """The arms of a design, as long as those of the form; none where the form has none."""
     told = form["arms"] or []
+    if not told or not design["arms_fit"]:
+        return []
+    main = _main_name(design, name)
     shapes = []
     for place, arm in enumerate(design["arms"] or []):
-        like = told[min(place, len(told) - 1)] if told else arm
+        like = told[min(place, len(told) - 1)]
         given = [shown if one == main else one for one in arm["interventions"] or []]
         shapes.append(
             ArmShape(
@@ -288,7 +296,7 @@ def _mesh(design: Row, subject: Row, name: str) -> list[str]:
 
 
 def _near_enrolment(size: Row, rows: Sequence[Row], stream: np.random.Generator) -> int | None:
-    """A planned enrolment near the donor's, as one of the nearest trials has it."""
+    """A planned enrolment near the donor's, as some trial of the rows has it."""
     drawn = size["enrolment_planned"]
     known = sorted({row["enrolment_planned"] for row in rows if row["enrolment_planned"]})
     if drawn is None or not known:

@@ -50,3 +50,11 @@ def test_what_is_unknown_is_not_shared(nearness: Nearness) -> None:
         assert not shared["area"].any()
         assert not shared["phase"].any()
     assert nearness.compare(6, "paclitaxel")["conditions"].sum() == 0
+
+
+def test_a_letter_or_a_digit_tells_diseases_apart() -> None:
+    names = ("Hepatitis B", "Hepatitis C", "Diabetes Type 1", "Diabetes Type 2", "Back Pain", "Pain")
+    nearness = Nearness(make_pool({"nct_id": name, "conditions": [name]} for name in names))
+    for place in range(len(names)):
+        cosines = nearness.compare(place, "x")["conditions"]
+        assert (cosines == 1).sum() == 1

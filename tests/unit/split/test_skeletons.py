@@ -1,4 +1,4 @@
-"""Skeletons: form without the label, blocks of different trials, sound arms, numbers that the stratum has."""
+"""Skeletons: form without the label, blocks of different trials that fit together, sound arms."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_hardly_two_blocks_are_of_one_trial(plan: list[dict[str, Any]]) -> None:
 
 
 def test_a_lone_trial_gives_all_blocks() -> None:
-    """A stratum that has no other trial is no error."""
+    """A pool that has no other trial is no error."""
     one = {"nct_id": "A", "label": 1, "interventions": [{"name": "aspirin"}], "conditions": ["pain"]}
     train = make_pool([one | {"normalized_interventions": ["aspirin"], "title": "Aspirin for pain"}])
     target = {"intervention": "aspirin", "conditions": ["pain"], "phase": None, "label": 1}
@@ -100,8 +100,8 @@ def test_arms_are_sound_and_one_gets_what_was_asked_for(plan: list[dict[str, Any
             assert names[0] in given <= set(names)
 
 
-def test_numbers_are_those_of_the_stratum(train: pl.DataFrame) -> None:
-    """Every trial here is of one drug, phase and condition: they are the stratum."""
+def test_numbers_are_those_of_trials_alike(train: pl.DataFrame) -> None:
+    """Every trial here is of one drug, phase and condition: all are as near."""
     rows = [
         {
             "nct_id": f"A{n}",
@@ -271,6 +271,9 @@ def test_conditions_and_drug_that_no_other_trial_has_together_keep_their_own_des
     [
         ([("Cabazitaxel", "Drug"), ("Prednisone", "Drug")], True),
         ([("Endoscope", "Device")], False),  # not of the kind of the target's intervention
+        ([("Placebo", "Drug"), ("Endoscope", "Device")], False),  # nor where a control is named first
+        ([("Placebo", "Drug")], False),
+        ([("Placebo", "Other"), ("Cabazitaxel", "Drug"), ("Prednisone", "Drug")], True),
         ([("Cabazitaxel", "Drug"), ("Placebo for cabazitaxel", "Drug")], False),  # named after it
     ],
 )
@@ -291,4 +294,153 @@ def test_an_intervention_stands_in_for_another_one_of_its_kind(
     taken = [one for one in drawn if one.donors.design == "B1"]
     assert bool(taken) == stands_in
     for one in taken:
-        assert [shape.name for shape in one.interventions] == ["Docetaxel", "Prednisone"]
+        names = [name for name, _ in given]
+        assert {shape.name for shape in one.interventions} == {*names, "Docetaxel"} - {"Cabazitaxel"}
+        assert one.interventions[0].type == "Drug"
+
+
+def test_blocks_come_from_the_nearest_trials() -> None:
+    """Asthma trials are many and near, those of pain further: no block comes from them."""
+    near = {"conditions": ["Severe Asthma"], "phase": "Phase 2", "normalized_interventions": ["drug"]}
+    far = {"conditions": ["Back Pain"], "phase": "Phase 3", "normalized_interventions": ["other"]}
+    train = make_pool(
+        kind | {"nct_id": f"{name}{number:02}", "label": number % 2, "interventions": [{"name": name}]}
+        for name, kind in (("drug", near), ("other", far))
+        for number in range(24)
+    )
+    donors = Donorhood(train, 600)
+    seen: set[str] = set()
+    for number in range(40):
+        skeleton = donors.draw(
+            {"intervention": "drug", "label": 1}, train.row(1, named=True), np.random.default_rng(number)
+        )
+        seen |= set(skeleton.donors.model_dump().values())
+    assert {name[:4] for name in seen} == {"drug"}
+    assert len(seen) == 24  # of either label, and all that are as near
+
+
+def test_few_near_trials_are_filled_up_by_the_next() -> None:
+    """Five trials give a block: the two with the same condition, and three of those with the phase alone."""
+    kinds = [(["Severe Asthma"], "Phase 2")] * 3 + [(["Back Pain"], "Phase 2")] * 3
+    kinds += [(["Gout"], "Phase 3")] * 20
+    train = make_pool(
+        {"nct_id": f"A{number:02}", "label": 1, "conditions": conditions, "phase": phase}
+        for number, (conditions, phase) in enumerate(kinds)
+    )
+    donors = Donorhood(train, 600)
+    drawn = [
+        donors.draw({"intervention": "drug", "label": 1}, train.row(0, named=True), np.random.default_rng(n))
+        for n in range(60)
+    ]
+    assert {one.donors.texts for one in drawn} == {"A01", "A02", "A03", "A04", "A05"}
+
+
+def test_form_is_drawn_alike_for_subjects_of_either_label() -> None:
+    """Label and form have nothing to do with each other here; nor have they in skeletons."""
+    stream = np.random.default_rng(5)
+    labels = stream.permutation([0, 1] * 60)
+    train = make_pool(
+        {
+            "nct_id": f"A{number:03}",
+            "label": int(label),
+            "conditions": ["Asthma"],
+            "phase": "Phase 2",
+            "title": "word " * int(stream.integers(1, 9)),
+            "arms": [{"label": "word " * (number % 3 + 1), "type": "Experimental", "interventions": ["x"]}],
+            "interventions": [{"name": "x"}],
+            "normalized_interventions": ["x"],
+        }
+        for number, label in enumerate(labels)
+    )
+    donors = Donorhood(train, 600)
+    shares = {}
+    for label in (0, 1):
+        subjects = train.filter(label=label).to_dicts()
+        drawn = [
+            donors.draw({"intervention": "x", "label": label}, subject, np.random.default_rng(number))
+            for number, subject in enumerate(subjects * 4)
+        ]
+        ends = dict(train.select("nct_id", "label").iter_rows())
+        shares[label] = np.mean([ends[one.donors.texts] for one in drawn])
+        assert {len(one.arms) for one in drawn} == {1}
+    assert abs(shares[0] - shares[1]) < 0.12
+    assert 0.4 < shares[1] < 0.6
+
+
+def test_arms_are_listed_where_the_form_has_them() -> None:
+    """The design may depend on the label; whether there are arms, and how long their texts are, may not."""
+    arm = {"label": "Aspirin daily", "type": "Experimental", "interventions": ["aspirin"]}
+    given = {
+        "conditions": ["Pain"], "phase": "Phase 2", "normalized_interventions": ["aspirin"],
+        "interventions": [{"name": "aspirin"}],
+    }  # fmt: skip
+    train = make_pool(
+        given | {"nct_id": f"A{number:02}", "label": int(number < 3), "arms": [arm] if number < 3 else []}
+        for number in range(60)
+    )
+    donors = Donorhood(train, 600)
+    target = {"intervention": "aspirin", "label": 1}
+    drawn = [donors.draw(target, train.row(0, named=True), np.random.default_rng(n)) for n in range(80)]
+    assert np.mean([len(one.arms) for one in drawn]) < 0.2
+
+
+def test_enrolment_is_near_its_donors() -> None:
+    """The five nearest trials are of 10 to 810 participants; between these, others have other numbers."""
+    near = [{"conditions": ["Gout"], "enrolment_planned": 10 + 200 * number} for number in range(5)]
+    far = [{"conditions": ["Pain"], "enrolment_planned": 10 + 10 * number} for number in range(90)]
+    rows = [{"conditions": ["Gout"], "enrolment_planned": 5}, *near, *far]
+    train = make_pool(row | {"nct_id": f"A{number:02}", "label": 1} for number, row in enumerate(rows))
+    donors = Donorhood(train, 600)
+    for number in range(40):
+        skeleton = donors.draw(
+            {"intervention": "x", "label": 1}, train.row(0, named=True), np.random.default_rng(number)
+        )
+        drawn = rows[int(skeleton.donors.size[1:])]["enrolment_planned"]
+        assert abs((skeleton.enrolment_planned or 0) - drawn) <= 20
+
+
+def test_ages_stay_those_of_children() -> None:
+    """Trials without a youngest age are of children, up to 17 years, or open to everybody."""
+    rows = [{"maximum_age": 17.0}] * 8 + [{"maximum_age": None}] * 40
+    train = make_pool(
+        row | {"nct_id": f"A{number:02}", "label": 1, "conditions": ["Leukemia"]}
+        for number, row in enumerate(rows)
+    )
+    donors = Donorhood(train, 600)
+    for number, subject in enumerate(train.to_dicts()):
+        target = {"intervention": "x", "label": 1}
+        assert (
+            donors.draw(target, subject, np.random.default_rng(number)).maximum_age == subject["maximum_age"]
+        )
+
+
+def own_drug(condition: str, drug: str, count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        yield {
+            "nct_id": f"{drug}-{condition}-{number}", "label": 1, "phase": "Phase 2",
+            "conditions": [condition],
+            "normalized_interventions": [drug], "interventions": [{"name": drug, "type": "Drug"}],
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("subject", "others", "designs"),
+    [
+        # The same drug in the same field comes before another drug for another cancer.
+        ("Lung Cancer", {("Breast Cancer", "x"): 4, ("Colon Cancer", "y"): 9}, {"x-Breast Cancer"}),
+        # Another drug for the same disease comes before the same drug for another one.
+        ("Lung Cancer", {("Breast Cancer", "x"): 4, ("Lung Cancer", "y"): 9}, {"y-Lung Cancer"}),
+        # Where the field is not known, it is the same drug in any.
+        ("Quux", {("Foo", "x"): 4, ("Bar", "y"): 9}, {"x-Foo"}),
+    ],
+)
+def test_a_design_is_of_the_disease_or_of_the_drug_in_its_field(
+    subject: str, others: dict[tuple[str, str], int], designs: set[str]
+) -> None:
+    rows = [row for (condition, drug), count in others.items() for row in own_drug(condition, drug, count)]
+    train = make_pool([*own_drug(subject, "x", 1), *rows])
+    own = train.filter(nct_id=f"x-{subject}-0").row(0, named=True)
+    donors = Donorhood(train, 600)
+    drawn = [donors.draw({"intervention": "x", "label": 1}, own, np.random.default_rng(n)) for n in range(20)]
+    assert {one.donors.design.rpartition("-")[0] for one in drawn} == designs
+    assert {one.interventions[0].name for one in drawn} == {"x"}
