@@ -218,8 +218,13 @@ def test_a_name_that_stands_twice_leaves_the_target_first() -> None:
 
 def two_diseases() -> pl.DataFrame:
     """Trials of one drug for two diseases of one phase; four of a label and disease."""
-    prostate = {"conditions": ["Prostate Cancer"], "sex": "Male", "minimum_age": 40.0, "maximum_age": 80.0}
-    children = {
+    prostate: dict[str, Any] = {
+        "conditions": ["Prostate Cancer"],
+        "sex": "Male",
+        "minimum_age": 40.0,
+        "maximum_age": 80.0,
+    }
+    children: dict[str, Any] = {
         "conditions": ["Childhood Leukemia"], "sex": "All", "minimum_age": 1.0, "maximum_age": 17.0,
     }  # fmt: skip
     beside = {"Prostate Cancer": "Radiotherapy", "Childhood Leukemia": "Asparaginase"}

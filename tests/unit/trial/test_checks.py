@@ -149,12 +149,33 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             },
             "opposed_criteria",
         ),
-        (
-            {
-                "criteria": "Inclusion Criteria:\n- Off periods\n- Sponsor: Other\n"
-                "Exclusion Criteria:\n- Dementia"
-            },
-            "criteria_of_prompt",
+        *(
+            (
+                {
+                    "criteria": f"Inclusion Criteria:\n- Off periods\n- {line}\n"
+                    "Exclusion Criteria:\n- Dementia"
+                },
+                "criteria_of_prompt",
+            )
+            for line in (
+                "Sponsor: Other",
+                "Ages: 18 years and older, Sex: All",
+                "N/A, Single Group, open label",
+            )
+        ),
+        *(
+            (
+                {
+                    "criteria": "Inclusion Criteria:\n- Off periods\n- Parkinson disease\n"
+                    f"Exclusion Criteria:\n- Dementia\n- {line}"
+                },
+                "misplaced_criteria",
+            )
+            for line in (
+                "The patient must be able to participate in the study.",
+                "Signed informed consent",
+                "All participants are required to keep a diary",
+            )
         ),
         (
             {
@@ -186,6 +207,14 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
             "unnamed_condition",
         ),
         ({"title": "A Phase III Trial of Levodopa"}, "misnamed_phase"),
+        ({"title": "Randomised Trial of Levodopa", "allocation": "N/A"}, "misnamed_design"),
+        (
+            {"official_title": "A Randomized Study of Levodopa", "intervention_model": "Single Group"},
+            "misnamed_design",
+        ),
+        ({"title": "Single-Arm Trial of Levodopa", "allocation": "Randomized"}, "misnamed_design"),
+        ({"title": "Double-Blind Trial of Levodopa", "masking": "None"}, "misnamed_design"),
+        ({"title": "Crossover Trial of Levodopa", "intervention_model": "Parallel"}, "misnamed_design"),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
         ({"official_title": EXEMPLARS["NCT00000001"]["summary"].split(". ")[0]}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
@@ -254,6 +283,16 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
             "Exclusion Criteria:\n- Dementia",
         },
         {"criteria": "Adults with Parkinson Disease in running text."},
+        {
+            "criteria": "Inclusion Criteria:\n- Parkinson Disease\n- Patients must walk\n"
+            "Exclusion Criteria:\n- Patients must not have dementia\n- Unable to give written consent"
+        },
+        {"title": "Non-Randomized Trial of Levodopa", "allocation": "Non-Randomized"},
+        {
+            "title": "Randomized, Double-Blind Trial of Levodopa",
+            "allocation": "Randomized",
+            "masking": "Double",
+        },
         {"conditions": ["Advanced Parkinson Disease, with tremor"]},
         {"interventions": [{"name": "Levodopa 100 mg"}], "normalized_interventions": []},
         {"summary": "Previous trials of levodopa failed; this one asks why."},

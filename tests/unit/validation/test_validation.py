@@ -254,11 +254,13 @@ def test_real_trials_that_do_not_name_what_they_test_are_known(registered: pl.Da
 @pytest.mark.shared
 def test_untouched_real_trials_are_rarely_refused(real: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     drafts, train = real
-    reasons = judge(drafts, drafts, train).rejected[REASONS]
-    # 5 of 200, asked of 600; beside those who misspell a drug, as people do, and where train is small.
-    misspelled = reasons.to_list().count(["misspelled_intervention"])
-    assert misspelled <= 0.03 * len(drafts), reasons.to_list()
-    assert len(reasons) - misspelled <= 0.025 * len(drafts), reasons.to_list()
+    found = judge(drafts, drafts, train).rejected[REASONS].to_list()
+    # People misspell drugs too, above all where train is small, and registrants contradict themselves.
+    misspelled = [reasons for reasons in found if reasons == ["misspelled_intervention"]]
+    contradict = [reasons for reasons in found if {"misnamed_design", "misplaced_criteria"} & {*reasons}]
+    assert len(misspelled) <= 0.03 * len(drafts), found
+    assert len(contradict) <= 0.015 * len(drafts), found
+    assert len(found) - len(misspelled) - len(contradict) <= 0.025 * len(drafts), found
 
 
 @pytest.mark.shared

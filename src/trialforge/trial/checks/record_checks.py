@@ -10,6 +10,7 @@ import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.checks.criteria import criteria_checks
+from trialforge.trial.checks.design import design_check
 from trialforge.trial.checks.exemplars import exemplar_checks
 from trialforge.trial.checks.form import form_checks
 from trialforge.trial.checks.language import language_checks
@@ -48,6 +49,7 @@ def record_checks(
         *criteria_checks(params),
         *time_frame_checks(params),
         *target_checks(),
+        design_check(),
         *exemplar_checks(exemplars, copies),
         *language_checks(params),
         *name_checks(),
