@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.ingest import AACT, SAMPLE
+from benchmarks._sample import AACT, SAMPLE
 
 _FIRST_XML = 50_000_000  # the number of the first XML record; those of AACT begin at 0
 _KEYS = ("id", "intervention_id", "design_group_id", "outcome_id")

@@ -16,9 +16,9 @@ from trialforge.ingest.table import TableWriter
 from trialforge.trial.leakage import registration_view
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared"))
-SAMPLE = SHARED / "data/ctgov/AllPublicXML.sample.zip"
-AACT = SHARED / "data/aact/aact.sample.zip"
+SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared")) / "data"
+SAMPLE = SHARED / "ctgov/AllPublicXML.sample.zip"
+AACT = SHARED / "aact/aact.sample.zip"
 
 
 def read_sample(path: Path = SAMPLE) -> pl.DataFrame:

@@ -23,16 +23,13 @@ import psutil
 import yaml
 
 from benchmarks._plain_xml import read_plainly, scrubbed
+from benchmarks._sample import AACT, ROOT, SAMPLE
 from trialforge.core.files import write_parquet
 from trialforge.ingest.registry import RegistrySource
 from trialforge.ingest.source import prepare_batch
 from trialforge.ingest.table import TableWriter
 from trialforge.trial.record import trials_to_frame
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("TRIALFORGE_SHARED", ROOT.parent / "shared")) / "data"
-SAMPLE = SHARED / "ctgov/AllPublicXML.sample.zip"
-AACT = SHARED / "aact/aact.sample.zip"
 SIZES = tuple(map(int, os.environ.get("BENCH_INGEST_SIZES", "50000,200000").split(",")))
 AACT_TIMES = tuple(map(int, os.environ.get("BENCH_INGEST_AACT_TIMES", "4,40").split(",")))
 ROUNDS = 3

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from benchmarks.ingest import ROOT, SHARED
+from benchmarks._sample import ROOT, SHARED
 from benchmarks.registry_scale import options, run
 from trialforge.core.params import load_section
 from trialforge.learning.params import LearningParams

@@ -26,7 +26,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from benchmarks.ingest import AACT, ROOT, SAMPLE
+from benchmarks._sample import AACT, ROOT, SAMPLE
 from trialforge.core.files import write_json
 
 RECORDS = int(os.environ.get("BENCH_SCALE_RECORDS", "20"))
