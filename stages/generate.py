@@ -21,10 +21,9 @@ from trialforge.generation.prompts import prompt_hash
 from trialforge.generation.record import GENERATED_SCHEMA
 from trialforge.llm.factory import load_generator
 from trialforge.llm.params import LlmParams
-from trialforge.trial.checks.exemplars import copy_bounds
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
-from trialforge.trial.checks.spelling import known_words
+from trialforge.trial.checks.reference import learn_reference
 
 
 def main() -> None:
@@ -40,8 +39,9 @@ def main() -> None:
     targets = assign_sets(read_parquet(args.plan), read_parquet(args.reasons)).to_dicts()
     train = read_parquet(args.train)
     exemplars = exemplar_rows(train, targets)
-    checks = record_checks(bounds, exemplars, copy_bounds(train), known_words(train))
-    writer = DraftWriter(exemplars, params, llm.context_tokens, checks)
+    reference = learn_reference(train)
+    checks = record_checks(bounds, exemplars, reference)
+    writer = DraftWriter(exemplars, params, llm.context_tokens, checks, reference.kinds)
     generator = load_generator(llm)
     origin = {
         "model": generator.model,

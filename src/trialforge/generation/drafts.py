@@ -22,8 +22,8 @@ from trialforge.generation.mending import (
     repeated_texts,
     replaced_texts,
     schema_of,
-    unfit_texts,
     without_items,
+    without_unfit,
 )
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
@@ -45,10 +45,10 @@ from trialforge.generation.prompts import (
 from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
 from trialforge.trial.checks.check import Check
-from trialforge.trial.checks.criteria import unfit_criteria
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
+from trialforge.trial.criterion_kinds import CriterionKinds
 from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.generation_arms import WITHOUT_PROSE
 from trialforge.trial.label_words import label_line, label_verb, told_label
@@ -109,15 +109,22 @@ class DraftWriter:
         params: section `generation`.
         context_tokens: that a prompt and its answer may fill.
         checks: a part that one of them finds at fault is asked again.
+        kinds: criteria that are unlikely on their side are dropped.
     """
 
     def __init__(
-        self, train: Mapping[str, Row], params: GenerationParams, context_tokens: int, checks: Sequence[Check]
+        self,
+        train: Mapping[str, Row],
+        params: GenerationParams,
+        context_tokens: int,
+        checks: Sequence[Check],
+        kinds: CriterionKinds | None = None,
     ) -> None:
         self._train = train
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
+        self._kinds = kinds
         self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking) -> list[Draft]:
@@ -228,10 +235,12 @@ class DraftWriter:
         `mended` is the schema of texts that were just mended.
         """
         written, faulty = end_texts(answer, schema)
-        written = without_items(written, repeated_texts(written)) or written
+        written = without_items(written, repeated_texts(written))
         if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
         else:
+            whole = _named_record(draft, draft.texts | written)
+            written = without_unfit(written, whole, self._kinds)
             record = _named_record(draft, draft.texts | written)
             found = self._find_fault(record, draft.target, part)
             if found is None:
@@ -241,9 +250,6 @@ class DraftWriter:
                     "dropped": count_dropped(written, schema),
                 }
             fault, kind = found, "copied"
-            unfit = unfit_texts(written, unfit_criteria(record))
-            if unfit and (kept := without_items(written, unfit)):
-                return self._accept(draft, part, schema, kept, mended)
             if fault.startswith("copied_"):
                 faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
         if not can_mend(faulty):
@@ -252,7 +258,7 @@ class DraftWriter:
         if asked == mended:
             # What the model can't mend is dropped or, where little is left, written anew with its part.
             kept = without_items(written, faulty)
-            if kept is None:
+            if any(kept[name] == written[name] for name in faulty):
                 raise Fault(fault)
             return self._accept(draft, part, schema, kept, mended)
 

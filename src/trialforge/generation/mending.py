@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,10 +12,15 @@ from trialforge.generation.prompts import record_json, render
 from trialforge.generation.record import tidy_criterion
 from trialforge.generation.schema import closed_object
 from trialforge.llm.backend import Message
+from trialforge.trial.checks.criteria import unfit_criteria
+from trialforge.trial.checks.design import misdescribes
+from trialforge.trial.checks.language import recites
 from trialforge.trial.copies import field_items, measure_spelled
+from trialforge.trial.criteria_repeats import find_repeats
+from trialforge.trial.criterion_kinds import CriterionKinds
 from trialforge.trial.draft_fields import PROSE_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA, Row
-from trialforge.trial.text import plain_text
+from trialforge.trial.text import SENTENCE_END
 
 PROMPT = "mend.jinja"
 _CRITERIA = ("inclusion", "exclusion")
@@ -58,25 +63,40 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     return copied
 
 
-def unfit_texts(texts: Row, unfit: Collection[str]) -> dict[str, Any]:
-    """Return the part of an answer whose criteria are among the `unfit` ones of its record."""
-    found = {
-        name: {place: text for place, text in texts[name].items() if tidy_criterion(text) in unfit}
-        for name in _CRITERIA
-        if name in texts
-    }
-    return {name: items for name, items in found.items() if items}
+def without_unfit(texts: Row, record: Row, kinds: CriterionKinds | None) -> dict[str, Any]:
+    """Return an answer without the criteria and sentences that can't stand in the record made of it.
+
+    A list of which less than half would be left stays whole.
+    """
+    unfit = unfit_criteria(record, kinds)
+    kept, faulty = dict(texts), dict[str, Any]()
+    for name in (*_CRITERIA, *PROSE_FIELDS):
+        for place, text in texts.get(name, {}).items():
+            fit = _fit_sentences(text, record) if name in PROSE_FIELDS else text
+            if not fit or (name in _CRITERIA and tidy_criterion(text) in unfit):
+                _put(faulty, (name, place), text)
+            elif fit != text:
+                kept[name] = kept[name] | {place: fit}
+    return without_items(kept, faulty)
+
+
+def _fit_sentences(text: str, record: Row) -> str:
+    """Return the sentences that neither deny the design nor recite it, nor begin where another was cut."""
+    return " ".join(
+        sentence
+        for sentence in SENTENCE_END.split(text)
+        if not (misdescribes(record, sentence) or recites(sentence) or sentence[:1].islower())
+    )
 
 
 def repeated_texts(texts: Row) -> dict[str, Any]:
-    """Return the criteria that repeat an earlier one of their list, if they are less than half of it."""
+    """Return the criteria that nearly repeat an earlier one, if they are less than half of their list."""
     found: dict[str, Any] = {}
     for name in _CRITERIA:
-        items = texts.get(name, {})
-        firsts = {plain_text(text): place for place, text in reversed(items.items())}
-        repeats = {place: text for place, text in items.items() if place not in firsts.values()}
+        items = list(texts.get(name, {}).items())
+        repeats = find_repeats([text for _, text in items])
         if 0 < 2 * len(repeats) < len(items):
-            found[name] = repeats
+            found[name] = dict(items[place] for place in repeats)
     return found
 
 
@@ -111,13 +131,13 @@ def replaced_texts(texts: Row, mended: Row) -> dict[str, Any]:
     }
 
 
-def without_items(texts: Row, faulty: Row) -> dict[str, Any] | None:
-    """Return an answer without its faulty texts; None where less than half of a list would be left."""
+def without_items(texts: Row, faulty: Row) -> dict[str, Any]:
+    """Return an answer without its faulty texts; a list of which less than half would be left stays whole."""
     kept = dict(texts)
     for name, items in faulty.items():
-        kept[name] = {place: text for place, text in texts[name].items() if place not in items}
-        if not kept[name] or len(kept[name]) < _LEAST_KEPT * len(texts[name]):
-            return None
+        left = {place: text for place, text in texts[name].items() if place not in items}
+        if left and len(left) >= _LEAST_KEPT * len(texts[name]):
+            kept[name] = left
     return kept
 
 

@@ -16,6 +16,7 @@ from trialforge.generation.schema import closed_object
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.draft_fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
 from trialforge.trial.record import Row
+from trialforge.trial.text import SENTENCE_END
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,6 @@ _HEADS = {
     "secondary_outcomes": "Secondary outcomes", "inclusion": "Inclusion criteria",
     "exclusion": "Exclusion criteria",
 }  # fmt: skip
-_SENTENCE = re.compile(r"(?<=[a-z0-9)][.!?]) +(?=[A-Z])")
 _FRAME = re.compile(rf"(?i)(\d{{1,3}}) ({'|'.join(unit.removesuffix('s') + 's?' for unit in UNITS)})")
 
 
@@ -162,7 +162,7 @@ def view_part(part: PartName, trial: Row, fields: Sequence[str]) -> dict[str, li
         if not value or name not in fields:
             continue
         if isinstance(value, str):
-            view[name] = _SENTENCE.split(value) if name in PROSE_FIELDS else [value]
+            view[name] = SENTENCE_END.split(value) if name in PROSE_FIELDS else [value]
         elif name in ("keywords", *lists):
             view[name] = list(value)
         else:
@@ -215,12 +215,13 @@ def _ages(low: float | None, high: float | None) -> str | None:
 
 
 def tell_record(record: Row, tokens: int) -> str:
-    """Return what later parts of a record must fit: its title, arms, endpoints and criteria so far.
+    """Return what later parts of a record must fit: its title, arms, endpoints and summary.
 
-    It takes at most so many tokens: the last texts are left out.
+    It takes at most so many tokens: the last texts are left out. Inclusion criteria are not told: a small
+    model writes them again as exclusion criteria.
     """
-    parts: tuple[PartName, ...] = ("header", "design", "inclusion")
-    told = ("title", "arms", "primary_outcomes", "inclusion", "summary")
+    parts: tuple[PartName, ...] = ("header", "design")
+    told = ("title", "arms", "primary_outcomes", "summary")
     views = {name: texts for part in parts for name, texts in view_part(part, record, told).items()}
     kept: dict[str, list[Any]] = {}
     for name, text in ((field, text) for field in told for text in views.get(field, ())):

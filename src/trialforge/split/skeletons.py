@@ -85,7 +85,7 @@ class Donorhood:
         # Sex, children or adults, patients or volunteers: these go with the disease.
         eligibility, size = pick(own, lambda row: _people(row) == _people(subject)), pick(own)
         ages = eligibility["minimum_age"]
-        oldest = pick(own, lambda row: _people(row) == _people(subject) and row["minimum_age"] == ages)
+        oldest = pick(own, lambda row: _people(row) == _people(eligibility) and row["minimum_age"] == ages)
         interventions = _interventions(design, form, name, self._surface_name(name))
         return Skeleton(
             **{field: texts["words"][field] for field in _TEXTS},
@@ -98,9 +98,7 @@ class Donorhood:
             exclusion=criteria["exclusion"],
             **{field: design[field] for field in _DESIGN},
             minimum_age=eligibility["minimum_age"],
-            maximum_age=oldest["maximum_age"]
-            if _above(oldest["maximum_age"], eligibility["minimum_age"])
-            else eligibility["maximum_age"],
+            maximum_age=oldest["maximum_age"],
             sex=eligibility["sex"],
             healthy_volunteers=eligibility["healthy_volunteers"],
             enrolment_planned=_near_enrolment(size, own, stream),
@@ -187,10 +185,6 @@ def _are_sound(arms: Sequence[Row]) -> bool:
     given = [(arm["type"], tuple(sorted(arm["interventions"] or []))) for arm in arms]
     filled = all(arm["interventions"] or arm["type"] == "No Intervention" for arm in arms)
     return filled and len({names for _, names in given}) == len(given)
-
-
-def _above(oldest: float | None, youngest: float | None) -> bool:
-    return oldest is None or youngest is None or oldest > youngest
 
 
 def _people(row: Row) -> tuple[Any, ...]:

@@ -43,7 +43,7 @@ _CONDITION = (
     rf"|\b(?:after|before) (?:[\w/.-]+ ){{1,3}}(?:was|is|were|are) {_STOPPED}"
 )
 _SINCE = r"\b(?:if|until|unless|once|when|after|before|upon|whether|who)\b"
-_OTHER_STUDY = (
+OTHER_STUDY = (
     r"\b(?:previous(?:ly)?|prior|earlier|pilot|preliminary|another|other|recent(?:ly)?|similar|published"
     r"|literature|meta-analys[ie]s|et al|animals?|rats?|mice|mouse|in vitro)\b"
 )
@@ -183,7 +183,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
             # Conclusion: low birth weight infants do not benefit
             r"^\s*(?:results|conclusions?): ",
         ),
-        _OTHER_STUDY,
+        OTHER_STUDY,
     ),
     "published": OutcomeRule(
         ("results",),
@@ -204,7 +204,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
             r"\b(?:after|following|based on|at) (?:the|an|a) (?:\w+ )?interim (?:analysis|look|review)[^.]* "
             rf"(?:was|were) {_STOPPED}\b",
         ),
-        _OTHER_STUDY,
+        OTHER_STUDY,
     ),
     "endpoint": OutcomeRule(
         ("primary", "main", "specified"),
@@ -227,7 +227,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
             r"\b(?:treatment|drug|therapy|intervention) was (?:found|shown) to be "
             r"(?:not )?(?:in)?effective\b",
         ),
-        _OTHER_STUDY,
+        OTHER_STUDY,
     ),
     # The label is in the generator's prompt, and a small model repeats it.
     "verdict": OutcomeRule(
@@ -237,7 +237,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
             r"\b(?:trials?|study|studies)(?: of [\w-]+)?(?: (?:has|have|had|that|which|was|were|is|been))*"
             r" (?:failed|succeeded|(?:un)?successful)\b",
         ),
-        rf"{_CONDITION}|{_OTHER_STUDY}",
+        rf"{_CONDITION}|{OTHER_STUDY}",
     ),
     "board": OutcomeRule(
         (
@@ -251,7 +251,7 @@ OUTCOME_RULES: dict[str, OutcomeRule] = {
             rf"\b{_BOARD} (?:has |have )?(?:\w+ )?(?:recommended|decided) "
             rf"(?:to |that (?:the|this) \w+ be )?{_STOP}\b",
         ),
-        rf"{_CONDITION}|{_OTHER_STUDY}",
+        rf"{_CONDITION}|{OTHER_STUDY}",
     ),
 }
 

@@ -10,6 +10,7 @@ import polars as pl
 from trialforge.trial.record import TEXT_FIELDS, TRIAL_SCHEMA, facet
 
 _WORD = re.compile(r"[^\W_]+")
+SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.!?])\s+(?=[A-Z])")
 
 
 def plain_text(text: str) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.errors import MetricError
-from trialforge.trial.checks.exemplars import copy_bounds
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
-from trialforge.trial.checks.spelling import known_words
+from trialforge.trial.checks.reference import learn_reference
 from trialforge.trial.checks.target import TARGET_COLUMNS
 from trialforge.trial.label_words import LABEL_WORDS
 from trialforge.trial.skeleton import filled_fields as asked_fields
@@ -65,7 +64,7 @@ def validate(
     given_up = pl.col("nct_id").is_null() | pl.col("reject_reason").is_not_null()
     faults = find_faults(
         beside.select(*CHECKED_SCHEMA),
-        record_checks(checks, _exemplars(generated, train), copy_bounds(train), known_words(train)),
+        record_checks(checks, _exemplars(generated, train), learn_reference(train)),
     )
     drafts = generated.with_columns(
         pl.when(given_up).then(pl.lit([GIVEN_UP])).otherwise(faults).alias(REASONS),

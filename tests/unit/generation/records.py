@@ -18,6 +18,8 @@ from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.exemplars import COPIED_FIELDS
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import record_checks
+from trialforge.trial.checks.reference import Reference
+from trialforge.trial.criterion_kinds import CriterionKinds
 from trialforge.trial.draft_fields import FIELDS_OF_PART, PARTS, PROSE_FIELDS, PartName
 from trialforge.trial.record import Arm, Endpoint, Intervention, Trial
 from trialforge.trial.skeleton import ArmShape, Donors, InterventionShape, Skeleton
@@ -153,11 +155,11 @@ def make_trial(nct_id: str = "SIM1", label: int | None = 0, **changes: Any) -> d
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def make_checks(*trials: dict[str, Any]) -> list[Check]:
+def make_checks(*trials: dict[str, Any], kinds: CriterionKinds | None = None) -> list[Check]:
     """The checks of the default run, where the prompt showed these trials."""
     bounds = load_section(CheckParams, "checks", ROOT / "params.yaml")
-    copies = dict.fromkeys(COPIED_FIELDS, 0.1)
-    return record_checks(bounds, {trial["nct_id"]: trial for trial in trials}, copies)
+    reference = Reference(copies=dict.fromkeys(COPIED_FIELDS, 0.1), kinds=kinds)
+    return record_checks(bounds, {trial["nct_id"]: trial for trial in trials}, reference)
 
 
 def make_writer(*trials: dict[str, Any], **params: Any) -> DraftWriter:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
 from trialforge.generation.asking import Answer, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.mending import can_mend, copied_texts, replaced_texts, schema_of
+from trialforge.generation.params import GenerationParams
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
+from trialforge.trial.criterion_kinds import SIDES, CriterionKinds
 from trialforge.trial.draft_fields import PARTS
 
-from .records import TEXTS, QueuedGenerator, make_target, make_trial, make_writer, numbered, part_answer
+from .records import (
+    TEXTS,
+    QueuedGenerator,
+    make_checks,
+    make_target,
+    make_trial,
+    make_writer,
+    numbered,
+    part_answer,
+)
 
 LONG = "Levodopa at a stable dose of four times a day for at least four weeks before entry"
 EXEMPLAR = make_trial(
@@ -169,3 +184,56 @@ def test_lines_of_the_prompt_are_dropped_without_another_call() -> None:
     assert answer.value is not None
     assert list(answer.value["texts"]["inclusion"]) == ["1", "3"]
     assert answer.value["dropped"] == 1
+
+
+def learned_kinds() -> CriterionKinds:
+    """A classifier of a few criteria of each side, with a bound that leaves unknown words alone."""
+    lines = {
+        "inclusion": ("Diagnosis of asthma", "Able to walk without help", "Aged 18 years or more"),
+        "exclusion": ("Pregnancy or breastfeeding", "Allergy to any drug", "Another trial within a month"),
+    }
+    classifier = make_pipeline(TfidfVectorizer(), LinearSVC(random_state=0))
+    texts = [text for side in SIDES for text in lines[side]]
+    classifier.fit(texts, [side for side in SIDES for _ in lines[side]])
+    return CriterionKinds(classifier, dict.fromkeys(SIDES, -0.5))
+
+
+def test_criteria_of_the_other_side_are_dropped_and_where_they_prevail_all_is_written_anew() -> None:
+    kinds = learned_kinds()
+    right = ("Diagnosis of Parkinson Disease", "Off time of two hours a day")
+    wrong = "Pregnancy or breastfeeding, allergy to any drug, or another trial within a month"
+    assert kinds.find_unlikely("inclusion", [*right, wrong]) == [wrong]
+    checks = make_checks(EXEMPLAR, kinds=kinds)
+    writer = DraftWriter({"SIM1": EXEMPLAR}, GenerationParams(), 4096, checks, kinds)
+    mostly_wrong = {"inclusion": numbered(right[0], wrong, "Allergy to any drug or pregnancy")}
+    one_wrong = {"inclusion": numbered(right[0], wrong, right[1])}
+    generator, tally = QueuedGenerator(mostly_wrong, one_wrong), Tally()
+    (answer,) = ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 1, tally)
+    assert tally.faults == {"unlikely_criteria": 1}
+    assert answer.value is not None
+    assert (*answer.value["texts"]["inclusion"].values(),) == right
+    assert answer.value["dropped"] == 1
+
+
+def test_sentences_that_claim_another_design_are_dropped() -> None:
+    claim = "This is a randomised study of two ways in which levodopa can be given to people at home, "
+    claim += "with a meal or before it."
+    told = TEXTS | {"summary": numbered(*TEXTS["summary"].values(), claim)}
+    target = make_target(told)
+    writer = make_writer(EXEMPLAR)
+    for allocation, kept in (("Randomized", True), ("Non-Randomized", False)):
+        skeleton = target["skeleton"] | {"allocation": allocation}
+        draft = Draft(target | {"skeleton": skeleton}, [])
+        value = writer.ask(draft, "header").accept(json.dumps(part_answer("header", told)))
+        assert (claim in value["record"]["summary"]) is kept
+
+
+def test_sentences_that_recite_the_prompt_and_ends_of_cut_ones_are_dropped_from_their_text() -> None:
+    good = "The study asks whether inhaled levodopa ends off periods of Parkinson disease sooner"
+    recital = "The sex of the participants is all. The sponsor of the study is Other."
+    text = f"citabine in patients. {good}. {recital}"
+    told = TEXTS | {"summary": numbered(text)}
+    writer = make_writer(EXEMPLAR)
+    question = writer.ask(Draft(make_target(told), []), "header")
+    value = question.accept(json.dumps(part_answer("header", told)))
+    assert value["record"]["summary"] == f"{good}."

@@ -17,6 +17,7 @@ from trialforge.trial.canonical import canonical
 from trialforge.trial.checks.exemplars import COPIED_FIELDS, copy_bounds, exemplar_checks
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
+from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
@@ -60,7 +61,7 @@ GOOD: dict[str, Any] = dict.fromkeys(CHECKED_SCHEMA) | {
     "target_label": 0,
 }
 KNOWN = frozenset({"levodopas", "carbidopas"})
-CHECKS = record_checks(BOUNDS, EXEMPLARS, dict.fromkeys(COPIED_FIELDS, 0.1), KNOWN)
+CHECKS = record_checks(BOUNDS, EXEMPLARS, Reference(dict.fromkeys(COPIED_FIELDS, 0.1), KNOWN))
 
 
 def reasons_of(**changes: Any) -> list[str]:
@@ -215,6 +216,24 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ({"title": "Single-Arm Trial of Levodopa", "allocation": "Randomized"}, "misnamed_design"),
         ({"title": "Double-Blind Trial of Levodopa", "masking": "None"}, "misnamed_design"),
         ({"title": "Crossover Trial of Levodopa", "intervention_model": "Parallel"}, "misnamed_design"),
+        (
+            {"summary": f"{GOOD['summary']} This is a randomised study.", "allocation": "Non-Randomized"},
+            "misdescribed_design",
+        ),
+        *(
+            (
+                {
+                    "criteria": "Inclusion Criteria:\n- Off periods\n- Parkinson disease\n"
+                    f"Exclusion Criteria:\n- Dementia\n- {line}"
+                },
+                "excluded_condition",
+            )
+            for line in ("Parkinson's Disease", "Patients with known Parkinson Disease.")
+        ),
+        (
+            {"summary": f"{GOOD['summary']} The ages of the participants are 16 years and older."},
+            "recited_prompt",
+        ),
         ({"title": "SLOW release levodopa against wearing-off."}, "copied_title"),
         ({"official_title": EXEMPLARS["NCT00000001"]["summary"].split(". ")[0]}, "copied_title"),
         ({"summary": EXEMPLARS["NCT00000001"]["summary"].upper()}, "copied_summary"),
@@ -287,6 +306,28 @@ def test_each_fault_has_its_reason(changed: dict[str, Any], reason: str) -> None
             "criteria": "Inclusion Criteria:\n- Parkinson Disease\n- Patients must walk\n"
             "Exclusion Criteria:\n- Patients must not have dementia\n- Unable to give written consent"
         },
+        *(
+            {
+                "primary_purpose": purpose,
+                "healthy_volunteers": healthy,
+                "criteria": "Inclusion Criteria:\n- Off periods\n- Family with Parkinson disease\n"
+                f"Exclusion Criteria:\n- Dementia\n- {line}",
+            }
+            for purpose, healthy, line in (
+                ("Prevention", None, "Parkinson Disease"),
+                ("Treatment", True, "Parkinson Disease"),
+                ("Treatment", False, "Secondary Parkinson disease"),
+                ("Treatment", False, "Prior Parkinson disease"),
+            )
+        ),
+        *(
+            {"summary": f"{GOOD['summary']} {sentence}", "allocation": "Non-Randomized"}
+            for sentence in (
+                "This study goes on with people of a completed randomised trial.",
+                "Randomised trials of levodopa are under way.",
+                "This study is not randomised.",
+            )
+        ),
         {"title": "Non-Randomized Trial of Levodopa", "allocation": "Non-Randomized"},
         {
             "title": "Randomized, Double-Blind Trial of Levodopa",
@@ -405,7 +446,7 @@ def test_a_copier_is_refused_and_held_out_trials_are_not(read_real: Callable[[st
 
 
 def test_criteria_of_nouns_alone_are_english() -> None:
-    names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson", "Von Gierke")
+    names = ("Kidney", "Liver", "Heart", "Lung", "Parkinson tremor", "Von Gierke")
     listed = "\n".join(f"- {name} disease" for name in names)
     nouns = f"Inclusion Criteria:\n- Active plaque psoriasis\n- Age 18 years\nExclusion Criteria:\n{listed}"
     assert reasons_of(criteria=nouns) == []

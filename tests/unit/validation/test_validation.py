@@ -18,8 +18,9 @@ from trialforge.simulation.corpus import simulate
 from trialforge.split.blocks import BLOCK_SCHEMA
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import find_faults, record_checks
+from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
-from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.criteria_lists import join_criteria, split_criteria
 from trialforge.trial.leakage import registration_view
 from trialforge.trial.people import scrub_people
 from trialforge.trial.record import REGISTRATION_SCHEMA
@@ -197,7 +198,7 @@ def find_prose_faults(trials: pl.DataFrame) -> pl.Series:
     """For each trial, what its prose does not name of its own fields."""
     drafts = as_drafts(trials)
     asked = drafts.with_columns(pl.col(name).alias(to) for name, to in TARGET_COLUMNS.items())
-    checks = [check for check in record_checks(BOUNDS, {}, {}) if check.reason in PROSE_REASONS]
+    checks = [check for check in record_checks(BOUNDS, {}, Reference()) if check.reason in PROSE_REASONS]
     return find_faults(asked, checks)
 
 
@@ -256,11 +257,15 @@ def test_untouched_real_trials_are_rarely_refused(real: tuple[pl.DataFrame, pl.D
     drafts, train = real
     found = judge(drafts, drafts, train).rejected[REASONS].to_list()
     # People misspell drugs too, above all where train is small, and registrants contradict themselves.
+    opposed = {"misnamed_design", "misdescribed_design", "misplaced_criteria", "excluded_condition"}
     misspelled = [reasons for reasons in found if reasons == ["misspelled_intervention"]]
-    contradict = [reasons for reasons in found if {"misnamed_design", "misplaced_criteria"} & {*reasons}]
+    unlikely = [reasons for reasons in found if reasons == ["unlikely_criteria"]]
+    contradict = [reasons for reasons in found if opposed & {*reasons}]
     assert len(misspelled) <= 0.03 * len(drafts), found
-    assert len(contradict) <= 0.015 * len(drafts), found
-    assert len(found) - len(misspelled) - len(contradict) <= 0.025 * len(drafts), found
+    assert len(unlikely) <= 0.02 * len(drafts), found
+    assert len(contradict) <= 0.02 * len(drafts), found
+    others = len(found) - len(misspelled) - len(unlikely) - len(contradict)
+    assert others <= 0.025 * len(drafts), found
 
 
 @pytest.mark.shared
@@ -283,15 +288,25 @@ def test_copies_within_the_set_name_their_elder(simulated: tuple[pl.DataFrame, p
 def test_copies_that_the_embedding_alone_finds_name_the_nearest(
     simulated: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
-    """Words in another order share no run of 5 words and have the same row in the space."""
+    """Words in another order share no run of 5 words and have the same row in the space.
+
+    Criteria stay on their sides, so that no other check finds them.
+    """
     drafts, train = simulated
+
+    def turn_text(text: str) -> str:
+        return " ".join(reversed(text.split(" ")))
+
+    def turn_criteria(text: str) -> str:
+        return join_criteria(*([turn_text(item) for item in items] for items in split_criteria(text)))
 
     def turn(frame: pl.DataFrame) -> pl.DataFrame:
         turned = [
-            pl.col(name).str.split(" ").list.reverse().list.join(" ").alias(name)
-            for name in ("title", "summary", "detailed_description", "criteria")
+            pl.col(name).map_elements(turn_text, pl.String)
+            for name in ("title", "summary", "detailed_description")
         ]
-        return frame.with_columns(*turned, pl.lit(None, frame.schema["arms"]).alias("arms"))
+        criteria = pl.col("criteria").map_elements(turn_criteria, pl.String)
+        return frame.with_columns(*turned, criteria, pl.lit(None, frame.schema["arms"]).alias("arms"))
 
     copy = turn(as_drafts(train.slice(7, 1)))
     twin = turn(drafts.slice(1, 1))

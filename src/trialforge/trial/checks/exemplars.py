@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache
 
 import polars as pl
 
@@ -64,6 +64,18 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
     def find_copy(copies: Callable[[Record, Sequence[Record]], bool]) -> Callable[[Record], bool]:
         return lambda record: copies(record, [trials[name] for name in record["exemplars"] or []])
 
+    @cache
+    def read_items(*exemplars: str) -> pl.DataFrame:
+        return field_items(pl.DataFrame([trials[name] for name in exemplars], schema=REGISTRATION_SCHEMA))
+
+    def find_shared(name: str) -> Callable[[Record], bool]:
+        bound = bounds.get(name, 1.0)
+        return lambda record: (
+            bound < 1
+            and bool(record[name] and record["exemplars"])
+            and _copies_field(name, bound, record, read_items(*record["exemplars"]))
+        )
+
     return [
         Check(
             "copied_title", "its title is that of an exemplar, or a sentence of one", find_copy(_copies_title)
@@ -71,14 +83,7 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
         Check(
             "copied_summary", "its summary is pieced together from an exemplar's", find_copy(_copies_summary)
         ),
-        *(
-            Check(
-                f"copied_{name}_text",
-                _copy_message(name),
-                find_copy(partial(_copies_field, name, bounds.get(name, 1.0))),
-            )
-            for name in COPIED_FIELDS
-        ),
+        *(Check(f"copied_{name}_text", _copy_message(name), find_shared(name)) for name in COPIED_FIELDS),
         Check("copied_code", "it repeats a code word of an exemplar", find_copy(_copies_code)),
     ]
 
@@ -102,12 +107,9 @@ def _copies_summary(record: Record, exemplars: Sequence[Record]) -> bool:
     return bool(own) and any(own <= word_ngrams(trial["summary"] or "", _NGRAM) for trial in exemplars)
 
 
-def _copies_field(name: str, bound: float, record: Record, exemplars: Sequence[Record]) -> bool:
-    if not record[name] or not exemplars or bound >= 1:
-        return False
+def _copies_field(name: str, bound: float, record: Record, shown: pl.DataFrame) -> bool:
     # Every other field is left out of the record: it is looked for in all of the exemplars' fields.
     alone = field_items(pl.DataFrame([{name: record[name]}], schema=REGISTRATION_SCHEMA))
-    shown = field_items(pl.DataFrame(exemplars, schema=REGISTRATION_SCHEMA))
     found = measure_spelled(alone, shown)
     return bool((found["shared"] > bound * found["ngrams"]).any())
 

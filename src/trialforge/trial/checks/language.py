@@ -48,6 +48,13 @@ _ECHO = (
     r"\bsynthetic (?:clinical )?trial\b|\bhere is (?:a|an|the|your)\b.{0,40}\b(?:trial|record|JSON)\b|"
     r"\bI(?:'m| am) (?:sorry|unable|not able)\b"
 )
+# What the prompt tells of a skeleton, said as it stands there; no summary of 2,400 AACT trials has it.
+_RECITAL = re.compile(
+    r"(?i)\b(?:ages?|sex|sponsor|purpose|enrol?lment)(?: of (?:the|this|all) (?:\w+ )?"
+    r"(?:study|trial|participants|patients|subjects))? (?:is|are|will be|will range) (?:of )?"
+    r"(?:all|both|male|female|other|industry|nih|treatment|prevention|diagnostic|supportive|basic|from \d+|"
+    r"\d+)\b"
+)
 _BOILERPLATE = (
     r"(?i)lorem ipsum|\[(?:insert|placeholder|your|name|drug|condition|todo)[^\]]*\]|"
     r"<(?:insert|placeholder|name|drug)[^>]*>|\bX{3,}\b|\b(?:TBD|TODO|FIXME)\b|\{\{|\}\}|\{[a-z]+_[a-z_]+\}|"
@@ -86,7 +93,17 @@ def language_checks(params: CheckParams) -> list[Check]:
         Check("control_characters", "it has a character that no text may hold", text.contains(NO_TEXT)),
         Check("boilerplate", "it has a placeholder that was not filled in", text.contains(_BOILERPLATE)),
         Check("prompt_echo", "it mentions the prompt or addresses its reader", text.contains(_ECHO)),
+        Check(
+            "recited_prompt",
+            "its summary or description lists the design as the prompt does",
+            lambda record: any(map(recites, _texts(record, "summary", "detailed_description"))),
+        ),
     ]
+
+
+def recites(text: str) -> bool:
+    """Whether a text says of the design what the prompt says, in the same words."""
+    return bool(_RECITAL.search(text))
 
 
 def _texts(record: Record, *names: str) -> list[str]:

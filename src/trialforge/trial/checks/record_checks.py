@@ -10,12 +10,13 @@ import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.checks.criteria import criteria_checks
-from trialforge.trial.checks.design import design_check
+from trialforge.trial.checks.design import design_checks
 from trialforge.trial.checks.exemplars import exemplar_checks
 from trialforge.trial.checks.form import form_checks
 from trialforge.trial.checks.language import language_checks
 from trialforge.trial.checks.names import name_checks
 from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.spelling import spelling_check
 from trialforge.trial.checks.target import target_checks
 from trialforge.trial.checks.time_frames import time_frame_checks
@@ -33,27 +34,25 @@ _WORDED = [name for name in REGISTRATION_SCHEMA if name not in ("nct_id", "sourc
 def record_checks(
     params: CheckParams,
     exemplars: Mapping[str, Mapping[str, Any]],
-    copies: Mapping[str, float],
-    known: frozenset[str] = frozenset(),
+    reference: Reference,
 ) -> list[Check]:
     """Return all checks, in the order in which faults are named.
 
     Args:
         params: bounds.
         exemplars: the trials that the records' prompts showed, by id.
-        copies: how much of a text may stand in them, of `copy_bounds`.
-        known: words that are not misspelled, of `known_words`.
+        reference: what real trials are like.
     """
     return [
         *form_checks(params),
-        *criteria_checks(params),
+        *criteria_checks(params, reference.kinds),
         *time_frame_checks(params),
         *target_checks(),
-        design_check(),
-        *exemplar_checks(exemplars, copies),
+        *design_checks(),
+        *exemplar_checks(exemplars, reference.copies),
         *language_checks(params),
         *name_checks(),
-        spelling_check(exemplars, known),
+        spelling_check(exemplars, reference.words),
     ]
 
 
@@ -68,7 +67,9 @@ SET_REASONS = {
 @cache
 def reason_words() -> dict[str, str]:
     """Return what is wrong with a record, by the reason that `validate` gives."""
-    return {check.reason: check.message for check in record_checks(CheckParams(), {}, {})} | SET_REASONS
+    return {
+        check.reason: check.message for check in record_checks(CheckParams(), {}, Reference())
+    } | SET_REASONS
 
 
 def explain(reason: str) -> str:
