@@ -234,13 +234,12 @@ class DraftWriter:
 
         `mended` is the schema of texts that were just mended.
         """
-        written, faulty = end_texts(answer, schema)
-        written = without_items(written, repeated_texts(written))
+        written, faulty = end_texts(without_items(answer, repeated_texts(answer), schema), schema)
         if faulty:
             fault, kind = f"cut_{next(iter(faulty))}", "cut"
         else:
             whole = _named_record(draft, draft.texts | written)
-            written = without_unfit(written, whole, self._kinds)
+            written = without_unfit(written, schema, whole, self._kinds)
             record = _named_record(draft, draft.texts | written)
             found = self._find_fault(record, draft.target, part)
             if found is None:
@@ -257,7 +256,7 @@ class DraftWriter:
         asked = schema_of(faulty, schema)
         if asked == mended:
             # What the model can't mend is dropped or, where little is left, written anew with its part.
-            kept = without_items(written, faulty)
+            kept = without_items(written, faulty, schema)
             if any(kept[name] == written[name] for name in faulty):
                 raise Fault(fault)
             return self._accept(draft, part, schema, kept, mended)

@@ -30,6 +30,8 @@ _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 _CLAUSE_END = re.compile(r"(?<=[\w)%])(?=[;,] )")
 _NEXT_ITEM = re.compile(r"(?<=[\w)%])[;,.]? +\d{1,2}[:.)] +(?=[A-Z])")  # of a list that stands in one item
 _LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are dropped from
+_MARK = re.compile(r"^(?:\(?\d{1,2}[.):]+|\(?[a-z][.)]|[*•·-])\s+")  # of an item of a list
+_CUT_START = re.compile(r"[a-z]+(?![\w-]*[A-Z\d])\b")  # the rest of a word or sentence, and no mRNA-1273
 Path = tuple[str, ...]
 
 
@@ -63,30 +65,41 @@ def copied_texts(texts: Row, exemplars: Sequence[Row]) -> dict[str, Any]:
     return copied
 
 
-def without_unfit(texts: Row, record: Row, kinds: CriterionKinds | None) -> dict[str, Any]:
+def without_unfit(texts: Row, schema: Row, record: Row, kinds: CriterionKinds | None) -> dict[str, Any]:
     """Return an answer without the criteria and sentences that can't stand in the record made of it.
 
-    A list of which less than half would be left stays whole.
+    A list or prose of which less than half would be left stays whole.
     """
-    unfit = unfit_criteria(record, kinds)
-    kept, faulty = dict(texts), dict[str, Any]()
-    for name in (*_CRITERIA, *PROSE_FIELDS):
+    unfit = {_MARK.sub("", item) for item in unfit_criteria(record, kinds)}
+    faulty = dict[str, Any]()
+    for name in _CRITERIA:
         for place, text in texts.get(name, {}).items():
-            fit = _fit_sentences(text, record) if name in PROSE_FIELDS else text
-            if not fit or (name in _CRITERIA and tidy_criterion(text) in unfit):
+            if _MARK.sub("", tidy_criterion(text)) in unfit:
                 _put(faulty, (name, place), text)
-            elif fit != text:
-                kept[name] = kept[name] | {place: fit}
-    return without_items(kept, faulty)
+    kept = without_items(texts, faulty, schema)
+    for name in PROSE_FIELDS:
+        if name in texts:
+            kept[name] = _fit_prose(texts[name], record)
+    return kept
 
 
-def _fit_sentences(text: str, record: Row) -> str:
-    """Return the sentences that neither deny the design nor recite it, nor begin where another was cut."""
-    return " ".join(
-        sentence
-        for sentence in SENTENCE_END.split(text)
-        if not (misdescribes(record, sentence) or recites(sentence) or sentence[:1].islower())
-    )
+def _fit_prose(slots: Row, record: Row) -> Row:
+    """Return prose without the sentences that deny the design, recite it or begin where another was cut."""
+    said = {place: SENTENCE_END.split(text) for place, text in slots.items()}
+    first = next(iter(said))
+    fit = {
+        place: [
+            sentence
+            for number, sentence in enumerate(sentences)
+            if not (misdescribes(record, sentence) or recites(sentence))
+            and not (place != first and number == 0 and _CUT_START.match(sentence))
+        ]
+        for place, sentences in said.items()
+    }
+    left, whole = (sum(map(len, counted.values())) for counted in (fit, said))
+    if left == whole or left < _LEAST_KEPT * whole:
+        return slots
+    return {place: " ".join(sentences) for place, sentences in fit.items() if sentences}
 
 
 def repeated_texts(texts: Row) -> dict[str, Any]:
@@ -131,12 +144,15 @@ def replaced_texts(texts: Row, mended: Row) -> dict[str, Any]:
     }
 
 
-def without_items(texts: Row, faulty: Row) -> dict[str, Any]:
-    """Return an answer without its faulty texts; a list of which less than half would be left stays whole."""
+def without_items(texts: Row, faulty: Row, schema: Row) -> dict[str, Any]:
+    """Return an answer without its faulty texts.
+
+    A list of which less than half of what the schema asks for would be left stays whole.
+    """
     kept = dict(texts)
     for name, items in faulty.items():
         left = {place: text for place, text in texts[name].items() if place not in items}
-        if left and len(left) >= _LEAST_KEPT * len(texts[name]):
+        if left and len(left) >= _LEAST_KEPT * len(schema["properties"][name]["properties"]):
             kept[name] = left
     return kept
 

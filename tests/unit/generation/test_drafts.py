@@ -216,9 +216,11 @@ def test_engines_can_force_every_part(part: PartName) -> None:
 
 def test_later_parts_see_what_was_written_and_of_exemplars_the_criteria_alone() -> None:
     writer = make_writer(EXEMPLAR)
-    draft = write_draft(writer, TARGET, part_answer("header") | part_answer("design"))
+    written = part_answer("header") | part_answer("design") | part_answer("inclusion")
+    draft = write_draft(writer, TARGET, written)
     asked = writer.ask(draft, "exclusion").messages[1].content
     shown, own = asked.split("</exemplar>")
+    assert "Two off periods a day" not in own  # a small model writes them again
     assert "Dementia at screening" in shown
     assert "Age of 40 years" in shown
     assert "Slow Release" not in shown

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from trialforge.generation.asking import Answer, Tally, ask_all
+from trialforge.generation.asking import Answer, Fault, Tally, ask_all
 from trialforge.generation.drafts import Draft, DraftWriter
 from trialforge.generation.mending import can_mend, copied_texts, replaced_texts, schema_of
 from trialforge.generation.params import GenerationParams
@@ -27,6 +28,7 @@ from .records import (
     make_writer,
     numbered,
     part_answer,
+    write_draft,
 )
 
 LONG = "Levodopa at a stable dose of four times a day for at least four weeks before entry"
@@ -228,12 +230,64 @@ def test_sentences_that_claim_another_design_are_dropped() -> None:
         assert (claim in value["record"]["summary"]) is kept
 
 
-def test_sentences_that_recite_the_prompt_and_ends_of_cut_ones_are_dropped_from_their_text() -> None:
+def test_sentences_that_recite_the_prompt_are_dropped_from_their_text() -> None:
     good = "The study asks whether inhaled levodopa ends off periods of Parkinson disease sooner"
-    recital = "The sex of the participants is all. The sponsor of the study is Other."
-    text = f"citabine in patients. {good}. {recital}"
-    told = TEXTS | {"summary": numbered(text)}
-    writer = make_writer(EXEMPLAR)
-    question = writer.ask(Draft(make_target(told), []), "header")
+    told = TEXTS | {
+        "summary": numbered(
+            f"{good}. The sex of the participants is all.", f"{good}? The sponsor of the study is Other."
+        )
+    }
+    question = make_writer(EXEMPLAR).ask(Draft(make_target(told), []), "header")
     value = question.accept(json.dumps(part_answer("header", told)))
-    assert value["record"]["summary"] == f"{good}."
+    assert value["record"]["summary"] == f"{good}. {good}?"
+
+
+@pytest.mark.parametrize(
+    ("rest", "kept"),
+    [
+        ("citabine in patients who were asked to come.", False),
+        ("mRNA-1273 is given to those whom it can help.", True),
+    ],
+)
+def test_the_rest_of_a_cut_sentence_is_dropped_and_a_name_is_not(rest: str, kept: bool) -> None:
+    first = "the study asks whether inhaled levodopa ends off periods of Parkinson disease sooner"
+    told = TEXTS | {
+        "summary": numbered(
+            f"{first} in people at home who take no other drug.", f"{rest} They come once a week for it."
+        )
+    }
+    value = (
+        make_writer(EXEMPLAR)
+        .ask(Draft(make_target(told), []), "header")
+        .accept(json.dumps(part_answer("header", told)))
+    )
+    assert value["record"]["summary"].startswith(first)
+    assert (rest in value["record"]["summary"]) is kept
+
+
+def test_a_repeat_that_ran_into_its_bound_is_dropped_and_not_asked_for_again() -> None:
+    writer = make_writer(EXEMPLAR)
+    question = writer.ask(begin(writer), "inclusion")
+    slots = question.schema["properties"]["inclusion"]["properties"]
+    second = "Off periods that last for most of the day in each of the three diaries before entry"
+    third = f"{second} {'and on and on ' * 40}"[: slots["3"]["maxLength"]]
+    answer = {"inclusion": numbered("Diagnosis of Parkinson Disease", second, third)}
+    value = question.accept(json.dumps(answer))
+    assert list(value["texts"]["inclusion"]) == ["1", "2"]
+    assert value["dropped"] == 1
+
+
+def test_an_exclusion_that_repeats_an_inclusion_is_dropped_and_half_of_a_list_always_stays() -> None:
+    writer = make_writer(EXEMPLAR)
+    included = (
+        "Diagnosis of Parkinson Disease since two years or longer",
+        "Off periods on most days of a week",
+    )
+    excluded = (*included, "Dementia in any form at screening", "Deep brain stimulation at any time before")
+    texts = TEXTS | {"inclusion": numbered(*included), "exclusion": numbered(*excluded)}
+    draft = write_draft(writer, make_target(texts), {k: v for k, v in texts.items() if k != "exclusion"})
+    question = writer.ask(draft, "exclusion")
+    value = question.accept(json.dumps({"exclusion": numbered(*excluded)}))
+    assert (*value["texts"]["exclusion"].values(),) == excluded[2:]
+    with pytest.raises(Fault, match=r"^repeated_criteria$"):
+        question.accept(json.dumps({"exclusion": numbered(*included, f"{included[0]} or so", excluded[3])}))

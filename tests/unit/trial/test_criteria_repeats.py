@@ -8,7 +8,7 @@ import pytest
 
 from trialforge.ingest.source import Batch
 from trialforge.trial.criteria_lists import split_criteria
-from trialforge.trial.criteria_repeats import find_loops, find_opposed, find_repeats
+from trialforge.trial.criteria_repeats import find_loops, find_opposed, find_repeats, find_shared
 
 # Written by Qwen2.5-Coder-1.5B.
 COUNTS = "Absolute neutrophil count greater than 1,500/mm^3"
@@ -35,15 +35,31 @@ def test_an_exclusion_that_repeats_an_inclusion_is_opposed() -> None:
     included = [COUNTS, "Lung cancer", "Creatinine below 1.5 mg per dL in blood"]
     copied = f"{COUNTS} and younger than 65"
     assert find_opposed(included, [copied, "Lung cancer", "Pregnancy"]) == [copied]
-    assert find_opposed(included, [copied, COUNTS.upper()], exactly=True) == [COUNTS.upper()]
+    assert find_shared(included, [copied, COUNTS.upper(), "lung cancer"]) == [COUNTS.upper(), "lung cancer"]
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         ("Platelet count > 75,000/mm^3 at screening", "Platelet count < 75,000/mm^3 at screening"),
-        ("Women who use effective contraception", "Women who do not use effective contraception"),
-        ("Grade 2 fibrosis", "Grade 3 fibrosis"),
+        (
+            "Women who use effective contraception during the study and for 30 days after its end",
+            "Women who do not use effective contraception during the study and for 30 days after its end",
+        ),
+        (
+            "Negative pregnancy test within 30 days of study entry in women of childbearing potential",
+            "Positive pregnancy test within 30 days of study entry in women of childbearing potential",
+        ),
+        (
+            "Fibrosis of grade 2 in a biopsy within a year",
+            "Fibrosis of grade 3 in a biopsy within a year",
+        ),
+        ("The tumour is HER2+ by FISH", "The tumour is HER2- by FISH"),
+        (
+            "Cohort A: relapsed multiple myeloma after at least two prior lines of therapy",
+            "Cohort B: relapsed multiple myeloma after at least two prior lines of therapy with lenalidomide",
+        ),
+        ("SGOT no greater than 3 times ULN", "Alkaline phosphatase no greater than 3 times ULN"),
     ],
 )
 def test_what_differs_in_what_it_says_is_no_repeat(one: str, other: str) -> None:

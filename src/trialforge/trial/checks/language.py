@@ -10,6 +10,7 @@ import polars as pl
 from trialforge.core.plain_text import NO_TEXT
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.draft_fields import PROSE_FIELDS
 
 _PROSE = ("summary", "criteria", "detailed_description")
 _LONG = 20  # words
@@ -53,7 +54,7 @@ _RECITAL = re.compile(
     r"(?i)\b(?:ages?|sex|sponsor|purpose|enrol?lment)(?: of (?:the|this|all) (?:\w+ )?"
     r"(?:study|trial|participants|patients|subjects))? (?:is|are|will be|will range) (?:of )?"
     r"(?:all|both|male|female|other|industry|nih|treatment|prevention|diagnostic|supportive|basic|from \d+|"
-    r"\d+)\b"
+    r"\d+)(?: (?:blind|label|group|years?)(?: and older)?)?(?=[.,;]|$)"
 )
 _BOILERPLATE = (
     r"(?i)lorem ipsum|\[(?:insert|placeholder|your|name|drug|condition|todo)[^\]]*\]|"
@@ -96,7 +97,7 @@ def language_checks(params: CheckParams) -> list[Check]:
         Check(
             "recited_prompt",
             "its summary or description lists the design as the prompt does",
-            lambda record: any(map(recites, _texts(record, "summary", "detailed_description"))),
+            lambda record: any(recites(record[name] or "") for name in PROSE_FIELDS),
         ),
     ]
 
