@@ -279,7 +279,7 @@ def _compare_fields(
             if len(every):
                 usual = same if len(same) else every
                 sets = owners[mine["record"].to_numpy()]
-                above, p_above, by = _count_above(field, mine, every)
+                above, p_above, by = count_above(field, mine, every)
                 copied, passage = (
                     (mine[by].to_numpy(), usual[by].to_numpy()) for by in ("copied", "passage")
                 )
@@ -291,8 +291,14 @@ def _compare_fields(
                 break
 
 
-def _count_above(field: str, mine: pl.DataFrame, every: pl.DataFrame) -> tuple[float, float, str]:
-    """Return the share of records above the bound that shows most, its p-value among TAILS, and its score."""
+def count_above(field: str, mine: pl.DataFrame, every: pl.DataFrame) -> tuple[float, float, str]:
+    """Return the share of records above the bound that shows most, its p-value among TAILS, and its score.
+
+    Where half of the held-out trials have the whole field from train, as with the endpoints of simulated
+    trials, the longest texts would lie above the bound, and no record can be told from a copy.
+    """
+    if every["copied"].median() == 1:
+        return 0.0, 1.0, "copied"
     found = []
     for by, tail, part in TAILS:
         if by == "amount" and field in TITLES:

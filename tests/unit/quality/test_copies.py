@@ -24,6 +24,7 @@ from trialforge.quality.copies import (
     compare_ranks,
     copied_fields,
     copies_table,
+    count_above,
     cut_alike,
     exceed_tail,
     largest_excess,
@@ -213,6 +214,16 @@ def test_ties_at_the_top_are_counted_and_not_passed_over() -> None:
     share, chance = exceed_tail(np.array([1.0] * 60 + [0.2] * 40), real)
     assert share == 0.6
     assert chance < 1e-6
+
+
+@pytest.mark.parametrize(("usual", "is_copied"), [(0.3, True), (1.0, False)])
+def test_a_field_that_real_trials_share_whole_reveals_no_copies(usual: float, is_copied: bool) -> None:
+    """Texts of templates: the longest lie above all others by what one trial has, and are no copies."""
+    scores = {name: np.linspace(0.1, 0.8, 200) for name in ("weight", "closest", "amount", "passage")}
+    real = pl.DataFrame({"copied": np.full(200, usual), **scores})
+    records = pl.DataFrame({"copied": [1.0] * 10, **{name: [0.9] * 3 + [0.3] * 7 for name in scores}})
+    _, chance, _ = count_above("secondary_outcomes", records, real)
+    assert (chance < 0.01) is is_copied
 
 
 def test_records_that_share_exemplars_are_no_independent_ones() -> None:
