@@ -47,7 +47,7 @@ def _print_all(trials: pl.DataFrame, kinds: CriterionKinds) -> None:
     lines = criterion_lines(trials)
     rule = _print_found(lines, "rule", _find_by_rule)
     learned = _print_found(lines, "classifier", kinds.find_unlikely)
-    print(f"  of criteria on the wrong side the classifier finds {learned / rule:.1f} times as many")
+    print(f"  of inclusion criteria under exclusion the classifier finds {learned / rule:.1f} times as many")
     checks = criteria_checks(CheckParams(), kinds)
     (unlikely,) = (check.found for check in checks if check.reason == "unlikely_criteria")
     refused = [unlikely({"criteria": text}) for text in trials["criteria"]]
@@ -55,15 +55,18 @@ def _print_all(trials: pl.DataFrame, kinds: CriterionKinds) -> None:
 
 
 def _print_found(lines: pl.DataFrame, name: str, find: Finder) -> float:
-    """Print the share of each kind of line that is found on either side; return that of the wrong sides."""
+    """Print the share of each kind of line that is found on either side.
+
+    Returns:
+        That of inclusion criteria under exclusion: the rule reads no other side.
+    """
     texts = {kind: lines.filter(kind=kind)["text"].to_list() for kind in (*SIDES, OTHER)}
-    wrong = []
-    for side, opposite in (SIDES, SIDES[::-1]):
+    found: dict[str, float] = {}
+    for side in SIDES:
         found = {kind: len(find(side, texts[kind])) / len(texts[kind]) for kind in texts}
-        wrong.append(found[opposite])
         told = ", ".join(f"{kind} {share:.3f}" for kind, share in found.items())
         print(f"  {name}, read as {side}: {told}")
-    return float(np.mean(wrong))
+    return found["inclusion"]
 
 
 def _find_by_rule(side: str, items: Sequence[str]) -> Sequence[str]:
