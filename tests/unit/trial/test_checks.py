@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ import polars as pl
 import pytest
 
 from trialforge.core.params import load_section
-from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.ingest.source import Batch
-from trialforge.trial.canonical import canonical
 from trialforge.trial.checks.exemplars import COPIED_FIELDS, copy_bounds, exemplar_checks
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults, record_checks
@@ -21,7 +17,6 @@ from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
-from trialforge.trial.leakage import registration_view
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -413,15 +408,12 @@ def misspell(text: str) -> str:
 
 
 @pytest.mark.shared
-def test_a_copier_is_refused_and_held_out_trials_are_not(read_real: Callable[[str], Batch]) -> None:
+def test_a_copier_is_refused_and_held_out_trials_are_not(
+    real_parts: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
     """A record of the exemplars' own criteria, against real trials beside three others of their drug."""
-    trials = read_real("ctgov/studies_v2.jsonl.gz").trials.filter(study_type="Interventional")
-    collector = NameCollector()
-    collector.add(trials)
-    named = canonical(registration_view(add_normalized(trials, collector.normalize())).sort("nct_id"))
-    held_out = named.gather_every(3)
-    train = named.join(held_out, on="nct_id", how="anti").to_dicts()
-    bounds = copy_bounds(named.join(held_out, on="nct_id", how="anti"))
+    learned, held_out = real_parts
+    bounds, train = copy_bounds(learned), learned.to_dicts()
     refused = copiers = disguised = shown = 0
     for trial in held_out.to_dicts():
         drugs = {*(trial["normalized_interventions"] or [])} - CONTROLS

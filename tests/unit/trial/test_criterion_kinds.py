@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 import pytest
 
-from trialforge.ingest.interventions import NameCollector, add_normalized
-from trialforge.ingest.source import Batch
-from trialforge.simulation.corpus import simulate
-from trialforge.trial.canonical import canonical
+from tests.unit.split.pools import simulated_pool
 from trialforge.trial.criteria_lists import split_criteria
 from trialforge.trial.criterion_kinds import SIDES, learn_kinds
-from trialforge.trial.leakage import registration_view
-
-
-def named(trials: pl.DataFrame) -> pl.DataFrame:
-    """Trials with their interventions' normalized names."""
-    collector = NameCollector()
-    collector.add(trials)
-    return add_normalized(trials, collector.normalize())
-
-
-@pytest.fixture
-def parts(read_real: Callable[[str], Batch]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Two thirds of real trials to learn from, and the others."""
-    trials = read_real("ctgov/studies_v2.jsonl.gz").trials.filter(study_type="Interventional")
-    train = canonical(registration_view(named(trials)).sort("nct_id"))
-    held_out = train.gather_every(3)
-    return train.join(held_out, on="nct_id", how="anti"), held_out
 
 
 @pytest.mark.shared
 def test_criteria_of_the_other_side_are_unlikely_and_those_of_their_own_are_not(
-    parts: tuple[pl.DataFrame, pl.DataFrame],
+    real_parts: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
-    train, held_out = parts
+    train, held_out = real_parts
     kinds = learn_kinds(train)
     assert kinds is not None
     lists = [split_criteria(text) for text in held_out["criteria"]]
@@ -51,17 +29,17 @@ def test_criteria_of_the_other_side_are_unlikely_and_those_of_their_own_are_not(
 
 @pytest.mark.shared
 def test_nothing_is_learned_from_few_criteria_or_from_one_side(
-    parts: tuple[pl.DataFrame, pl.DataFrame],
+    real_parts: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
-    train, _ = parts
+    train, _ = real_parts
     assert learn_kinds(train.head(5)) is None
     assert learn_kinds(train.clear()) is None
     assert learn_kinds(train.with_columns(criteria=pl.lit("Inclusion Criteria:\n- Adults\n- Asthma"))) is None
 
 
 @pytest.mark.shared
-def test_criteria_are_learned_without_other_texts(parts: tuple[pl.DataFrame, pl.DataFrame]) -> None:
-    train, held_out = parts
+def test_criteria_are_learned_without_other_texts(real_parts: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    train, held_out = real_parts
     bare = train.with_columns(
         pl.lit(None, train.schema[name]).alias(name)
         for name in ("summary", "detailed_description", "arms", "primary_outcomes", "secondary_outcomes")
@@ -74,12 +52,12 @@ def test_criteria_are_learned_without_other_texts(parts: tuple[pl.DataFrame, pl.
 
 def test_templates_teach_nothing_about_criteria_in_other_words() -> None:
     """They are so sure of their own lines that any other would be unlikely."""
-    assert learn_kinds(named(simulate(400, 5))) is None
+    assert learn_kinds(simulated_pool(400, 5)) is None
 
 
 @pytest.mark.shared
-def test_the_order_of_trials_makes_no_difference(parts: tuple[pl.DataFrame, pl.DataFrame]) -> None:
-    train, _ = parts
+def test_the_order_of_trials_makes_no_difference(real_parts: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    train, _ = real_parts
     one, other = learn_kinds(train), learn_kinds(train.sample(fraction=1, shuffle=True, seed=1))
     assert one is not None
     assert other is not None
@@ -88,9 +66,9 @@ def test_the_order_of_trials_makes_no_difference(parts: tuple[pl.DataFrame, pl.D
 
 @pytest.mark.shared
 def test_kinds_that_stand_in_one_intervention_alone_are_not_learned(
-    parts: tuple[pl.DataFrame, pl.DataFrame],
+    real_parts: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
     """No fold without that intervention could say how likely its lines are."""
-    train, _ = parts
+    train, _ = real_parts
     alone = train.with_columns(normalized_interventions=pl.lit(["levodopa"]))
     assert learn_kinds(alone) is None
