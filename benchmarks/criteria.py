@@ -18,8 +18,8 @@ from benchmarks._sample import AACT, SAMPLE, registered_sample
 from trialforge.trial.checks.criteria import criteria_checks
 from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.controls import cluster_key
-from trialforge.trial.criteria_lists import join_criteria
-from trialforge.trial.criterion_kinds import OTHER, SIDES, CriterionKinds, criterion_lines, learn_kinds
+from trialforge.trial.criteria_lists import SIDES, join_criteria
+from trialforge.trial.criterion_kinds import OTHER, CriterionKinds, criterion_lines, learn_kinds
 
 if TYPE_CHECKING:
     import polars as pl

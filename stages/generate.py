@@ -41,7 +41,7 @@ def main() -> None:
     exemplars = exemplar_rows(train, targets)
     reference = learn_reference(train)
     checks = record_checks(bounds, exemplars, reference)
-    writer = DraftWriter(exemplars, params, llm.context_tokens, checks, reference.kinds)
+    writer = DraftWriter(exemplars, params, llm.context_tokens, checks, reference)
     generator = load_generator(llm)
     origin = {
         "model": generator.model,

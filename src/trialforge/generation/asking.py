@@ -36,12 +36,13 @@ _TIGHTER, _LEAST_ALLOWED = 0.7, 8
 _HOTTER, _HOTTEST = 0.2, 1.0
 _MOST_CHAINS = 1000  # that are under way together: the prompts of all need not be in memory
 _UNREADABLE = {"length": "cut", "garbled": "garbled"}  # finish reasons of no use, and their faults
+_NO_ANSWER = {*_UNREADABLE.values(), "not_json", "not_schema"}
 
 
 class Fault(Exception):
     """Why an answer is no draft; asked again with another seed, and the reject reason in the end.
 
-    `instead` is what is asked in place of the same question: for the faulty texts alone, if the rest is good.
+    `instead` is what is asked in place of the same question: for the texts at fault, if the rest is good.
     """
 
     def __init__(self, reason: str, instead: Question[Any] | None = None) -> None:
@@ -58,6 +59,7 @@ class Question(Generic[T]):
     seed: int
     accept: Callable[[str], T]
     size: float = 1.0  # what it costs beside others of its stage
+    told: bool = True  # whether a further attempt is told what was wrong with the one before
 
     def request(self, sampling: Sampling, attempt: int, fault: str | None = None) -> Request:
         """Return the call of one attempt; `fault` is what was wrong with the one before, and is told.
@@ -151,11 +153,17 @@ class StageAsking:
         generator: closed on leaving the context.
         sizes: of all questions that are to be asked.
         at_once: how many calls are in flight together.
-        kept: how many of the first attempts the call cache has, where that is known before.
+        kept: how many of the first attempts the call cache has; None where that is not known before.
     """
 
     def __init__(
-        self, stage: str, generator: TextGenerator, sizes: Sequence[float], *, at_once: int = 1, kept: int = 0
+        self,
+        stage: str,
+        generator: TextGenerator,
+        sizes: Sequence[float],
+        *,
+        at_once: int = 1,
+        kept: int | None = None,
     ) -> None:
         self.tally = Tally()
         self._stage = stage
@@ -332,7 +340,7 @@ def _ask_some(
             advance(call.chain, answer)
         else:
             again = replace(call, asked=answer.instead or call.question, attempt=call.attempt + 1)
-            put(again, None if answer.instead else answer.fault)
+            put(again, answer.fault if again.asked.told else None)
     if answered < len(requests):
         raise GenerationError(f"{generator.engine} left {len(requests) - answered} calls without an answer")
 
@@ -346,6 +354,8 @@ def _read(call: _Call[T], seed: int, completion: Completion) -> Answer[T]:
             value, fault = call.asked.accept(completion.text), None
         except Fault as error:
             fault, instead = str(error), error.instead
+    if fault in _NO_ANSWER:
+        instead = call.asked
     return Answer(value, fault, call.attempt, seed, completion.model_digest, instead)
 
 
@@ -371,15 +381,17 @@ def write_timings(stage: str, tally: Tally, seconds: float, model: str) -> None:
     write_json(values, find_project(Path.cwd()) / TIMINGS_FOLDER / f"{stage}.json")
 
 
-def foretell(stage: str, calls: int, kept: int, model: str) -> str:
+def foretell(stage: str, calls: int, kept: int | None, model: str) -> str:
     """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
-    told = f"{calls} calls, {kept} of them answered from the cache"
+    told = f"{calls} calls; what the cache has of them takes no time"
+    if kept is not None:
+        told = f"{calls} calls, {kept} of them answered from the cache"
     if calls == kept:
         return f"{told}; none is paid for, but for those that are asked again"
-    seconds = expect_seconds(stage, calls - kept, model)
+    seconds = expect_seconds(stage, calls - (kept or 0), model)
     if seconds is None:
         return f"{told}; how long {model} takes for the others is not known on this machine yet"
-    return f"{told}; about {format_seconds(seconds)} at the rate of the last run here"
+    return f"{told}; the others about {format_seconds(seconds)} at the rate of the last run here"
 
 
 def expect_seconds(stage: str, calls: int, model: str) -> float | None:

@@ -12,23 +12,27 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
-from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.mending import (
+    MOST_KEPT,
     can_mend,
     copied_texts,
-    count_dropped,
     end_texts,
+    left_in,
     mending_messages,
     repeated_texts,
     replaced_texts,
+    right_spelling,
     schema_of,
     without_items,
+    without_spares,
     without_unfit,
 )
+from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import (
     SHOWN,
     ask_for,
+    count_missing,
     count_words,
     part_schema,
     show_parts,
@@ -44,11 +48,12 @@ from trialforge.generation.prompts import (
 )
 from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
+from trialforge.generation.schema import closed_object
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
+from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
-from trialforge.trial.criterion_kinds import CriterionKinds
 from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.generation_arms import WITHOUT_PROSE
 from trialforge.trial.label_words import label_line, label_verb, told_label
@@ -76,7 +81,6 @@ class Draft:
     record: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
     retries: int = 0
-    dropped: int = 0
     model_digest: str | None = None
 
     @property
@@ -97,7 +101,6 @@ class Draft:
         self.fault = answer.fault
         if answer.value is not None:
             self.texts |= answer.value["texts"]
-            self.dropped += answer.value["dropped"]
             self.record = answer.value["record"]
 
 
@@ -109,7 +112,7 @@ class DraftWriter:
         params: section `generation`.
         context_tokens: that a prompt and its answer may fill.
         checks: a part that one of them finds at fault is asked again.
-        kinds: criteria that are unlikely on their side are dropped.
+        reference: what rules mend an answer by.
     """
 
     def __init__(
@@ -118,13 +121,14 @@ class DraftWriter:
         params: GenerationParams,
         context_tokens: int,
         checks: Sequence[Check],
-        kinds: CriterionKinds | None = None,
+        reference: Reference = Reference(),  # noqa: B008  # it is frozen
     ) -> None:
         self._train = train
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
-        self._kinds = kinds
+        self._fields = {check.reason: check.fields for check in checks}
+        self._reference = reference
         self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
     def write(self, targets: Sequence[Row], asking: StageAsking) -> list[Draft]:
@@ -150,10 +154,25 @@ class DraftWriter:
         if not draft.record and draft.fault is None:  # its skeleton has no text to write
             draft.record = _named_record(draft, {})
 
-    def ask(self, draft: Draft, part: PartName) -> Question[dict[str, Any]]:
-        """Return the question for a part of a draft that its skeleton has texts in."""
+    def ask(
+        self,
+        draft: Draft,
+        part: PartName,
+        written: Row | None = None,
+        anew: Sequence[str] = (),
+    ) -> Question[dict[str, Any]]:
+        """Return the question for a part of a draft that its skeleton has texts in.
+
+        Args:
+            draft: with the parts before.
+            part: that is asked for.
+            written: the texts of this part that stay as they are. The prompt does not show them: a small
+                model makes a title of the summary that it reads.
+            anew: its other fields; empty asks for the whole part.
+        """
         target, params = draft.target, self._params
         schema = self._schema(target, part) or {}
+        asked = closed_object({name: schema["properties"][name] for name in anew}) if anew else schema
         subject = target_line(target["intervention"], target["conditions"], target["phase"])
         reasons = {target["label"]: target["reasons"], 1 - target["label"]: target["other_reasons"]}
         told = [subject, tell_skeleton(target["skeleton"]), *target["reasons"], *target["other_reasons"]]
@@ -174,14 +193,13 @@ class DraftWriter:
             label=label_line(told_label(target["arm"], target["label"]), params.label_wording),
             target="\n".join(told[:2]),
             record=tell_record(draft.record, left) if draft.record else "",
-            asked=ask_for(part, target["skeleton"], params.fields),
+            asked=ask_for(part, target["skeleton"], anew or params.fields),
         )
-        seed = derive_seed(draft.seed, part)
         return Question(
             messages,
-            schema,
-            seed,
-            lambda text: self._accept(draft, part, schema, parse_answer(text, schema)),
+            asked,
+            derive_seed(draft.seed, part),
+            lambda text: self._accept(draft, part, {**(written or {}), **parse_answer(text, asked)}),
             count_words(schema),
         )
 
@@ -227,57 +245,89 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(
-        self, draft: Draft, part: PartName, schema: Row, answer: Row, mended: Row | None = None
-    ) -> dict[str, Any]:
-        """Return texts and record of a good answer, and how many texts were dropped from it.
+    def _accept(self, draft: Draft, part: PartName, answer: Row, mended: Row | None = None) -> dict[str, Any]:
+        """Return texts and record of a good answer; `mended` is the schema of texts that were just mended."""
+        written, faults, faulty = self._settle(draft, part, answer)
+        schema = self._schema(draft.target, part) or {}
+        if faulty and schema_of(faulty, schema) == mended:  # the model can't mend them
+            fewer = without_items(written, faulty, schema)
+            if fewer != written:
+                return self._accept(draft, part, fewer, mended)
+        if faults:
+            # What is told of a copy lets the model repeat less of its prompt.
+            fault = next(filter(_is_copy, faults), faults[0])
+            raise Fault(fault, self._ask_again(draft, part, written, faults, faulty, mended))
+        return {"texts": written, "record": _named_record(draft, draft.texts | written)}
 
-        `mended` is the schema of texts that were just mended.
+    def _settle(
+        self, draft: Draft, part: PartName, answer: Row
+    ) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+        """Mend and drop by rule what can be; return the texts, the faults left, and what is cut or copied."""
+        schema, skeleton = self._schema(draft.target, part) or {}, draft.target["skeleton"]
+        answer = {name: answer[name] for name in schema["properties"]}
+        answer = right_spelling(answer, _named_record(draft, draft.texts), self._reference.words)
+        written, cut = end_texts(without_items(answer, repeated_texts(answer), schema), schema)
+        written = without_items(written, cut, schema, MOST_KEPT)
+        if cut := left_in(written, cut):
+            return written, [f"cut_{name}" for name in cut], cut
+        whole = _named_record(draft, draft.texts | written)
+        fit = without_unfit(written, schema, whole, self._reference.kinds)
+        written = without_spares(fit, {}, skeleton)
+        faults = self._find_faults(draft, written, part)
+        fields = {name for fault in faults if _is_copy(fault) for name in self._fields[fault]}
+        if not fields:
+            return written, faults, {}
+        exemplars = [self._train[name] for name in draft.target["exemplars"]]
+        copied = {name: texts for name, texts in copied_texts(fit, exemplars).items() if name in fields}
+        fewer = without_spares(fit, copied, skeleton)
+        fewer = without_items(fewer, left_in(fewer, copied), schema, MOST_KEPT)
+        left = self._find_faults(draft, fewer, part)
+        if {*left} <= {*faults}:  # else it needs what was dropped
+            written, faults = fewer, left
+        return written, faults, left_in(written, copied)
+
+    def _ask_again(
+        self,
+        draft: Draft,
+        part: PartName,
+        written: Row,
+        faults: Sequence[str],
+        faulty: Row,
+        mended: Row | None,
+    ) -> Question[dict[str, Any]] | None:
+        """Return the question for the texts at fault, where others of the part can stay as they are.
+
+        If nothing but sentences and criteria is copied or cut, these are shown to be mended, unless they just
+        were. Otherwise all fields at fault are written anew together.
         """
-        written, faulty = end_texts(without_items(answer, repeated_texts(answer), schema), schema)
-        if faulty:
-            fault, kind = f"cut_{next(iter(faulty))}", "cut"
-        else:
-            whole = _named_record(draft, draft.texts | written)
-            written = without_unfit(written, schema, whole, self._kinds)
-            record = _named_record(draft, draft.texts | written)
-            found = self._find_fault(record, draft.target, part)
-            if found is None:
-                return {
-                    "texts": written,
-                    "record": record,
-                    "dropped": count_dropped(written, schema),
-                }
-            fault, kind = found, "copied"
-            if fault.startswith("copied_"):
-                faulty = copied_texts(written, [self._train[name] for name in draft.target["exemplars"]])
-        if not can_mend(faulty):
-            raise Fault(fault)
-        asked = schema_of(faulty, schema)
-        if asked == mended:
-            # What the model can't mend is dropped or, where little is left, written anew with its part.
-            kept = without_items(written, faulty, schema)
-            if any(kept[name] == written[name] for name in faulty):
-                raise Fault(fault)
-            return self._accept(draft, part, schema, kept, mended)
+        schema = self._schema(draft.target, part) or {}
+        cut = faults[0].startswith("cut_")
+        found = [{*faulty} if cut else {*self._fields[fault]} & {*written} for fault in faults]
+        anew = set[str]().union(*found)
+        mends = all(found) and can_mend(faulty) and anew <= {*faulty}
+        if mends and (asked := schema_of(faulty, schema)) != mended:
 
-        def accept(text: str) -> dict[str, Any]:
-            again = replaced_texts(written, parse_answer(text, asked))
-            return self._accept(draft, part, schema, again, asked)
+            def accept(text: str) -> dict[str, Any]:
+                return self._accept(draft, part, replaced_texts(written, parse_answer(text, asked)), asked)
 
-        seed = derive_seed(draft.seed, part)
-        raise Fault(fault, Question(mending_messages(faulty, kind), asked, seed, accept))
+            messages = mending_messages(faulty, "cut" if cut else "copied")
+            return Question(messages, asked, derive_seed(draft.seed, part), accept, told=False)
+        if not all(found) or len(anew) == len(written):
+            return None
+        kept = {field: texts for field, texts in written.items() if field not in anew}
+        return self.ask(draft, part, kept, [field for field in written if field in anew])
 
-    def _find_fault(self, record: Row, target: Row, part: PartName) -> str | None:
-        """Return what validation would find first, but for what a later part may still mend."""
+    def _find_faults(self, draft: Draft, written: dict[str, Any], part: PartName) -> list[str]:
+        """Return what validation would find, but for what a later part may still mend."""
+        target = draft.target
         left = [name for name in PARTS[PARTS.index(part) + 1 :] if self._writes(target, name)]
         pending: set[str] = set()
         if left:
             pending |= {*_CRITERIA_REASONS}
             if not (target["skeleton"]["title"] or target["skeleton"]["summary"]):
                 pending |= {*PROSE_REASONS}
-        found = find_record_faults(record, target, self._checks)
-        return next((name for name in found if name not in pending), None)
+        record = _named_record(draft, draft.texts | written)
+        return [name for name in find_record_faults(record, target, self._checks) if name not in pending]
 
     def _writes(self, target: Row, part: PartName) -> bool:
         return self._schema(target, part) is not None
@@ -289,6 +339,10 @@ class DraftWriter:
 def _named_record(draft: Draft, texts: Row) -> dict[str, Any]:
     record = build_record(draft.target, texts)
     return record | {"nct_id": name_record(record, draft.name)}
+
+
+def _is_copy(fault: str) -> bool:
+    return fault.startswith("copied_")
 
 
 def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:
@@ -370,7 +424,9 @@ def measure_drafts(drafts: Sequence[Draft], tally: Tally) -> dict[str, int | flo
         "given_up_share": round(given_up / len(targets), 4) if targets else None,
         "parts": parts,
         "retries": retries,
-        "texts_dropped": sum(draft.dropped for draft in drafts if draft.fault is None),
+        "texts_dropped": sum(
+            count_missing(draft.texts, draft.target["skeleton"]) for draft in drafts if draft.fault is None
+        ),
         "attempts_a_part": round(tally.asked / parts, 4) if parts else None,
         "first_try_valid_share": round(tally.valid_first / tally.uncut_first, 4)
         if tally.uncut_first

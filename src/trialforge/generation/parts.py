@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from trialforge.generation.exemplars import count_at_most
 from trialforge.generation.prompts import neutralize, record_json
 from trialforge.generation.schema import closed_object
-from trialforge.trial.criteria_lists import split_criteria
-from trialforge.trial.draft_fields import FIELDS_OF_PART, PROSE_FIELDS, PartName
+from trialforge.trial.criteria_lists import SIDES, split_criteria
+from trialforge.trial.draft_fields import FIELDS_OF_PART, PROSE_FIELDS, TITLES, PartName, with_spares
 from trialforge.trial.record import Row
 from trialforge.trial.text import SENTENCE_END
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SENTENCE_WORDS = 22  # registry prose has about so many words a sentence
 KEYWORD_WORDS = 2
-TITLES = ("title", "official_title")
 # A time frame of few words is a number and a unit; a longer one is prose.
 UNIT_WORDS, UNITS, MOST_UNITS = 3, ("hours", "days", "weeks", "months", "years"), 400
 # The parts of an exemplar that the prompt for a part shows. Both for criteria show the same: an engine that
@@ -65,8 +64,8 @@ def _slots(name: str, skeleton: Row) -> dict[str, Any] | None:
         return _numbered([text_schema(words) for words in sentence_words(shape)])
     if name == "keywords":
         return _numbered([text_schema(KEYWORD_WORDS)] * shape)
-    if name in ("inclusion", "exclusion"):
-        return _numbered([_line_schema(words) for words in shape])
+    if name in SIDES:
+        return _numbered([_line_schema(words) for words in with_spares(shape)])
     return _numbered([_item_slots(item) for item in shape])
 
 
@@ -100,6 +99,13 @@ def count_words(schema: Row) -> float:
     if "properties" in schema:
         return sum(count_words(slot) for slot in schema["properties"].values())
     return max(1.0, int(schema.get("minLength", 0)) / LEAST)
+
+
+def count_missing(texts: Row, skeleton: Row) -> int:
+    """Return how many sentences and criteria the skeleton has more than the texts."""
+    asked = {name: len(sentence_words(skeleton[name])) for name in PROSE_FIELDS if texts.get(name)}
+    asked |= {name: len(skeleton[name]) for name in SIDES if texts.get(name)}
+    return sum(max(0, count - len(texts[name])) for name, count in asked.items())
 
 
 def most_characters(words: int) -> int:
@@ -155,7 +161,7 @@ def show_parts(
 
 def view_part(part: PartName, trial: Row, fields: Sequence[str]) -> dict[str, list[Any]]:
     """Return the texts of a part by field: sentences, criteria, or items with their parts."""
-    lists = dict(zip(("inclusion", "exclusion"), split_criteria(trial["criteria"]), strict=True))
+    lists = dict(zip(SIDES, split_criteria(trial["criteria"]), strict=True))
     view: dict[str, list[Any]] = {}
     for name in FIELDS_OF_PART[part]:
         value: Any = lists[name] if name in lists else trial[name]

@@ -9,10 +9,9 @@ from typing import Any
 import polars as pl
 
 from trialforge.core.files import hash_json
-from trialforge.generation.parts import TITLES
 from trialforge.trial.checks.form import is_misnamed
 from trialforge.trial.criteria_lists import join_criteria
-from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS
+from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS, TITLES
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX, Row
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {

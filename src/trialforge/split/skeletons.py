@@ -18,6 +18,7 @@ from trialforge.split.nearness import Nearness
 from trialforge.trial.checks.target import names_intervention
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.draft_fields import with_spares
 from trialforge.trial.record import Row
 from trialforge.trial.skeleton import ArmShape, Donors, EndpointShape, InterventionShape, Skeleton
 from trialforge.trial.text import plain_text
@@ -38,7 +39,8 @@ class Donorhood:
 
     Args:
         train: labelled registration views with `normalized_interventions`.
-        max_words: what is written in one answer has no more words; a trial with more gives no lengths.
+        max_words: what is written in one answer, spare criteria included, has no more words; a trial with
+            more gives no lengths.
     """
 
     def __init__(self, train: pl.DataFrame, max_words: int) -> None:
@@ -166,7 +168,7 @@ def _measure(row: dict[str, Any]) -> dict[str, Any]:
         "exclusion": criteria[1],
         "endpoint_words": endpoint_words,
         "arm_words": arm_words,
-        "longest": max(header, endpoint_words, arm_words, *map(sum, criteria)),
+        "longest": max(header, endpoint_words, arm_words, *(sum(with_spares(words)) for words in criteria)),
         "arms_fit": not row["arms"] or _are_sound(row["arms"]),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -141,18 +141,25 @@ def measure_spelled(ours: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
 
 def _spell_like(texts: pl.Series, shown: pl.Series) -> pl.Series:
     words, known = split_words(texts), {*split_words(shown).explode().drop_nulls()}
-    by_form: dict[str, list[tuple[str, int | None]]] = {}
-    for word in sorted(known):
-        for form, place in _forms(word):
-            by_form.setdefault(form, []).append((word, place))
     others = {*words.explode().drop_nulls()} - known
-    meant = {word: near for word in others if (near := _find_near(word, by_form))}
+    meant = find_near_words(others, known)
     spelled = words.list.eval(pl.element().replace(meant)).list.join(" ")
     return pl.select(pl.when(words.list.len() >= NGRAM).then(spelled).otherwise(texts)).to_series()
 
 
+def find_near_words(words: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return, of each word that is a letter away from a known one, that one.
+
+    The word lacks a letter, has one more or another one, or two neighbours in the other order.
+    """
+    by_form: dict[str, list[tuple[str, int | None]]] = {}
+    for word in sorted(known):
+        for form, place in _forms(word):
+            by_form.setdefault(form, []).append((word, place))
+    return {word: near for word in sorted(words) if (near := _find_near(word, by_form))}
+
+
 def _find_near(word: str, by_form: Mapping[str, Sequence[tuple[str, int | None]]]) -> str | None:
-    """Return the known word that lacks a letter, or has one more, another or two in the other order."""
     for form, place in _forms(word):
         for known, other in by_form.get(form, ()):
             if place is None or other is None or abs(place - other) <= 1:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from trialforge.trial.criteria import parse
 
+SIDES = ("inclusion", "exclusion")
 # Cancer trials of the nineties and after run their items together under headings in capitals.
 _CHARACTERISTICS = re.compile(r"(?:DISEASE|PATIENT) CHARACTERISTICS")
 _RUN_ON = re.compile(r"(?<=[a-z0-9)])\.?\s+(?=[A-Z][a-z])|\s+(?=[A-Z][a-z]+(?: [a-z]+)?: )")

@@ -16,10 +16,9 @@ from sklearn.svm import LinearSVC
 
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.copies import field_items
-from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.criteria_lists import SIDES, split_criteria
 from trialforge.trial.leakage import split_sentences
 
-SIDES = ("inclusion", "exclusion")
 OTHER = "other"
 LEVEL = 0.01  # of real criteria that count as unlikely on their side
 _OTHER_FIELDS = ("summary", "detailed_description", "arms", "primary_outcomes", "secondary_outcomes")

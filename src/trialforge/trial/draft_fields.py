@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import ConfigDict, field_validator
@@ -19,8 +20,15 @@ PARTS: tuple[PartName, ...] = tuple(FIELDS_OF_PART)
 WRITTEN_FIELDS = tuple(field for fields in FIELDS_OF_PART.values() for field in fields)
 # Where a skeleton has them, no check of a record lets them be absent.
 NEEDED_FIELDS = ("title", "summary", "inclusion", "exclusion")
+TITLES = ("title", "official_title")
+SPARE = 4  # a list of criteria is asked for with one in so many besides, for one that can't be used
 PROSE_FIELDS = ("summary", "detailed_description")  # texts of several sentences
 ENDPOINT_FIELDS = ("primary_outcomes", "secondary_outcomes")
+
+
+def with_spares(words: Sequence[int]) -> list[int]:
+    """Return the words of each criterion of a list, and those of its spare ones."""
+    return [*words, *words[: len(words) // SPARE]]
 
 
 class DraftFields(Section):

@@ -12,6 +12,7 @@ from trialforge.generation.asking import (
     Tally,
     ask_all,
     ask_for_stage,
+    foretell,
     write_timings,
 )
 from trialforge.llm.backend import Message, Sampling
@@ -57,7 +58,7 @@ def test_each_attempt_has_a_higher_temperature_up_to_a_bound() -> None:
 
 
 def test_the_next_attempt_is_told_what_was_wrong_unless_its_question_tells_it() -> None:
-    mend = Question((Message("user", "mend it"),), {"type": "string"}, 3, accept)
+    mend = Question((Message("user", "mend it"),), {"type": "string"}, 3, accept, told=False)
 
     def refuse(_text: str) -> str:
         raise Fault("no_title", mend)
@@ -139,7 +140,9 @@ def test_before_the_first_call_a_stage_says_how_many_and_how_long(
     unknown = "how long queued takes for the others is not known on this machine yet"
     assert told(1, 2) == f"generate: 2 calls, 0 of them answered from the cache; {unknown}"
     write_json(timed | {"model": "queued"}, timings)
-    rate = "about 40 s at the rate of the last run here"
+    rate = "the others about 40 s at the rate of the last run here"
+    free_if_kept = "2 calls; what the cache has of them takes no time"
+    assert foretell("generate", 2, None, "queued") == f"{free_if_kept}; {rate}"
     assert told(1, 2, 3, 4) == f"generate: 4 calls, 2 of them answered from the cache; {rate}"
     free = "none is paid for, but for those that are asked again"
     assert told(1, 2) == f"generate: 2 calls, 2 of them answered from the cache; {free}"

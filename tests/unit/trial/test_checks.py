@@ -17,6 +17,7 @@ from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import names_condition, names_intervention, names_other_phase
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.criteria_lists import join_criteria, split_criteria
+from trialforge.trial.draft_fields import WRITTEN_FIELDS
 from trialforge.trial.record import REGISTRATION_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,6 +92,13 @@ def test_records_are_judged_one_by_one() -> None:
 
 def test_the_defaults_are_those_of_params() -> None:
     assert CheckParams() == BOUNDS
+
+
+def test_what_is_written_anew_for_a_fault_is_what_a_model_writes() -> None:
+    named = {check.reason: check.fields for check in CHECKS if check.fields}
+    assert all({*fields} <= {*WRITTEN_FIELDS} for fields in named.values())
+    assert named["misnamed_design"] == ("title", "official_title")
+    assert named["copied_criteria_text"] == ("inclusion", "exclusion")
 
 
 def test_every_code_is_told_once_and_in_one_spelling() -> None:

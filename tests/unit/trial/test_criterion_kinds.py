@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from tests.unit.split.pools import simulated_pool
-from trialforge.trial.criteria_lists import split_criteria
-from trialforge.trial.criterion_kinds import SIDES, learn_kinds
+from trialforge.trial.criteria_lists import SIDES, split_criteria
+from trialforge.trial.criterion_kinds import learn_kinds
 
 
 @pytest.mark.shared

@@ -22,8 +22,10 @@ class Check:
         message: what is wrong with the record, for people.
         found: whether a record has the fault: a function of it, or an expression over column TEXT, quick for
             patterns; null is no.
+        fields: the texts that a draft needs anew if it has the fault; empty: all of the part.
     """
 
     reason: str
     message: str
     found: Callable[[Record], bool] | pl.Expr
+    fields: tuple[str, ...] = ()

@@ -10,9 +10,9 @@ from functools import lru_cache
 from trialforge.trial.checks.check import Check, Record
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.params import CheckParams
-from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.criteria_lists import SIDES, split_criteria
 from trialforge.trial.criteria_repeats import find_loops, find_opposed, find_repeats, find_shared
-from trialforge.trial.criterion_kinds import SIDES, CriterionKinds
+from trialforge.trial.criterion_kinds import CriterionKinds
 from trialforge.trial.text import plain_text
 
 _INCLUSION, _EXCLUSION = (

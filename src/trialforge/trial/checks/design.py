@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from trialforge.trial.checks.check import Check, Record
-from trialforge.trial.draft_fields import PROSE_FIELDS
+from trialforge.trial.draft_fields import PROSE_FIELDS, TITLES
 from trialforge.trial.leakage import OTHER_STUDY
 from trialforge.trial.text import SENTENCE_END
 
@@ -39,7 +39,7 @@ _ANOTHER = re.compile(
 def design_checks() -> list[Check]:
     """Return the checks of titles and prose against allocation, masking and intervention model."""
     return [
-        Check("misnamed_design", "its titles state another design than its fields", _misnames_design),
+        Check("misnamed_design", "its titles state another design than its fields", _misnames_design, TITLES),
         Check(
             "misdescribed_design",
             "its summary or description states another design than its fields",
@@ -48,6 +48,7 @@ def design_checks() -> list[Check]:
                 for name in PROSE_FIELDS
                 for sentence in SENTENCE_END.split(record[name] or "")
             ),
+            PROSE_FIELDS,
         ),
     ]
 
@@ -63,6 +64,6 @@ def _is_denied(record: Record, text: str) -> bool:
 
 
 def _misnames_design(record: Record) -> bool:
-    titles = " ".join(filter(None, (record["title"], record["official_title"])))
+    titles = " ".join(filter(None, (record[name] for name in TITLES)))
     one_group = record["intervention_model"] == "Single Group"
     return _is_denied(record, titles) or bool(one_group and _RANDOMIZED.search(titles))

@@ -12,14 +12,21 @@ import polars as pl
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.controls import cluster_key
 from trialforge.trial.copies import field_items, measure_copies, measure_spelled
+from trialforge.trial.criteria_lists import SIDES
+from trialforge.trial.draft_fields import TITLES
 from trialforge.trial.record import REGISTRATION_SCHEMA
 from trialforge.trial.text import plain_text, word_ngrams
 
 _NGRAM = 5
-_TITLES, _PROSE = ("title", "official_title"), ("summary", "detailed_description", "criteria")
+_PROSE = ("summary", "detailed_description", "criteria")
 _SENTENCE = 5  # spaces of a title that is no phrase of the field any more
-# Texts of which a few words are no copy, each with the share of its n-grams that may stand in the exemplars.
-COPIED_FIELDS = ("official_title", "summary", "detailed_description", "criteria")
+# Texts of which a few words are no copy, and the fields in which a draft has them.
+COPIED_FIELDS = {
+    "official_title": ("official_title",),
+    "summary": ("summary",),
+    "detailed_description": ("detailed_description",),
+    "criteria": SIDES,
+}
 _SAMPLE, _SHOWN, _LEVEL, _LEAST, _MOST = 300, 3, 0.95, 0.1, 0.9
 # A code word: of a protocol or a sponsor, or one that planted text wants to see again.
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=(?:[0-9-]*[A-Z]){4})[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
@@ -68,7 +75,7 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
     def read_items(*exemplars: str) -> pl.DataFrame:
         return field_items(pl.DataFrame([trials[name] for name in exemplars], schema=REGISTRATION_SCHEMA))
 
-    def find_shared(name: str) -> Callable[[Record], bool]:
+    def repeats_too_much(name: str) -> Callable[[Record], bool]:
         bound = bounds.get(name, 1.0)
         return lambda record: (
             bound < 1
@@ -78,12 +85,26 @@ def exemplar_checks(trials: Mapping[str, Record], bounds: Mapping[str, float]) -
 
     return [
         Check(
-            "copied_title", "its title is that of an exemplar, or a sentence of one", find_copy(_copies_title)
+            "copied_title",
+            "its title is that of an exemplar, or a sentence of one",
+            find_copy(_copies_title),
+            TITLES,
         ),
         Check(
-            "copied_summary", "its summary is pieced together from an exemplar's", find_copy(_copies_summary)
+            "copied_summary",
+            "its summary is pieced together from an exemplar's",
+            find_copy(_copies_summary),
+            ("summary",),
         ),
-        *(Check(f"copied_{name}_text", _copy_message(name), find_shared(name)) for name in COPIED_FIELDS),
+        *(
+            Check(
+                f"copied_{name}_text",
+                _copy_message(name),
+                repeats_too_much(name),
+                SIDES if name == "criteria" else (name,),
+            )
+            for name in COPIED_FIELDS
+        ),
         Check("copied_code", "it repeats a code word of an exemplar", find_copy(_copies_code)),
     ]
 
@@ -94,10 +115,10 @@ def _copy_message(name: str) -> str:
 
 
 def _copies_title(record: Record, exemplars: Sequence[Record]) -> bool:
-    titles = {plain_text(trial[name] or "") for trial in exemplars for name in _TITLES}
+    titles = {plain_text(trial[name] or "") for trial in exemplars for name in TITLES}
     if plain_text(record["title"] or "") in titles - {""}:
         return True
-    own = [plain_text(record[name] or "") for name in _TITLES]
+    own = [plain_text(record[name] or "") for name in TITLES]
     prose = [plain_text(trial[name] or "") for trial in exemplars for name in _PROSE]
     return any(title in text for title in own if title.count(" ") >= _SENTENCE for text in prose)
 

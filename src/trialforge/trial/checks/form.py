@@ -45,10 +45,12 @@ def form_checks(params: CheckParams) -> list[Check]:
         Check("nameless_endpoint", "an endpoint has no name", partial(_lacks, "primary_outcomes", "measure")),
         Check("impossible_age", "it is for ages that nobody has", _has_impossible_age),
         Check("impossible_enrolment", "its planned enrolment is 0 or too large", is_no_enrolment),
-        Check("repeated_arms", "two arms have the same label", _repeats_arms),
-        Check("idle_arm", "an arm gets nothing", _has_idle_arm),
-        Check("misnamed_arm", "an arm is called placebo and gets something else", _has_misnamed_arm),
-        Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms),
+        Check("repeated_arms", "two arms have the same label", _repeats_arms, ("arms",)),
+        Check("idle_arm", "an arm gets nothing", _has_idle_arm, ("arms",)),
+        Check(
+            "misnamed_arm", "an arm is called placebo and gets something else", _has_misnamed_arm, ("arms",)
+        ),
+        Check("same_arms", "two arms of one type get the same, at the same dose", _has_same_arms, ("arms",)),
     ]
 
 

@@ -13,6 +13,7 @@ from trialforge.trial.checks.params import CheckParams
 from trialforge.trial.draft_fields import PROSE_FIELDS
 
 _PROSE = ("summary", "criteria", "detailed_description")
+_MARKED = ("title", "summary")
 _LONG = 20  # words
 _NGRAM = 4
 _WORD = re.compile(r"[^\W_]+")
@@ -85,11 +86,12 @@ def language_checks(params: CheckParams) -> list[Check]:
         Check("not_english", "a text is not English", is_foreign),
         Check("other_script", "it has letters of another script", text.contains(_OTHER_SCRIPT)),
         Check("repetition", "a text repeats itself", is_repetitive),
-        Check("markup", "a text contains code or markup", _has_markup),
+        Check("markup", "a text contains code or markup", _has_markup, _MARKED),
         Check(
             "told_results",
             "its summary counts what happened to participants",
             lambda record: bool(_COUNTED.search(record["summary"] or "")),
+            ("summary",),
         ),
         Check("control_characters", "it has a character that no text may hold", text.contains(NO_TEXT)),
         Check("boilerplate", "it has a placeholder that was not filled in", text.contains(_BOILERPLATE)),
@@ -98,6 +100,7 @@ def language_checks(params: CheckParams) -> list[Check]:
             "recited_prompt",
             "its summary or description lists the design as the prompt does",
             lambda record: any(recites(record[name] or "") for name in PROSE_FIELDS),
+            PROSE_FIELDS,
         ),
     ]
 
@@ -116,7 +119,7 @@ def _texts(record: Record, *names: str) -> list[str]:
 
 
 def _has_markup(record: Record) -> bool:
-    told = any(_MARKUP.search(record[name] or "") for name in ("title", "summary"))
+    told = any(_MARKUP.search(record[name] or "") for name in _MARKED)
     return told or bool(_CODE.search(record["criteria"] or ""))
 
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 import polars as pl
 
 from trialforge.trial.checks.check import TEXT, Check, Record
+from trialforge.trial.copies import find_near_words
 from trialforge.trial.record import TEXT_FIELDS
 from trialforge.trial.text import field_texts
 
@@ -41,6 +42,15 @@ def spelling_check(trials: Mapping[str, Record], known: frozenset[str]) -> Check
         return any(find_intended(word, names) for word in unknown)
 
     return Check("misspelled_intervention", "it misspells the name of an intervention", is_misspelled)
+
+
+def find_misspelled(texts: Iterable[str], record: Record, known: frozenset[str]) -> dict[str, str]:
+    """Return the words of texts that are a letter away from one in the record's interventions, and that one.
+
+    In lower case. More letters may make another drug, as of prednisone and prednisolone.
+    """
+    names = _long_words(_names(record))
+    return find_near_words(_long_words(texts) - names - known - _long_words(_given(record)), names)
 
 
 def find_intended(word: str, names: Collection[str]) -> str | None:

@@ -67,9 +67,14 @@ def target_checks() -> list[Check]:
             Check(f"off_{name}", f"its {name} is not what was asked for", partial(_is_off, name))
             for name in _EXACT
         ),
-        Check("unnamed_intervention", "its prose does not name the intervention", _leaves_intervention),
-        Check("unnamed_condition", "its prose names none of the conditions", _leaves_condition),
-        Check("misnamed_phase", "its prose names another phase", _misnames_phase),
+        Check(
+            "unnamed_intervention",
+            "its prose does not name the intervention",
+            _leaves_intervention,
+            ("title",),
+        ),
+        Check("unnamed_condition", "its prose names none of the conditions", _leaves_condition, ("title",)),
+        Check("misnamed_phase", "its prose names another phase", _misnames_phase, ("title", "summary")),
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from trialforge.trial.checks.check import Check, Record
 from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.draft_fields import ENDPOINT_FIELDS
 
 _DAYS_OF_YEAR = 365.25
 # How units are written, and how many days they are. 90Y is yttrium.
@@ -51,11 +52,13 @@ def time_frame_checks(params: CheckParams) -> list[Check]:
 
     unreadable = find_any(lambda frame: not _TIME_WORD.search(frame))
     return [
-        Check("unreadable_time_frame", "a time frame names no time", unreadable),
-        Check("impossible_time_frame", "a time frame is impossible", find_any(is_impossible)),
+        Check("unreadable_time_frame", "a time frame names no time", unreadable, ENDPOINT_FIELDS),
+        Check(
+            "impossible_time_frame", "a time frame is impossible", find_any(is_impossible), ENDPOINT_FIELDS
+        ),
     ]
 
 
 def _time_frames(record: Record) -> Iterator[str]:
-    for name in ("primary_outcomes", "secondary_outcomes"):
+    for name in ENDPOINT_FIELDS:
         yield from (one["time_frame"] for one in record[name] or [] if one["time_frame"] is not None)
