@@ -354,7 +354,7 @@ def _read(call: _Call[T], seed: int, completion: Completion) -> Answer[T]:
             value, fault = call.asked.accept(completion.text), None
         except Fault as error:
             fault, instead = str(error), error.instead
-    if fault in _NO_ANSWER:
+    if fault in _NO_ANSWER and call.asked.told:
         instead = call.asked
     return Answer(value, fault, call.attempt, seed, completion.model_digest, instead)
 
@@ -383,15 +383,15 @@ def write_timings(stage: str, tally: Tally, seconds: float, model: str) -> None:
 
 def foretell(stage: str, calls: int, kept: int | None, model: str) -> str:
     """Return how many calls a stage makes, how many are kept, and the time that its last rate here gives."""
-    told = f"{calls} calls; what the cache has of them takes no time"
+    told, them = f"{calls} calls; what the cache has of them takes no time", "all of them"
     if kept is not None:
-        told = f"{calls} calls, {kept} of them answered from the cache"
+        told, them = f"{calls} calls, {kept} of them answered from the cache", "the others"
     if calls == kept:
         return f"{told}; none is paid for, but for those that are asked again"
     seconds = expect_seconds(stage, calls - (kept or 0), model)
     if seconds is None:
-        return f"{told}; how long {model} takes for the others is not known on this machine yet"
-    return f"{told}; the others about {format_seconds(seconds)} at the rate of the last run here"
+        return f"{told}; how long {model} takes for {them} is not known on this machine yet"
+    return f"{told}; {them} would take about {format_seconds(seconds)} at the rate of the last run here"
 
 
 def expect_seconds(stage: str, calls: int, model: str) -> float | None:

@@ -13,7 +13,7 @@ from trialforge.core.rng import derive_seed, random_stream
 from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.mending import (
-    MOST_KEPT,
+    LEAST_UNMENDED,
     can_mend,
     copied_texts,
     end_texts,
@@ -111,7 +111,7 @@ class DraftWriter:
         train: the exemplars' rows by id.
         params: section `generation`.
         context_tokens: that a prompt and its answer may fill.
-        checks: a part that one of them finds at fault is asked again.
+        checks: what one of them finds at fault is asked again.
         reference: what rules mend an answer by.
     """
 
@@ -245,19 +245,24 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(self, draft: Draft, part: PartName, answer: Row, mended: Row | None = None) -> dict[str, Any]:
-        """Return texts and record of a good answer; `mended` is the schema of texts that were just mended."""
-        written, faults, faulty = self._settle(draft, part, answer)
+    def _accept(
+        self, draft: Draft, part: PartName, answer: Row, mended: tuple[str, Row] | None = None
+    ) -> dict[str, Any]:
+        """Return texts and record of a good answer.
+
+        `mended` are the kind of fault and the schema of the texts that were just shown to be mended.
+        """
         schema = self._schema(draft.target, part) or {}
-        if faulty and schema_of(faulty, schema) == mended:  # the model can't mend them
+        written, faults, faulty = self._settle(draft, part, answer)
+        if not faults:
+            return {"texts": written, "record": _named_record(draft, draft.texts | written)}
+        if faulty and (_kind(faults[0]), schema_of(faulty, schema)) == mended:  # the model can't mend them
             fewer = without_items(written, faulty, schema)
             if fewer != written:
                 return self._accept(draft, part, fewer, mended)
-        if faults:
-            # What is told of a copy lets the model repeat less of its prompt.
-            fault = next(filter(_is_copy, faults), faults[0])
-            raise Fault(fault, self._ask_again(draft, part, written, faults, faulty, mended))
-        return {"texts": written, "record": _named_record(draft, draft.texts | written)}
+        # What is told of a copy lets the model repeat less of its prompt.
+        fault = next(filter(_is_copy, faults), faults[0])
+        raise Fault(fault, self._ask_again(draft, part, written, faults, faulty, mended))
 
     def _settle(
         self, draft: Draft, part: PartName, answer: Row
@@ -267,7 +272,7 @@ class DraftWriter:
         answer = {name: answer[name] for name in schema["properties"]}
         answer = right_spelling(answer, _named_record(draft, draft.texts), self._reference.words)
         written, cut = end_texts(without_items(answer, repeated_texts(answer), schema), schema)
-        written = without_items(written, cut, schema, MOST_KEPT)
+        written = without_items(written, cut, schema, LEAST_UNMENDED)
         if cut := left_in(written, cut):
             return written, [f"cut_{name}" for name in cut], cut
         whole = _named_record(draft, draft.texts | written)
@@ -280,7 +285,7 @@ class DraftWriter:
         exemplars = [self._train[name] for name in draft.target["exemplars"]]
         copied = {name: texts for name, texts in copied_texts(fit, exemplars).items() if name in fields}
         fewer = without_spares(fit, copied, skeleton)
-        fewer = without_items(fewer, left_in(fewer, copied), schema, MOST_KEPT)
+        fewer = without_items(fewer, left_in(fewer, copied), schema, LEAST_UNMENDED)
         left = self._find_faults(draft, fewer, part)
         if {*left} <= {*faults}:  # else it needs what was dropped
             written, faults = fewer, left
@@ -293,7 +298,7 @@ class DraftWriter:
         written: Row,
         faults: Sequence[str],
         faulty: Row,
-        mended: Row | None,
+        mended: tuple[str, Row] | None,
     ) -> Question[dict[str, Any]] | None:
         """Return the question for the texts at fault, where others of the part can stay as they are.
 
@@ -301,17 +306,19 @@ class DraftWriter:
         were. Otherwise all fields at fault are written anew together.
         """
         schema = self._schema(draft.target, part) or {}
-        cut = faults[0].startswith("cut_")
-        found = [{*faulty} if cut else {*self._fields[fault]} & {*written} for fault in faults]
+        kind = _kind(faults[0])
+        found = [{*faulty} if kind == "cut" else {*self._fields[fault]} & {*written} for fault in faults]
         anew = set[str]().union(*found)
-        mends = all(found) and can_mend(faulty) and anew <= {*faulty}
-        if mends and (asked := schema_of(faulty, schema)) != mended:
+        if all(found) and can_mend(faulty) and anew <= {*faulty}:
+            asked = schema_of(faulty, schema)
 
             def accept(text: str) -> dict[str, Any]:
-                return self._accept(draft, part, replaced_texts(written, parse_answer(text, asked)), asked)
+                again = replaced_texts(written, parse_answer(text, asked))
+                return self._accept(draft, part, again, (kind, asked))
 
-            messages = mending_messages(faulty, "cut" if cut else "copied")
-            return Question(messages, asked, derive_seed(draft.seed, part), accept, told=False)
+            if (kind, asked) != mended:
+                seed = derive_seed(draft.seed, part)
+                return Question(mending_messages(faulty, kind), asked, seed, accept, told=False)
         if not all(found) or len(anew) == len(written):
             return None
         kept = {field: texts for field, texts in written.items() if field not in anew}
@@ -343,6 +350,11 @@ def _named_record(draft: Draft, texts: Row) -> dict[str, Any]:
 
 def _is_copy(fault: str) -> bool:
     return fault.startswith("copied_")
+
+
+def _kind(fault: str) -> str:
+    """Whether a text is cut, before anything else is looked at, or else copied."""
+    return "cut" if fault.startswith("cut_") else "copied"
 
 
 def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:

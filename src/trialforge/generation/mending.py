@@ -25,14 +25,14 @@ from trialforge.trial.record import REGISTRATION_SCHEMA, Row
 from trialforge.trial.text import SENTENCE_END
 
 PROMPT = "mend.jinja"
-# A title, a keyword or the name of an endpoint has few words to say it in: it is written anew, with its part.
+# A title, a keyword or the name of an endpoint has few words to say it in: it is written anew.
 _MENDED = (*PROSE_FIELDS, *SIDES)
 _WHOLE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?= )")
 _CLAUSE_END = re.compile(r"(?<=[\w)%])(?=[;,] )")
 _PROSE_CLAUSE_END = re.compile(r"(?<=[\w)%])(?=; |, (?:and|but|while|so|which) )")
 _NEXT_ITEM = re.compile(r"(?<=[\w)%])[;,.]? +\d{1,2}[:.)] +(?=[A-Z])")  # of a list that stands in one item
 _LEAST_KEPT = 0.5  # of a criterion that ends at a clause, and of a list that items are dropped from
-MOST_KEPT = 0.6  # of such a list, as long as its items may still be mended
+LEAST_UNMENDED = 0.6  # of such a list, while those that are dropped could still be mended
 _MARK = re.compile(r"^(?:\(?\d{1,2}[.):]+|\(?[a-z][.)]|[*•·-])\s+")  # of an item of a list
 _CUT_START = re.compile(r"[a-z]+(?![\w-]*[A-Z\d])\b")  # the rest of a word or sentence, and no mRNA-1273
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -157,7 +157,7 @@ def repeated_texts(texts: Row) -> dict[str, Any]:
 
 
 def can_mend(texts: Row) -> bool:
-    """Whether the faulty texts of an answer are such as can be asked for alone."""
+    """Whether the faulty texts of an answer are such as can be shown to be mended."""
     return bool(texts) and _mended(texts) == texts
 
 

@@ -140,9 +140,9 @@ def test_before_the_first_call_a_stage_says_how_many_and_how_long(
     unknown = "how long queued takes for the others is not known on this machine yet"
     assert told(1, 2) == f"generate: 2 calls, 0 of them answered from the cache; {unknown}"
     write_json(timed | {"model": "queued"}, timings)
-    rate = "the others about 40 s at the rate of the last run here"
+    rate = "would take about 40 s at the rate of the last run here"
     free_if_kept = "2 calls; what the cache has of them takes no time"
-    assert foretell("generate", 2, None, "queued") == f"{free_if_kept}; {rate}"
-    assert told(1, 2, 3, 4) == f"generate: 4 calls, 2 of them answered from the cache; {rate}"
+    assert foretell("generate", 2, None, "queued") == f"{free_if_kept}; all of them {rate}"
+    assert told(1, 2, 3, 4) == f"generate: 4 calls, 2 of them answered from the cache; the others {rate}"
     free = "none is paid for, but for those that are asked again"
     assert told(1, 2) == f"generate: 2 calls, 2 of them answered from the cache; {free}"

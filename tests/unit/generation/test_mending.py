@@ -18,6 +18,9 @@ from trialforge.generation.parts import count_missing
 from trialforge.generation.record import build_record
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
+from trialforge.trial.checks.exemplars import COPIED_FIELDS
+from trialforge.trial.checks.params import CheckParams
+from trialforge.trial.checks.record_checks import record_checks
 from trialforge.trial.checks.reference import Reference
 from trialforge.trial.criteria_lists import SIDES
 from trialforge.trial.criterion_kinds import CriterionKinds
@@ -74,7 +77,7 @@ def test_only_texts_that_an_exemplar_has_are_copied() -> None:
     assert copied_texts(misspelled, [EXEMPLAR]) == {"inclusion": {"1": misspelled["inclusion"]["1"]}}
 
 
-def test_a_title_is_written_anew_with_its_part() -> None:
+def test_a_title_is_not_shown_to_be_mended() -> None:
     assert copied_texts({"title": EXEMPLAR["title"]}, [EXEMPLAR]) == {}
     assert can_mend({"summary": numbered("Too long")})
     assert not can_mend({"title": "Too long", "summary": numbered("Too long")})
@@ -162,6 +165,25 @@ def test_a_criterion_that_exemplars_have_too_stays_where_the_share_is_that_of_re
     question = writer.ask(begin(writer, texts), "inclusion")
     value = question.accept(json.dumps({"inclusion": numbered(*answer, "Able to inhale a dry powder")}))
     assert (*value["texts"]["inclusion"].values(),) == answer
+
+
+def test_an_answer_is_good_where_one_copied_criterion_less_is_enough() -> None:
+    """The others that exemplars have stay: the share is that of real trials."""
+    texts = COPIED | {"inclusion": numbered(*(f"Off time of {hours} hours or more" for hours in "2345"))}
+    own = (
+        "Diagnosis of Parkinson Disease by a neurologist when at least 18 years of age and not before",
+        "Off periods that come on most days of the week in spite of all that is taken by mouth",
+    )
+    copied = ("Age of 40 years or older", "Off time of two hours a day", "Able to walk without any help")
+    lines = "".join(f"\n- {text}" for text in copied)
+    exemplar = EXEMPLAR | {"criteria": f"Inclusion Criteria:{lines}\nExclusion Criteria:\n- Dementia"}
+    checks = record_checks(
+        CheckParams(), {"SIM1": exemplar}, Reference(copies=dict.fromkeys(COPIED_FIELDS, 0.15))
+    )
+    writer = DraftWriter({"SIM1": exemplar}, GenerationParams(), 4096, checks)
+    question = writer.ask(begin(writer, texts), "inclusion")
+    value = question.accept(json.dumps({"inclusion": numbered(*copied, *own)}))
+    assert (*value["texts"]["inclusion"].values(),) == (*copied[:2], *own)
 
 
 def test_a_copied_sentence_stays_where_the_record_would_lack_what_it_says() -> None:
@@ -254,6 +276,28 @@ def test_an_answer_for_some_fields_that_is_none_is_asked_for_again_alone() -> No
     assert asked == [["title", "summary"], ["title"], ["title"], ["title"]]
 
 
+def test_a_cut_text_that_is_copied_when_mended_is_asked_for_in_other_words() -> None:
+    writer = make_writer(EXEMPLAR)
+    texts = {"1": "Diagnosis of Parkinson Disease", "2": REWORDED["inclusion"]["2"]}
+    question = writer.ask(begin(writer, COPIED | {"inclusion": texts}), "inclusion")
+    bound = question.schema["properties"]["inclusion"]["properties"]["2"]["maxLength"]
+    cut = {"inclusion": texts | {"2": ("Off periods that last for most of the day " * 9)[:bound]}}
+    mended = [{"inclusion": {"2": text}} for text in (LONG, texts["2"])]
+    generator, tally = QueuedGenerator(cut, *mended), Tally()
+    (answer,) = ask_all(generator, [question], Sampling(), 2, tally)
+    assert answer.value is not None
+    assert answer.value["texts"]["inclusion"] == texts
+    assert tally.faults == {"cut_inclusion": 1, "copied_criteria_text": 1}
+    assert asked_places(generator) == [["1", "2"], ["2"], ["2"]]
+
+
+def test_a_mend_that_is_no_answer_gives_way_to_the_part() -> None:
+    writer = make_writer(EXEMPLAR)
+    generator = QueuedGenerator(part_answer("inclusion", COPIED), "no JSON", {})
+    ask_all(generator, [writer.ask(begin(writer), "inclusion")], Sampling(), 2, Tally())
+    assert asked_places(generator) == [["1", "2", "3"], ["2", "3"], ["1", "2", "3"]]
+
+
 def test_texts_stand_in_the_order_of_the_part_whatever_was_written_anew() -> None:
     texts = TEXTS | {"title": EXEMPLAR["title"]}
     again = {"title": "A Phase 3 Study of Levodopa in Parkinson Disease"}
@@ -280,7 +324,8 @@ DRUGS = make_trial(
         ("Bevacizumab, bevacızumıb and İnterferon", None),
         ("Prednisone after prednisolones", None),  # another drug, and one that an exemplar has
         ("ixekizumib", None),
-        ("interfering with an interferone", "interfering with an interferon"),
+        ("interfering with an interferin", "interfering with an interferon"),
+        ("Two interferons and an interferone", None),
         ("known spelling of betacizumab", None),
     ],
 )

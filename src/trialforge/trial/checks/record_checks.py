@@ -1,4 +1,4 @@
-"""All checks of a record: `generate` asks again on the first fault of a draft, `validate` rejects for any."""
+"""All checks of a record: `generate` asks again for what is at fault, `validate` rejects for any fault."""
 
 from __future__ import annotations
 

@@ -47,10 +47,12 @@ def spelling_check(trials: Mapping[str, Record], known: frozenset[str]) -> Check
 def find_misspelled(texts: Iterable[str], record: Record, known: frozenset[str]) -> dict[str, str]:
     """Return the words of texts that are a letter away from one in the record's interventions, and that one.
 
-    In lower case. More letters may make another drug, as of prednisone and prednisolone.
+    In lower case. Words that contain each other, such as plurals, are no misspellings. Two letters may make
+    another drug, as of prednisone and prednisolone.
     """
     names = _long_words(_names(record))
-    return find_near_words(_long_words(texts) - names - known - _long_words(_given(record)), names)
+    near = find_near_words(_long_words(texts) - names - known - _long_words(_given(record)), names)
+    return {word: name for word, name in near.items() if name not in word and word not in name}
 
 
 def find_intended(word: str, names: Collection[str]) -> str | None:
