@@ -18,5 +18,5 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> SmallRuns:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The test that asks for the small runs first waits for a language model, however busy the machine is."""
     for item in items:
-        if "small_runs" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(900))
+        if "small_runs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(1800))
