@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.core.files import hash_json
 from trialforge.trial.checks.form import is_misnamed
-from trialforge.trial.criteria_lists import join_criteria
+from trialforge.trial.criteria_lists import SIDES, join_criteria
 from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS, TITLES
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX, Row
 
@@ -85,9 +85,7 @@ def build_record(target: Row, texts: Row) -> dict[str, Any]:
             for place, _ in _placed(skeleton[name])
             if name in texts
         ]
-    lists = [
-        [tidy_criterion(item) for item in texts.get(name, {}).values()] for name in ("inclusion", "exclusion")
-    ]
+    lists = [[tidy_criterion(item) for item in texts.get(name, {}).values()] for name in SIDES]
     record["criteria"] = join_criteria(*lists) or None
     return record
 

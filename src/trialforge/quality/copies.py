@@ -23,6 +23,7 @@ from trialforge.quality.metric import Direction, Estimate, Metric
 from trialforge.quality.one_trial import Sources
 from trialforge.trial.controls import CONTROLS
 from trialforge.trial.copies import NGRAM, Items, measure_items, number_items
+from trialforge.trial.draft_fields import TITLES
 from trialforge.trial.words import WORD
 
 WHOLE = "all fields"
@@ -39,7 +40,6 @@ TAILS = (
 )
 COUNTS = sum(part for *_, part in TAILS)
 # Of these the amount does not count: a longer title has more of another, though it is no copy of it.
-TITLES = ("title", "official_title")
 LEVEL = 0.05  # chance that any field of a set that copies nothing is called copied
 MOST = 2000  # validation, held-back or test trials that are read, those of the same interventions first
 FEW = 50  # held-out trials of the same interventions are the yardstick where there are as many

@@ -13,7 +13,7 @@ from trialforge.core.errors import MetricError
 from trialforge.core.resampling import Clusters, bootstrap_statistic
 from trialforge.quality.case import Case
 from trialforge.quality.metric import Direction, Estimate, Metric
-from trialforge.trial.criteria_lists import split_criteria
+from trialforge.trial.criteria_lists import SIDES, split_criteria
 
 CATEGORIES: dict[str, pl.Expr] = {
     name: pl.col(name).cast(pl.String)
@@ -81,8 +81,7 @@ def _nearest(row: np.ndarray, train: np.ndarray, categories: int, ranges: np.nda
 def _read_fields(trials: pl.DataFrame) -> pl.DataFrame:
     lists = [split_criteria(text) for text in trials["criteria"]]
     sides = [
-        pl.Series(name, [one[side] for one in lists], pl.List(pl.String))
-        for side, name in enumerate(("inclusion", "exclusion"))
+        pl.Series(name, [one[side] for one in lists], pl.List(pl.String)) for side, name in enumerate(SIDES)
     ]
     return trials.with_columns(sides).select(**CATEGORIES, **NUMBERS)
 

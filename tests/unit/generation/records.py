@@ -155,10 +155,15 @@ def make_trial(nct_id: str = "SIM1", label: int | None = 0, **changes: Any) -> d
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def make_checks(*trials: dict[str, Any], kinds: CriterionKinds | None = None) -> list[Check]:
-    """The checks of the default run, where the prompt showed these trials."""
+def make_checks(
+    *trials: dict[str, Any], kinds: CriterionKinds | None = None, copies: float = 0.1
+) -> list[Check]:
+    """The checks of the default run, where the prompt showed these trials.
+
+    `copies` is how much of a text may stand in them.
+    """
     bounds = load_section(CheckParams, "checks", ROOT / "params.yaml")
-    reference = Reference(copies=dict.fromkeys(COPIED_FIELDS, 0.1), kinds=kinds)
+    reference = Reference(copies=dict.fromkeys(COPIED_FIELDS, copies), kinds=kinds)
     return record_checks(bounds, {trial["nct_id"]: trial for trial in trials}, reference)
 
 

@@ -18,9 +18,6 @@ from trialforge.generation.parts import count_missing
 from trialforge.generation.record import build_record
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
-from trialforge.trial.checks.exemplars import COPIED_FIELDS
-from trialforge.trial.checks.params import CheckParams
-from trialforge.trial.checks.record_checks import record_checks
 from trialforge.trial.checks.reference import Reference
 from trialforge.trial.criteria_lists import SIDES
 from trialforge.trial.criterion_kinds import CriterionKinds
@@ -177,9 +174,7 @@ def test_an_answer_is_good_where_one_copied_criterion_less_is_enough() -> None:
     copied = ("Age of 40 years or older", "Off time of two hours a day", "Able to walk without any help")
     lines = "".join(f"\n- {text}" for text in copied)
     exemplar = EXEMPLAR | {"criteria": f"Inclusion Criteria:{lines}\nExclusion Criteria:\n- Dementia"}
-    checks = record_checks(
-        CheckParams(), {"SIM1": exemplar}, Reference(copies=dict.fromkeys(COPIED_FIELDS, 0.15))
-    )
+    checks = make_checks(exemplar, copies=0.15)
     writer = DraftWriter({"SIM1": exemplar}, GenerationParams(), 4096, checks)
     question = writer.ask(begin(writer, texts), "inclusion")
     value = question.accept(json.dumps({"inclusion": numbered(*copied, *own)}))

@@ -17,7 +17,7 @@ from trialforge.trial.text import plain_text
 
 _INCLUSION, _EXCLUSION = (
     rf"(?im:^\W*(?:key |main |major )?{part}(?: criteria)?[^\w\n]*$|\b{part} criteria[^\w\n]*:)"
-    for part in ("inclusion", "exclusion")
+    for part in SIDES
 )
 _EXCLUDING = re.compile(
     r"(?i)exclu|ineligible|\b(?:no|not|never|none|without|unless|cannot|absence|negative|free of|less than|"
