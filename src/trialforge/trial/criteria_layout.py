@@ -11,7 +11,7 @@ from typing import NamedTuple
 from trialforge.trial.criteria_words import find_heading, find_inside, may_name_side
 
 # The registry's own XML breaks lines at this column and indents them by so many.
-_WIDTH = 100
+_WIDTH = 99
 _UNINDENTED = re.compile(r"\n {0,7}[^\s]")
 
 _GLYPHS = (

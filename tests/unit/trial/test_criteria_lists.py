@@ -35,21 +35,6 @@ def test_a_line_without_a_bullet_goes_on_with_the_item_before() -> None:
     ]
 
 
-def test_run_on_items_of_cancer_trials_are_told_apart() -> None:
-    text = """DISEASE CHARACTERISTICS: Histologically confirmed gastric cancer Measurable disease
-No CNS metastasis
-
-PATIENT CHARACTERISTICS: Age: 18 and over Life expectancy: Not specified Hepatic: Bilirubin at most 1.7 mg/dL
-Other: Not pregnant or nursing"""
-    inclusion, exclusion = split_criteria(text)
-    assert inclusion == [
-        "Histologically confirmed gastric cancer",
-        "Age: 18 and over",
-        "Hepatic: Bilirubin at most 1.7 mg/dL",
-    ]
-    assert exclusion == ["CNS metastasis", "Pregnant or nursing"]
-
-
 @pytest.mark.parametrize("text", [None, "", "  "])
 def test_no_criteria_are_two_empty_lists(text: str | None) -> None:
     assert split_criteria(text) == ([], [])
