@@ -35,6 +35,32 @@ def test_a_line_without_a_bullet_goes_on_with_the_item_before() -> None:
     ]
 
 
+def test_a_list_within_a_criterion_is_part_of_it() -> None:
+    text = """Inclusion Criteria:
+          -  No cardiac event within 6 months, including any of the following:
+               -  Stroke; or
+               -  Angina.
+          -  One of the following:
+               -  Asthma
+               -  No control by steroids, such as:
+                    -  Prednisone
+          -  Patients must have adequate organ function:
+               -  Bilirubin at most 2 mg/dL
+
+        Exclusion Criteria:
+          -  Cancer within 5 years, except:
+               -  Carcinoma in situ
+          -  Patients with any of the following are excluded:
+               -  Fever"""
+    inclusion, exclusion = split_criteria(text)
+    assert inclusion == [
+        "No cardiac event within 6 months, including any of the following: Stroke; Angina",
+        "One of the following: Asthma; No control by steroids, such as: Prednisone",
+        "Bilirubin at most 2 mg/dL",
+    ]
+    assert exclusion == ["Cancer within 5 years, except: Carcinoma in situ", "Fever"]
+
+
 @pytest.mark.parametrize("text", [None, "", "  "])
 def test_no_criteria_are_two_empty_lists(text: str | None) -> None:
     assert split_criteria(text) == ([], [])

@@ -100,11 +100,12 @@ EXCLUSION = [
     "Other chemotherapy",
 ]
 # Words that may be left out: labels, denials and what says that nothing is said.
-UNSAID = set(
-    "age biologic cardiovascular characteristics chemotherapy criteria disease eligibility endocrine expectancy "
-    "general hematopoietic hepatic hormone life menopausal must neurologic no not other patient performance "
-    "pulmonary radiotherapy receptor renal see sex specified status surgery therapy".split()
-)
+_UNSAID = """
+age biologic cardiovascular characteristics chemotherapy criteria disease eligibility endocrine expectancy
+general hematopoietic hepatic hormone life menopausal must neurologic no not other patient performance pulmonary
+radiotherapy receptor renal see sex specified status surgery therapy
+"""
+UNSAID = frozenset(_UNSAID.split())
 
 
 @pytest.mark.parametrize("text", [RUN_ON, BY_LINES])
