@@ -102,8 +102,8 @@ EXCLUSION = [
 # Words that may be left out: labels, denials and what says that nothing is said.
 _UNSAID = """
 age biologic cardiovascular characteristics chemotherapy criteria disease eligibility endocrine expectancy
-general hematopoietic hepatic hormone life menopausal must neurologic no not other patient performance pulmonary
-radiotherapy receptor renal see sex specified status surgery therapy
+general hematopoietic hepatic hormone life menopausal must neurologic no not other patient performance
+pulmonary radiotherapy receptor renal see sex specified status surgery therapy
 """
 UNSAID = frozenset(_UNSAID.split())
 
