@@ -10,25 +10,11 @@ import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
-from trialforge.generation.asking import Answer, Chain, Fault, Question, StageAsking, Tally, parse_answer
+from trialforge.generation.asking import Answer, Chain, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
-from trialforge.generation.mending import (
-    LEAST_UNMENDED,
-    can_mend,
-    copied_texts,
-    end_texts,
-    left_in,
-    mending_messages,
-    repeated_texts,
-    replaced_texts,
-    right_spelling,
-    schema_of,
-    without_items,
-    without_spares,
-    without_unfit,
-)
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.params import GenerationParams
+from trialforge.generation.part_answers import PartAnswers
 from trialforge.generation.parts import (
     SHOWN,
     ask_for,
@@ -50,15 +36,12 @@ from trialforge.generation.reasons import reason_line
 from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
 from trialforge.generation.schema import closed_object
 from trialforge.trial.checks.check import Check
-from trialforge.trial.checks.form import FIELDS_COLUMN
-from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
 from trialforge.trial.checks.reference import Reference
-from trialforge.trial.checks.target import PROSE_REASONS, TARGET_COLUMNS
+from trialforge.trial.checks.target import PROSE_REASONS
 from trialforge.trial.draft_fields import PARTS, PartName
 from trialforge.trial.generation_arms import WITHOUT_PROSE
 from trialforge.trial.label_words import label_line, label_verb, told_label
 from trialforge.trial.record import Row
-from trialforge.trial.skeleton import filled_fields
 
 PROMPT = "generate.jinja"
 PROMPTS = (PROMPT, MEND_PROMPT)
@@ -94,6 +77,11 @@ class Draft:
         seed = self.target["seed"]
         return derive_seed(seed, "draft", self.number) if self.number else seed
 
+    def record_with(self, texts: Row) -> dict[str, Any]:
+        """Return the record of the texts so far and these."""
+        record = build_record(self.target, {**self.texts, **texts})
+        return record | {"nct_id": name_record(record, self.name)}
+
     def take(self, answer: Answer[dict[str, Any]]) -> None:
         """Take the answer to a part, or the fault of its last attempt."""
         self.retries += answer.attempt
@@ -127,7 +115,6 @@ class DraftWriter:
         self._params = params
         self._context_tokens = context_tokens
         self._checks = checks
-        self._fields = {check.reason: check.fields for check in checks}
         self._reference = reference
         self._shown: dict[tuple[tuple[PartName, ...], tuple[str, ...]], dict[str, str]] = {}
 
@@ -152,7 +139,7 @@ class DraftWriter:
             elif schema:
                 asking.skip([count_words(schema)])
         if not draft.record and draft.fault is None:  # its skeleton has no text to write
-            draft.record = _named_record(draft, {})
+            draft.record = draft.record_with({})
 
     def ask(
         self,
@@ -195,13 +182,32 @@ class DraftWriter:
             record=tell_record(draft.record, left) if draft.record else "",
             asked=ask_for(part, target["skeleton"], anew or params.fields),
         )
+        seed = derive_seed(draft.seed, part)
+        answers = PartAnswers(
+            draft,
+            schema,
+            seed,
+            [self._train[name] for name in target["exemplars"]],
+            self._checks,
+            self._reference,
+            self._pending(target, part),
+            lambda kept, fields: self.ask(draft, part, kept, fields),
+        )
         return Question(
             messages,
             asked,
-            derive_seed(draft.seed, part),
-            lambda text: self._accept(draft, part, {**(written or {}), **parse_answer(text, asked)}),
+            seed,
+            lambda text: answers.accept({**(written or {}), **parse_answer(text, asked)}),
             count_words(schema),
         )
+
+    def _pending(self, target: Row, part: PartName) -> set[str]:
+        """Return the reasons against a record that a later part may still mend."""
+        if not any(self._schema(target, name) for name in PARTS[PARTS.index(part) + 1 :]):
+            return set()
+        if target["skeleton"]["title"] or target["skeleton"]["summary"]:
+            return {*_CRITERIA_REASONS}
+        return {*_CRITERIA_REASONS, *PROSE_REASONS}
 
     def show_all(self, target: Row) -> list[str]:
         """Return what the prompts of all parts show of each exemplar, in the order of their ids."""
@@ -245,125 +251,8 @@ class DraftWriter:
         label = told_label(target["arm"], trial["label"])
         return exemplar_values({**trial, "label": label}, f"{subject}\n{text}", self._params.label_wording)
 
-    def _accept(
-        self, draft: Draft, part: PartName, answer: Row, mended: tuple[str, Row] | None = None
-    ) -> dict[str, Any]:
-        """Return texts and record of a good answer.
-
-        `mended` are the kind of fault and the schema of the texts that were just shown to be mended.
-        """
-        schema = self._schema(draft.target, part) or {}
-        written, faults, faulty = self._settle(draft, part, answer)
-        if not faults:
-            return {"texts": written, "record": _named_record(draft, draft.texts | written)}
-        if faulty and (_kind(faults[0]), schema_of(faulty, schema)) == mended:  # the model can't mend them
-            fewer = without_items(written, faulty, schema)
-            if fewer != written:
-                return self._accept(draft, part, fewer, mended)
-        # What is told of a copy lets the model repeat less of its prompt.
-        fault = next(filter(_is_copy, faults), faults[0])
-        raise Fault(fault, self._ask_again(draft, part, written, faults, faulty, mended))
-
-    def _settle(
-        self, draft: Draft, part: PartName, answer: Row
-    ) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
-        """Mend and drop by rule what can be; return the texts, the faults left, and what is cut or copied."""
-        schema, skeleton = self._schema(draft.target, part) or {}, draft.target["skeleton"]
-        answer = {name: answer[name] for name in schema["properties"]}
-        answer = right_spelling(answer, _named_record(draft, draft.texts), self._reference.words)
-        written, cut = end_texts(without_items(answer, repeated_texts(answer), schema), schema)
-        written = without_items(written, cut, schema, LEAST_UNMENDED)
-        if cut := left_in(written, cut):
-            return written, [f"cut_{name}" for name in cut], cut
-        whole = _named_record(draft, draft.texts | written)
-        fit = without_unfit(written, schema, whole, self._reference.kinds)
-        written = without_spares(fit, {}, skeleton)
-        faults = self._find_faults(draft, written, part)
-        fields = {name for fault in faults if _is_copy(fault) for name in self._fields[fault]}
-        if not fields:
-            return written, faults, {}
-        exemplars = [self._train[name] for name in draft.target["exemplars"]]
-        copied = {name: texts for name, texts in copied_texts(fit, exemplars).items() if name in fields}
-        fewer = without_spares(fit, copied, skeleton)
-        fewer = without_items(fewer, left_in(fewer, copied), schema, LEAST_UNMENDED)
-        left = self._find_faults(draft, fewer, part)
-        if {*left} <= {*faults}:  # else it needs what was dropped
-            written, faults = fewer, left
-        return written, faults, left_in(written, copied)
-
-    def _ask_again(
-        self,
-        draft: Draft,
-        part: PartName,
-        written: Row,
-        faults: Sequence[str],
-        faulty: Row,
-        mended: tuple[str, Row] | None,
-    ) -> Question[dict[str, Any]] | None:
-        """Return the question for the texts at fault, where others of the part can stay as they are.
-
-        If nothing but sentences and criteria is copied or cut, these are shown to be mended, unless they just
-        were. Otherwise all fields at fault are written anew together.
-        """
-        schema = self._schema(draft.target, part) or {}
-        kind = _kind(faults[0])
-        found = [{*faulty} if kind == "cut" else {*self._fields[fault]} & {*written} for fault in faults]
-        anew = set[str]().union(*found)
-        if all(found) and can_mend(faulty) and anew <= {*faulty}:
-            asked = schema_of(faulty, schema)
-
-            def accept(text: str) -> dict[str, Any]:
-                again = replaced_texts(written, parse_answer(text, asked))
-                return self._accept(draft, part, again, (kind, asked))
-
-            if (kind, asked) != mended:
-                seed = derive_seed(draft.seed, part)
-                return Question(mending_messages(faulty, kind), asked, seed, accept, told=False)
-        if not all(found) or len(anew) == len(written):
-            return None
-        kept = {field: texts for field, texts in written.items() if field not in anew}
-        return self.ask(draft, part, kept, [field for field in written if field in anew])
-
-    def _find_faults(self, draft: Draft, written: dict[str, Any], part: PartName) -> list[str]:
-        """Return what validation would find, but for what a later part may still mend."""
-        target = draft.target
-        left = [name for name in PARTS[PARTS.index(part) + 1 :] if self._writes(target, name)]
-        pending: set[str] = set()
-        if left:
-            pending |= {*_CRITERIA_REASONS}
-            if not (target["skeleton"]["title"] or target["skeleton"]["summary"]):
-                pending |= {*PROSE_REASONS}
-        record = _named_record(draft, draft.texts | written)
-        return [name for name in find_record_faults(record, target, self._checks) if name not in pending]
-
-    def _writes(self, target: Row, part: PartName) -> bool:
-        return self._schema(target, part) is not None
-
     def _schema(self, target: Row, part: PartName) -> dict[str, Any] | None:
         return part_schema(part, target["skeleton"], self._params.fields)
-
-
-def _named_record(draft: Draft, texts: Row) -> dict[str, Any]:
-    record = build_record(draft.target, texts)
-    return record | {"nct_id": name_record(record, draft.name)}
-
-
-def _is_copy(fault: str) -> bool:
-    return fault.startswith("copied_")
-
-
-def _kind(fault: str) -> str:
-    """Whether a text is cut, before anything else is looked at, or else copied."""
-    return "cut" if fault.startswith("cut_") else "copied"
-
-
-def find_record_faults(record: Row, target: Row, checks: Sequence[Check]) -> list[str]:
-    """Return the reasons against a record, by all checks that need no other record."""
-    beside = {column: target[name] for name, column in TARGET_COLUMNS.items()}
-    beside[FIELDS_COLUMN] = filled_fields(target["skeleton"])
-    lineage = {"normalized_interventions": [target["intervention"]], "label": target["label"]}
-    row = {**record, **beside, **lineage, "exemplars": target["exemplars"]}
-    return list(find_faults(pl.DataFrame([row], schema=CHECKED_SCHEMA), checks)[0])
 
 
 def generated_row(draft: Draft, origin: Row) -> dict[str, Any]:
