@@ -34,6 +34,7 @@ _CONTROL_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"^(?:watchful waiting|observation(?:al)?|clinical observation)$"), "observation"),
 )
+_STOPS = " -,:;./+"
 _MARKS = re.compile(r"[®™©\"“”*]|\((?:r|tm|registered trademark)\)")
 _BRACKET = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 _UNIT = (
@@ -59,6 +60,8 @@ _SALTS = (
     r"|dimeglumine|tromethamine|hemihydrate|disoproxil|axetil|medoxomil"
 )
 _SALT = re.compile(rf"^(.{{4,}}?)(?: (?:{_SALTS}))+$")
+# What is left of "2 mg of albuterol" and "indocyanine green for injection" without dose and form.
+_DANGLING = re.compile(r"^(?:of|and|or|plus|with) | (?:of|and|or|plus|with|for|in|at|per|once|using)$")
 _GENERAL = re.compile(r" (?:therapy|treatment|combination|monotherapy|group)$")
 _ELEMENT = re.compile(
     r"^(?:sodium|potassium|calcium|magnesium|zinc|iron|ferrous|ferric|lithium|aluminum|silver|copper|ammonium"
@@ -93,8 +96,9 @@ def clean_name(name: str) -> str:
     """Return a name in lower case without brackets, marks, dose and form; what is nothing else stays."""
     lower = _MARKS.sub("", name.lower())
     bare = _BRACKET.sub(" ", lower)
-    bare = _FORM.sub(" ", _DOSE.sub(" ", bare))
-    bare = _squeeze(bare).strip(" -,:;./+")
+    without = _FORM.sub(" ", _DOSE.sub(" ", bare))
+    shorter = _squeeze(without).strip(_STOPS)
+    bare = shorter if without == bare else _DANGLING.sub("", shorter).strip(_STOPS)
     return next(filter(None, (bare, _squeeze(lower), _squeeze(name.lower()))), "")
 
 

@@ -41,6 +41,9 @@ KNOWN = Vocabulary(
         ("Interferon alfa-2b", "interferon alfa-2b"),
         ("HIV-1 vaccine", "hiv-1 vaccine"),
         ("5 mg", "5 mg"),
+        ("2 mg of Albuterol", "albuterol"),
+        ("Indocyanine Green for Injection", "indocyanine green"),
+        ("Standard of Care", "standard of care"),
         ("Tablet", "tablet"),
     ],
 )
