@@ -100,7 +100,7 @@ def stays_item(text: str, side: Side) -> bool:
         return True
     if find_heading(text, bulleted=True) is not None or find_inside(text):
         return False
-    return side == "exclusion" or not _is_exclusion(text, side)
+    return side == "exclusion" or not is_exclusion(text, side)
 
 
 def write(criteria: Criteria) -> str:
@@ -222,7 +222,7 @@ def _says_excluded(sentence: str) -> bool:
     return before.count("(") <= before.count(")")
 
 
-def _is_exclusion(text: str, side: Side) -> bool:
+def is_exclusion(text: str, side: Side) -> bool:
     """Whether an item that no heading excludes is an exclusion by its own words.
 
     Under inclusion it must say so and nothing else.
@@ -247,7 +247,7 @@ def _close(draft: _Draft) -> Group:
         if leading is not None and level <= leading:
             leading = None
         side = "exclusion" if leading is not None else draft.side
-        if entry.telling and side != "exclusion" and _is_exclusion(entry.text, side):
+        if entry.telling and side != "exclusion" and is_exclusion(entry.text, side):
             side, leading = "exclusion", level if entry.text.endswith(":") else None
         items.append(Item(entry.text, side, level, entry.number))
     return Group(draft.heading, draft.side, tuple(items))

@@ -10,11 +10,12 @@ from trialforge.trial.criteria_pdq import is_pdq, split_pdq
 from trialforge.trial.criteria_words import EXCLUDING_LEAD, INCLUDING_LEAD
 
 SIDES = ("inclusion", "exclusion")
-# A line that leads a list in and means little without it, or turns it round.
-_CHOICE = re.compile(r"(?i)\b(?:one|two|any|either|at least|except|unless|defined)\b")
-_DENIAL = re.compile(r"(?i)(?:no|not|none|must not have)\b")
-_END = re.compile(r"(?i)[\s;,.]*(?:\b(?:and|or|and/or))?[\s;,.]*$")
-_MOST_WORDS = 60  # of a criterion made of a list
+# Of a line that leads a list in: what its list means nothing without, or the opposite.
+_CHOICE = re.compile(r"(?i)\b(?:one|two|any|either|at least|defined)\b")
+_EXCEPTION = re.compile(r"(?i)\b(?:except\w*|unless|other than)\b")
+_DENIAL = re.compile(r"(?i)(?:no|not|none|must not have)\b|.*\b(?:without|absence of|free of|none of)\b")
+_LIST_END = re.compile(r"[\s;,.]*(?:\b(?:and|or|and/or)|(?<!, )\b(?:AND|OR))?[\s;,.]*$")
+_MOST_WORDS = 60  # of a criterion with its list; more if it denies or excepts what is listed below it
 
 
 def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
@@ -24,13 +25,13 @@ def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
     list within an item is part of it: "No cardiac event, including: Stroke; Angina".
     """
     criteria = Criteria(tuple(_fold(group) for group in parse(text).groups))
-    exclusion = [item.text for item in criteria.items("exclusion")]
     if is_pdq(criteria):
-        included, excluded = split_pdq(criteria)
-        inclusion = [item.text for item in criteria.items("inclusion")] + included
-        exclusion += excluded
+        inclusion, exclusion = split_pdq(criteria)
     else:
-        inclusion = [item.text for item in criteria.items("inclusion", "unspecified")]
+        inclusion, exclusion = (
+            [item.text for item in criteria.items(*sides)]
+            for sides in (("inclusion", "unspecified"), ("exclusion",))
+        )
     return _without_leads(inclusion), _without_leads(exclusion)
 
 
@@ -45,26 +46,54 @@ def join_criteria(inclusion: Sequence[str], exclusion: Sequence[str]) -> str:
 
 def _fold(group: Group) -> Group:
     """Return a group whose items have the list that they lead in, unless that says no more than a heading."""
+    items = group.items
+    if group.side != "exclusion" and items and _DENIAL.match(group.heading):
+        items = (Item(f"{group.heading}:", items[0].side, -1), *items)
     folded: list[Item] = []
-    items = list(group.items)
-    while items:
-        item, *items = items
-        deeper = [other.level > item.level for other in items]
-        below = items[: [*deeper, False].index(False)]
-        if below and item.text.endswith(":") and _is_part(item.text, below):
-            listed = "; ".join(_END.sub("", other.text) for other in below).replace(":; ", ": ")
-            item = item._replace(text=f"{item.text} {listed}")
-            items = items[len(below) :]
+    place = 0
+    while place < len(items):
+        item, begin = items[place], place + 1
+        place = _end_of_list(items, place)
+        if place > begin:
+            listed = "; ".join(_LIST_END.sub("", other.text) for other in items[begin:place]).replace(
+                ":; ", ": "
+            )
+            item = item._replace(text=f"{item.text} {listed.rstrip(': ')}", level=max(item.level, 0))
         folded.append(item)
     return group._replace(items=tuple(folded))
 
 
+def _end_of_list(items: Sequence[Item], place: int) -> int:
+    """Return where the list ends that is part of an item: just behind it, if there is none."""
+    lead, begin = items[place], place + 1
+    if not lead.text.endswith(":"):
+        return begin
+    end = next((n for n in range(begin, len(items)) if items[n].level <= lead.level), len(items))
+    if lead.level < 0 or (
+        end == begin and _DENIAL.match(lead.text)
+    ):  # its list is no deeper than what follows
+        others = range(begin, len(items))
+        end = next((n for n in others if _DENIAL.match(items[n].text)), len(items))
+        if _count_words(items[place:end]) > _MOST_WORDS:
+            return begin
+    return end if end > begin and _is_part(lead.text, items[begin:end]) else begin
+
+
+def _count_words(items: Sequence[Item]) -> int:
+    return sum(item.text.count(" ") + 1 for item in items)
+
+
 def _is_part(lead: str, below: Sequence[Item]) -> bool:
-    """Whether a list belongs to the line above it."""
-    if EXCLUDING_LEAD.search(lead) or (INCLUDING_LEAD.match(lead) and not _CHOICE.search(lead)):
+    """Whether a list belongs to the line above it; most such lines only say on which side their list is."""
+    if _EXCEPTION.search(lead):
+        return True
+    if EXCLUDING_LEAD.search(lead):
+        return below[0].side != "exclusion"
+    if _DENIAL.match(lead):
+        return True
+    if INCLUDING_LEAD.match(lead) and not _CHOICE.search(lead):
         return False
-    words = sum(text.count(" ") + 1 for text in (lead, *(item.text for item in below)))
-    return words <= _MOST_WORDS or _DENIAL.match(lead) is not None
+    return lead.count(" ") + 1 + _count_words(below) <= _MOST_WORDS
 
 
 def _without_leads(items: Sequence[str]) -> list[str]:

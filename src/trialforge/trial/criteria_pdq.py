@@ -10,41 +10,65 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trialforge.trial.criteria import Criteria, Group
+from trialforge.trial.criteria import Criteria, Group, Side, is_exclusion
 
 _CHARACTERISTICS = re.compile(r"(?:DISEASE|PATIENT) CHARACTERISTICS")
 # A value such as "18 and over" says nothing without its label.
-_VALUE_LABEL = r"Age|Sex|Menopausal status|Performance status|Life expectancy"
+_KEPT_LABEL = r"Age|Sex|Menopausal status|Hormone receptor status|Performance status|Life expectancy"
 _LABEL = (
-    rf"(?:{_VALUE_LABEL}|Hormone receptor status|Hemato(?:poie|lo)[a-z]+|Hepatic|Renal|Cardio?vascular|"
-    r"Cardiac|Pulmonary|Neurologic(?:al)?|Gastrointestinal|Immunologic(?:al)?|Metabolic|Ophthalmic|Other|"
+    rf"(?:{_KEPT_LABEL}|Hemato(?:poie|lo)[a-z]+|Hepatic|Renal|Cardio?vascular|Cardiac|Pulmonary|"
+    r"Neurolog(?:y|ic|ical)|Gastrointestinal|Immunologic(?:al)?|Metabolic|Endocrine|Ophthalmic|Other|Biologic|"
     r"(?:Biologic(?:al)?|Endocrine|Hormonal|Radiation) therapy|Immunotherapy|Chemotherapy|Radiotherapy|"
     r"Surgery)"
 )
 _LABELLED = re.compile(rf"(?i:(?P<label>{_LABEL}))(?:: *(?P<rest>.*)|$)", re.DOTALL)
-_VALUED = re.compile(_VALUE_LABEL, re.IGNORECASE)
-_UNTOLD = re.compile(
+_KEEPS_LABEL = re.compile(rf"(?i:{_KEPT_LABEL}): .*|[^:]+: (?:None\b.*|\S+)", re.DOTALL)
+_SAYS_NOTHING = re.compile(
     r"(?i)(?:not specified|unspecified|see (?:general )?(?:\w+ )?(?:characteristics|eligibility.*))\.?"
 )
-_EXCLUDING = re.compile(r"(?:No|Not|Must not)\b ")
+# What PDQ added to trials of lymphoma.
+_NOTE = re.compile(
+    r"A new classification scheme for adult non-Hodgkin's lymphoma.*?(?:uses the former terminology|$)\.?"
+)
+_DENIAL = re.compile(r"(?:No|Not|Must not)\b ")
+_NEXT_DENIAL = re.compile(r"\s+(?:and|AND)\s+(?=[Nn]o (?!longer\b))")
+# Denials of a limit or of a need, which exclude nobody.
+_NO_LIMIT = re.compile(
+    r"No (?:(?:minimum|maximum|limit\w*|restrictions?|upper)\b|.*\b(?:required|necessary)\.?$|.*\bOR [Nn]o\b)"
+)
+_ALLOWED = re.compile(r" (?:is |are )?(?:allowed|permitted)\.?$")
 # Where a criterion may begin in a line that runs on: at a label, a denial, a laboratory value, or a capital
 # after a small letter, a number, a bracket or a unit.
 _LABEL_AHEAD = re.compile(rf"{_LABEL}: ")
+_DENIAL_AHEAD = re.compile(r"(?:No|Not) [a-z]|Must not ")
+_DENIAL_WITHIN = re.compile(rf"(?<=[a-z0-9)]) (?:{_DENIAL_AHEAD.pattern})")
+_VALUE_AHEAD = re.compile(
+    r"HIV (?:negative|positive)|"
+    r"(?:WBC|AST|ALT|SGOT|SGPT|BUN|INR)(?: (?:and|or) \w+)? (?:no|at|less|greater)\b"
+)
 _BEGINS = re.compile(
     r"(?:(?<=[a-z0-9)%])|(?<=[dm]L)|(?<=ULN))\.?\s+(?=[A-Z][a-z])|"
-    rf"\s+(?={_LABEL_AHEAD.pattern}|(?:No|Not) [a-z]|HIV (?:negative|positive)|"
-    r"(?:WBC|AST|ALT|SGOT|SGPT|BUN|INR)(?: (?:and|or) \w+)? (?:no|at|less|greater)\b)"
+    rf"\s+(?={_LABEL_AHEAD.pattern}|{_DENIAL_AHEAD.pattern}|{_VALUE_AHEAD.pattern})"
 )
+# A denial that lists what it denies or excepts, up to where a criterion begins that can't be of the list.
+_DENIED_LIST = re.compile(
+    r"(?:[A-Z][a-z ]+: )?(?:Patients with .*(?:excluded|ineligible)|"
+    r"(?:No|Not) .*(?:including|except\w*|following|such as|unless|other than|e\.g|i\.e)[^:]*):"
+)
+_NEW_AHEAD = re.compile(r"(?:Fertile|Negative|Effective|Adequate|At least|Prior|Must|Recovered|Able)\b")
 # What stands before a name within a criterion, and the names that stand after other words.
-_WITHIN = re.compile(
-    r"(?i:a|an|and|and/or|any|as|at|by|containing|either|except|for|from|in|including|known|mm|no|not|of|on|or|per|"
-    r"prior|than|the|to|uncontrolled|using|via|with|without)|(?!Characteristics)[A-Z][a-z]+"
+_CONNECTS = re.compile(
+    r"(?i:a|against|an|and|and/or|any|as|at|by|concomitant|concurrent|containing|direct|either|except|for|from|in|"
+    r"including|known|mm|modified|no|not|of|on|or|per|prior|than|the|to|uncontrolled|under|undergo|unless|using|via|"
+    r"with|without)"
 )
+_CAPITALISED = re.compile(r"(?!Characteristics)[A-Z][a-z]+(?:-[A-Z][a-z]+)*")
 _NAME = re.compile(
-    r"(?:[A-Z][a-z-]+(?:['’]s|s['’])|(?:Hg|Gy|Ph\+?|Sr|Sm|Ta|Tis|Tx|Nx|Ig[AEGM]|Carcinoma in situ|Karnofsky|"
-    r"Zubrod|Lansky|Gleason|Philadelphia|Hodgkin|Kaposi|Burkitt|Sezary|Shimada|Pancoast|Barr|Jones|Arbor|"
-    r"Pneumocystis|Mycobacterium|Cremophor|Polysorbate|Gliadel|Celsius|English|French|Spanish|German|International|"
-    r"National|European|American|Eastern|Southwest|Western))(?![a-z])"
+    r"(?:[A-Z][a-z-]+(?:['’]s|s['’])|(?:Hg|Hz|Gy|Ph\+?|Sr|Sm|Ta|Tis|Tx|Nx|Ig[AEGM]|Ki-|Me1-|Carcinoma in|Ann|"
+    r"Karnofsky|Zubrod|Lansky|Gleason|Philadelphia|Hodgkin|Kaposi|Burkitt|Sezary|Shimada|Pancoast|Barr|Jones|"
+    r"Arbor|Merkel|Coombs|Brenner|Whipple|Calvert|Pneumocystis|Mycobacterium|Aspergillus|Cremophor|Polysorbate|"
+    r"Gliadel|Celsius|English|French|Spanish|German|International|National|European|American|Canadian|Eastern|"
+    r"Southwest|Western))(?![a-z])"
 )
 
 
@@ -54,42 +78,64 @@ def is_pdq(criteria: Criteria) -> bool:
 
 
 def split_pdq(criteria: Criteria) -> tuple[list[str], list[str]]:
-    """Return the items that no heading puts on a side: those to include, and those to exclude.
+    """Return the items to include and those to exclude.
 
     An item that says no excludes what follows: "No brain metastases" is the exclusion "Brain metastases".
     Labels that only sort the items are left out, as are those without a value ("Hepatic: Not specified").
     """
-    told = [item for group in criteria.groups for item in _read_group(group)]
-    denied = [item[found.end() :] for item in told if (found := _EXCLUDING.match(item))]
-    included = [item for item in told if not _EXCLUDING.match(item)]
-    return included, [item[:1].upper() + item[1:] for item in denied]
+    included: list[str] = []
+    excluded: list[str] = []
+    for side, item in (said for group in criteria.groups for said in _read_group(group)):
+        if side != "unspecified":
+            (excluded if side == "exclusion" else included).append(item)
+        elif _DENIAL.match(item) and not _NO_LIMIT.match(item):
+            for denial in _NEXT_DENIAL.split(item):
+                denied = _ALLOWED.sub("", _DENIAL.sub("", denial[:1].upper() + denial[1:], count=1))
+                excluded.append(denied[:1].upper() + denied[1:])
+        else:
+            (excluded if is_exclusion(item, side) else included).append(item)
+    return included, excluded
 
 
-def _read_group(group: Group) -> Iterator[str]:
-    """Return what the items of a group say; a label stands over the next items, or before its own value.
-
-    A single item may run on; several have a line each.
-    """
-    items = [item.text for item in group.items if item.side == "unspecified"]
-    if len(group.items) == 1:
-        items = [part for item in items for part in _split_run_on(item)]
+def _read_group(group: Group) -> Iterator[tuple[Side, str]]:
+    """Return what the items of a group say; a label stands over the next items, or before its own value."""
     label = group.heading
-    for item in items:
-        labelled = _LABELLED.fullmatch(item)
-        label, text = (labelled["label"], labelled["rest"] or "") if labelled else (label, item)
-        if text and not _UNTOLD.fullmatch(text):
-            yield f"{label}: {text}" if _VALUED.fullmatch(label) else text[:1].upper() + text[1:]
-            label = ""
+    for item in group.items:
+        parts = list(_split_run_on(item.text, alone=len(group.items) == 1))
+        if group.side != "unspecified" or (item.side != "unspecified" and len(parts) == 1):
+            yield item.side, item.text
+            continue
+        for part in parts:
+            labelled = _LABELLED.fullmatch(part)
+            label, text = (labelled["label"], labelled["rest"] or "") if labelled else (label, part)
+            if text and not _SAYS_NOTHING.fullmatch(text):
+                whole = f"{label}: {text}"
+                kept = _LABELLED.fullmatch(whole) and _KEEPS_LABEL.fullmatch(whole)
+                yield "unspecified", whole if kept else text[:1].upper() + text[1:]
+                label = ""
 
 
-def _split_run_on(item: str) -> Iterator[str]:
-    """Return the criteria of a line that runs on; a name or a bracket within one doesn't split it."""
-    begin = seen = depth = 0
-    for found in _BEGINS.finditer(item):
-        depth = max(depth + item.count("(", seen, found.start()) - item.count(")", seen, found.start()), 0)
-        seen = found.start()
-        within = depth or _WITHIN.fullmatch(item[begin:seen].split()[-1]) or _NAME.match(item, found.end())
-        if not within or _LABEL_AHEAD.match(item, found.end()):
-            yield item[begin:seen]
-            begin = found.end()
-    yield item[begin:]
+def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
+    """Return the criteria of a line that runs on; a name or a bracket within one doesn't split it.
+
+    A line that is not alone in its group runs on only where it has a label or a denial within.
+    """
+    line = _NOTE.sub("", line).strip()
+    if not (alone or _LABEL_AHEAD.search(line) or _DENIAL_WITHIN.search(line)):
+        yield line
+        return
+    part, begin = "", 0
+    for found in _BEGINS.finditer(line):
+        text, ahead = line[begin : found.start()], found.end()
+        labelled, denied = (regex.match(line, ahead) for regex in (_LABEL_AHEAD, _DENIAL_AHEAD))
+        before = text.rpartition(" ")[2]
+        anew = labelled or denied or _VALUE_AHEAD.match(line, ahead) or _NEW_AHEAD.match(line, ahead)
+        joined = _CONNECTS.fullmatch(before) or (_CAPITALISED.fullmatch(before) and not anew)
+        within = joined or text.count("(") > text.count(")") or _NAME.match(line, ahead)
+        if within and not labelled:
+            continue
+        part, begin = f"{part}; {text}" if part else text, ahead
+        if anew or not _DENIED_LIST.match(part):
+            yield part.replace(":; ", ": ")
+            part = ""
+    yield "; ".join(filter(None, (part, line[begin:]))).replace(":; ", ": ")

@@ -61,6 +61,43 @@ def test_a_list_within_a_criterion_is_part_of_it() -> None:
     assert exclusion == ["Cancer within 5 years, except: Carcinoma in situ", "Fever"]
 
 
+@pytest.mark.parametrize(
+    ("text", "inclusion", "exclusion"),
+    [
+        # A line that denies has its list where it is a heading, or no less deep; up to the next denial.
+        (
+            "Inclusion Criteria:\n- Adults\n\nNone of the following now:\n\n- Stroke\n- Angina\n- No fever",
+            ["Adults", "None of the following now: Stroke; Angina", "No fever"],
+            [],
+        ),
+        (
+            "Inclusion Criteria:\n- Adults\n- No cancer except:\n- Carcinoma in situ\n- No fever",
+            ["Adults", "No cancer except: Carcinoma in situ", "No fever"],
+            [],
+        ),
+        (
+            "Inclusion Criteria:\n- Patients must not have any of the following:\n  - Stroke",
+            ["Patients must not have any of the following: Stroke"],
+            [],
+        ),
+        # An exception keeps its list however long.
+        (
+            f"Exclusion Criteria:\n- Cancer with these exceptions:\n  - {'Long ' * 70}one\n  - In situ; or",
+            [],
+            [f"Cancer with these exceptions: {'Long ' * 70}one; In situ"],
+        ),
+        (
+            f"Inclusion Criteria:\n- Organ function, as one of:\n  - {'Long ' * 70}one\n  - Bilirubin normal",
+            [f"{'Long ' * 70}one", "Bilirubin normal"],
+            [],
+        ),
+    ],
+)
+def test_what_a_list_means_stays_with_it(text: str, inclusion: list[str], exclusion: list[str]) -> None:
+    assert split_criteria(text) == (inclusion, exclusion)
+    assert split_criteria(join_criteria(inclusion, exclusion)) == (inclusion, exclusion)
+
+
 @pytest.mark.parametrize("text", [None, "", "  "])
 def test_no_criteria_are_two_empty_lists(text: str | None) -> None:
     assert split_criteria(text) == ([], [])

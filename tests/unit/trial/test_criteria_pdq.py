@@ -113,17 +113,58 @@ def test_criteria_that_run_on_are_those_of_their_lines(text: str) -> None:
     assert split_criteria(text) == (INCLUSION, EXCLUSION)
 
 
+@pytest.mark.parametrize(
+    ("said", "inclusion", "exclusion"),
+    [
+        # A denial has its list, up to where another criterion begins.
+        (
+            "No allergy to any of the following: Polymyxin sulfate Streptomycin Negative pregnancy test",
+            ["Negative pregnancy test"],
+            ["Allergy to any of the following: Polymyxin sulfate; Streptomycin"],
+        ),
+        ("No cancer except: Treated skin cancer Hepatic: Bilirubin high", ["Bilirubin high"],
+         ["Cancer except: Treated skin cancer"]),
+        # What says that it is excluded is an exclusion; what denies a need or a limit excludes nobody.
+        ("Measurable disease Patients with sarcoma are not eligible", ["Measurable disease"],
+         ["Patients with sarcoma are not eligible"]),
+        ("No target lesion is required No minimum age",
+         ["No target lesion is required", "No minimum age"], []),
+        ("No prior chemotherapy allowed", [], ["Prior chemotherapy"]),
+        ("No metastases to the lung and no peritoneal seeding", [],
+         ["Metastases to the lung", "Peritoneal seeding"]),
+        # Names after names, and a denial after a name.
+        ("Staged by the modified Ann Arbor system No allergy to Cremophor No fever",
+         ["Staged by the modified Ann Arbor system"], ["Allergy to Cremophor", "Fever"]),
+        # A value of one word keeps its label.
+        ("Renal: Normal Hepatic: Bilirubin normal Chemotherapy: Not specified",
+         ["Renal: Normal", "Bilirubin normal"], []),
+        ("Measurable disease A new classification scheme for adult non-Hodgkin's lymphoma has been adopted "
+         "by PDQ. However, this protocol uses the former terminology.", ["Measurable disease"], []),
+    ],
+)  # fmt: skip
+def test_what_a_line_says(said: str, inclusion: list[str], exclusion: list[str]) -> None:
+    assert split_criteria(f"PATIENT CHARACTERISTICS: {said}") == (inclusion, exclusion)
+
+
+def test_a_numbered_line_may_run_on() -> None:
+    head = "PATIENT CHARACTERISTICS:"
+    text = f"{head}\n1. Age: 18 and over Other: Not pregnant Negative test\n2. No fever No pain"
+    assert split_criteria(text) == (["Age: 18 and over", "Negative test"], ["Pregnant", "Fever", "Pain"])
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("corpus", ["xml", "aact"])
 def test_real_criteria_keep_their_words(real_criteria: pl.DataFrame, corpus: str) -> None:
-    """No name is cut, and no word left out but those of a line that leads a list in."""
+    """No name is cut, and no word left out but those of a line that leads a list in, and of PDQ's note."""
     texts = real_criteria.filter(pl.col("corpus") == corpus)["text"].drop_nulls()
     criteria = {text: found for text in texts if is_pdq(found := parse(text))}
     assert len(criteria) >= 100
     lost, kept, items = Counter[str](), Counter[str](), list[str]()
     for text, found in criteria.items():
         lists = [item for side in split_criteria(text) for item in side]
-        leads = [item.text for item in found.items() if item.text.endswith(":")]
+        leads = [
+            item.text for item in found.items() if item.text.endswith(":") or "adopted by PDQ" in item.text
+        ]
         lost += _words(item.text for item in found.items()) - _words([*lists, *leads])
         kept += _words(lists)
         items += lists
