@@ -15,6 +15,7 @@ _CHOICE = re.compile(r"(?i)\b(?:one|two|any|either|at least|defined)\b")
 _EXCEPTION = re.compile(r"(?i)\b(?:except\w*|unless|other than)\b")
 _DENIAL = re.compile(r"(?i)(?:no|not|none|must not have)\b|.*\b(?:without|absence of|free of|none of)\b")
 _LIST_END = re.compile(r"[\s;,.]*(?:\b(?:and|or|and/or)|(?<!, )\b(?:AND|OR))?[\s;,.]*$")
+_OR = re.compile(r"(?i)\b(?P<word>(?:and/)?or)[;,.]*$")
 _MOST_WORDS = 60  # of a criterion with its list; more if it denies or excepts what is listed below it
 
 
@@ -60,7 +61,20 @@ def _fold(group: Group) -> Group:
             )
             item = item._replace(text=f"{item.text} {listed.rstrip(': ')}", level=max(item.level, 0))
         folded.append(item)
-    return group._replace(items=tuple(folded))
+    return group._replace(items=tuple(_join_alternatives(folded)))
+
+
+def _join_alternatives(items: Sequence[Item]) -> list[Item]:
+    """Return items in which one that ends in "or" goes on with the next."""
+    joined = list(items[:1])
+    for item in items[1:]:
+        before = joined[-1]
+        found = _OR.search(before.text)
+        if found and before.side == item.side and _count_words([before, item]) <= _MOST_WORDS:
+            joined[-1] = before._replace(text=f"{before.text[: found.end('word')]} {item.text}")
+        else:
+            joined.append(item)
+    return joined
 
 
 def _end_of_list(items: Sequence[Item], place: int) -> int:

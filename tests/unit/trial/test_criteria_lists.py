@@ -80,6 +80,12 @@ def test_a_list_within_a_criterion_is_part_of_it() -> None:
             ["Patients must not have any of the following: Stroke"],
             [],
         ),
+        # What ends in "or" goes on.
+        (
+            "Inclusion Criteria:\n- Creatinine normal OR\n- Clearance at least 60 mL/min\n- Adults",
+            ["Creatinine normal OR Clearance at least 60 mL/min", "Adults"],
+            [],
+        ),
         # An exception keeps its list however long.
         (
             f"Exclusion Criteria:\n- Cancer with these exceptions:\n  - {'Long ' * 70}one\n  - In situ; or",
