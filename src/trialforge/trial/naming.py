@@ -24,10 +24,11 @@ _SITE = (
     r"\b\d{1,5}\s+[A-Z][a-z]+\s+(?:Street|Avenue|Road|Boulevard|Drive|Lane)\b"
 )
 _NOT_A_SITE = (
-    r"(?:The\s+)?Hospital\s+(?:Anxiety|Stay)|Clinic\s+Liver\s+Cancer|"
+    r"(?:The\s+)?Hospital(?:\s+|-)(?:Anxiety|Stay|Acquired|Associated|Based|Onset|Admissions?|Discharge)|"
+    r"Clinic\s+Liver\s+Cancer|"
     # A kind of place, where no name stands before it.
     r"(?:^|[^\w\s]\s*|\b[a-z]+\s+)(?:Patients?|General|In|The|Each|Any|All|If|At|Day|Outpatient|Out-patient|"
-    r"Pediatric|Diabetes|Pain)\s+(?:Hospital|Clinic)|"
+    r"Pediatric|Diabetes|Pain|District|Community|Teaching|Public|Private|Rural)\s+(?:Hospital|Clinic)s?\b|"
     # An instrument that is named after where it was made.
     rf"(?:University\s+of\s+[A-Z][a-z]+|{_NAME}(?:University|Hospital|Clinic))(?:\s+[\w'-]+){{0,3}}\s+"
     r"(?:[Ss]cale|[Ss]core|[Rr]ating|[Ii]ndex|[Qq]uestionnaire|[Ii]nventory|[Cc]riteria)"

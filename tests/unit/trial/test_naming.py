@@ -36,6 +36,8 @@ def test_what_exists_is_masked(text: str, masked: str) -> None:
     [
         "Rated by the Hospital Anxiety and Depression Scale",
         "Patients of the outpatient Clinic",
+        "A Mucus Shaver to Prevent Hospital-Acquired Pneumonia",
+        "Care of Newborns in District Hospitals",
         "The University of Pennsylvania Smell Identification Scale is read twice",
         "Seen within 24 hours at any hospital or medical center",
     ],
