@@ -267,6 +267,7 @@ def test_every_code_is_told_once_and_in_one_spelling() -> None:
         ),
         ({"keywords": ["levodopa", "化疗"]}, "other_script"),
         ({"summary": "Levodopa is given to all of the adults. " * 20}, "repetition"),
+        ({"title": "Levodopa in Off Periods (LEVO-TREATMENT-TREATMENT-TREATMENT)"}, "repetition"),
         ({"title": "{{Levodopa}} in Adults"}, "markup"),
         (
             {"criteria": 'Inclusion Criteria:\n- Able to walk"}, {\nExclusion Criteria:\n- Dementia'},

@@ -10,7 +10,7 @@ import polars as pl
 from trialforge.core.plain_text import NO_TEXT
 from trialforge.trial.checks.check import TEXT, Check, Record
 from trialforge.trial.checks.params import CheckParams
-from trialforge.trial.draft_fields import PROSE_FIELDS
+from trialforge.trial.draft_fields import PROSE_FIELDS, TITLES
 
 _PROSE = ("summary", "criteria", "detailed_description")
 _MARKED = ("title", "summary")
@@ -78,7 +78,7 @@ def language_checks(params: CheckParams) -> list[Check]:
         return wordless or any(_reads_foreign(_words(record[name] or "")) for name in _PROSE)
 
     def is_repetitive(record: Record) -> bool:
-        if any(loops(record[name] or "") for name in _PROSE):
+        if any(loops(record[name] or "") for name in (*_PROSE, *TITLES)):
             return True
         return any(repetition(part) > params.max_repetition for part in _texts(record, *_PROSE))
 
