@@ -7,23 +7,24 @@ from collections.abc import Sequence
 
 from trialforge.trial.criteria import Criteria, Group, Item, parse
 from trialforge.trial.criteria_pdq import is_pdq, split_pdq
-from trialforge.trial.criteria_words import EXCLUDING_LEAD, INCLUDING_LEAD
+from trialforge.trial.criteria_words import EXCLUDING_LEAD, INCLUDING_LEAD, NEXT_CRITERION
 
 SIDES = ("inclusion", "exclusion")
-# Of a line that leads a list in: what its list means nothing without, or the opposite.
+# Words of a line that introduces a list without which the list would mean nothing, or the opposite.
 _CHOICE = re.compile(r"(?i)\b(?:one|two|any|either|at least|defined)\b")
-_EXCEPTION = re.compile(r"(?i)\b(?:except\w*|unless|other than)\b")
-_DENIAL = re.compile(r"(?i)(?:no|not|none|must not have)\b|.*\b(?:without|absence of|free of|none of)\b")
+_EXCEPTION = re.compile(r"(?i)\b(?:except\w*|unless|other than)\b[^:]{0,40}:?$")
+_DENIAL = re.compile(r"(?i)(?:no|not|none|must not have|without|absence of|free of)\b")
 _LIST_END = re.compile(r"[\s;,.]*(?:\b(?:and|or|and/or)|(?<!, )\b(?:AND|OR))?[\s;,.]*$")
-_OR = re.compile(r"(?i)\b(?P<word>(?:and/)?or)[;,.]*$")
-_MOST_WORDS = 60  # of a criterion with its list; more if it denies or excepts what is listed below it
+_OR = re.compile(r"(?i)[\s;,]*\b(?P<word>(?:and/)?or)[;,.]*$")
+_MOST_WORDS = 60  # of a criterion with its list; a denial or an exception may have a longer list below it
 
 
 def split_criteria(text: str | None) -> tuple[list[str], list[str]]:
     """Return the inclusion and the exclusion items of criteria text, each on one line.
 
-    An item that the text puts on no side counts as inclusion, but for PDQ's criteria, whose own words tell. A
-    list within an item is part of it: "No cardiac event, including: Stroke; Angina".
+    An item that the text puts on no side counts as inclusion, but for PDQ's criteria, whose own words tell.
+    A list within an item is part of it ("No cardiac event, including: Stroke; Angina"), unless it is long or
+    the item does no more than name a side; so is what follows "or".
     """
     criteria = Criteria(tuple(_fold(group) for group in parse(text).groups))
     if is_pdq(criteria):
@@ -46,9 +47,10 @@ def join_criteria(inclusion: Sequence[str], exclusion: Sequence[str]) -> str:
 
 
 def _fold(group: Group) -> Group:
-    """Return a group whose items have the list that they lead in, unless that says no more than a heading."""
+    """Return a group with each list folded into the item, or the heading, that introduces it."""
     items = group.items
-    if group.side != "exclusion" and items and _DENIAL.match(group.heading):
+    turns = _EXCEPTION.search(group.heading) or (group.side != "exclusion" and _DENIAL.match(group.heading))
+    if items and turns:
         items = (Item(f"{group.heading}:", items[0].side, -1), *items)
     folded: list[Item] = []
     place = 0
@@ -59,37 +61,43 @@ def _fold(group: Group) -> Group:
             listed = "; ".join(_LIST_END.sub("", other.text) for other in items[begin:place]).replace(
                 ":; ", ": "
             )
-            item = item._replace(text=f"{item.text} {listed.rstrip(': ')}", level=max(item.level, 0))
+            goes_on = " OR" if place < len(items) and _OR.search(items[place - 1].text) else ""
+            text = f"{item.text} {listed.rstrip(': ')}{goes_on}"
+            item = item._replace(text=text, level=max(item.level, 0))
         folded.append(item)
     return group._replace(items=tuple(_join_alternatives(folded)))
 
 
 def _join_alternatives(items: Sequence[Item]) -> list[Item]:
-    """Return items in which one that ends in "or" goes on with the next."""
+    """Return items in which one that ends in "or" goes on with the next; exclusions are so anyway."""
     joined = list(items[:1])
     for item in items[1:]:
         before = joined[-1]
-        found = _OR.search(before.text)
-        if found and before.side == item.side and _count_words([before, item]) <= _MOST_WORDS:
+        found = _OR.search(before.text) if before.side != "exclusion" else None
+        if not found:
+            joined.append(item)
+        elif before.side != item.side:
+            joined[-1:] = [before._replace(text=before.text[: found.start()]), item]
+        elif _count_words([before, item]) <= _MOST_WORDS:
             joined[-1] = before._replace(text=f"{before.text[: found.end('word')]} {item.text}")
         else:
             joined.append(item)
-    return joined
+    return [*joined[:-1], *(item._replace(text=_OR.sub("", item.text)) for item in joined[-1:])]
 
 
 def _end_of_list(items: Sequence[Item], place: int) -> int:
-    """Return where the list ends that is part of an item: just behind it, if there is none."""
+    """Return the place after the list that is part of an item; the place after the item if it has none."""
     lead, begin = items[place], place + 1
     if not lead.text.endswith(":"):
         return begin
     end = next((n for n in range(begin, len(items)) if items[n].level <= lead.level), len(items))
-    if lead.level < 0 or (
-        end == begin and _DENIAL.match(lead.text)
-    ):  # its list is no deeper than what follows
-        others = range(begin, len(items))
-        end = next((n for n in others if _DENIAL.match(items[n].text)), len(items))
-        if _count_words(items[place:end]) > _MOST_WORDS:
-            return begin
+    flat = lead.level < 0 or (end == begin and _DENIAL.match(lead.text))  # no deeper than what follows
+    if flat:
+        end = len(items)
+    if flat or _DENIAL.match(lead.text) or _EXCEPTION.search(lead.text):
+        end = next((n for n in range(begin, end) if NEXT_CRITERION.match(items[n].text)), end)
+    if flat and _count_words(items[place:end]) > _MOST_WORDS:
+        return begin
     return end if end > begin and _is_part(lead.text, items[begin:end]) else begin
 
 
@@ -98,7 +106,7 @@ def _count_words(items: Sequence[Item]) -> int:
 
 
 def _is_part(lead: str, below: Sequence[Item]) -> bool:
-    """Whether a list belongs to the line above it; most such lines only say on which side their list is."""
+    """Whether a list belongs to the line above it, and that line doesn't just say which side it is on."""
     if _EXCEPTION.search(lead):
         return True
     if EXCLUDING_LEAD.search(lead):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from trialforge.trial.criteria import Criteria, Group, Side, is_exclusion
+from trialforge.trial.criteria_words import NEXT_CRITERION
 
 _CHARACTERISTICS = re.compile(r"(?:DISEASE|PATIENT) CHARACTERISTICS")
 # A value such as "18 and over" says nothing without its label.
@@ -28,15 +29,19 @@ _SAYS_NOTHING = re.compile(
 )
 # What PDQ added to trials of lymphoma.
 _NOTE = re.compile(
-    r"A new classification scheme for adult non-Hodgkin's lymphoma.*?(?:uses the former terminology|$)\.?"
+    r"(?:NOTE:?\s*\*?\s*)?A new classification scheme for adult non-Hodgkin's lymphoma"
+    r".*?(?:uses the former terminology|$)\.?"
 )
-_DENIAL = re.compile(r"(?:No|Not|Must not)\b ")
+_DENIAL = re.compile(r"(?:No|Not|Must not(?: (?:be|have))?)\b ")
 _NEXT_DENIAL = re.compile(r"\s+(?:and|AND)\s+(?=[Nn]o (?!longer\b))")
-# Denials of a limit or of a need, which exclude nobody.
+# Denials that exclude nobody: of a limit, of a need, and of one of several alternatives.
 _NO_LIMIT = re.compile(
-    r"No (?:(?:minimum|maximum|limit\w*|restrictions?|upper)\b|.*\b(?:required|necessary)\.?$|.*\bOR [Nn]o\b)"
+    r"(?:No|Not) (?:(?:minimum|maximum|limit\w*|restrictions?|upper)\b|.*\b(?:required|necessary)\.?$|"
+    r"(?![^:]*\bexcept)[^:]*\bOR\b)"
 )
-_ALLOWED = re.compile(r" (?:is |are )?(?:allowed|permitted)\.?$")
+_ALLOWED = re.compile(
+    r" (?:is |are )?(?:allowed|permitted)(?=\.?$|,| (?:unless|except|after|during|in|for|if|at)\b)"
+)
 # Where a criterion may begin in a line that runs on: at a label, a denial, a laboratory value, or a capital
 # after a small letter, a number, a bracket or a unit.
 _LABEL_AHEAD = re.compile(rf"{_LABEL}: ")
@@ -50,13 +55,12 @@ _BEGINS = re.compile(
     r"(?:(?<=[a-z0-9)%])|(?<=[dm]L)|(?<=ULN))\.?\s+(?=[A-Z][a-z])|"
     rf"\s+(?={_LABEL_AHEAD.pattern}|{_DENIAL_AHEAD.pattern}|{_VALUE_AHEAD.pattern})"
 )
-# A denial that lists what it denies or excepts, up to where a criterion begins that can't be of the list.
+# A denial that introduces a list of what it denies or excepts.
 _DENIED_LIST = re.compile(
-    r"(?:[A-Z][a-z ]+: )?(?:Patients with .*(?:excluded|ineligible)|"
-    r"(?:No|Not) .*(?:including|except\w*|following|such as|unless|other than|e\.g|i\.e)[^:]*):"
+    r"(?:[A-Z][a-z ]+: )?"
+    r"(?:(?:No|Not|Must not)\b[^:]*|[^:]*\b(?:is|are) (?:excluded|ineligible)|Ineligible [^:]*):"
 )
-_NEW_AHEAD = re.compile(r"(?:Fertile|Negative|Effective|Adequate|At least|Prior|Must|Recovered|Able)\b")
-# What stands before a name within a criterion, and the names that stand after other words.
+# Words after which a capital begins no criterion, and names.
 _CONNECTS = re.compile(
     r"(?i:a|against|an|and|and/or|any|as|at|by|concomitant|concurrent|containing|direct|either|except|for|from|in|"
     r"including|known|mm|modified|no|not|of|on|or|per|prior|than|the|to|uncontrolled|under|undergo|unless|using|via|"
@@ -80,8 +84,9 @@ def is_pdq(criteria: Criteria) -> bool:
 def split_pdq(criteria: Criteria) -> tuple[list[str], list[str]]:
     """Return the items to include and those to exclude.
 
-    An item that says no excludes what follows: "No brain metastases" is the exclusion "Brain metastases".
-    Labels that only sort the items are left out, as are those without a value ("Hepatic: Not specified").
+    An item that begins with a denial excludes what it denies: "No brain metastases" is the exclusion "Brain
+    metastases". One that says that it excludes ("... are not eligible") is an exclusion as it is. Labels that
+    only sort the items are left out, as are those without a value ("Hepatic: Not specified").
     """
     included: list[str] = []
     excluded: list[str] = []
@@ -98,7 +103,7 @@ def split_pdq(criteria: Criteria) -> tuple[list[str], list[str]]:
 
 
 def _read_group(group: Group) -> Iterator[tuple[Side, str]]:
-    """Return what the items of a group say; a label stands over the next items, or before its own value."""
+    """Return the sides and texts of a group's criteria; a label that counts stands before its own value."""
     label = group.heading
     for item in group.items:
         parts = list(_split_run_on(item.text, alone=len(group.items) == 1))
@@ -118,7 +123,7 @@ def _read_group(group: Group) -> Iterator[tuple[Side, str]]:
 def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
     """Return the criteria of a line that runs on; a name or a bracket within one doesn't split it.
 
-    A line that is not alone in its group runs on only where it has a label or a denial within.
+    A line that is not alone in its group runs on only where it contains a label or a denial.
     """
     line = _NOTE.sub("", line).strip()
     if not (alone or _LABEL_AHEAD.search(line) or _DENIAL_WITHIN.search(line)):
@@ -127,9 +132,11 @@ def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
     part, begin = "", 0
     for found in _BEGINS.finditer(line):
         text, ahead = line[begin : found.start()], found.end()
+        if text.endswith(":") and not _LABELLED.fullmatch(text):
+            continue
         labelled, denied = (regex.match(line, ahead) for regex in (_LABEL_AHEAD, _DENIAL_AHEAD))
         before = text.rpartition(" ")[2]
-        anew = labelled or denied or _VALUE_AHEAD.match(line, ahead) or _NEW_AHEAD.match(line, ahead)
+        anew = labelled or denied or _VALUE_AHEAD.match(line, ahead) or NEXT_CRITERION.match(line, ahead)
         joined = _CONNECTS.fullmatch(before) or (_CAPITALISED.fullmatch(before) and not anew)
         within = joined or text.count("(") > text.count(")") or _NAME.match(line, ahead)
         if within and not labelled:

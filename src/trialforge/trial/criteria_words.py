@@ -182,6 +182,11 @@ INCLUDING_LEAD = re.compile(
     rf"(?:must|should (?:have|be)|(?:are|may be|will be|can be) (?:eligible|enrolled|included))\b)"
     rf"(?!.*\b(?:not|no|none|exclu\w*)\b)"
 )
+# Openings of a criterion that no list of diseases or drugs has.
+NEXT_CRITERION = re.compile(
+    r"(?:No|Not|None|Fertile|Negative|Effective|Adequate|At least|Must|Recovered|Able|Sufficiently|"
+    r"Geographically|Histologically|Life expectancy)\b"
+)
 # Criteria of another kind end a section: what they list is neither included nor excluded.
 NEUTRAL_CRITERIA = re.compile(
     r"(?i)(?:\w+\s+)?(?:eligibility|(?:eligibility|entry|randomi[sz]ation|withdrawal|discontinuation|termination|"

@@ -86,6 +86,24 @@ def test_a_list_within_a_criterion_is_part_of_it() -> None:
             ["Creatinine normal OR Clearance at least 60 mL/min", "Adults"],
             [],
         ),
+        (
+            "Inclusion Criteria:\n- Any of:\n  - Aplastic anemia\n  - Leukemia; OR\n- Inherited disorder; or",
+            ["Any of: Aplastic anemia; Leukemia OR Inherited disorder"],
+            [],
+        ),
+        ("Exclusion Criteria:\n- Cancer; or\n- Smoking; or", [], ["Cancer; or", "Smoking"]),
+        # A denied list ends where another criterion begins.
+        (
+            "Inclusion Criteria:\n- No cancer except:\n  - In situ\n  - Negative pregnancy test\n  - Adults",
+            ["No cancer except: In situ", "Negative pregnancy test", "Adults"],
+            [],
+        ),
+        # An exception may stand in a heading of exclusions.
+        (
+            "Exclusion Criteria:\n- Fever\n\nOther cancer except for:\n\n- In situ",
+            [],
+            ["Fever", "Other cancer except for: In situ"],
+        ),
         # An exception keeps its list however long.
         (
             f"Exclusion Criteria:\n- Cancer with these exceptions:\n  - {'Long ' * 70}one\n  - In situ; or",

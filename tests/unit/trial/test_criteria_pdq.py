@@ -132,6 +132,18 @@ def test_criteria_that_run_on_are_those_of_their_lines(text: str) -> None:
         ("No prior chemotherapy allowed", [], ["Prior chemotherapy"]),
         ("No metastases to the lung and no peritoneal seeding", [],
          ["Metastases to the lung", "Peritoneal seeding"]),
+        ("No renal failure OR Creatinine at most 2 mg/dL",
+         ["No renal failure OR Creatinine at most 2 mg/dL"], []),
+        ("No more than 2 regimens allowed after relapse Must not be pregnant", [],
+         ["More than 2 regimens after relapse", "Pregnant"]),
+        ("The following leukemias are excluded: Acute leukemia Chronic leukemia Effective contraception",
+         ["Effective contraception"],
+         ["The following leukemias are excluded: Acute leukemia; Chronic leukemia"]),
+        # A line that ends in a colon goes on.
+        ("For patients with radiotherapy: WBC at least 3,000/mm3",
+         ["For patients with radiotherapy: WBC at least 3,000/mm3"], []),
+        ("No evidence of MDS NOTE: * A new classification scheme for adult non-Hodgkin's lymphoma is used.",
+         [], ["Evidence of MDS"]),
         # Names after names, and a denial after a name.
         ("Staged by the modified Ann Arbor system No allergy to Cremophor No fever",
          ["Staged by the modified Ann Arbor system"], ["Allergy to Cremophor", "Fever"]),
