@@ -10,10 +10,11 @@ import polars as pl
 from trialforge.core.errors import ArtifactError
 from trialforge.core.files import read_parquet
 from trialforge.core.params import load_section, load_seed
-from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.drafts import DraftWriter
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.parts import part_schema
 from trialforge.generation.reasons import ask_reasons, reason_line
+from trialforge.generation.record import Draft
 from trialforge.generation.support import Background
 from trialforge.llm.backend import Request
 from trialforge.llm.params import LlmParams

@@ -21,10 +21,11 @@ from trialforge.core.errors import ArtifactError
 from trialforge.core.files import write_parquet
 from trialforge.core.params import load_section
 from trialforge.generation.asking import Question
-from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.drafts import DraftWriter
 from trialforge.generation.exemplars import exemplar_rows, exemplar_sets
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.reasons import ask_reasons
+from trialforge.generation.record import Draft
 from trialforge.generation.support import Background
 from trialforge.trial.draft_fields import PARTS
 

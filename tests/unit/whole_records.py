@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from trialforge.generation.drafts import Draft, generated_row
+from trialforge.generation.drafts import generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
+from trialforge.generation.record import GENERATED_SCHEMA, Draft, build_record, name_record
 from trialforge.simulation.corpus import simulate
 from trialforge.split.params import PlanParams
 from trialforge.split.plan import plan_targets

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from trialforge.core.errors import ArtifactError
 from trialforge.core.rng import derive_seed, random_stream
-from trialforge.generation.asking import Answer, Chain, Question, StageAsking, Tally, parse_answer
+from trialforge.generation.asking import Chain, Question, StageAsking, Tally, parse_answer
 from trialforge.generation.exemplars import FRAME_TOKENS, count_at_most, order_exemplars
 from trialforge.generation.mending import PROMPT as MEND_PROMPT
 from trialforge.generation.params import GenerationParams
@@ -33,7 +32,7 @@ from trialforge.generation.prompts import (
     target_line,
 )
 from trialforge.generation.reasons import reason_line
-from trialforge.generation.record import GENERATED_SCHEMA, build_record, name_record
+from trialforge.generation.record import GENERATED_SCHEMA, Draft
 from trialforge.generation.schema import closed_object
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.reference import Reference
@@ -47,49 +46,6 @@ PROMPT = "generate.jinja"
 PROMPTS = (PROMPT, MEND_PROMPT)
 # What a record lacks while its criteria are not yet written.
 _CRITERIA_REASONS = ("no_criteria", "one_sided_criteria", "short_criteria")
-
-
-@dataclass(slots=True)
-class Draft:
-    """A record as it is written: its target, the texts so far, and the fault that it was given up for.
-
-    `shown` is what the prompts of all parts show of each exemplar, by id; `number` tells the drafts of one
-    target apart.
-    """
-
-    target: Row
-    shown: list[str] = field(default_factory=list)
-    number: int = 0
-    texts: dict[str, Any] = field(default_factory=dict)
-    record: dict[str, Any] = field(default_factory=dict)
-    fault: str | None = None
-    retries: int = 0
-    model_digest: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The target's id; of a further draft with its number."""
-        return f"{self.target['target_id']}/{self.number}" if self.number else self.target["target_id"]
-
-    @property
-    def seed(self) -> int:
-        """The target's seed; of a further draft another one that follows from it."""
-        seed = self.target["seed"]
-        return derive_seed(seed, "draft", self.number) if self.number else seed
-
-    def record_with(self, texts: Row) -> dict[str, Any]:
-        """Return the record of the texts so far and these."""
-        record = build_record(self.target, {**self.texts, **texts})
-        return record | {"nct_id": name_record(record, self.name)}
-
-    def take(self, answer: Answer[dict[str, Any]]) -> None:
-        """Take the answer to a part, or the fault of its last attempt."""
-        self.retries += answer.attempt
-        self.model_digest = answer.model_digest
-        self.fault = answer.fault
-        if answer.value is not None:
-            self.texts |= answer.value["texts"]
-            self.record = answer.value["record"]
 
 
 class DraftWriter:

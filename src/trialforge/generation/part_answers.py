@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -24,6 +24,7 @@ from trialforge.generation.mending import (
     without_spares,
     without_unfit,
 )
+from trialforge.generation.record import Draft
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.form import FIELDS_COLUMN
 from trialforge.trial.checks.record_checks import CHECKED_SCHEMA, find_faults
@@ -31,9 +32,6 @@ from trialforge.trial.checks.reference import Reference
 from trialforge.trial.checks.target import TARGET_COLUMNS
 from trialforge.trial.record import Row
 from trialforge.trial.skeleton import filled_fields
-
-if TYPE_CHECKING:
-    from trialforge.generation.drafts import Draft
 
 
 @dataclass(frozen=True, slots=True)

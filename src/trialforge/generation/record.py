@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from trialforge.core.files import hash_json
+from trialforge.core.rng import derive_seed
 from trialforge.trial.checks.form import is_misnamed
 from trialforge.trial.criteria_lists import SIDES, join_criteria
 from trialforge.trial.draft_fields import ENDPOINT_FIELDS, PROSE_FIELDS, TITLES
 from trialforge.trial.record import REGISTRATION_SCHEMA, SYNTHETIC_PREFIX, Row
+
+if TYPE_CHECKING:
+    from trialforge.generation.asking import Answer
 
 LINEAGE_SCHEMA: dict[str, pl.DataType] = {
     "normalized_interventions": pl.List(pl.String()), "label": pl.Int64(), "target_id": pl.String(),
@@ -121,3 +126,46 @@ def tidy_criterion(text: str) -> str:
 def end_sentence(text: str) -> str:
     """Return a text with a mark at its end."""
     return text if text.endswith(tuple(_MARKS)) else f"{text.rstrip(',;')}."
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record as it is written: its target, the texts so far, and the fault that it was given up for.
+
+    `shown` is what the prompts of all parts show of each exemplar, by id; `number` tells the drafts of one
+    target apart.
+    """
+
+    target: Row
+    shown: list[str] = field(default_factory=list)
+    number: int = 0
+    texts: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+    retries: int = 0
+    model_digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The target's id; of a further draft with its number."""
+        return f"{self.target['target_id']}/{self.number}" if self.number else self.target["target_id"]
+
+    @property
+    def seed(self) -> int:
+        """The target's seed; of a further draft another one that follows from it."""
+        seed = self.target["seed"]
+        return derive_seed(seed, "draft", self.number) if self.number else seed
+
+    def record_with(self, texts: Row) -> dict[str, Any]:
+        """Return the record of the texts so far and these."""
+        record = build_record(self.target, {**self.texts, **texts})
+        return record | {"nct_id": name_record(record, self.name)}
+
+    def take(self, answer: Answer[dict[str, Any]]) -> None:
+        """Take the answer to a part, or the fault of its last attempt."""
+        self.retries += answer.attempt
+        self.model_digest = answer.model_digest
+        self.fault = answer.fault
+        if answer.value is not None:
+            self.texts |= answer.value["texts"]
+            self.record = answer.value["record"]

@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.generation.records import TEXTS, make_target, make_trial, make_writer, write_draft
 from trialforge.app import cli
-from trialforge.generation.drafts import Draft, generated_row
+from trialforge.generation.drafts import generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.generation.record import GENERATED_SCHEMA
+from trialforge.generation.record import GENERATED_SCHEMA, Draft
 from trialforge.split.plan import PLAN_SCHEMA
 from trialforge.trial.record import REGISTRATION_SCHEMA
 

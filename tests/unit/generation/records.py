@@ -11,8 +11,9 @@ import polars as pl
 
 from trialforge.core.params import load_section
 from trialforge.generation.asking import Answer
-from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.drafts import DraftWriter
 from trialforge.generation.params import GenerationParams
+from trialforge.generation.record import Draft
 from trialforge.llm.backend import Completion, FinishReason, Message, Request
 from trialforge.trial.checks.check import Check
 from trialforge.trial.checks.exemplars import COPIED_FIELDS

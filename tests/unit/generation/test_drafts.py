@@ -13,14 +13,13 @@ import pytest
 
 from trialforge.generation.asking import Fault, StageAsking
 from trialforge.generation.drafts import (
-    Draft,
     DraftWriter,
     generated_row,
     measure_drafts,
 )
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.part_answers import find_record_faults
-from trialforge.generation.record import GENERATED_SCHEMA
+from trialforge.generation.record import GENERATED_SCHEMA, Draft
 from trialforge.llm.backend import Completion, Message, Request
 from trialforge.llm.calls import CachedGenerator, CallCache
 from trialforge.llm.schemas import check_schema

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from trialforge.generation.asking import Fault, Question, StageAsking, Tally, ask_all
-from trialforge.generation.drafts import Draft, DraftWriter, generated_row
+from trialforge.generation.drafts import DraftWriter, generated_row
 from trialforge.generation.params import GenerationParams, ReasoningParams
 from trialforge.generation.reasons import ask_reasons
+from trialforge.generation.record import Draft
 from trialforge.generation.support import Background
 from trialforge.llm.backend import Sampling
 from trialforge.llm.embedded import EmbeddedGenerator

@@ -11,12 +11,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from trialforge.generation.asking import Answer, Fault, Tally, ask_all
-from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.drafts import DraftWriter
 from trialforge.generation.mending import can_mend, copied_texts, replaced_texts, right_spelling, schema_of
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.part_answers import find_record_faults
 from trialforge.generation.parts import count_missing
-from trialforge.generation.record import build_record
+from trialforge.generation.record import Draft, build_record
 from trialforge.llm.backend import Sampling
 from trialforge.llm.schemas import check_schema
 from trialforge.trial.checks.reference import Reference

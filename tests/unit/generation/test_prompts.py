@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from trialforge.generation import prompts as rendering
-from trialforge.generation.drafts import Draft, DraftWriter
+from trialforge.generation.drafts import DraftWriter
 from trialforge.generation.exemplars import count_at_most
 from trialforge.generation.params import GenerationParams
 from trialforge.generation.parts import SHOWN, part_schema, show_parts
 from trialforge.generation.prompts import neutralize, prompt_hash
+from trialforge.generation.record import Draft
 from trialforge.llm.pool import count_shared
 from trialforge.trial.draft_fields import PARTS, WRITTEN_FIELDS, PartName
 
