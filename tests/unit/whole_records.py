@@ -10,7 +10,7 @@ import polars as pl
 
 from trialforge.generation.drafts import generated_row
 from trialforge.generation.reasons import REASONS_SCHEMA
-from trialforge.generation.record import GENERATED_SCHEMA, Draft, build_record, name_record
+from trialforge.generation.record import GENERATED_SCHEMA, Draft
 from trialforge.simulation.corpus import simulate
 from trialforge.split.params import PlanParams
 from trialforge.split.plan import plan_targets
@@ -51,10 +51,10 @@ def make_run(train: pl.DataFrame, writers: pl.DataFrame, plan: PlanParams = PLAN
     rows = []
     for place, target in enumerate(planned.iter_rows(named=True)):
         like = train.filter(pl.col("normalized_interventions").list.contains(target["intervention"])).head(3)
-        record = build_record(target, _texts(target["skeleton"], writers.row(place, named=True), like))
-        whole = record | {"nct_id": name_record(record, target["target_id"])}
         shown = {"exemplars": like["nct_id"].to_list(), "reasons_id": "R-1"}
-        draft = Draft(target | shown, shown=[], record=whole)
+        draft = Draft(target | shown)
+        texts = _texts(target["skeleton"], writers.row(place, named=True), like)
+        draft.record = draft.record_with(texts)
         rows.append(generated_row(draft, ORIGIN))
     generated = pl.DataFrame(rows, schema=GENERATED_SCHEMA)
     shown = train.row(0, named=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trialforge.trial.criteria import Criteria, Group, Item, parse
 from trialforge.trial.criteria_pdq import is_pdq, split_pdq
-from trialforge.trial.criteria_words import EXCLUDING_LEAD, INCLUDING_LEAD, NEXT_CRITERION
+from trialforge.trial.criteria_words import EXCLUDING_LEAD, INCLUDING_LEAD, NEXT_CRITERION, join_list
 
 SIDES = ("inclusion", "exclusion")
 # Words of a line that introduces a list without which the list would mean nothing, or the opposite.
@@ -58,12 +58,9 @@ def _fold(group: Group) -> Group:
         item, begin = items[place], place + 1
         place = _end_of_list(items, place)
         if place > begin:
-            listed = "; ".join(_LIST_END.sub("", other.text) for other in items[begin:place]).replace(
-                ":; ", ": "
-            )
+            listed = join_list([item.text, *(_LIST_END.sub("", other.text) for other in items[begin:place])])
             goes_on = " OR" if place < len(items) and _OR.search(items[place - 1].text) else ""
-            text = f"{item.text} {listed.rstrip(': ')}{goes_on}"
-            item = item._replace(text=text, level=max(item.level, 0))
+            item = item._replace(text=f"{listed.rstrip(': ')}{goes_on}", level=max(item.level, 0))
         folded.append(item)
     return group._replace(items=tuple(_join_alternatives(folded)))
 
@@ -90,32 +87,33 @@ def _end_of_list(items: Sequence[Item], place: int) -> int:
     lead, begin = items[place], place + 1
     if not lead.text.endswith(":"):
         return begin
+    denies = _DENIAL.match(lead.text)
     end = next((n for n in range(begin, len(items)) if items[n].level <= lead.level), len(items))
-    flat = lead.level < 0 or (end == begin and _DENIAL.match(lead.text))  # no deeper than what follows
+    flat = lead.level < 0 or (denies and end == begin)  # no deeper than what follows: a heading has level -1
     if flat:
         end = len(items)
-    if flat or _DENIAL.match(lead.text) or _EXCEPTION.search(lead.text):
+    if flat or denies or _EXCEPTION.search(lead.text):
         end = next((n for n in range(begin, end) if NEXT_CRITERION.match(items[n].text)), end)
     if flat and _count_words(items[place:end]) > _MOST_WORDS:
         return begin
-    return end if end > begin and _is_part(lead.text, items[begin:end]) else begin
+    return end if end > begin and _is_part(lead, items[begin:end]) else begin
 
 
 def _count_words(items: Sequence[Item]) -> int:
     return sum(item.text.count(" ") + 1 for item in items)
 
 
-def _is_part(lead: str, below: Sequence[Item]) -> bool:
+def _is_part(lead: Item, below: Sequence[Item]) -> bool:
     """Whether a list belongs to the line above it, and that line doesn't just say which side it is on."""
-    if _EXCEPTION.search(lead):
+    if _EXCEPTION.search(lead.text):
         return True
-    if EXCLUDING_LEAD.search(lead):
+    if EXCLUDING_LEAD.search(lead.text):
         return below[0].side != "exclusion"
-    if _DENIAL.match(lead):
+    if _DENIAL.match(lead.text):
         return True
-    if INCLUDING_LEAD.match(lead) and not _CHOICE.search(lead):
+    if INCLUDING_LEAD.match(lead.text) and not _CHOICE.search(lead.text):
         return False
-    return lead.count(" ") + 1 + _count_words(below) <= _MOST_WORDS
+    return _count_words([lead, *below]) <= _MOST_WORDS
 
 
 def _without_leads(items: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from trialforge.trial.criteria import Criteria, Group, Side, is_exclusion
-from trialforge.trial.criteria_words import NEXT_CRITERION
+from trialforge.trial.criteria_words import NEXT_CRITERION, join_list
 
 _CHARACTERISTICS = re.compile(r"(?:DISEASE|PATIENT) CHARACTERISTICS")
 # A value such as "18 and over" says nothing without its label.
@@ -23,7 +23,7 @@ _LABEL = (
     r"Surgery)"
 )
 _LABELLED = re.compile(rf"(?i:(?P<label>{_LABEL}))(?:: *(?P<rest>.*)|$)", re.DOTALL)
-_KEEPS_LABEL = re.compile(rf"(?i:{_KEPT_LABEL}): .*|[^:]+: (?:None\b.*|\S+)", re.DOTALL)
+_KEEPS_LABEL = re.compile(rf"(?i:{_KEPT_LABEL}): .*|(?i:{_LABEL}): (?:None\b.*|\S+)", re.DOTALL)
 _SAYS_NOTHING = re.compile(
     r"(?i)(?:not specified|unspecified|see (?:general )?(?:\w+ )?(?:characteristics|eligibility.*))\.?"
 )
@@ -95,8 +95,8 @@ def split_pdq(criteria: Criteria) -> tuple[list[str], list[str]]:
             (excluded if side == "exclusion" else included).append(item)
         elif _DENIAL.match(item) and not _NO_LIMIT.match(item):
             for denial in _NEXT_DENIAL.split(item):
-                denied = _ALLOWED.sub("", _DENIAL.sub("", denial[:1].upper() + denial[1:], count=1))
-                excluded.append(denied[:1].upper() + denied[1:])
+                denied = _DENIAL.sub("", _capitalise(denial), count=1)
+                excluded.append(_capitalise(_ALLOWED.sub("", denied)))
         else:
             (excluded if is_exclusion(item, side) else included).append(item)
     return included, excluded
@@ -104,10 +104,13 @@ def split_pdq(criteria: Criteria) -> tuple[list[str], list[str]]:
 
 def _read_group(group: Group) -> Iterator[tuple[Side, str]]:
     """Return the sides and texts of a group's criteria; a label that counts stands before its own value."""
+    if group.side != "unspecified":
+        yield from ((item.side, item.text) for item in group.items)
+        return
     label = group.heading
     for item in group.items:
         parts = list(_split_run_on(item.text, alone=len(group.items) == 1))
-        if group.side != "unspecified" or (item.side != "unspecified" and len(parts) == 1):
+        if item.side != "unspecified" and len(parts) == 1:
             yield item.side, item.text
             continue
         for part in parts:
@@ -115,9 +118,12 @@ def _read_group(group: Group) -> Iterator[tuple[Side, str]]:
             label, text = (labelled["label"], labelled["rest"] or "") if labelled else (label, part)
             if text and not _SAYS_NOTHING.fullmatch(text):
                 whole = f"{label}: {text}"
-                kept = _LABELLED.fullmatch(whole) and _KEEPS_LABEL.fullmatch(whole)
-                yield "unspecified", whole if kept else text[:1].upper() + text[1:]
+                yield "unspecified", whole if _KEEPS_LABEL.fullmatch(whole) else _capitalise(text)
                 label = ""
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
@@ -129,7 +135,8 @@ def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
     if not (alone or _LABEL_AHEAD.search(line) or _DENIAL_WITHIN.search(line)):
         yield line
         return
-    part, begin = "", 0
+    listed: list[str] = []  # a denial and what it denies, or one criterion
+    begin = 0
     for found in _BEGINS.finditer(line):
         text, ahead = line[begin : found.start()], found.end()
         if text.endswith(":") and not _LABELLED.fullmatch(text):
@@ -141,8 +148,9 @@ def _split_run_on(line: str, *, alone: bool) -> Iterator[str]:
         within = joined or text.count("(") > text.count(")") or _NAME.match(line, ahead)
         if within and not labelled:
             continue
-        part, begin = f"{part}; {text}" if part else text, ahead
-        if anew or not _DENIED_LIST.match(part):
-            yield part.replace(":; ", ": ")
-            part = ""
-    yield "; ".join(filter(None, (part, line[begin:]))).replace(":; ", ": ")
+        listed.append(text)
+        begin = ahead
+        if anew or not _DENIED_LIST.match(listed[0]):
+            yield join_list(listed)
+            listed = []
+    yield join_list([*listed, line[begin:]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 NamedSide = Literal["inclusion", "exclusion", "unspecified"]
@@ -195,6 +196,11 @@ NEUTRAL_CRITERIA = re.compile(
 # Letters beyond ASCII, so that "≥", "°" and "µ" cost no search for words.
 _LETTER = re.compile("[\u00df-\u00f6\u00f8-\u024f\u0370-\u03bb\u03bd-\u1fff\u3040-\ud7ff]")
 _OTHER_CLUE = re.compile(f"{_FOREIGN_EXCLUDING.pattern}|{_FOREIGN_INCLUDING.pattern}", re.IGNORECASE)
+
+
+def join_list(texts: Sequence[str]) -> str:
+    """Return what introduces a list and its entries as one text: "No cancer, except: In situ; Basal cell"."""
+    return "; ".join(texts).replace(":; ", ": ")
 
 
 def may_name_side(text: str) -> bool:
